@@ -8,8 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from adascale.engine.calibration.options import OWN_OPTIONS
 from adascale.engine.errors import human_bytes
 from adascale.engine.kinds import KINDS
+from adascale.engine.types import KindName
 from adascale.models.calibration.artefact import load_artefact, shipped_folder
 from adascale.models.files.catalog import ModelSpec, catalog
 from adascale.models.sizing import usual_bytes
@@ -39,7 +41,7 @@ def table() -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
-def _cells(spec: ModelSpec, kinds: dict[str, list[str]], contract: set[str]) -> tuple[str, ...]:
+def _cells(spec: ModelSpec, kinds: dict[str, list[KindName]], contract: set[str]) -> tuple[str, ...]:
     return (
         f"`{spec.name}`",
         spec.licence,
@@ -48,7 +50,7 @@ def _cells(spec: ModelSpec, kinds: dict[str, list[str]], contract: set[str]) -> 
         spec.architecture,
         "tip" if spec.state_bytes else "anywhere",
         THINKING[spec.thinking],
-        "fitted: " + ", ".join(kinds[spec.sha256]) if spec.sha256 in kinds else "portable",
+        "fitted: " + ", ".join(kinds[spec.sha256]) if spec.sha256 in kinds else "prior",
         "of the bytes" if spec.wheel else "as published",
         "the model itself" if spec.wheel else "a tiny model" if spec.architecture in contract else "no",
     )
@@ -58,9 +60,9 @@ def _amount(size: int | None) -> str:
     return "?" if size is None else human_bytes(size)
 
 
-def _calibrations() -> dict[str, list[str]]:
-    """Digests of generators, and what the calibrations that ship for them are of."""
-    found: dict[str, list[str]] = {}
+def _calibrations() -> dict[str, list[KindName]]:
+    """Digests of generators, and the kinds of question that were fitted on them."""
+    found = {digest: [*kinds] for digest, kinds in OWN_OPTIONS.items()}
     for path in sorted(shipped_folder().glob("*.safetensors")):
         fingerprint = load_artefact(path).card.fingerprint
         found.setdefault(fingerprint.generator, []).append(fingerprint.kind)

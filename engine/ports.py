@@ -1,17 +1,17 @@
 """The seams: what the driver needs from a generator, a reward model, a calibration, an executor and a clock.
 
-``SequenceLogprob`` is the reward model of a search without one, ``Uncalibrated`` its calibrator.
+``SequenceLogprob`` is the reward model of a search without one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Protocol
 
-from .answers.choosing import PROFILES, FieldEstimate, FinishedSearch, ModeProfile
-from .answers.weighing import OptionWeights
+from .answers.choosing import FieldEstimate, FinishedSearch
+from .calibration.options import OptionWeights
 from .kinds import Look
 from .types import (
     AS_USUAL,
@@ -189,11 +189,11 @@ class QuestionEstimate:
 
     Attributes:
         estimate: None where nothing is known.
-        is_outside: True where the question is unlike those that estimates were fitted on.
+        out_of_distribution: True where the question is unlike those that estimates were fitted on.
     """
 
     estimate: Estimate | None
-    is_outside: bool = False
+    out_of_distribution: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,19 +215,19 @@ class AnswerEstimates:
 
 
 class Calibrator(Protocol):
-    """Maps readings and raw rewards to estimates."""
+    """Maps readings and raw rewards to estimates; ``engine.calibration.posterior`` has the one that ships."""
 
     @property
-    def profiles(self) -> Mapping[Mode, ModeProfile]:
-        """Profile of each mode that it knows."""
+    def modes(self) -> Collection[Mode]:
+        """Modes that it can judge."""
 
     @property
-    def weights(self) -> OptionWeights | None:
-        """Weights of looks and votes, for kinds of questions with options; None for others."""
+    def options(self) -> OptionWeights | None:
+        """Weights of option logits and votes, for kinds whose options are read; None for others."""
 
     @property
-    def is_rough(self) -> bool:
-        """True if it knows votes and the size of the model alone."""
+    def unfitted(self) -> Calibrator:
+        """What judges where its fit does not hold, by votes; itself where nothing was fitted."""
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Estimate for a question of which nothing is written yet."""
@@ -278,27 +278,3 @@ class SequenceLogprob:
 
     def close_problem(self, problem: Problem) -> None:
         """Nothing is kept."""
-
-
-class Uncalibrated:
-    """Passes the raw reward on, marked as a score that is no probability."""
-
-    profiles: ClassVar[Mapping[Mode, ModeProfile]] = PROFILES
-    is_rough = False
-
-    @property
-    def weights(self) -> OptionWeights | None:
-        """None: there is nothing to weigh."""
-        return None
-
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        """Nothing is known before anything is written."""
-        return QuestionEstimate(None)
-
-    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        """The reward as lower, median and upper."""
-        return Estimate(reward, reward, reward, calibrated=False)
-
-    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        """The best trajectory's score stands for the answer, whatever others say."""
-        return AnswerEstimates(None)

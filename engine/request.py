@@ -141,8 +141,8 @@ class SearchRequest:
         change = self.sampling.beyond(usual)
         if change.odds:  # with another sampler a fitted calibration does not hold: votes judge
             models = replace(models, sampling={**usual, **change.odds})
-            if conditions.rough is not None:
-                models = replace(models, calibration=conditions.rough)
+            if conditions.unfitted is not None:
+                models = replace(models, calibration=conditions.unfitted)
                 warnings.append(_ANOTHER_SAMPLER)
         known = kind_of(problem).modes(problem)
         if problem.is_chat:  # nobody can check it
@@ -250,14 +250,14 @@ class Conditions:
         warnings: Notices for the user before each search.
         width: Branches that run side by side on this machine of a search that may end early; None for all
             that it draws.
-        rough: Calibration, for the log, of a search with a sampler of its own; None where the usual one holds
-            for any sampler.
+        unfitted: Calibration, for the log, of a search with a sampler of its own; None where the usual one
+            holds for any sampler.
     """
 
     models: ModelDescription
     warnings: tuple[Notice, ...]
     width: int | None = None
-    rough: Mapping[str, Any] | None = None
+    unfitted: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

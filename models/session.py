@@ -19,8 +19,7 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.types import KindName, Mode, Notice
 
 from . import machine
-from .calibration import artefact as installed
-from .calibration.artefact import describe, describe_votes
+from .calibration.artefact import describe, describe_prior, mismatches, wrong_kind
 from .files.gguf import GGUFInfo
 from .files.library import ModelFile
 from .llama import stepcost
@@ -134,13 +133,12 @@ class Session:
         policy = policy or self.policy
         if self.options.purpose == "rollouts":  # a PRM reads them afterwards, once
             return Driver(policy, SequenceLogprob(), {}, clock, executor=self.executor)
-        known = {kind: found for kind in KINDS if (found := self.prompts.calibrator(kind)) is not None}
         executor = self.executor
         if self.options.purpose == "replay":
             from .draws import WaitingExecutor
 
             executor = WaitingExecutor(executor, lambda: bool(self.abort))
-        return Driver(policy, self.reward_model, known, clock, executor, self.prompts.rough)
+        return Driver(policy, self.reward_model, self.prompts.posteriors, clock, executor)
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -149,11 +147,10 @@ class Session:
         Those that a calibration of these very models knows; programs and prose where votes are all that is
         known. A system prompt of the user's own is for prose alone.
         """
-        artefact = self.prompts.calibrations.get("value")
-        is_judged = artefact is not None or bool(self.prompts.by_votes)
-        if self.options.system is not None or not is_judged:
+        judge = self.prompts.posteriors.get("value")
+        if self.options.system is not None or judge is None:
             return ("prose",)
-        return ("program", "prose") if artefact is None else artefact.calibration.modes
+        return ("program", "prose") if judge.head is None else tuple(judge.modes)
 
     @property
     def width(self) -> int:
@@ -167,12 +164,12 @@ class Session:
         read.
         """
         prompts, entry, described = self.prompts, KINDS[kind], kind if KINDS[kind].judged_by else "value"
-        generator, prm, calibration, rough = self.files.generator, self.files.prm, None, None
-        if entry.judged_by and kind in prompts.calibrations:
-            calibration = describe(prompts.calibrations[kind])
-            rough = None if entry.has_options else describe_votes(prompts.rough.prior, entry.modes)
-        elif entry.judged_by and (votes := prompts.by_votes.get(kind)) is not None:
-            calibration = describe_votes(votes.prior, entry.modes)
+        generator, prm, calibration, unfitted = self.files.generator, self.files.prm, None, None
+        judge = prompts.posteriors.get(kind) if entry.judged_by else None
+        if judge is not None:
+            calibration = describe_prior(judge)
+        if judge is not None and kind in prompts.calibrations:
+            calibration, unfitted = describe(prompts.calibrations[kind]), describe_prior(judge.unfitted)
         device = "gpu" if self.model.gpu_layers else "cpu"
         models = ModelDescription(
             GeneratorDescription(
@@ -185,7 +182,7 @@ class Session:
                 "prompt": prompts.fingerprints[described].prompt,
             },
         )
-        return Conditions(models, tuple(self._warnings(kind)), self.width, rough)
+        return Conditions(models, tuple(self._warnings(kind)), self.width, unfitted)
 
     def _warnings(self, kind: KindName) -> list[Notice]:
         found: list[Notice] = []
@@ -200,9 +197,9 @@ class Session:
         prompts, named = self.prompts, self.files.calibration
         found += [Notice("calibration-unreadable", error.message) for error in prompts.calibration_errors]
         if kind in prompts.calibrations:
-            found += installed.mismatches(prompts.calibrations[kind].card, prompts.fingerprints[kind])
+            found += mismatches(prompts.calibrations[kind].card, prompts.fingerprints[kind])
         elif named is not None:
-            found.append(installed.wrong_kind(named.card, kind))
+            found.append(wrong_kind(named.card, kind))
         return found
 
     def decode_rate(self) -> float:

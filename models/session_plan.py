@@ -10,19 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from adascale.engine.calibration.votes import (
-    CallPosterior,
-    FactPosterior,
-    FieldPosterior,
-    VotePosterior,
-    rate_of_size,
-)
+from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.errors import CalibrationError, UsageError, setting
 from adascale.engine.kinds import KINDS, prompt_of
-from adascale.engine.ports import Calibrator
 from adascale.engine.types import MODES, KindName, Mode, PromptName
 
-from .calibration import artefact as installed
 from .calibration.artefact import (
     Artefact,
     Fingerprint,
@@ -30,6 +22,7 @@ from .calibration.artefact import (
     ProgramFingerprint,
     check_width,
     load_artefact,
+    read_installed,
 )
 from .files.cache import file_sha256
 from .files.library import ModelFile, resolve
@@ -122,9 +115,7 @@ class PromptPlan:
         fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations and
             kept draws are found by it.
         calibrations: Calibrations, by kind of problem.
-        by_votes: Judges of kinds without a calibration; empty where scores are to be shown as scores.
-        rough: Judge by votes alone: for a sampler that no calibration was fitted with, and for questions
-            unlike those of the fit.
+        posteriors: Judges of the answers of each kind; none where scores are to be shown as scores.
         calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.
     """
 
@@ -132,19 +123,13 @@ class PromptPlan:
     sampling: Sampling
     fingerprints: Mapping[KindName, Fingerprint]
     calibrations: Mapping[KindName, Artefact]
-    by_votes: Mapping[KindName, VotePosterior | CallPosterior | FieldPosterior]
-    rough: VotePosterior
+    posteriors: Mapping[KindName, Posterior]
     calibration_errors: Sequence[CalibrationError]
 
     @property
     def reads_states(self) -> bool:
-        """True if a calibration reads the generator's hidden states, as all but portable ones do."""
-        return any(each.card.level != "portable" for each in self.calibrations.values())
-
-    def calibrator(self, kind: KindName) -> Calibrator | None:
-        """Judge of the searches of a kind of problem; None where nothing fits the models."""
-        own = self.calibrations.get(kind)
-        return self.by_votes.get(kind) if own is None else own.calibration
+        """True if a calibration reads the generator's hidden states."""
+        return bool(self.calibrations)
 
 
 def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel, window: int) -> PromptPlan:
@@ -165,32 +150,28 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     by_mode = {mode: options.sampling.over(SamplingParams(), think_tokens) for mode in MODES}
     usual = _by_prompt(by_mode, options)
     is_searched = options.calibration == "auto" and options.prm != "none"
-    available = installed.read_installed() if is_searched else InstalledCalibrations()
+    available = read_installed() if is_searched else InstalledCalibrations()
     if files.calibration is not None:
         check_width(files.calibration, model.width)
         calibrations = {files.calibration.card.fingerprint.kind: files.calibration}
     else:
         calibrations = available.find_all(_fingerprints(files, chats, usual, window))
     size = model.info.effective_parameters
-    calibrations = {kind: artefact.of_size(size) for kind, artefact in calibrations.items()}
-    rough = VotePosterior(rate_of_size(size))
-    by_votes: dict[KindName, VotePosterior | CallPosterior | FieldPosterior] = {}
-    if is_searched and files.prm is None:
-        by_votes = {
-            "value": rough,
-            "fact": FactPosterior(),
-            "call": CallPosterior.of_size(rough.prior, size),
-            "json": FieldPosterior(rough.prior),
-        }
+    heads = {kind: artefact.calibration for kind, artefact in calibrations.items()}
+    judged = {kind for kind, entry in KINDS.items() if entry.judged_by} - {"code"}  # votes pass no tests
+    posteriors = {
+        kind: Posterior.of_model(kind, size, files.generator.sha256, heads.get(kind))
+        for kind in KINDS
+        if kind in heads or (kind in judged and is_searched and files.prm is None)
+    }
     fitted = {
         mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
         for kind, artefact in calibrations.items()
-        if not KINDS[kind].has_options  # those have short solutions, and prompts of their own
         for mode, known in artefact.card.samplers().items()
     }
     sampling = _by_prompt(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
-    return PromptPlan(chats, sampling, fingerprints, calibrations, by_votes, rough, available.errors)
+    return PromptPlan(chats, sampling, fingerprints, calibrations, posteriors, available.errors)
 
 
 def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> dict[PromptName, ChatFormat]:

@@ -18,10 +18,9 @@ import numpy as np
 
 from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF, Stage
-from adascale.engine.calibration.fit import QuestionSamples, Sample, StageData, Training, answer_examples
+from adascale.engine.calibration.fit import Sample, StageData, answer_examples
 from adascale.engine.calibration.head import Calibration
-from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.report import report
+from adascale.engine.calibration.metrics import Predictions, report
 from adascale.engine.codec import to_plain
 
 from ..common import close
@@ -44,7 +43,7 @@ def predictions(rows: Rows, *, independent: bool = True) -> Predictions:
 
 def read_stages(
     records: Sequence[Mapping[str, Any]],
-) -> tuple[dict[Stage, Rows], list[QuestionSamples]]:
+) -> tuple[dict[Stage, Rows], list[list[Sample]]]:
     """Rows of every stage of the modes that all questions were drawn in, and the samples of each question."""
     drawn = [recorded_draws.by_mode(record) for record in records]
     modes = [mode for mode in FINISHED if all(mode in own for own in drawn)]
@@ -60,11 +59,11 @@ def read_stages(
                 answer, (*begun, end) = solution["answer"], solution["estimates"]
                 # A search leaves out runs that were cut off without an answer when it chooses: so does this.
                 if answer is not None or solution["finish"] == "stop":
-                    samples.append(Sample(len(finished), answer, good, sum(solution["tokens"]), mode))
+                    samples.append(Sample(len(finished), answer, good, mode))
                 finished.append((at, end, good, 1))
                 if mode == "prose":
                     rows["step"] += [(at, estimate, good, 1) for estimate in begun]
-        questions.append(QuestionSamples(at, tuple(samples)))
+        questions.append(samples)
     return rows, questions
 
 
@@ -80,7 +79,7 @@ def check(records: Sequence[Mapping[str, Any]], calibration: Calibration) -> dic
         stage: predictions(found, independent=stage != "step") for stage, found in rows.items() if found
     }
     answer, read = calibration.answer, calibration.answer_observation
-    searches = [*answer_examples(Training({}, samples), stages, read, seed=0)]
+    searches = [*answer_examples(samples, stages, read, seed=0)]
     answers = StageData.stack(searches, answer.inputs.names)
     return {**stages, "answer": answers.predictions(answer.quantiles(answers.evidence))}
 

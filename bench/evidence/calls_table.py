@@ -7,7 +7,7 @@ Usage:
 ``table`` plays each rule on the replies that ``tool_calls`` recorded, with the driver, the strategies and the
 number that ship. Noise is the ECE that true probabilities would have on as many requests. A reply as a model
 writes it is judged by the calls that are found in it, with the types that it wrote.
-``fit`` prints the likeliest ``CallWeights`` of requests for fitting, and the ECE of the number of those that
+``fit`` prints the likeliest weights of requests for fitting, and the ECE of the number of those that
 each of five fits left out.
 """
 
@@ -17,7 +17,7 @@ import argparse
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -27,10 +27,11 @@ import numpy as np
 from adascale.engine.answers.choosing import Candidate, FinishedSearch, choose
 from adascale.engine.calibration import metrics
 from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior, CallWeights, rate_of_size
+from adascale.engine.calibration.options import OPTIONS
+from adascale.engine.calibration.posterior import UNCALIBRATED, Posterior
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.structured import CALL, NO
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
@@ -113,12 +114,12 @@ def played_back(
     return ScriptedPolicy(script, looks=lambda look: record["look"])
 
 
-def play(rows: Sequence[Row], strategy: Strategy, posterior: CallPosterior) -> list[Played]:
+def play(rows: Sequence[Row], strategy: Strategy, posterior: Posterior) -> list[Played]:
     """A strategy on recorded replies, request by request."""
     return [_search(problem, record, strategy, posterior) for problem, record in rows]
 
 
-def _search(problem: Problem, record: Drawn, strategy: Strategy, posterior: CallPosterior) -> Played:
+def _search(problem: Problem, record: Drawn, strategy: Strategy, posterior: Posterior) -> Played:
     policy = played_back(problem, record, "call", record["calls"])
     driver = Driver(policy, SequenceLogprob(), {"call": posterior}, lambda: 0.0)
     settings = SearchRequest(strategy=strategy, seed=SEED).settings(problem)
@@ -140,7 +141,7 @@ def oracle(problem: Problem, record: Drawn) -> Played:
 
 def rules(header: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, list[Played]]:
     """Every rule on every request."""
-    posterior = CallPosterior.of_size(rate_of_size(header["parameters"]), header["parameters"])
+    posterior = Posterior.of_model("call", header["parameters"])
     most = header["samples"]
     return {
         "greedy, as written": [as_written(*row) for row in rows],
@@ -224,7 +225,7 @@ def states(rows: Sequence[Row]) -> Iterator[list[State]]:
     for problem, record in rows:
         kind, replies = kind_of(problem), [record["greedy"], *record["calls"]]
         prefix = Prefix(problem, mode="call")
-        estimate = Uncalibrated().estimate(prefix, 0.0)
+        estimate = UNCALIBRATED.estimate(prefix, 0.0)
         candidates = []
         for at, each in enumerate(replies):
             answer = kind.answer(problem, "call", each["text"], each["finish"], None)
@@ -241,7 +242,7 @@ def states(rows: Sequence[Row]) -> Iterator[list[State]]:
         yield own
 
 
-def loss(posterior: CallPosterior, asked: Sequence[Sequence[State]]) -> float:
+def loss(posterior: Posterior, asked: Sequence[Sequence[State]]) -> float:
     """Mean negative log-probability of whether to call and of each answer."""
     total = 0.0
     for own in asked:
@@ -257,20 +258,34 @@ def _log_loss(p: float, happened: bool) -> float:
     return -math.log(max(p if happened else 1.0 - p, 1e-6))
 
 
+_OPTIONS = "trust", "lean", "overlap"
+"""Weights of the option logits; the others are of the votes."""
+_VOTES = "easier", "spread", "strength", "calls_right", "calls_wrong"
 _POSITIVE, _SHARES = ("trust", "overlap", "spread", "strength"), ("calls_right", "calls_wrong")
 
 
-def _free(weights: CallWeights) -> dict[str, float]:
+def weights_of(posterior: Posterior) -> dict[str, float]:
+    """Its weights by name."""
+    options = {name: getattr(posterior.options, name) for name in _OPTIONS}
+    return options | {name: getattr(posterior.votes, name) for name in _VOTES}
+
+
+def _free(weights: Mapping[str, float]) -> dict[str, float]:
     """Weights as numbers without bounds."""
-    free = asdict(weights)
+    free = dict(weights)
     free |= {name: math.log(free[name]) for name in _POSITIVE}
     return free | {name: math.log(free[name] / (1.0 - free[name])) for name in _SHARES}
 
 
-def _bound(free: Mapping[str, float]) -> CallWeights:
-    bound = dict(free)
+def _bound(free: Mapping[str, float], posterior: Posterior) -> Posterior:
+    """The posterior with other weights."""
+    assert posterior.options is not None, "calls have weights"
+    bound: dict[str, Any] = dict(free)
     bound |= {name: math.exp(free[name]) for name in _POSITIVE}
-    return CallWeights(**bound | {name: 1.0 / (1.0 + math.exp(-free[name])) for name in _SHARES})
+    bound |= {name: 1.0 / (1.0 + math.exp(-free[name])) for name in _SHARES}
+    options = replace(posterior.options, **{name: bound[name] for name in _OPTIONS})
+    votes = replace(posterior.votes, **{name: bound[name] for name in _VOTES})
+    return replace(posterior, options=options, votes=votes)
 
 
 def descend(start: Mapping[str, float], cost: Callable[[Mapping[str, float]], float]) -> Mapping[str, float]:
@@ -286,28 +301,28 @@ def descend(start: Mapping[str, float], cost: Callable[[Mapping[str, float]], fl
     return best
 
 
-def fit(prior: float, asked: Sequence[Sequence[State]]) -> CallWeights:
-    """The likeliest weights."""
-    start = _free(CALL_WEIGHTS)
+def fit(posterior: Posterior, asked: Sequence[Sequence[State]]) -> Posterior:
+    """The posterior with the likeliest weights, found from its own."""
+    start = _free(weights_of(posterior))
 
     def cost(free: Mapping[str, float]) -> float:
         away = sum((free[name] - start[name]) ** 2 for name in start)
-        return loss(CallPosterior(prior, _bound(free)), asked) + _CLOSE * away / len(asked)
+        return loss(_bound(free, posterior), asked) + _CLOSE * away / len(asked)
 
-    return _bound(descend(start, cost))
+    return _bound(descend(start, cost), posterior)
 
 
 def fit_and_check(args: argparse.Namespace) -> None:
     """Print the weights of all requests, and how true the number is where they were left out."""
     header, rows = joined(args.data, args.drawn)
-    prior, asked = rate_of_size(header["parameters"]), [*states(rows)]
-    weights = fit(prior, asked)
+    ships, asked = Posterior.of_model("call", header["parameters"]), [*states(rows)]
+    start = replace(ships, options=OPTIONS["call"])
+    weights = weights_of(fit(start, asked))
     held: list[Played] = []
     for fold in range(_FOLDS):
         others = [each for at, each in enumerate(asked) if at % _FOLDS != fold]
-        posterior = CallPosterior(prior, fit(prior, others))
-        held += play(rows[fold::_FOLDS], AGREEMENT, posterior)
-    shipped = play(rows, AGREEMENT, CallPosterior.of_size(prior, header["parameters"]))
+        held += play(rows[fold::_FOLDS], AGREEMENT, fit(start, others))
+    shipped = play(rows, AGREEMENT, ships)
     head = [
         "",
         "n",
@@ -321,8 +336,8 @@ def fit_and_check(args: argparse.Namespace) -> None:
         "of them",
     ]
     table(head, [["as it ships", *_row(shipped)], ["fitted, held out", *_row(held)]])
-    rounded = {name: round(number, 3) for name, number in asdict(weights).items()}
-    print(replace(weights, **rounded))
+    rounded = {name: round(number, 3) for name, number in weights.items()}
+    print(rounded)
     close({"model": header["model"], "requests": len(rows), "weights": rounded, "held_out": _row(held)})
 
 

@@ -5,8 +5,8 @@ Usage:
 ``python -m bench.evidence.choices table MODEL DRAWN.jsonl ...``
 
 ``draw`` looks at each question in two orders, and writes a greedy solution and ``--samples`` others; the same
-command goes on where it was stopped. ``table`` plays rules on what was drawn, with the calibrations of this
-machine, which were fitted on other questions; a file without solutions has the rows of looks alone. Noise is
+command goes on where it was stopped. ``table`` plays rules on what was drawn, with the weights of a model
+that were fitted on other questions; a file without solutions has the rows of looks alone. Noise is
 the ECE that true probabilities would have on as many questions.
 """
 
@@ -26,19 +26,17 @@ from typing import Any
 
 import numpy as np
 
-from adascale.engine.answers.weighing import OptionWeights
-from adascale.engine.answers.weighing import Vote as OptionVote
 from adascale.engine.calibration import metrics
 from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.options import OptionsCalibration
+from adascale.engine.calibration.options import OWN_OPTIONS, OptionWeights
 from adascale.engine.evaluation.evaluate import SURE
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import Settings
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Greedy, Strategy, Vote, Weighing
-from adascale.engine.types import Problem
-from adascale.models.calibration import artefact as installed
+from adascale.engine.types import Mode, Problem
 from adascale.models.draws import DrawStore, ReplayingPolicy
+from adascale.models.files.catalog import catalog
 from adascale.models.options import SessionOptions
 from adascale.models.questions import read_known
 from adascale.models.session import Session
@@ -155,7 +153,7 @@ def _adaptive(
     effort: Weighing,
 ) -> Played:
     """The stopping rule of ``Weighing`` on solutions that are drawn one after another."""
-    votes: list[OptionVote] = []
+    votes: list[tuple[int, Mode]] = []
     tokens, most = 0, min(effort.samples, len(solutions))
     for drawn in range(most + 1):
         p = weights.posterior(look, votes)
@@ -164,25 +162,19 @@ def _adaptive(
             break
         tokens += solutions[drawn]["tokens"]
         if solutions[drawn]["option"] is not None:
-            votes.append(OptionVote(solutions[drawn]["option"], "prose"))
+            votes.append((solutions[drawn]["option"], "prose"))
     return Played(p.index(max(p)) == right, max(p), tokens)
 
 
 def show(args: argparse.Namespace) -> None:
     """Print a table for each file."""
-    known = {
-        each.card.fingerprint.kind: each
-        for each in installed.read_installed().artefacts
-        if each.card.name.startswith(args.model)
-    }
+    known = OWN_OPTIONS[catalog()[args.model].sha256]
     played: dict[str, list[Mapping[str, Played]]] = {}
     for path in args.drawn:
         records = read_lines(path)
-        artefact = known[records[0]["kind"]]
-        assert isinstance(artefact.calibration, OptionsCalibration)
-        effort = EFFORTS[records[0]["kind"]][args.effort]
+        weights, effort = known[records[0]["kind"]], EFFORTS[records[0]["kind"]][args.effort]
         assert isinstance(effort, Weighing)
-        played[path.stem] = [play(record, artefact.calibration.weights, effort) for record in records]
+        played[path.stem] = [play(record, weights, effort) for record in records]
     played["all of them"] = [each for questions in played.values() for each in questions]
     figures = {}
     for title, questions in played.items():

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from adascale.engine.calibration.head import Calibration
 from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
 from adascale.engine.request import Settings
@@ -28,8 +27,7 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
 from adascale.engine.strategies.redraws import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
-from adascale.models.calibration import artefact as installed
-from adascale.models.calibration.artefact import Artefact, question_key
+from adascale.models.calibration.artefact import Artefact, question_key, read_installed
 from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import choose_questions, read_known
@@ -122,7 +120,6 @@ def record(problem: Problem, log: list[Event], artefact: Artefact) -> dict[str, 
             "samples": samples,
         }
     question = Prefix(problem, (), prompts["prose"].reading)
-    assert isinstance(artefact.calibration, Calibration), "the questions are values"
     distance = round(artefact.calibration.distance(question), 4)
     programs = {"program": own["program"]} if "program" in own else {}
     return {"id": problem.id, "gold": problem.answer, "distance": distance, **own["prose"], **programs}
@@ -135,7 +132,7 @@ def fitted_on(problem: Problem) -> bool:
 
 @functools.cache
 def _fitted() -> set[str]:
-    return {key for artefact in installed.read_installed().artefacts for key in artefact.card.questions}
+    return {key for artefact in read_installed().artefacts for key in artefact.card.questions}
 
 
 def header(session: Session, artefact: Artefact, args: argparse.Namespace) -> Mapping[str, Any]:

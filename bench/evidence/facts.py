@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from adascale.engine.calibration import metrics
 from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.votes import FEWEST_FACT_NATS, MOST_FACT_NATS, FactPosterior
+from adascale.engine.calibration.posterior import VOTES, Posterior
 from adascale.engine.kinds.value import Fact, same_name
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.request import Settings
@@ -144,7 +144,7 @@ class Played:
 def play(question: Question, record: Drawn, strategy: Strategy) -> Played:
     """A strategy on recorded answers."""
     policy = played_back(question.problem, record, "prose", record["replies"])
-    driver = Driver(policy, SequenceLogprob(), {"fact": FactPosterior()}, lambda: 0.0)
+    driver = Driver(policy, SequenceLogprob(), {"fact": Posterior.of_model("fact", 0.0)}, lambda: 0.0)
     log = driver.run([question.problem], Settings(strategy, seed=SEED))
     [end] = [event for _, event in log if isinstance(event, SearchFinished)]
     answer, confidence = end.result.answer, end.result.confidence
@@ -194,12 +194,13 @@ def show(args: argparse.Namespace) -> None:
 
 def greedy_answers(rows: Rows) -> tuple[Array, Array, Array]:
     """Even odds, the log of the nats for each token, and if it is right, of each greedy answer."""
-    nats, right = [], []
+    nats, right, words = [], [], VOTES["fact"].words
+    assert words is not None, "facts are judged by their words"
     for question, record in rows:
         reply = record["greedy"]
         answer = Fact().answer(question.problem, "prose", reply["text"], reply["finish"], None)
         if answer is not None:
-            each = min(max(-reply["logprob"] / reply["tokens"], FEWEST_FACT_NATS), MOST_FACT_NATS)
+            each = min(max(-reply["logprob"] / reply["tokens"], words.fewest), words.most)
             nats.append(math.log(each))
             right.append(question.accepts(answer))
     return np.full(len(nats), 0.5), np.array(nats), np.array(right)

@@ -18,7 +18,7 @@ import argparse
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -29,10 +29,10 @@ import numpy as np
 from adascale.engine.answers.choosing import DOUBTFUL, Candidate, FinishedSearch, group_answers
 from adascale.engine.calibration import metrics
 from adascale.engine.calibration.metrics import Predictions
-from adascale.engine.calibration.votes import FIELD_WEIGHTS, FieldPosterior, FieldWeights, rate_of_size
+from adascale.engine.calibration.posterior import UNCALIBRATED, VOTES, Posterior, VoteWeights
 from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.structured import schema_of
-from adascale.engine.ports import Prefix, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
@@ -126,7 +126,7 @@ class Played:
 def play(problem: Problem, record: Mapping[str, Any], strategy: Strategy, size: float) -> Played:
     """A strategy on recorded readings; of a text without an object every field is wrong."""
     policy = played_back(problem, record, "prose", record["readings"])
-    posterior = FieldPosterior(rate_of_size(size))
+    posterior = Posterior.of_model("json", size)
     driver = Driver(policy, SequenceLogprob(), {"json": posterior}, lambda: 0.0)
     log = driver.run([problem], Settings(strategy, seed=SEED))
     [end] = [event for _, event in log if isinstance(event, SearchFinished)]
@@ -185,7 +185,7 @@ class State:
     finished: FinishedSearch
     right: Mapping[NodeId, Mapping[str, bool]]
 
-    def fields(self, posterior: FieldPosterior) -> Iterator[list[Known]]:
+    def fields(self, posterior: Posterior) -> Iterator[list[Known]]:
         """Every value of each outer field that was read."""
         judged = posterior.judge(self.prefix, self.finished).fields
         for name, agreeing in votes_by_field(self.finished.groups, schema_of(self.prefix.problem)).items():
@@ -196,13 +196,13 @@ class State:
                 ]
 
 
-def states(path: Path, calls: Path | None) -> tuple[float, list[State]]:
-    """The prior of the model, and the states of each text behind two, three and all readings."""
+def states(path: Path, calls: Path | None) -> tuple[Posterior, list[State]]:
+    """The posterior of the model, and the states of each text behind two, three and all readings."""
     header, rows = _rows(path, calls)
     found = []
     for problem, record in rows:
         prefix = Prefix(problem)
-        estimate = Uncalibrated().estimate(prefix, 0.0)
+        estimate = UNCALIBRATED.estimate(prefix, 0.0)
         answers = [
             kind_of(problem).answer(problem, "prose", each["text"], each["finish"], None)
             for each in (record["greedy"], *record["readings"])
@@ -217,12 +217,12 @@ def states(path: Path, calls: Path | None) -> tuple[float, list[State]]:
             }
             if groups:
                 found.append(State(prefix, FinishedSearch({}, shown, groups), right))
-    return rate_of_size(header["parameters"]), found
+    return Posterior.of_model("json", header["parameters"]), found
 
 
-def loss(weights: FieldWeights, prior: float, read: Sequence[State]) -> float:
+def loss(weights: VoteWeights, ships: Posterior, read: Sequence[State]) -> float:
     """Mean negative log-probability of the right value of a field, or of none where none is right."""
-    posterior = FieldPosterior(prior, weights)
+    posterior = replace(ships, votes=weights)
     chances = []
     for values in (values for state in read for values in state.fields(posterior)):
         is_found = any(right for _, right in values)
@@ -235,20 +235,27 @@ def fit(args: argparse.Namespace) -> None:
     """Print the likeliest weights of all files, and what they gain in each."""
     read = [states(path, args.calls) for path in args.drawn]
 
-    def bound(free: Mapping[str, float]) -> FieldWeights:
-        positive = {name: math.exp(free[name]) for name in ("spread", "strength")}
-        return FieldWeights(**{**free, **positive})
+    ships, positive = VOTES["json"], ("spread", "strength")
 
-    free = asdict(FIELD_WEIGHTS)
-    free |= {name: math.log(free[name]) for name in ("spread", "strength")}
+    def bound(free: Mapping[str, float]) -> VoteWeights:
+        bound: dict[str, Any] = {**free, **{name: math.exp(free[name]) for name in positive}}
+        return replace(ships, **bound)
+
+    free = {name: getattr(ships, name) for name in ("easier", "greedy", *positive)}
+    free |= {name: math.log(free[name]) for name in positive}
     found = bound(descend(free, lambda free: sum(loss(bound(free), *each) for each in read)))
-    rules = {"ships": FIELD_WEIGHTS, "likeliest": found}
+    rules = {"ships": ships, "likeliest": found}
     losses = {name: [f"{loss(weights, *each):.3f}" for each in read] for name, weights in rules.items()}
     table(
         ["loss of a field", *(path.name for path in args.drawn)],
         [[name, *row] for name, row in losses.items()],
     )
-    close({"weights": {name: round(number, 2) for name, number in asdict(found).items()}, "loss": losses})
+    close(
+        {
+            "weights": {name: round(number, 2) for name in free for number in [getattr(found, name)]},
+            "loss": losses,
+        }
+    )
 
 
 def _row(played: Sequence[Played]) -> list[str]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_answers
 from adascale.engine.calibration.metrics import Predictions, auc, ece
-from adascale.engine.calibration.votes import VotePosterior, rate_of_size
+from adascale.engine.calibration.posterior import Posterior, rate_of_size
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Mode, NodeId, Problem
 
@@ -99,9 +99,9 @@ def state(question: Question, drawn: Sequence[Solution]) -> tuple[float, float, 
         return None
     finished = FinishedSearch({}, tuple(found), tuple(groups))
     blind = replace(finished, candidates=tuple(replace(each, nll=None) for each in found))
-    led, votes = groups[0].nodes, VotePosterior(question.prior)
+    led, votes = groups[0].nodes, Posterior(prior=question.prior)
     nats = np.mean([np.log(max(found[node].nll or 0.0, 1.0)) for node in led])
-    by = [votes.of_answers(_ASKED, each, question.prior)[0] for each in (blind, finished)]
+    by = [votes.judge(_ASKED, each).revised[led[0]].median for each in (blind, finished)]
     return by[0], by[1], float(nats), drawn[led[0]].right
 
 

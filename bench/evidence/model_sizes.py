@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adascale.engine.calibration.features import Array, logit
+from adascale.engine.calibration.posterior import Array, logit
 
 from ..common import close, table
 

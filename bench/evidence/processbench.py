@@ -22,7 +22,7 @@ import numpy as np
 from adascale.engine.calibration.metrics import Predictions, auc, bootstrap
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.types import Finish, Problem, Reading, Step
-from adascale.models.calibration import artefact as installed
+from adascale.models.calibration.artefact import read_installed
 from adascale.models.llama.context import Run, Snapshot
 from adascale.models.llama.prefixes import PrefixCache, read_prompt
 from adascale.models.llama.sampling import Certainty, certainty
@@ -132,9 +132,7 @@ def main() -> None:
         question, wrong, last = [], [], []
         likelihood, probe = (
             SequenceLogprob(),
-            installed.read_installed().find(
-                replace(session.prompts.fingerprints["value"], prm="", prm_format="probe")
-            ),
+            read_installed().find(replace(session.prompts.fingerprints["value"], prm="", prm_format="probe")),
         )
         for index, (solution, parked) in enumerate(read(session, wanted)):
             for i in range(len(solution.done)):
@@ -159,7 +157,7 @@ def main() -> None:
             p = np.array(values)[chosen]
             right = 1.0 - np.array(wrong, float)[chosen]
             data = Predictions(np.array(question)[chosen], np.column_stack([p, p, p]), right, np.ones(len(p)))
-            [(low, high)] = bootstrap(data, auc)
+            low, high = bootstrap(data, auc)
             figures.setdefault(name, {})[part] = [round(auc(data), 4), round(low, 4), round(high, 4)]
             printed.append([name, part, str(len(p)), f"{auc(data):.3f}", f"{low:.3f} {high:.3f}"])
     table(["score", "over", "n", "AUC", "95 %"], printed)

@@ -15,15 +15,15 @@ import gzip
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from adascale.engine.answers.choosing import PROFILES, FinishedSearch, ModeProfile
+from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.answers.program import read_program
 from adascale.engine.calibration.head import Calibration, widen
-from adascale.engine.calibration.votes import rate_of_size
+from adascale.engine.calibration.posterior import SPREADS, UNCALIBRATED, Posterior, rate_of_size
 from adascale.engine.kinds import Look
 from adascale.engine.ports import (
     AnswerEstimates,
@@ -35,15 +35,13 @@ from adascale.engine.ports import (
     QuestionEstimate,
     Seen,
     SequenceLogprob,
-    Uncalibrated,
 )
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.search import branch_seed
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Adaptive, Expand, Strategy
 from adascale.engine.types import ROOT, BranchId, Estimate, Execution, Mode, Problem, Step, Trial
-from adascale.models.calibration import artefact as installed
-from adascale.models.calibration.artefact import Artefact, load_artefact
+from adascale.models.calibration.artefact import Artefact, load_artefact, read_installed
 from adascale.models.draws import DrawStore, ReplayingPolicy, draw_key
 from adascale.models.llama.stepcost import StepCosts
 
@@ -228,24 +226,16 @@ class RecordStore(DrawStore):
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedCalibrator:
-    """Estimates as they were recorded; the answer's own probability from the shipped calibration."""
+class RecordedHead:
+    """Implements ``posterior.Head``: recorded estimates, and the answer's from the calibration that ships."""
 
     calibration: Calibration
     questions: Mapping[tuple[str, Mode], Estimate]
     distances: Mapping[str, float]
 
     @property
-    def profiles(self) -> Mapping[Mode, ModeProfile]:
-        return self.calibration.profiles
-
-    @property
-    def weights(self) -> None:
-        return None
-
-    @property
-    def is_rough(self) -> bool:
-        return False
+    def modes(self) -> Collection[Mode]:
+        return self.calibration.modes
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         estimate = self.questions[prefix.problem.id, prefix.mode]
@@ -256,9 +246,9 @@ class RecordedCalibrator:
         assert isinstance(step, KnownStep)
         return step.estimate
 
-    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
+    def of_answer(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         estimate = self.calibration.answer.estimate(self.calibration.answer_observation(finished))
-        return AnswerEstimates(widen(estimate, self.distances[prefix.problem.id]))
+        return widen(estimate, self.distances[prefix.problem.id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +259,12 @@ class RawCalibrator:
     """
 
     greedy: Mapping[str, tuple[Step, ...]]
-    profiles: Mapping[Mode, ModeProfile] = field(default_factory=lambda: PROFILES)
-    weights: None = None
-    is_rough: bool = False
+    modes: Collection[Mode] = tuple(SPREADS)
+    options: None = None
+
+    @property
+    def unfitted(self) -> Calibrator:
+        return self
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         written = replace(prefix, steps=self.greedy[prefix.problem.id])
@@ -279,7 +272,7 @@ class RawCalibrator:
         return QuestionEstimate(self.estimate(written, score.reward))
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        return Uncalibrated().estimate(prefix, reward)
+        return UNCALIBRATED.estimate(prefix, reward)
 
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         return AnswerEstimates(None)
@@ -325,9 +318,9 @@ def digest(artefact: Artefact) -> str:
 
 def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration:
     """The very calibration of a file's estimates: with another one its answers would be judged by both."""
-    known = installed.read_installed().artefacts
+    known = read_installed().artefacts
     for artefact in known if given is None else [load_artefact(given)]:
-        if digest(artefact) == header["calibration_sha256"] and isinstance(artefact.calibration, Calibration):
+        if digest(artefact) == header["calibration_sha256"]:
             return artefact.calibration
     raise SystemExit(
         f"the draws were made with another {header['calibration']} "
@@ -363,11 +356,9 @@ def replay_driver(
     if calibrator is None:
         calibrator = RawCalibrator({record["id"]: _steps(record["greedy"]) for record in records})
     if calibrated:
-        calibrator = RecordedCalibrator(
-            calibration_of(header, calibration),
-            question_estimates(records),
-            {record["id"]: record["distance"] for record in records},
-        )
+        distances = {record["id"]: record["distance"] for record in records}
+        head = RecordedHead(calibration_of(header, calibration), question_estimates(records), distances)
+        calibrator = Posterior(head=head)
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
     executor = RecordedExecutor(records)
     driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: 0.0, executor)

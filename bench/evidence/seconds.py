@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adascale.engine.calibration.metrics import auc, ece
-from adascale.engine.calibration.votes import VotePosterior
+from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.evaluation.evaluate import Contestant, evaluate
 from adascale.engine.strategies import Adaptive, Greedy, Margin, Strategy, Vote
 from adascale.engine.strategies.redraws import REDRAWS
@@ -107,7 +107,7 @@ def play(path: Path, curve_name: str, orders: int, *, fitted: bool) -> Cell:
     """Play every rule on every question of a file, in as many orders."""
     header, _ = recorded_draws.load(path)
     curve = curve_of(curve_name, header["model"])
-    prior = VotePosterior(recorded_draws.expected_rate(header))
+    prior = Posterior(prior=recorded_draws.expected_rate(header))
     header, driver, problems = recorded_draws.replay_driver(
         path, orders, calibrated=fitted, calibrator=None if fitted else prior, curve=curve
     )

@@ -19,7 +19,7 @@ from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_calibration, writing
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import CalibrationOptions, FitOptions, TerminalOptions
+from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.declare import JsonLinesOption, JsonOption, ModelOption
 from ..options.settings import Command, with_options
 from ..searching import open_session, stoppable
@@ -38,7 +38,7 @@ from ..terminal.signals import graceful
 from ..terminal.text import columns, duration, fitted
 
 if TYPE_CHECKING:
-    from adascale.engine.calibration.metrics import BaselineReport, Bin, Number, StageReport
+    from adascale.engine.calibration.metrics import Number, StageReport
     from adascale.models.calibration.artefact import Artefact
     from adascale.models.calibration.rollouts import FinishedQuestion
     from adascale.models.calibration.training import SessionRollouts
@@ -76,7 +76,7 @@ def fit(*, options: FitOptions) -> None:
         read: list[str | Path] = [*run.data, *run.session.references()]
         check_output(output, "--output mine.calibration.safetensors", is_ours=is_calibration, reads=read)
     with open_session(run.session, run.terminal) as session, _drawn(session, problems, run) as rollouts:
-        artefact = rollouts.fit(rollouts.training(), _names(run.data))
+        artefact = rollouts.fit(_names(run.data))
     path = output or own_path(artefact.card)
     with writing(path):
         save_artefact(artefact, path)
@@ -95,6 +95,8 @@ def check(*, options: CalibrationOptions) -> None:
     adascale calibrate check -d test.jsonl
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
+    from adascale.engine.calibration.fit import measure
+    from adascale.engine.calibration.metrics import report
     from adascale.models.calibration.artefact import describe, overlap
 
     problems = choose_problems(options, 1)
@@ -105,39 +107,13 @@ def check(*, options: CalibrationOptions) -> None:
         warnings = [*session.conditions("value").warnings, *overlap(artefact.card, problems)]
         for notice in warnings:
             show_warning(notice)
-        stages = _measure(session, problems, artefact, options)
+        fitted = artefact.calibration
+        run = options if "program" in fitted.modes else replace(options, programs=0)
+        with _drawn(session, problems, run) as rollouts:
+            training, _ = rollouts.training(fewest=1)
     texts = [as_typed(notice.message) for notice in warnings]
     more = {"calibration": describe(artefact), "data": _names(options.data), "warnings": texts}
-    _write_report(stages, options, more)
-
-
-@contextmanager
-def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -> Iterator[SessionRollouts]:
-    """Rollouts of these questions, after what is missing was drawn and scored."""
-    from adascale.models.calibration.rollouts import DrawPlan
-    from adascale.models.calibration.training import SessionRollouts
-
-    plan = DrawPlan(run.samples, run.seed, run.programs)
-    with SessionRollouts.open(session, problems, plan) as rollouts:
-        _draw_missing(rollouts, run.terminal)
-        _score_missing(rollouts, run.terminal)
-        yield rollouts
-
-
-def _measure(
-    session: Session, problems: list[Problem], artefact: Artefact, run: CalibrationOptions
-) -> Mapping[str, StageReport]:
-    """A report on a calibration by what is drawn of these questions."""
-    from adascale.engine.calibration.head import Calibration
-    from adascale.engine.calibration.report import measure, report
-
-    fitted = artefact.calibration
-    assert isinstance(fitted, Calibration), "those of other kinds have weights alone"
-    if fitted.modes == ("prose",):
-        run = replace(run, programs=0)  # it says nothing of programs
-    with _drawn(session, problems, run) as rollouts:
-        training = rollouts.training(fewest=1).training
-    return report(measure(fitted, training, run.seed), training)
+    _write_report(report(measure(fitted, training, run.seed)), options, more)
 
 
 def _no_calibration(session: Session) -> CalibrationError:
@@ -156,6 +132,54 @@ def _no_calibration(session: Session) -> CalibrationError:
         slug="no-calibration",
         hint=command("calibrate", "fit", *models),
     )
+
+
+@contextmanager
+def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -> Iterator[SessionRollouts]:
+    """Rollouts of these questions, after what is missing was drawn and scored.
+
+    Raises:
+        Exit: with 130, after an interrupt.
+    """
+    from adascale.models.calibration.rollouts import DrawPlan
+    from adascale.models.calibration.training import SessionRollouts
+
+    quiet, total, plan = (
+        bool(run.terminal.quiet),
+        len(problems),
+        DrawPlan(run.samples, run.seed, run.programs),
+    )
+    progress = Progress("questions", quiet=quiet)
+    with SessionRollouts.open(session, problems, plan) as rollouts:
+        if todo := len(rollouts.undrawn()):
+            if not quiet:
+                here = f" ({total - todo} are here already)" if todo < total else ""
+                tokens, rate = plan.tokens * todo, session.decode_rate()
+                each = sum(plan.trajectories.values())
+                say(
+                    f"adascale: generating solutions of {total} questions{here}, {each} each: "
+                    f"about {tokens:,} tokens, {duration(tokens / rate)} at the {rate:.0f} tokens/s that "
+                    "this machine decodes. Stop at any time; the same command continues."
+                )
+            with stoppable(session, session.driver(time.monotonic)) as driver:
+                failed = _follow("generating", rollouts.draw(driver), todo, total, progress)
+            if (left := len(rollouts.undrawn())) > failed:
+                say(f"adascale: {total - left} of {total} questions are kept; the same command continues")
+                raise typer.Exit(INTERRUPTED)
+        if todo := len(rollouts.unscored()):
+            if not quiet:
+                say(
+                    f"adascale: scoring the solutions of {todo} questions with {session.files.pair_name}. "
+                    "Stop at any time; the same command continues."
+                )
+            with graceful(session.abort.set):
+                try:
+                    _follow("scoring", rollouts.score(), todo, total, progress)
+                except DecodeAbortedError as error:
+                    scored = todo - len(rollouts.unscored())
+                    say(f"adascale: {scored} of {todo} questions are scored; the same command continues")
+                    raise typer.Exit(INTERRUPTED) from error
+        yield rollouts
 
 
 def _names(files: Sequence[Path]) -> list[str]:
@@ -204,56 +228,6 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
             hint="questions whose answer is a number or a formula",
         )
     return problems
-
-
-def _draw_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
-    """Draw rollouts of the questions that have none yet.
-
-    Raises:
-        Exit: with 130, after an interrupt.
-    """
-    session, total, todo = rollouts.session, len(rollouts.problems), len(rollouts.undrawn())
-    if not todo:
-        return
-    if not terminal.quiet:
-        here = f" ({total - todo} are here already)" if todo < total else ""
-        tokens, rate = rollouts.tokens_to_draw(), session.decode_rate()
-        say(
-            f"adascale: generating solutions of {total} questions{here}, {rollouts.solutions} each: "
-            f"about {tokens:,} tokens, {duration(tokens / rate)} at the {rate:.0f} tokens/s that "
-            "this machine decodes. Stop at any time; the same command continues."
-        )
-    progress = Progress("questions", quiet=bool(terminal.quiet))
-    with stoppable(session, session.driver(time.monotonic)) as driver:
-        failed = _follow("generating", rollouts.draw(driver), todo, total, progress)
-    left = len(rollouts.undrawn())
-    if left > failed:
-        say(f"adascale: {total - left} of {total} questions are kept; the same command continues")
-        raise typer.Exit(INTERRUPTED)
-
-
-def _score_missing(rollouts: SessionRollouts, terminal: TerminalOptions) -> None:
-    """Let the PRM score the rollouts that it has not scored yet; does nothing without a PRM.
-
-    Raises:
-        Exit: with 130, after an interrupt.
-    """
-    session, todo = rollouts.session, len(rollouts.unscored())
-    if not todo:
-        return
-    if not terminal.quiet:
-        say(
-            f"adascale: scoring the solutions of {todo} questions with {session.files.pair_name}. "
-            "Stop at any time; the same command continues."
-        )
-    progress = Progress("questions", quiet=bool(terminal.quiet))
-    with graceful(session.abort.set):
-        try:
-            _follow("scoring", rollouts.score(), todo, len(rollouts.problems), progress)
-        except DecodeAbortedError as error:
-            scored = todo - len(rollouts.unscored())
-            say(f"adascale: {scored} of {todo} questions are scored; the same command continues")
-            raise typer.Exit(INTERRUPTED) from error
 
 
 def _follow(
@@ -352,24 +326,17 @@ STAGE_NAMES: Mapping[str, str] = {
     "program": "program",
     "task": "code task",
     "code": "code",
-    "look": "options read",
     "answer": "answer",
 }
 """Names of the stages on the screen, in the order of a search."""
-_MEASURES = ("BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
-_HEADER = ("STAGE", "N", "QUESTIONS", "CORRECT", *_MEASURES)
-_BAR = 30
 
 
 def report_text(stages: Mapping[str, StageReport]) -> str:
-    """Metrics of all stages, then one reliability table per stage."""
-    ordered = [(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
-    rows = [_HEADER, *(_stage_row(name, stage) for name, stage in ordered)]
-    for name, stage in ordered:
-        baselines = (("length alone", stage.surface), ("raw score", stage.raw))
-        rows += [_baseline_row(f"{name}, {what}", found) for what, found in baselines if found is not None]
-    tables = [f"{name}: estimated, observed\n{_reliability(stage.reliability)}" for name, stage in ordered]
-    return "\n\n".join([columns(rows, "<" + ">" * (len(_HEADER) - 1)), *tables])
+    """Metrics of all stages."""
+    measures = ("BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
+    header = ("STAGE", "N", "QUESTIONS", "CORRECT", *measures)
+    rows = [_stage_row(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
+    return columns([header, *rows], "<" + ">" * (len(header) - 1))
 
 
 def card_text(artefact: Artefact) -> str:
@@ -377,7 +344,6 @@ def card_text(artefact: Artefact) -> str:
     card, fingerprint = artefact.card, artefact.card.fingerprint
     facts = [
         ("name", card.name),
-        ("level", card.level),
         ("file", artefact.path),
         ("data", ", ".join(card.data)),
         ("questions", f"{len(card.questions):,}"),
@@ -389,18 +355,17 @@ def card_text(artefact: Artefact) -> str:
         ("versions", ", ".join(f"{k} {v}" for k, v in card.versions.items())),
     ]
     table = "\n".join(f"{key:<12}{value}" for key, value in facts if value)
-    unit = "model" if card.level == "portable" else "question"
-    return f"{table}\n\nHeld out by {unit}:\n\n{report_text(card.held_out)}"
+    return f"{table}\n\nHeld out by question:\n\n{report_text(card.held_out)}"
 
 
 def list_text(artefacts: Sequence[Artefact]) -> str:
     """One line per calibration."""
-    rows = [("NAME", "LEVEL", "QUESTIONS", "SKILL", "ECE", "DATA")]
+    rows = [("NAME", "KIND", "QUESTIONS", "SKILL", "ECE", "DATA")]
     for card in (artefact.card for artefact in artefacts):
         finished = card.finished
         data = ", ".join(card.data)
         cells = (f"{len(card.questions):,}", cell(finished.skill), cell(finished.ece), data)
-        rows.append((card.name, card.level, *cells))
+        rows.append((card.name, card.fingerprint.kind, *cells))
     return columns(rows, "<<>>><")
 
 
@@ -422,22 +387,6 @@ def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:
     )
 
 
-def _baseline_row(name: str, found: BaselineReport) -> tuple[str, ...]:
-    cells = (cell(found.brier), cell(found.skill), "", cell(found.ece), "", cell(found.auc), "", "")
-    return (name, "", "", "", *cells)
-
-
 def cell(value: Number) -> str:
     """``.812``, or ``-`` if it is not defined."""
     return "-" if value is None else decimal(value)
-
-
-def _reliability(bins: Iterable[Bin]) -> str:
-    lines = []
-    for b in bins:
-        bar = "#" * round(b.observed * _BAR)
-        at = min(round(b.estimate * _BAR), _BAR - 1)
-        # The estimate's own place is marked, so that the eye compares the bar's end with it.
-        drawn = bar.ljust(_BAR)
-        lines.append(f"  {cell(b.estimate)}  {cell(b.observed)}  {drawn[:at]}|{drawn[at + 1 :]}".rstrip())
-    return "\n".join(lines)

@@ -188,9 +188,8 @@ def _generator(name: str) -> Finding:
 
 def _calibration(name: str) -> Finding:
     """Describe the calibration for the default sampler: its data, and its figures on held-out questions."""
-    from adascale.engine.calibration.votes import rate_of_size
-    from adascale.models.calibration import artefact as installed
-    from adascale.models.calibration.artefact import Fingerprint
+    from adascale.engine.calibration.posterior import rate_of_size
+    from adascale.models.calibration.artefact import Fingerprint, read_installed
     from adascale.models.files.library import resolve
     from adascale.models.options import WINDOW, SamplingParams
 
@@ -198,7 +197,7 @@ def _calibration(name: str) -> Finding:
         file = resolve(name, offline=True)
     except AdascaleError:
         return Finding("skip", f"{name} is not on this machine")
-    calibrations = installed.read_installed()
+    calibrations = read_installed()
     broken = "".join(f"; {error.message}" for error in calibrations.errors)
     fit = command("calibrate", "fit", "-m", name)
     found = calibrations.find(Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW))
@@ -209,7 +208,7 @@ def _calibration(name: str) -> Finding:
     card, finished = found.card, found.card.finished
     metrics = {"skill": finished.skill, "ece": finished.ece, "auc": finished.auc}
     good = ", ".join(f"{metric} {value:.2f}" for metric, value in metrics.items() if value is not None)
-    said = f"{card.name}, {card.level}, on {len(card.questions)} questions of "
+    said = f"{card.name}, fitted on {len(card.questions)} questions of "
     said += f"{', '.join(card.data)} at temperature {card.fingerprint.sampling.get('temperature', '?')}; "
     said += f"held out, finished solutions: {good}{broken}"
     if broken:

@@ -121,16 +121,16 @@ def support(state: ViewState) -> list[str]:
 
 
 def sure_text(state: ViewState) -> str:
-    """``96 %``, or ``about 80 %`` by a rough calibration; empty where the number is no probability."""
+    """``96 %``, or ``about 80 %`` by an uncalibrated prior; empty where the number is no probability."""
     p = probability_of(state.confidence)
     if p is None:
         return ""
-    return f"about {percent(p).lstrip('<>')}" if is_rough(state) else percent(p)
+    return f"about {percent(p).lstrip('<>')}" if is_prior(state) else percent(p)
 
 
-def is_rough(state: ViewState) -> bool:
+def is_prior(state: ViewState) -> bool:
     """True if nobody has measured how good its numbers are for this model and question."""
-    return state.level == "portable"
+    return state.level == "prior"
 
 
 def progress_facts(state: ViewState) -> list[str]:
@@ -272,7 +272,7 @@ def rate_text(state: ViewState) -> list[str]:
 
 
 def _interval_facts(state: ViewState) -> list[str]:
-    """``between 81 % and 99 %``, where it has a width, ``rough (portable calibration)``, or ``score .83``.
+    """``between 81 % and 99 %``, where it has a width, ``rough (uncalibrated prior)``, or ``score .83``.
 
     A number that is not calibrated is never called a probability.
     """
@@ -283,7 +283,7 @@ def _interval_facts(state: ViewState) -> list[str]:
         return [f"score {chance(estimate.median)}"]
     low, high = percent(estimate.lower), percent(estimate.upper)
     facts = [f"between {low} and {high}"] if low != high else []
-    facts += [f"rough ({state.level} calibration)"] if is_rough(state) else []
+    facts += ["rough (uncalibrated prior)"] if is_prior(state) else []
     return [", ".join(facts)] if facts else []
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 
 from ..codec import omit
 from ..types import Estimate, Mode, NodeId, Same, SelectRule, StopReason, probability_of
 from .equality import is_rounded, same_answer
-from .posterior import Support, log_odds
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +92,6 @@ class Standing:
     finished: int
     gain: float | None = field(default=None, metadata=omit(None))
     options: Mapping[str, float] = field(default_factory=dict, metadata=omit({}))
-
-
-@dataclass(frozen=True, slots=True)
-class ModeProfile:
-    """Statistics of the trajectories of one mode, which a calibration knows besides their estimates.
-
-    Attributes:
-        spread: Concentration of their wrong answers, as a Chinese restaurant process: the larger, the more
-            rarely two agree.
-        tokens: Mean number of tokens of one.
-    """
-
-    spread: float
-    tokens: float
-
-
-PROFILES: Mapping[Mode, ModeProfile] = {
-    "prose": ModeProfile(6.0, 300.0),
-    "program": ModeProfile(2.5, 130.0),
-    "code": ModeProfile(2.5, 80.0),
-    "call": ModeProfile(2.5, 50.0),
-}
-"""Where nothing was measured; docs/research.md has what fits measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,23 +274,3 @@ def standing(result: SearchResult, shown: Sequence[Candidate], finished: int) ->
         shown=len(shown),
         finished=finished,
     )
-
-
-def odds_over_question(finished: FinishedSearch) -> dict[NodeId, float]:
-    """Log-odds of each trajectory over those of its question: what lies above speaks for its answer."""
-    asked = {mode: log_odds(estimate.median) for mode, estimate in finished.questions.items()}
-    return {c.node: log_odds(c.estimate.median) - asked[c.mode] for c in finished.candidates}
-
-
-def supports(finished: FinishedSearch, odds: Mapping[NodeId, float]) -> list[Support]:
-    """Support of each answer, for the posterior.
-
-    Args:
-        finished: The answers and their trajectories.
-        odds: Log-odds by which each trajectory speaks for its answer.
-    """
-    mode_of = {candidate.node: candidate.mode for candidate in finished.candidates}
-    return [
-        Support(Counter(mode_of[node] for node in group.nodes), fmean(odds[node] for node in group.nodes))
-        for group in finished.groups
-    ]

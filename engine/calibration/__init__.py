@@ -1,6 +1,7 @@
 """Calibration: from evidence about a prefix to the probability that it ends in a correct answer.
 
-``features`` turns prefixes and finished searches into evidence by name; ``head`` reduces it to a few inputs,
-and maps those to quantiles, for each stage of a search. ``options`` weighs looks and votes, ``votes`` are for
-models that nobody fitted. ``fit`` makes a calibration and ``metrics`` measure it, which no search needs.
+``posterior`` judges every kind of question, by votes and words or by a fitted head; ``options`` weighs
+options that are read. ``features`` turns prefixes and finished searches into evidence by name, ``head`` maps
+it to an estimate for each stage of a search. ``fit`` makes heads and ``metrics`` measures them, which no
+search needs.
 """

@@ -6,7 +6,6 @@ All of it is computed while the text is written; reading it evaluates nothing.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,12 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers.choosing import FinishedSearch, ModeProfile, odds_over_question, supports
-from ..answers.posterior import ModeState, posterior
+from ..answers.choosing import FinishedSearch
 from ..ports import Prefix
 from ..types import Mode
+from .posterior import Array, log_odds, logit, of_votes
 
-Array = NDArray[np.float64]
 States = NDArray[np.float32]
 
 Stage = Literal["question", "step", "finished", "program question", "program", "task", "code"]
@@ -218,14 +216,14 @@ def _of_steps(prefix: Prefix, reward: float, more: Mapping[str, float], offset: 
     return Observation({**numbers, **more}, states, offset)
 
 
-def answer_observation(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> Observation:
+def answer_observation(finished: FinishedSearch, spreads: Mapping[Mode, float]) -> Observation:
     """``ANSWER_FEATURES`` of a finished search's chosen answer; probabilities are logits, counts logarithms.
 
     The share is smoothed by half a vote, the lead is over the most frequent other answer.
 
     Args:
         finished: It has an answer.
-        profiles: Profiles of its modes.
+        spreads: Concentration of the wrong answers of its modes.
     """
     by_node = {candidate.node: candidate for candidate in finished.candidates}
     chosen = [by_node[node] for node in finished.groups[0].nodes]
@@ -233,7 +231,7 @@ def answer_observation(finished: FinishedSearch, profiles: Mapping[Mode, ModePro
     n, votes = len(finished.candidates), len(chosen)
     other = max((len(group.nodes) for group in finished.groups[1:]), default=0)
     priors = [estimate.median for estimate in finished.questions.values()] or [0.5]
-    logits = logit(np.array([priors[0], medians.mean(), medians.max(), _posterior(finished, profiles)]))
+    logits = logit(np.array([priors[0], medians.mean(), medians.max(), _posterior(finished, spreads)]))
     return Observation(
         {
             **dict(zip(("question", "mean", "best", "posterior"), logits, strict=True)),
@@ -247,24 +245,13 @@ def answer_observation(finished: FinishedSearch, profiles: Mapping[Mode, ModePro
     )
 
 
-def _posterior(finished: FinishedSearch, profiles: Mapping[Mode, ModeProfile]) -> float:
-    """P(the chosen answer is correct) by the votes of each mode."""
+def _posterior(finished: FinishedSearch, spreads: Mapping[Mode, float]) -> float:
+    """P(the chosen answer is correct) by the votes of each mode, and by what each solution says of itself.
+
+    What lies above the estimate of the question speaks for an answer.
+    """
     if not finished.questions:
         return 0.5
-    counts = Counter(c.mode for c in finished.candidates)
-    states = {
-        mode: ModeState(estimate, counts[mode], profiles[mode].spread)
-        for mode, estimate in finished.questions.items()
-    }
-    return posterior(states, supports(finished, odds_over_question(finished)))[0]
-
-
-def sigmoid(x: Array) -> Array:
-    """``1 / (1 + exp(-x))`` without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
-
-
-def logit(p: Array) -> Array:
-    """The inverse of ``sigmoid``; p is kept 1e-6 away from 0 and 1."""
-    p = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.log(p) - np.log1p(-p)
+    asked = {mode: estimate.median for mode, estimate in finished.questions.items()}
+    odds = {c.node: log_odds(c.estimate.median) - log_odds(asked[c.mode]) for c in finished.candidates}
+    return of_votes(finished, asked, odds, spreads)[0]

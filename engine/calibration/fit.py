@@ -1,4 +1,8 @@
-"""Fits the heads of one stage by cross-fitting: each fold of the questions is held out of one head."""
+"""Fits a calibration on finished solutions of questions, and measures one on others; no search needs it.
+
+The heads of a stage are fitted by cross-fitting: each fold of the questions is held out of one head, so there
+are estimates that no head has seen. From those of the stages the answer's heads learn.
+"""
 
 from __future__ import annotations
 
@@ -11,32 +15,21 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers.choosing import (
-    PROFILES,
-    AnswerGroup,
-    Candidate,
-    FinishedSearch,
-    ModeProfile,
-    choose,
-    equal_answers,
-)
-from ..answers.posterior import seating
+from ..answers.choosing import AnswerGroup, Candidate, FinishedSearch, choose, equal_answers
 from ..types import Estimate, Mode, NodeId
 from .features import (
     ANSWER_FEATURES,
     FINISHED,
     QUESTION,
     STAGES_OF,
-    Array,
     Evidence,
     Observation,
     Stage,
     answer_observation,
-    logit,
-    sigmoid,
 )
 from .head import OUTPUTS, Calibration, Domain, HeadModel, Inputs, Params, beta_loss, forward, quantiles_of
 from .metrics import Predictions, count_groups
+from .posterior import SPREADS, Array, logit, seating, sigmoid
 
 _RATE = 0.02
 """Largest step length of Adam; it falls to zero along a half cosine."""
@@ -230,23 +223,13 @@ class Sample:
         row: Its row among the finished solutions of its mode.
         answer: Its answer, if it has one.
         right: 1 if it is correct, or 0.
-        tokens: Its length.
         mode: How it reasons.
     """
 
     row: int
     answer: str | None
     right: float
-    tokens: int
     mode: Mode = "prose"
-
-
-@dataclass(frozen=True, slots=True)
-class QuestionSamples:
-    """The independent finished solutions of one question, and its index."""
-
-    question: int
-    samples: tuple[Sample, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -255,11 +238,11 @@ class Training:
 
     Attributes:
         stages: Prefixes of each stage; in the question stages, row i is question i.
-        samples: Finished solutions by question, from which searches are replayed.
+        samples: Finished solutions of each question, from which searches are replayed.
     """
 
     stages: Mapping[Stage, StageData]
-    samples: Sequence[QuestionSamples]
+    samples: Sequence[Sequence[Sample]]
 
     @property
     def modes(self) -> list[Mode]:
@@ -267,68 +250,73 @@ class Training:
         return [mode for mode, stage in FINISHED.items() if stage in self.stages]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CalibrationFit:
-    """A calibration, and held-out estimates of its training data: by heads that did not see the question.
-
-    The principal components of the states are fitted on all questions, without labels.
-    """
-
-    calibration: Calibration
-    held_out: Mapping[str, Predictions]
-
-
-def fit_calibration(training: Training, config: HeadConfig, seed: int) -> CalibrationFit:
-    """Fit all stages and domains, and the answer on the held-out estimates of the stages."""
-    stages, held_out = fit_stages(training, config, seed)
-    profiles = {mode: mode_profile(training.samples, mode) for mode in training.modes}
-    read = partial(answer_observation, profiles=profiles)
-    answers = StageData.stack([*answer_examples(training, held_out, read, seed)], ANSWER_FEATURES)
-    of_answers = HeadConfig(components=0, decay=config.decay, folds=config.folds)
-    answer, quantiles = fit_stage(answers, of_answers, seed)
-    held_out["answer"] = answers.predictions(quantiles)
-    asked = {mode: training.stages[QUESTION[mode]].evidence for mode in training.modes}
-    domains = {mode: Domain.fit(evidence.states["question"]) for mode, evidence in asked.items()}
-    return CalibrationFit(Calibration(stages, answer, domains, profiles), held_out)
-
-
-def fit_stages(
+def fit_calibration(
     training: Training, config: HeadConfig, seed: int
-) -> tuple[dict[Stage, HeadModel], dict[str, Predictions]]:
-    """A model of each stage, and held-out estimates of its prefixes."""
-    models: dict[Stage, HeadModel] = {}
+) -> tuple[Calibration, dict[str, Predictions]]:
+    """Fit all stages and domains, and the answer on the held-out estimates of the stages.
+
+    Returns:
+        The calibration, and held-out estimates by stage: by heads that did not see the question. The
+        principal components of the states are fitted on all questions, without labels.
+    """
+    stages: dict[Stage, HeadModel] = {}
     held_out: dict[str, Predictions] = {}
+    domains = {}
     for mode in training.modes:
         questions = training.stages[QUESTION[mode]]
+        domains[mode] = Domain.fit(questions.evidence.states["question"])
         base_rate = float(np.mean(questions.right / questions.total))
         for stage in STAGES_OF[mode]:
             data = training.stages[stage]
-            models[stage], quantiles = fit_stage(data, config, seed, base_rate)
+            stages[stage], quantiles = fit_stage(data, config, seed, base_rate)
             held_out[stage] = data.predictions(quantiles)
-    return models, held_out
+    spreads = {mode: mode_spread(training.samples, mode) for mode in training.modes}
+    read = partial(answer_observation, spreads=spreads)
+    answers = StageData.stack([*answer_examples(training.samples, held_out, read, seed)], ANSWER_FEATURES)
+    answer, quantiles = fit_stage(
+        answers, HeadConfig(components=0, decay=config.decay, folds=config.folds), seed
+    )
+    held_out["answer"] = answers.predictions(quantiles)
+    return Calibration(stages, answer, domains, spreads), held_out
 
 
-def mode_profile(questions: Sequence[QuestionSamples], mode: Mode) -> ModeProfile:
-    """Mean length of a mode's solutions, and the maximum-likelihood spread of their mistakes.
+def measure(calibration: Calibration, training: Training, seed: int) -> dict[str, Predictions]:
+    """Estimates of a calibration on other questions, by stage.
+
+    Args:
+        calibration: Its modes are measured.
+        training: The questions.
+        seed: Seed of the replayed searches.
+    """
+    found: dict[str, Predictions] = {
+        stage: data.predictions(calibration.stages[stage].quantiles(data.evidence))
+        for stage, data in training.stages.items()
+        if stage in calibration.stages
+    }
+    searches = [*answer_examples(training.samples, found, calibration.answer_observation, seed)]
+    answers = StageData.stack(searches, calibration.answer.inputs.names)
+    found["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
+    return found
+
+
+def mode_spread(questions: Sequence[Sequence[Sample]], mode: Mode) -> float:
+    """The maximum-likelihood spread of the wrong answers of a mode.
 
     Adds pseudo-pairs at the default agreement rate, since few questions may show no agreement at all.
     """
-    samples = [[s for s in each.samples if s.mode == mode] for each in questions]
-    tokens = [sample.tokens for own in samples for sample in own]
-    wrong = [[sample.answer for sample in own if sample.right < 0.5] for own in samples]
+    wrong = [[s.answer for s in each if s.mode == mode and s.right < 0.5] for each in questions]
     tables = [[len(places) for places in equal_answers(answers)] for answers in wrong]
-    usual = PROFILES[mode].spread
-    mean = float(np.mean(tokens)) if tokens else PROFILES[mode].tokens
+    usual = SPREADS[mode]
     likelihoods = [
         sum(seating(sizes, spread) for sizes in tables)
         + _PRIOR_PAIRS * (seating([2], spread) + usual * seating([1, 1], spread)) / (1.0 + usual)
         for spread in _SPREADS
     ]
-    return ModeProfile(float(_SPREADS[int(np.argmax(likelihoods))]), mean)
+    return float(_SPREADS[int(np.argmax(likelihoods))])
 
 
 def answer_examples(
-    training: Training,
+    samples: Sequence[Sequence[Sample]],
     estimates: Mapping[str, Predictions],
     read: Callable[[FinishedSearch], Observation],
     seed: int,
@@ -339,19 +327,21 @@ def answer_examples(
     A search has the question's estimates of its own modes only.
 
     Args:
-        training: Has the solutions.
+        samples: Solutions of each question.
         estimates: Estimates of questions and finished solutions, by stage; modes without any are left out.
         read: Reads a finished search.
         seed: Seed of the choice of solutions.
     """
     rng = np.random.default_rng(seed)
     modes = [mode for mode, stage in QUESTION.items() if stage in estimates]
-    for each in training.samples:
-        known = [sample for sample in each.samples if sample.mode in modes]
-        candidates = candidates_of(known, estimates)
-        asked = {
-            mode: Estimate.of_quantiles(estimates[QUESTION[mode]].quantiles[each.question]) for mode in modes
-        }
+    for question, own_samples in enumerate(samples):
+        known = [sample for sample in own_samples if sample.mode in modes]
+        candidates = []
+        for at, sample in enumerate(known):
+            quantiles = estimates[FINISHED[sample.mode]].quantiles[sample.row]
+            estimate = Estimate.of_quantiles(quantiles)
+            candidates.append(Candidate(NodeId(at), sample.answer, estimate, sample.mode))
+        asked = {mode: Estimate.of_quantiles(estimates[QUESTION[mode]].quantiles[question]) for mode in modes}
         for places in _subsets(len(known), rng):
             chosen = tuple(candidates[at] for at in places)
             own = {mode: asked[mode] for mode in modes if any(c.mode == mode for c in chosen)}
@@ -360,16 +350,7 @@ def answer_examples(
                 # Larger searches reuse the same solutions, which would be counted several times.
                 alone = len(chosen) == 1
                 found = read(FinishedSearch(own, chosen, groups))
-                yield Example(found, each.question, right, independent=alone)
-
-
-def candidates_of(samples: Sequence[Sample], estimates: Mapping[str, Predictions]) -> list[Candidate]:
-    """Solutions of one question in the form of a search, each with its own estimate."""
-    quantiles = [estimates[FINISHED[sample.mode]].quantiles[sample.row] for sample in samples]
-    return [
-        Candidate(NodeId(at), sample.answer, Estimate.of_quantiles(own), sample.mode)
-        for at, (sample, own) in enumerate(zip(samples, quantiles, strict=True))
-    ]
+                yield Example(found, question, right, independent=alone)
 
 
 def _chosen_groups(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:

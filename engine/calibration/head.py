@@ -1,4 +1,11 @@
-"""Evidence as a few standardised inputs: principal components of the states, and the numbers."""
+"""A fitted head: from evidence to an estimate, for each stage of a search and for its answer.
+
+The states become principal components, and with the numbers a few standardised inputs (``Inputs``). Linear
+heads map these to two raw outputs, which are read as a Beta distribution of the success probability: the
+logit of its mean, and the log of its concentration over ``PRIOR_KAPPA``. A calibration has a model for each
+stage; the generator's state behind a question tells how far it is from those that were fitted, and out of
+distribution intervals grow with the distance.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers.choosing import FinishedSearch, ModeProfile
+from ..answers.choosing import FinishedSearch
 from ..answers.program import executed_answer
-from ..ports import AnswerEstimates, Prefix, QuestionEstimate
+from ..ports import Prefix, QuestionEstimate
 from ..types import Estimate, Mode
 from .features import (
     QUESTION,
-    Array,
     Evidence,
     Observation,
     Stage,
     States,
     answer_observation,
     code_observation,
-    logit,
     program_observation,
     prose_observation,
-    sigmoid,
 )
+from .posterior import Array, beta_quantiles, logit, sigmoid
 
 Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
@@ -136,17 +141,12 @@ class Inputs:
         return np.concatenate([numbers, *parts], axis=1)
 
 
-LEVELS = (0.1, 0.5, 0.9)
-"""Quantile levels of an estimate: lower, median, upper."""
-
 PRIOR_KAPPA = 8.0
 """Concentration that a head starts from, and stays at where counts say nothing (arXiv 2605.15529)."""
 
 OUTPUTS = 2
 
 _SPAN = 4.0
-_GRID = np.linspace(-12.0, 12.0, 769)
-_BLOCK = 1024
 
 Params = tuple[Array, Array]
 """Weights ``[features, OUTPUTS]`` and constants ``[OUTPUTS]``."""
@@ -198,31 +198,6 @@ def _read(out: Array) -> tuple[Array, Array]:
     """``[n]`` means and concentrations."""
     mean = np.clip(sigmoid(out[:, 0]), 1e-5, 1 - 1e-5)
     return mean, PRIOR_KAPPA * np.exp(np.clip(out[:, 1], -_SPAN, _SPAN))
-
-
-def beta_quantiles(alpha: Array, beta: Array) -> NDArray[np.float64]:
-    """``[n, 3]`` quantiles at ``LEVELS`` of Beta distributions, to about 1e-3.
-
-    By the trapezoid rule over the logit, where the density is smooth and has one peak. It goes by blocks of
-    rows, as a row takes 30 KB.
-    """
-    blocks = len(alpha) // _BLOCK + 1
-    parts = zip(np.array_split(alpha, blocks), np.array_split(beta, blocks), strict=True)
-    return sigmoid(np.concatenate([_logit_quantiles(a[:, None], b[:, None]) for a, b in parts]))
-
-
-def _logit_quantiles(a: Array, b: Array) -> Array:
-    """``[n, 3]`` logits of the quantiles of Beta distributions with ``[n, 1]`` parameters."""
-    centre = np.log(a) - np.log(b)
-    # The variance of the logit is trigamma(a) + trigamma(b), here by its first two terms.
-    spread = np.sqrt(1 / a + 0.5 / a**2 + 1 / b + 0.5 / b**2)
-    x = centre + spread * _GRID
-    log_density = -a * np.logaddexp(0.0, -x) - b * np.logaddexp(0.0, x)
-    density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-    below = np.cumsum(density, axis=1) - 0.5 * density
-    below /= below[:, -1:] + 0.5 * density[:, -1:]
-    found = [np.interp(LEVELS, row, at) for row, at in zip(below, x, strict=True)]
-    return np.array(found).reshape(-1, len(LEVELS))
 
 
 def forward(params: Params, x: Array) -> Array:
@@ -325,29 +300,26 @@ class Domain:
         return cls(projection, np.array([max(float(np.quantile(distance, _SHARE, method="higher")), 1e-3)]))
 
     def distance(self, states: States) -> Array:
-        """``[n]`` distances; above 1 is outside."""
+        """``[n]`` distances; above 1 is out of distribution."""
         distances: Array = np.sqrt((self.projection(states) ** 2).mean(axis=1)) / self.threshold
         return distances
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """Implements ``engine.ports.Calibrator`` with models that were fitted on the generator itself.
+    """Implements ``posterior.Head`` with models that were fitted on the generator itself.
 
     Attributes:
         stages: Model of each stage of its modes.
         answer: Model of a finished search's chosen answer.
         domains: Domain of the questions in each mode.
-        profiles: Profile of each mode.
+        spreads: Concentration of the wrong answers of each mode.
     """
 
     stages: Mapping[Stage, HeadModel]
     answer: HeadModel
     domains: Mapping[Mode, Domain]
-    profiles: Mapping[Mode, ModeProfile]
-
-    weights = None  # there are no options to weigh
-    is_rough = False
+    spreads: Mapping[Mode, float]
 
     @property
     def width(self) -> int:
@@ -383,15 +355,14 @@ class Calibration:
 
     def answer_observation(self, finished: FinishedSearch) -> Observation:
         """Evidence that ``answer`` reads from a finished search."""
-        return answer_observation(finished, self.profiles)
+        return answer_observation(finished, self.spreads)
 
-    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        """Estimate for the chosen answer; those of its trajectories stay as they are."""
-        estimate = self.answer.estimate(self.answer_observation(finished))
-        return AnswerEstimates(widen(estimate, self.distance(prefix)))
+    def of_answer(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+        """Estimate for the chosen answer."""
+        return widen(self.answer.estimate(self.answer_observation(finished)), self.distance(prefix))
 
     def distance(self, prefix: Prefix) -> float:
-        """Distance of the question from the fitted ones; above 1 is outside."""
+        """Distance of the question from the fitted ones; above 1 is out of distribution."""
         return float(self.domains[prefix.mode].distance(self._known_by(prefix)[None])[0])
 
     def _known_by(self, prefix: Prefix) -> States:
@@ -401,7 +372,7 @@ class Calibration:
 
 
 def widen(estimate: Estimate, distance: float) -> Estimate:
-    """Stretch the interval around the median, on the logit scale, for a question that lies outside."""
+    """Stretch the interval around the median, on the logit scale, for a question out of distribution."""
     if distance <= 1.0:
         return estimate
     low, middle, high = logit(np.array([estimate.lower, estimate.median, estimate.upper]))

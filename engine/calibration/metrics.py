@@ -1,37 +1,24 @@
-"""The figures that a calibration carries: how good its estimates were on questions that were not fitted."""
+"""Metrics of held-out estimates, weighted by question.
+
+A question counts once, however many prefixes it has: hard questions have long solutions, whose prefixes are
+not independent. Brier scores are of single outcomes, correct or wrong, so they include noise that no estimate
+can predict; skill compares with the best constant on the same data.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..codec import omit
-from .features import Array, logit, sigmoid
+from .posterior import Array, logit, sigmoid
 
 Number = float | None
 """A number of four digits; None where it is not defined."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """One bin of a reliability diagram: weight, mean estimate, observed share of correct outcomes."""
-
-    weight: float
-    estimate: float
-    observed: float
-
-
-@dataclass(frozen=True, slots=True)
-class BaselineReport:
-    """Metrics of other estimates of the same prefixes, such as the raw reward read as a probability."""
-
-    brier: Number
-    skill: Number
-    ece: Number
-    auc: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +28,49 @@ class StageReport:
     Attributes:
         n: Number of prefixes.
         questions: Number of questions that they belong to.
-        outcomes: Number of outcomes of all prefixes.
-        base_rate, brier, skill, ece, auc, coverage, width: Metrics of ``metrics``.
+        base_rate, brier, skill, ece, auc, coverage: Metrics of this module.
         ece_floor: ECE that noise alone would show.
-        intervals: 95 % intervals over questions, by the name of the metric.
-        reliability: Bins of the reliability diagram.
-        raw: The raw reward on the same prefixes, where it was given and the stage has one.
-        surface: A cross-validated fit of length and format alone on the same prefixes: what the states add
-            is the difference.
-        auc_within: AUC within questions, of stages that have several prefixes of a question.
+        intervals: 95 % interval of the skill over questions, by its name.
+        auc_within: AUC within questions; None where no question has several prefixes.
     """
 
     n: int
     questions: int
-    outcomes: int
     base_rate: Number
     brier: Number
     skill: Number
     ece: Number
     auc: Number
     coverage: Number
-    width: Number
     ece_floor: Number
     intervals: Mapping[str, tuple[Number, Number]]
-    reliability: tuple[Bin, ...]
-    raw: BaselineReport | None = field(default=None, metadata=omit(None))
-    surface: BaselineReport | None = field(default=None, metadata=omit(None))
     auc_within: Number = field(default=None, metadata=omit(None))
+
+
+def report(predictions: Mapping[str, Predictions]) -> dict[str, StageReport]:
+    """Metrics of the estimates of each stage that occurred."""
+    return {name: _report(data) for name, data in predictions.items() if len(data.right)}
+
+
+def _report(data: Predictions) -> StageReport:
+    ends, questions = bootstrap(data, skill), len(np.unique(data.question))
+    return StageReport(
+        n=len(data.right),
+        questions=questions,
+        base_rate=_four_digits(base_rate(data)),
+        brier=_four_digits(brier(data)),
+        skill=_four_digits(skill(data)),
+        ece=_four_digits(ece(data)),
+        auc=_four_digits(auc(data)),
+        coverage=_four_digits(coverage(data)),
+        ece_floor=_four_digits(ece_floor(data)),
+        intervals={"skill": (_four_digits(ends[0]), _four_digits(ends[1]))},
+        auc_within=_four_digits(auc_within(data)) if len(data.right) > questions else None,
+    )
+
+
+def _four_digits(value: float) -> Number:
+    return None if math.isnan(value) else round(float(value), 4)
 
 
 _BINS_MAX = 10
@@ -87,7 +90,6 @@ class Predictions:
         right, total: ``[n]`` correct outcomes, and all outcomes, at least one.
         weight: ``[n]``; None weights every question the same.
         independent: ``[n]``, True if outcomes may be counted together (``count_groups``); None for all.
-        drawn_from: Number of questions that a bootstrap has drawn the rows from; otherwise None.
     """
 
     question: NDArray[np.int64]
@@ -96,7 +98,6 @@ class Predictions:
     total: Array
     weight: Array | None = None
     independent: NDArray[np.bool_] | None = None
-    drawn_from: int | None = None
 
     def weights(self) -> Array:
         """``[n]``, summing to one."""
@@ -135,24 +136,9 @@ def _brier(data: Predictions, p: Array) -> float:
     return float(data.weights() @ (rate * (1 - p) ** 2 + (1 - rate) * p**2))
 
 
-def reliability(data: Predictions) -> list[Bin]:
-    """Bins of about equal weight by the median: one for every ten questions, at most 10."""
-    bins, w, p, rate = _bin_of(data), data.weights(), data.quantiles[:, 1], data.right / data.total
-    diagram = []
-    for b in np.unique(bins):
-        rows = bins == b
-        weight = float(w[rows].sum())
-        if weight > 0:
-            diagram.append(
-                Bin(weight, float(w[rows] @ p[rows]) / weight, float(w[rows] @ rate[rows]) / weight)
-            )
-    return diagram
-
-
 def _bin_of(data: Predictions) -> NDArray[np.int64]:
     """``[n]`` bin of each row; equal medians share one, or the order of rows would decide."""
-    questions = data.drawn_from or len(np.unique(data.question))
-    bins = int(np.clip(questions // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
+    bins = int(np.clip(len(np.unique(data.question)) // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
     values, index = np.unique(data.quantiles[:, 1], return_inverse=True)
     w = np.bincount(index, data.weights(), len(values))
     # The middle of a value decides its bin, so that one heavy value fills one bin.
@@ -162,8 +148,13 @@ def _bin_of(data: Predictions) -> NDArray[np.int64]:
 
 
 def ece(data: Predictions) -> float:
-    """Expected calibration error over bins of equal weight, in [0, 1]."""
-    return sum(b.weight * abs(b.estimate - b.observed) for b in reliability(data))
+    """Expected calibration error over bins of about equal weight, in [0, 1].
+
+    Bins are by the median: one for every ten questions, at most 10.
+    """
+    bins, w = _bin_of(data), data.weights()
+    miss = w * (data.quantiles[:, 1] - data.right / data.total)
+    return float(np.abs(np.bincount(bins, miss)).sum())
 
 
 def ece_floor(data: Predictions) -> float:
@@ -281,11 +272,6 @@ def _pit(quantiles: Array, right: Array, total: Array) -> tuple[Array, Array]:
     return low, np.minimum(high, 1.0)
 
 
-def width(data: Predictions) -> float:
-    """Mean width of the 10-90 % interval."""
-    return float(data.weights() @ (data.quantiles[:, 2] - data.quantiles[:, 0]))
-
-
 def auc(data: Predictions) -> float:
     """Probability that a correct outcome has a higher median than a wrong one.
 
@@ -316,19 +302,15 @@ def auc_within(data: Predictions) -> float:
 Metric = Callable[[Predictions], float]
 
 
-def bootstrap(
-    data: Predictions, *metrics: Metric, rounds: int = 400, seed: int = 0
-) -> list[tuple[float, float]]:
-    """95 % interval of each metric over questions drawn with replacement; all see the same questions."""
-    rng = np.random.default_rng(seed)
+def bootstrap(data: Predictions, metric: Metric, rounds: int = 400) -> tuple[float, float]:
+    """95 % interval of a metric over questions that are drawn with replacement."""
+    rng = np.random.default_rng(0)
     names, index = np.unique(data.question, return_inverse=True)
-    weights = data.weights()
-    values = np.empty((rounds, len(metrics)))
-    for row in values:
+    weights, values = data.weights(), np.empty(rounds)
+    for at in range(rounds):
         times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[index]
         rows = np.flatnonzero(times)
-        drawn = replace(data.take(rows, weights * times), drawn_from=len(names))
-        row[:] = [metric(drawn) for metric in metrics]
-    known = [own[~np.isnan(own)] for own in values.T]
-    ends = [np.percentile(own, (2.5, 97.5)) if len(own) else (np.nan, np.nan) for own in known]
-    return [(float(low), float(high)) for low, high in ends]
+        values[at] = metric(data.take(rows, weights * times))
+    known = values[~np.isnan(values)]
+    low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (np.nan, np.nan)
+    return float(low), float(high)

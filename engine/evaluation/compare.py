@@ -10,8 +10,8 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration.features import Array
 from ..calibration.metrics import Predictions, ece, ece_floor
+from ..calibration.posterior import Array
 from ..errors import decimal
 from ..types import probability_of
 from .evaluate import SURE, Contestant, Outcome

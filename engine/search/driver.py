@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
+from ..calibration.posterior import UNCALIBRATED
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
 from ..kinds import kind_of
 from ..ports import (
@@ -22,7 +23,6 @@ from ..ports import (
     RewardModel,
     Score,
     Seen,
-    Uncalibrated,
 )
 from ..request import Request, Settings
 from ..types import BranchId, KindName, Mode, NodeId, Problem, Reading, Trial, Usage
@@ -40,8 +40,6 @@ class Driver:
             of a search is not used for it.
         clock: Time.
         executor: Runs programs; None if no strategy draws any.
-        rough: Takes the place of a fitted calibrator in a search with a sampler of its own, and for a value
-            that is unlike what was fitted.
     """
 
     def __init__(
@@ -51,12 +49,10 @@ class Driver:
         calibrators: Mapping[KindName, Calibrator],
         clock: Clock,
         executor: Executor | None = None,
-        rough: Calibrator | None = None,
     ) -> None:
         self._policy = policy
         self._reward_model = reward_model
         self._calibrators = calibrators
-        self._rough = rough
         self._clock = clock
         self._executor = executor
         self._tickets = count()
@@ -140,8 +136,12 @@ class Driver:
 
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
         problem, settings = kind_of(request.problem).for_search(request.problem), request.settings
-        calibrator, rough = self._calibrator_of(request), self._rough if problem.kind == "value" else None
-        search = Search(problem, settings, calibrator, self._clock, self, rough)
+        calibrator = self._calibrators.get(problem.kind, UNCALIBRATED)
+        if settings.sampling.odds:  # no fit is of another sampler
+            calibrator = calibrator.unfitted
+        if not set(calibrator.modes) >= set(settings.strategy.modes):
+            calibrator = UNCALIBRATED
+        search = Search(problem, settings, calibrator, self._clock, self)
         self._active.append(search)
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
@@ -173,15 +173,6 @@ class Driver:
             search.read_prompts({mode: self._open(search.problem, mode) for mode in modes})
             if not looks:
                 search.open()
-
-    def _calibrator_of(self, request: Request) -> Calibrator:
-        """The calibrator of the problem's kind, if it knows every mode of the strategy."""
-        found = self._calibrators.get(request.problem.kind)
-        is_fitted = found is not None and found.weights is None and not found.is_rough
-        if request.settings.sampling.odds and self._rough and is_fitted:
-            found = self._rough
-        is_known = found is not None and found.profiles.keys() >= set(request.settings.strategy.modes)
-        return found if found is not None and is_known else Uncalibrated()
 
     def _usage(self, work: PrefixWork | Seen, seconds: float, new_tokens: int = 0) -> Usage:
         """Usage of the generator for tokens that it evaluated and wrote."""

@@ -79,7 +79,7 @@ class ModelDescription:
 
     @property
     def level(self) -> str:
-        """Level of the calibration: ``fitted``, ``portable`` or ``none``."""
+        """Level of the calibration: ``fitted``, ``prior`` or ``none``."""
         return "none" if self.calibration is None else str(self.calibration["level"])
 
 
@@ -224,7 +224,7 @@ class ProgramRan(_Event):
     execution: Execution
 
 
-OUTSIDE = "outside-calibration"
+OUT_OF_DISTRIBUTION = "out-of-distribution"
 """Code of the notice of a question that its calibration does not know."""
 
 NOT_NEEDED = "no longer needed"

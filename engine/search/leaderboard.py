@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..answers.choosing import Candidate, FinishedSearch, SearchResult, Standing, choose, likeliest, standing
-from ..answers.weighing import Vote
 from ..kinds import kind_of
 from ..ports import AnswerEstimates, Calibrator
 from ..strategies import Strategy
@@ -87,17 +86,17 @@ class Leaderboard:
 
     def _prior(self) -> Mapping[str, float]:
         """Probability of each option by a look alone; empty where nothing was read."""
-        look, weights = self._tree.look, self.calibrator.weights
+        look, weights = self._tree.look, self.calibrator.options
         if not look or weights is None:
             return {}
         return dict(zip(look, weights.prior(tuple(look.values())), strict=True))
 
     def _weigh(self, look: Mapping[str, float], shown: Sequence[Candidate], ended: int) -> Standing:
         """The likeliest option leads, by what the look showed and what solutions have chosen."""
-        weights, options = self.calibrator.weights, tuple(look)
+        weights, options = self.calibrator.options, tuple(look)
         assert weights is not None, "options are read only where they can be weighed"
         seen = tuple(look.values())
-        votes = [Vote(options.index(c.answer), c.mode) for c in shown if c.answer is not None]
+        votes = [(options.index(c.answer), c.mode) for c in shown if c.answer is not None]
         p = dict(zip(options, weights.posterior(seen, votes), strict=True))
         groups = tuple(sorted(self._latest.groups, key=lambda group: -p[group.answer]))
         answer = max(p, key=lambda option: p[option])

@@ -15,7 +15,7 @@ from ..errors import TraceError
 from ..ports import Clock
 from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage
 from .events import (
-    OUTSIDE,
+    OUT_OF_DISTRIBUTION,
     AllocationDecided,
     AnswerFound,
     AnswersJudged,
@@ -74,9 +74,9 @@ class Record:
 
     @property
     def level(self) -> str:
-        """Level of its numbers, as ``ModelDescription`` has it: ``portable`` outside of what was fitted."""
-        is_outside = any(notice.code == OUTSIDE for notice in self.notices)
-        return "portable" if is_outside else self.started.models.level
+        """Level of its numbers, as ``ModelDescription`` has it: ``prior`` out of distribution."""
+        is_out = any(notice.code == OUT_OF_DISTRIBUTION for notice in self.notices)
+        return "prior" if is_out else self.started.models.level
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Self:

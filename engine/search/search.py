@@ -40,7 +40,7 @@ from ..types import (
 )
 from .events import (
     NOT_NEEDED,
-    OUTSIDE,
+    OUT_OF_DISTRIBUTION,
     AllocationDecided,
     AnswerFound,
     AnswersJudged,
@@ -63,8 +63,9 @@ from .record import EventLog
 GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
 
-_OUTSIDE = Notice(
-    OUTSIDE, "this question is unlike those that the calibration was fitted on: the probability is rough"
+_OUT_OF_DISTRIBUTION = Notice(
+    OUT_OF_DISTRIBUTION,
+    "this question is unlike those that the calibration was fitted on: the probability is rough",
 )
 
 _THOUGHT_CUT = Notice(
@@ -112,7 +113,6 @@ class Search:
         calibrator: Maps rewards to estimates.
         clock: Seconds.
         engine: Scores prefixes, runs programs and ends unwanted branches.
-        rough: Takes the place of the calibrator where the question is unlike those that it was fitted on.
 
     Attributes:
         settings: As they were given.
@@ -126,13 +126,11 @@ class Search:
         calibrator: Calibrator,
         clock: Clock,
         engine: Engine,
-        rough: Calibrator | None = None,
     ) -> None:
         strategy = settings.strategy
         self.problem = problem
         self.settings = settings
         self.branches = Branches(settings.branches)
-        self._rough = rough
         self._engine = engine
         self._kind = kind_of(problem)
         self._log = EventLog(settings.first_event(problem), clock)
@@ -165,14 +163,15 @@ class Search:
         A value that is unlike those that the calibration was fitted on is judged by votes from here on.
         """
         found = self._estimate_question(read)
-        is_outside = any(each.is_outside for each in found.values())
-        if is_outside and self._rough is not None:
-            self._leaderboard = Leaderboard(self._tree, self.settings.strategy, self._rough)
+        is_out = any(each.out_of_distribution for each in found.values())
+        if is_out and self.problem.kind == "value":
+            unfitted = self._leaderboard.calibrator.unfitted
+            self._leaderboard = Leaderboard(self._tree, self.settings.strategy, unfitted)
             found = self._estimate_question(read)
         for mode, (usage, reading) in read.items():
             self._emit(PromptRead(usage=usage, estimate=found[mode].estimate, reading=reading, mode=mode))
-        if is_outside:
-            self._warn_once(_OUTSIDE)
+        if is_out:
+            self._warn_once(_OUT_OF_DISTRIBUTION)
 
     def _estimate_question(
         self, read: Mapping[Mode, tuple[Usage, Reading | None]]
@@ -184,7 +183,7 @@ class Search:
     @property
     def looks(self) -> tuple[Look, ...]:
         """Looks at the options that are worth their prompt: none where nobody can weigh what they show."""
-        is_weighed = self.settings.strategy.looks_ahead and self._leaderboard.calibrator.weights is not None
+        is_weighed = self.settings.strategy.looks_ahead and self._leaderboard.calibrator.options is not None
         return self._kind.looks(self.problem) if is_weighed else ()
 
     def read_options(self, look: Look, seen: Seen, usage: Usage) -> None:

@@ -1,4 +1,7 @@
-"""Calibrations as files: one safetensors file each, with everything that must match before it is believed."""
+"""Calibrations as files: one safetensors file each, with everything that must match before it is believed.
+
+Those of this machine are the user's own, and those that ship in the folder beside this file.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,22 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib import resources
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.answers.choosing import ModeProfile
-from adascale.engine.answers.weighing import OptionWeights
-from adascale.engine.calibration.features import (
-    FINISHED,
-    STAGES_OF,
-    Stage,
-)
+from adascale.engine.calibration.features import FINISHED, STAGES_OF, Stage
 from adascale.engine.calibration.head import Calibration, Domain, HeadModel, Projection
 from adascale.engine.calibration.metrics import StageReport
-from adascale.engine.calibration.options import OptionsCalibration
+from adascale.engine.calibration.posterior import Level, Posterior
 from adascale.engine.codec import build, omit, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt, setting
 from adascale.engine.kinds import KINDS
-from adascale.engine.types import MODES, KindName, Mode, Notice, Problem
+from adascale.engine.types import KindName, Mode, Notice, Problem
 
 from ..questions import read_known
 from ..storage import atomic_write, data_folder
@@ -36,17 +32,14 @@ from ..storage import atomic_write, data_folder
 SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
 
-Level = Literal["fitted", "portable"]
-"""Data of a calibration: its own model, or other models.
-
-A search without any of its own has the last one too (``describe_votes``).
-"""
-
 _DOMAINS: Mapping[Mode, str] = {"prose": "domain", "program": "program domain", "code": "code domain"}
 """Names of the modes' domains in a file."""
 
 _ANSWER = "answer"
 """Name of the model of answers in a file."""
+
+_QUESTION = 512
+"""Tokens that a question may have without its solutions being cut off by the context."""
 
 Tensors = dict[str, NDArray[np.floating[Any]]]
 
@@ -66,8 +59,7 @@ class Fingerprint:
     """Everything that a success probability depends on; it holds for this combination and no other.
 
     Attributes:
-        generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states, and
-            ``generator`` for a portable calibration.
+        generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states.
         prm_format: ``probe``, or the format of the PRM.
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name; one that is off is not named.
@@ -96,22 +88,6 @@ def question_key(question: str) -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
-def software_versions() -> dict[str, str]:
-    """Versions of what draws and fits, for a card."""
-    import llama_cpp
-
-    return {
-        "adascale": version("adascale"),
-        "llama_cpp": llama_cpp.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def _finished_stage(fingerprint: Fingerprint) -> str:
-    entry = KINDS[fingerprint.kind]
-    return _ANSWER if entry.has_options else FINISHED[entry.modes[0]]
-
-
 @dataclass(frozen=True, slots=True)
 class Card:
     """The models, data, settings and metrics of a calibration.
@@ -124,7 +100,7 @@ class Card:
         samples, programs: Number of draws of each question (``DrawPlan``).
         seed: Seed of the choice of questions and of the draws.
         versions: Versions of the software.
-        held_out: Metrics by stage, on questions that each head never saw; for a portable one on such models.
+        held_out: Metrics by stage, on questions that each head never saw.
     """
 
     name: str
@@ -140,7 +116,7 @@ class Card:
     @property
     def finished(self) -> StageReport:
         """Metrics of finished solutions."""
-        return self.held_out[_finished_stage(self.fingerprint)]
+        return self.held_out[FINISHED[KINDS[self.fingerprint.kind].modes[0]]]
 
     def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
         """Sampler settings of each mode that it knows."""
@@ -149,25 +125,14 @@ class Card:
         program = fitted.program if self.programs else None
         return known if program is None else {**known, "program": program.sampling}
 
-    @property
-    def level(self) -> Level:
-        """Data that it was fitted on."""
-        return "fitted" if self.fingerprint.generator else "portable"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artefact:
     """A calibration, its card, and the file it was read from (None for one that was just fitted)."""
 
-    calibration: Calibration | OptionsCalibration
+    calibration: Calibration
     card: Card
     path: Path | None = None
-
-    def of_size(self, parameters: float) -> Artefact:
-        """The artefact as a generator of so many parameters uses it; one of its own knows its size."""
-        if self.card.level == "portable" and isinstance(self.calibration, OptionsCalibration):
-            return replace(self, calibration=self.calibration.of_size(parameters))
-        return self
 
 
 def save_artefact(artefact: Artefact, path: Path) -> None:
@@ -179,7 +144,6 @@ def save_artefact(artefact: Artefact, path: Path) -> None:
     from safetensors.numpy import save as serialise
 
     fitted = artefact.calibration
-    assert isinstance(fitted, Calibration), "weights of options are shipped, and not fitted"
     models: dict[str, HeadModel] = {**dict(fitted.stages.items()), _ANSWER: fitted.answer}
     inputs = {
         name: {"numbers": model.inputs.names, "states": [*model.inputs.projections]}
@@ -200,13 +164,10 @@ def check_width(artefact: Artefact, width: int) -> None:
     Raises:
         CalibrationError: it reads states of another width.
     """
-    fitted = artefact.calibration
-    if isinstance(fitted, OptionsCalibration):
-        return
-    if fitted.width != width:
+    own = artefact.calibration.width
+    if own != width:
         raise CalibrationError(
-            f"{artefact.path} reads hidden states of {fitted.width:,} numbers, "
-            f"this generator's have {width:,}",
+            f"{artefact.path} reads hidden states of {own:,} numbers, this generator's have {width:,}",
             f"it was fitted for {artefact.card.name}",
             hint=command("calibrate", "list"),
         )
@@ -225,26 +186,28 @@ def load_artefact(path: Path) -> Artefact:
         raise CalibrationError(f"{path} is no calibration that this version reads", *facts)
     try:
         card: Card = build(Card, json.loads(metadata["card"]))
-        return Artefact(_from_tensors(tensors, json.loads(metadata["inputs"]), card), card, path)
+        return Artefact(_from_tensors(tensors, json.loads(metadata["inputs"])), card, path)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} lacks a part: {excerpt(str(error))}") from error
 
 
 def describe(artefact: Artefact) -> dict[str, Any]:
     """The public view of an artefact as JSON: its card, number of questions, file, modes and level."""
-    card = artefact.card
+    level: Level = "fitted"
     return {
-        **to_plain(card),
-        "questions": len(card.questions),
+        **to_plain(artefact.card),
+        "questions": len(artefact.card.questions),
         "file": str(artefact.path) if artefact.path else None,
         "modes": list(artefact.calibration.modes),
-        "level": card.level,
+        "level": level,
     }
 
 
-def describe_votes(prior: float, modes: Sequence[Mode]) -> dict[str, Any]:
-    """The public view of what a search without a calibration of its own goes by."""
-    return {"name": "votes", "level": "portable", "modes": list(modes), "prior": round(prior, 3)}
+def describe_prior(posterior: Posterior) -> dict[str, Any]:
+    """The public view of what a search without an artefact of its own goes by."""
+    name = "options" if KINDS[posterior.kind].has_options else "votes"
+    prior = None if posterior.prior is None else round(posterior.prior, 3)
+    return {"name": name, "level": posterior.level, "modes": list(posterior.modes), "prior": prior}
 
 
 def _read_file(path: Path) -> tuple[Tensors, dict[str, str]]:
@@ -276,20 +239,16 @@ def _to_tensors(calibration: Calibration, models: Mapping[str, HeadModel]) -> Te
     for stage, model in models.items():
         found |= {f"{stage}.{part}": array for part, array in model.arrays().items()}
     for mode, domain in calibration.domains.items():
-        name, profile = _DOMAINS[mode], calibration.profiles[mode]
+        name = _DOMAINS[mode]
         found |= domain.projection.arrays(name)
         found[f"{name}.threshold"] = domain.threshold
-        found[f"{name}.profile"] = np.array([profile.spread, profile.tokens])
+        found[f"{name}.profile"] = np.array([calibration.spreads[mode]])
     # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
     kinds = {name: np.float16 if name.endswith(".matrix") else np.float32 for name in found}
     return {name: np.ascontiguousarray(array, kinds[name]) for name, array in found.items()}
 
 
-def _from_tensors(
-    tensors: Tensors, inputs: Mapping[str, InputNames], card: Card
-) -> Calibration | OptionsCalibration:
-    if KINDS[card.fingerprint.kind].has_options:
-        return _options_from(tensors)
+def _from_tensors(tensors: Tensors, inputs: Mapping[str, InputNames]) -> Calibration:
     modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
     if not modes:
         raise ValueError("a domain")
@@ -298,32 +257,13 @@ def _from_tensors(
         own = {key.removeprefix(f"{name}."): x for key, x in tensors.items() if key.startswith(f"{name}.")}
         return HeadModel.of(own, inputs[name]["numbers"], inputs[name]["states"])
 
+    def domain(name: str) -> Domain:
+        return Domain(Projection.of(tensors, name), tensors[f"{name}.threshold"].astype(np.float64))
+
     stages: dict[Stage, HeadModel] = {stage: model(stage) for mode in modes for stage in STAGES_OF[mode]}
-    domains = {
-        mode: Domain(Projection.of(tensors, name), tensors[f"{name}.threshold"].astype(np.float64))
-        for mode, name in _DOMAINS.items()
-        if mode in modes
-    }
-    profiles = {mode: ModeProfile(*map(float, tensors[f"{_DOMAINS[mode]}.profile"])) for mode in modes}
-    return Calibration(stages, model(_ANSWER), domains, profiles)
-
-
-def _options_from(tensors: Tensors) -> OptionsCalibration:
-    trust, lean, habit, overlap = map(float, tensors["weights"])
-    known = {mode: tuple(map(float, tensors[mode])) for mode in MODES if mode in tensors}
-    merit = {mode: merit for mode, (merit, _, _) in known.items()}
-    profiles = {mode: ModeProfile(spread, tokens) for mode, (_, spread, tokens) in known.items()}
-    return OptionsCalibration(OptionWeights(trust, lean, merit, habit, overlap), profiles)
-
-
-_QUESTION = 512
-"""Tokens that a question may have without its solutions being cut off by the context."""
-
-_FAR_OFF = "it is right for the models that it was fitted with and no others: its estimates may be far off"
-_REMEDY = (
-    f"{command('calibrate', 'fit')} makes one for this setting; "
-    f"{setting('calibration', 'none')} shows scores as scores"
-)
+    domains = {mode: domain(_DOMAINS[mode]) for mode in modes}
+    spreads = {mode: float(tensors[f"{_DOMAINS[mode]}.profile"][0]) for mode in modes}
+    return Calibration(stages, model(_ANSWER), domains, spreads)
 
 
 def own_folder() -> Path:
@@ -366,20 +306,14 @@ class InstalledCalibrations:
     errors: tuple[CalibrationError, ...] = ()
 
     def find(self, used: Fingerprint) -> Artefact | None:
-        """The calibration of exactly these models and this kind of problem, or the portable one of this kind.
+        """The calibration of exactly these models and this kind of problem.
 
-        Nothing is ever applied to another file than it was fitted on, however much alike their names are; a
-        portable calibration, of questions with options, reads nothing that belongs to one. Among several,
-        prompt and sampler differ least from those ``used``; among equal ones, the first in the list is taken.
+        Nothing is ever applied to another file than it was fitted on, however much alike their names are.
+        Among several, prompt and sampler differ least from those ``used``; among equal ones, the first in the
+        list is taken.
         """
-        scopes = [used.scope()]
-        if KINDS[used.kind].has_options:
-            scopes.append(replace(used, generator="").scope())
-        for scope in scopes:
-            found = [each for each in self.artefacts if each.card.fingerprint.scope() == scope]
-            if found:
-                return min(found, key=lambda each: len(mismatches(each.card, used)))
-        return None
+        found = [each for each in self.artefacts if each.card.fingerprint.scope() == used.scope()]
+        return min(found, key=lambda each: len(mismatches(each.card, used)), default=None)
 
     def find_all(self, used: Mapping[KindName, Fingerprint]) -> dict[KindName, Artefact]:
         """The calibration of each kind of problem that has one."""
@@ -400,59 +334,34 @@ def read_installed() -> InstalledCalibrations:
     return InstalledCalibrations(tuple(artefacts), tuple(errors))
 
 
-def mismatches(card: Card, fingerprint: Fingerprint) -> list[Notice]:
-    """A notice for each difference from the conditions of a calibration's fit, with its consequence.
-
-    For a portable one only the sampler counts: it was fitted with other models and prompts. A look at options
-    does not sample.
-    """
-    found = [] if card.level == "portable" else _other_conditions(card, fingerprint)
-    if KINDS[card.fingerprint.kind].has_options:
-        return found
-    fitted, used = card.fingerprint, fingerprint
-    changed = _changed_numbers(fitted.sampling, used.sampling)
-    if changed:
-        found.append(_mismatch(card, f"another sampler ({changed})"))
-    if card.programs and fitted.program is not None and used.program is not None:
-        of_programs = _changed_numbers(fitted.program.sampling, used.program.sampling)
-        if of_programs not in ("", changed):
-            found.append(_mismatch(card, f"another sampler for programs ({of_programs})"))
-    return found
-
-
-def _changed_numbers(fitted: Mapping[str, float], used: Mapping[str, float]) -> str:
-    """The settings of a sampler that differ from those of the fit, as text; empty if none does."""
-    return ", ".join(
-        f"{name} {used.get(name, 0)} instead of {fitted.get(name, 0)}"
-        for name in {**fitted, **used}
-        if used.get(name, 0) != fitted.get(name, 0)
-    )
-
-
-def _other_conditions(card: Card, fingerprint: Fingerprint) -> list[Notice]:
-    """Notices of other models, other prompts and a smaller window."""
+def mismatches(card: Card, used: Fingerprint) -> list[Notice]:
+    """A notice for each difference from the conditions of a calibration's fit, with its consequence."""
     fitted = card.fingerprint
-    found = []
-    if fitted.generator != fingerprint.generator:
-        what = f"another generator file ({fitted.generator[:12]}, not {fingerprint.generator[:12]})"
-        found.append(_mismatch(card, what, _FAR_OFF, "calibration-other-model"))
-    if (fitted.prm, fitted.prm_format) != (fingerprint.prm, fingerprint.prm_format):
-        found.append(_mismatch(card, "another PRM", _FAR_OFF, "calibration-other-model"))
-    if fitted.prompt != fingerprint.prompt:
-        found.append(_mismatch(card, "another chat template or system prompt"))
-    elif (
-        card.programs
-        and fitted.program
-        and fingerprint.program
-        and fitted.program.prompt != fingerprint.program.prompt
-    ):
-        found.append(_mismatch(card, "another prompt for programs"))
-    small, large = sorted((fitted.window, fingerprint.window))
+    models, others = [], []
+    if fitted.generator != used.generator:
+        models.append(f"another generator file ({fitted.generator[:12]}, not {used.generator[:12]})")
+    if (fitted.prm, fitted.prm_format) != (used.prm, used.prm_format):
+        models.append("another PRM")
+    if fitted.prompt != used.prompt:
+        others.append("another chat template or system prompt")
+    elif card.programs and fitted.program and used.program and fitted.program.prompt != used.program.prompt:
+        others.append("another prompt for programs")
+    small, large = sorted((fitted.window, used.window))
     longest = sum(fitted.sampling.get(name, 0) for name in ("think_tokens", "max_tokens"))
     if small < large and small < longest + _QUESTION:
-        what = f"a context of {fitted.window:,} tokens, not {fingerprint.window:,}"
-        found.append(_mismatch(card, what))
-    return found
+        others.append(f"a context of {fitted.window:,} tokens, not {used.window:,}")
+    changed = ", ".join(
+        f"{name} {used.sampling.get(name, 0)} instead of {fitted.sampling.get(name, 0)}"
+        for name in {**fitted.sampling, **used.sampling}
+        if used.sampling.get(name, 0) != fitted.sampling.get(name, 0)
+    )
+    if changed:
+        others.append(f"another sampler ({changed})")
+    far = "it is right for the models that it was fitted with and no others: its estimates may be far off"
+    return [
+        *(_mismatch(card, what, far, "calibration-other-model") for what in models),
+        *(_mismatch(card, what, "its estimates may be off", "calibration-mismatch") for what in others),
+    ]
 
 
 def overlap(card: Card, problems: Sequence[Problem]) -> list[Notice]:
@@ -475,7 +384,9 @@ def wrong_kind(card: Card, kind: KindName) -> Notice:
     )
 
 
-def _mismatch(
-    card: Card, what: str, follows: str = "its estimates may be off", code: str = "calibration-mismatch"
-) -> Notice:
-    return Notice(code, f'the calibration "{card.name}" was fitted with {what}', (follows,), _REMEDY)
+def _mismatch(card: Card, what: str, follows: str, code: str) -> Notice:
+    fix, unused = command("calibrate", "fit"), setting("calibration", "none")
+    said = f'the calibration "{card.name}" was fitted with {what}'
+    return Notice(
+        code, said, (follows,), f"{fix} makes one for this setting; {unused} shows scores as scores"
+    )

@@ -145,17 +145,21 @@ class Rollouts:
         last, mean = self.last[row].astype(np.float32), self.mean[row].astype(np.float32)
         return Reading(last, mean, self.nodes[row].min_logprob, self.nodes[row].entropy)
 
-    def ends(self) -> list[int]:
-        """Ends of all draws."""
-        return [row for row, node in enumerate(self.nodes) if node.is_end]
-
     def ends_from(self, origin: int) -> list[int]:
-        """Ends of the draws that started at a row."""
-        return [row for row in self.ends() if self.nodes[row].origin == origin]
+        """Ends of the draws that started at a row; 0 for the question."""
+        return [row for row, node in enumerate(self.nodes) if node.is_end and node.origin == origin]
 
-    def samples(self) -> list[int]:
-        """Ends of the draws from the question itself; the others share a prefix with one of them."""
-        return self.ends_from(0)
+    def counted_samples(self) -> list[int]:
+        """Ends of the draws from the question as ``adaptive`` would reach them, and count them.
+
+        The others share a prefix with one of them, or are prose that was cut off before it gave an answer.
+        """
+        ends = map(self.replacement_of, self.ends_from(0))
+        return [
+            end
+            for end in ends
+            if self.nodes[end].answer is not None or self.nodes[end].finish == "stop" or self.mode != "prose"
+        ]
 
     def replacement_of(self, end: int) -> int:
         """The trajectory that replaces this one when ``adaptive`` redraws a wrong sum."""
@@ -167,11 +171,6 @@ class Rollouts:
             sound = [o for o, first in zip(others, firsts, strict=True) if not self.nodes[first].wrong_sum]
             return self.replacement_of(sound[0]) if sound else end
         return end
-
-    def counts(self, end: int) -> bool:
-        """True where a search counts a solution: not prose that was cut off before it gave an answer."""
-        node = self.nodes[end]
-        return node.answer is not None or node.finish == "stop" or self.mode != "prose"
 
 
 def _in_order(tree: Tree, mode: Mode) -> list[Node]:

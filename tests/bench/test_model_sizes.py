@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adascale.engine.calibration import votes
+from adascale.engine.calibration import posterior as votes
 from bench.evidence.model_sizes import line_of, read_scores
 
 

@@ -9,6 +9,7 @@ import pytest
 from scripted import ScriptedExecutor
 from worlds import ReadingPolicy, execute, fitted, fitted_report, problems, solve
 
+from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
@@ -30,7 +31,7 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     fingerprint = Fingerprint("g", "", "probe", "p", {}, 2048)
     card = Card("tiny+probe", fingerprint, (), (), 4, 0, {}, fitted_report())
     path = tmp_path_factory.mktemp("fit") / "tiny.calibration.safetensors"
-    artefact = Artefact(fitted(programs=3).calibration, card, path)
+    artefact = Artefact(fitted(programs=3)[0], card, path)
     save_artefact(artefact, path)
     return artefact
 
@@ -40,7 +41,7 @@ def logs(artefact: Artefact) -> dict[str, tuple[Problem, list[Event]]]:
     driver = Driver(
         ReadingPolicy(solve, 8),
         SequenceLogprob(),
-        {"value": artefact.calibration},
+        {"value": Posterior(head=artefact.calibration)},
         lambda: 0.0,
         executor=ScriptedExecutor(execute),
     )

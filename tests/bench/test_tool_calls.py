@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from adascale.engine.calibration.votes import CALL_WEIGHTS, CallPosterior
+from scripted import judging
+
+from adascale.engine.calibration.options import OPTIONS
 from adascale.engine.strategies import Greedy, Vote
 from adascale.engine.tools.schema import matches
 from adascale.engine.types import Problem
 from bench.evidence import json_fields
-from bench.evidence.calls_table import AGREEMENT, fit, loss, play, states
+from bench.evidence.calls_table import AGREEMENT, fit, loss, play, states, weights_of
 
 TOOL = {
     "type": "function",
@@ -44,7 +46,7 @@ def record(greedy: Any, *sampled: Any, look: tuple[float, float] = (-0.1, -2.4))
 
 
 def test_rules_play_the_replies_that_were_recorded() -> None:
-    posterior = CallPosterior(0.6)
+    posterior = judging("call", 0.6)
     rows = [(request(), record(3, 2, 2, 2, 2, 2))]
 
     [greedy] = play(rows, Greedy(), posterior)
@@ -64,10 +66,10 @@ def test_a_fit_is_likelier_than_the_weights_that_it_began_with() -> None:
     rows += [(request(None), record(2, 3, 4, 5, 6, 7, look=yes))] * 3
     asked = [*states(rows)]
 
-    weights = fit(0.6, asked)
+    found = fit(judging("call", 0.6), asked)
 
-    assert loss(CallPosterior(0.6, weights), asked) < loss(CallPosterior(0.6), asked) - 0.1
-    assert weights.trust < CALL_WEIGHTS.trust
+    assert loss(found, asked) < loss(judging("call", 0.6), asked) - 0.1
+    assert weights_of(found)["trust"] < OPTIONS["call"].trust
 
 
 def test_every_form_has_an_answer_of_its_schema() -> None:

@@ -7,11 +7,11 @@ import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from adascale.engine.answers.choosing import PROFILES, FinishedSearch
-from adascale.engine.answers.weighing import OptionWeights
-from adascale.engine.calibration.options import OptionsCalibration
+from adascale.engine.answers.choosing import FinishedSearch
+from adascale.engine.calibration.options import OPTIONS, OptionWeights
+from adascale.engine.calibration.posterior import SPREADS, UNCALIBRATED, VOTES, Posterior
 from adascale.engine.kinds import Look
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import AnswerEstimates, Clock, Prefix, QuestionEstimate, Score, SequenceLogprob
@@ -20,7 +20,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, STRATEGIES, ModeChoice, Strategy, strategy_named
-from adascale.engine.types import Budget, Estimate, Execution, Mode, Problem, Step, Trial
+from adascale.engine.types import Budget, Estimate, Execution, KindName, Mode, Problem, Step, Trial
 from bench.scripted import ScriptedPolicy, scripted_step
 
 
@@ -113,11 +113,29 @@ def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
 
 
 class Fitted:
-    """Base of a calibrator that is not rough and weighs no options."""
+    """Base of a calibrator that passes scores on, weighs no options, and that nothing replaces."""
 
-    profiles = PROFILES
-    weights = None
-    is_rough = False
+    modes: tuple[Mode, ...] = tuple(SPREADS)
+    options = None
+
+    @property
+    def unfitted(self) -> Self:
+        """Itself."""
+        return self
+
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        return QuestionEstimate(None)
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        return UNCALIBRATED.estimate(prefix, reward)
+
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
+        return AnswerEstimates(None)
+
+
+def judging(kind: KindName, prior: float) -> Posterior:
+    """The posterior of a kind of question, as nobody has fitted it, with this prior."""
+    return Posterior(kind, prior, VOTES[kind], OPTIONS.get(kind))
 
 
 def around(p: float) -> Estimate:
@@ -154,7 +172,6 @@ class Believing(Fitted):
 PLANETS = problem_of("1", "Which planet is the largest?\nA. Mars\nB. Jupiter")
 PRIME = problem_of("1", "Is 91 prime?")
 WEIGHTS = OptionWeights(1.0, 0.0, {"prose": 0.6, "program": 0.9}, 1.0, 0.2)
-CALIBRATION = OptionsCalibration(WEIGHTS, {mode: PROFILES[mode] for mode in ("prose", "program")})
 
 
 def search_options(
@@ -162,8 +179,8 @@ def search_options(
     p: float,
     says: str = "Answer: B",
     strategy: Strategy | None = None,
-    calibration: OptionsCalibration = CALIBRATION,
     mode: ModeChoice = "prose",
+    weights: OptionWeights = WEIGHTS,
 ) -> tuple[Record, list[Event]]:
     """A search, one solution after another, in which a look favours Jupiter, or no, with this probability."""
 
@@ -179,9 +196,9 @@ def search_options(
 
     policy = ScriptedPolicy(script)
     policy.looks = see
-    calibrators = {"choice": calibration, "yes-no": calibration}
+    calibrators = {problem.kind: Posterior(problem.kind, options=weights)}
     executor = ScriptedExecutor(lambda program: Execution(says[8:], "", 0.1))
-    driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0, executor=executor)  # type: ignore[arg-type]
+    driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0, executor=executor)
     usual = EFFORTS[problem.kind]["medium"]
     settings = SearchRequest(strategy=strategy or usual, mode=mode, width=1).settings(problem)
     log = [event for _, event in driver.run([problem], settings)]

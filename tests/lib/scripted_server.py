@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adascale.engine.calibration.votes import NEUTRAL_NATS, CallPosterior
+from scripted import judging
+
 from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
 from adascale.engine.ports import BranchStart, Calibrator, Growth, Prefix, PrefixWork, Score, SequenceLogprob
 from adascale.engine.types import BranchId, KindName, Mode, Problem, SamplingChange, Step
@@ -29,7 +30,7 @@ LOCAL = Access("127.0.0.1")
 def steady(prefix: Prefix, rng: random.Random) -> Step:
     """As ``echo``, but every trajectory comes to the number itself, with a usual likelihood."""
     step = echo(prefix, random.Random(2))
-    return step if step.finish == "step" else replace(step, logprob=-NEUTRAL_NATS)
+    return step if step.finish == "step" else replace(step, logprob=-30.0)
 
 
 @dataclass(slots=True)
@@ -180,5 +181,5 @@ def shop(prefix: Prefix, rng: random.Random) -> Step:
 def open_shop() -> Iterator[Served]:
     """A server on that generator, which looks as if a call was right."""
     policy = EchoPolicy(shop, looks=lambda look: [math.log(0.95), math.log(0.05)])
-    with served(policy=policy, calibrators={"call": CallPosterior(0.6)}) as running:
+    with served(policy=policy, calibrators={"call": judging("call", 0.6)}) as running:
         yield running

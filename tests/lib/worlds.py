@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from scripted import ScriptedExecutor, records_of, ticking
 
 from adascale.codetasks.reading import read_task
-from adascale.engine.answers.choosing import PROFILES
-from adascale.engine.calibration.features import Array, Evidence, Stage, States
-from adascale.engine.calibration.fit import CalibrationFit, HeadConfig, StageData, Training, fit_calibration
+from adascale.engine.calibration.features import Evidence, Stage, States
+from adascale.engine.calibration.fit import HeadConfig, StageData, Training, fit_calibration
 from adascale.engine.calibration.head import Calibration, Domain, HeadModel
-from adascale.engine.calibration.metrics import Predictions, StageReport
-from adascale.engine.calibration.report import report
-from adascale.engine.ports import Calibrator, Prefix, PrefixWork, SequenceLogprob
+from adascale.engine.calibration.metrics import Predictions, StageReport, report
+from adascale.engine.calibration.posterior import SPREADS, Array, Posterior
+from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
@@ -215,12 +214,12 @@ def tasks(count: int, start: int = 0) -> list[Problem]:
     return [task.problem(f"t{i}", f"Square n, way {i}.") for i in range(start, start + count)]
 
 
-def code_driver(calibrator: Calibrator | None = None) -> Driver:
+def code_driver(head: Calibration | None = None) -> Driver:
     """Writes and runs programs for tasks."""
     return Driver(
         ReadingPolicy(squaring, 8),
         SequenceLogprob(),
-        {} if calibrator is None else {"code": calibrator},
+        {} if head is None else {"code": Posterior("code", head=head)},
         ticking(),
         executor=ScriptedExecutor(run_here),
     )
@@ -231,11 +230,11 @@ def even_code() -> Calibration:
     stages: tuple[Stage, ...] = ("task", "code")
     domain = Domain.fit(np.random.default_rng(0).normal(0, 3, (60, WIDTH)).astype(np.float32))
     even = dict.fromkeys(stages, HeadModel.constant(0.5))
-    return Calibration(even, fitted().calibration.answer, {"code": domain}, {"code": PROFILES["code"]})
+    return Calibration(even, fitted()[0].answer, {"code": domain}, {"code": SPREADS["code"]})
 
 
 @functools.cache
-def fitted(programs: int = 0) -> CalibrationFit:
+def fitted(programs: int = 0) -> tuple[Calibration, dict[str, Predictions]]:
     """A quick fit on the first questions; the same one for every test that asks."""
     config = HeadConfig(steps=120, folds=3)
     return fit_calibration(training(problems(60), programs), config, seed=0)
@@ -243,5 +242,5 @@ def fitted(programs: int = 0) -> CalibrationFit:
 
 @functools.cache
 def fitted_report() -> dict[str, StageReport]:
-    """How good that fit is on its own questions, each held out; few rounds of the bootstrap."""
-    return report(fitted().held_out, rounds=5)
+    """How good that fit is on its own questions, each held out."""
+    return report(fitted()[1])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import tiny
+from scripted import judging
 
 import adascale
-from adascale.engine.calibration.votes import VotePosterior, rate_of_size
+from adascale.engine.calibration.posterior import rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
@@ -63,12 +65,11 @@ def test_two_searches_of_a_session_do_not_run_at_the_same_time(chain_gguf: Path)
 def test_auto_may_draw_what_a_calibration_knows_or_votes_judge_and_an_own_prompt_is_for_prose(
     knows: tuple[Mode, ...] | None, by_votes: bool, system: str | None, modes: tuple[Mode, ...]
 ) -> None:
-    artefact = SimpleNamespace(calibration=SimpleNamespace(modes=knows))
+    judge = judging("value", 0.5)
+    if knows:
+        judge = replace(judge, head=SimpleNamespace(modes=knows))  # type: ignore[arg-type]
     session: Any = Session(SessionOptions(system=system))
-    session.prompts = SimpleNamespace(
-        calibrations={"value": artefact} if knows else {},
-        by_votes={"value": VotePosterior(0.5)} if by_votes else {},
-    )
+    session.prompts = SimpleNamespace(posteriors={"value": judge} if knows or by_votes else {})
     assert session.modes == modes
 
 
@@ -118,7 +119,7 @@ def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path
         for kind, prior in (("value", expected), ("fact", 0.5)):
             described = session.conditions(kind).models.calibration
             assert described is not None
-            assert (described["level"], described["prior"]) == ("portable", round(prior, 3))
+            assert (described["level"], described["prior"]) == ("prior", round(prior, 3))
         assert session.conditions("code").models.calibration is None
         assert session.prompts.sampling["prose"] == SamplingParams(), "not the short one of options"
         asked = adascale.ask("What is 9 * 2?", session)

@@ -13,9 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 from other_server import KEY, Call, other_server, says
+from scripted import judging
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.engine.calibration.votes import FieldPosterior, VotePosterior
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Step
 from adascale.models.fallback import HANDED_ON, Fallback
@@ -36,7 +36,7 @@ def no_calls_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def handing_on(url: str, script: Script = steady) -> Iterator[Served]:
     """A server whose answers have a probability of .47, and objects a lower one."""
     fallback = Fallback(FallbackOptions(url, seconds=20.0), KEY)
-    calibrators: Any = {"value": VotePosterior(0.1), "json": FieldPosterior(0.1)}
+    calibrators: Any = {"value": judging("value", 0.1), "json": judging("json", 0.1)}
     with served(policy=EchoPolicy(script), calibrators=calibrators, fallback=fallback) as running:
         yield running
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from scripted import CALIBRATION, PLANETS, PRIME, WEIGHTS, search_options
+from scripted import PLANETS, PRIME, WEIGHTS, search_options
 
 from adascale.engine.request import SearchRequest
 from adascale.engine.strategies import EFFORTS
@@ -35,9 +35,9 @@ def test_a_solution_is_shown_with_the_option_that_it_chose() -> None:
 
 
 def test_a_solution_that_is_outweighed_by_the_reading_counts_as_reasoning() -> None:
-    deaf = replace(CALIBRATION, weights=replace(WEIGHTS, merit={"prose": 0.01, "program": 0.01}))
+    deaf = replace(WEIGHTS, merit={"prose": 0.01, "program": 0.01})
     every = replace(EFFORTS["choice"]["low"], stop_at=1.0, min_gain=-1.0)
-    record, _ = search_options(PLANETS, 0.9, "It is redder.\nAnswer: A", every, deaf)
+    record, _ = search_options(PLANETS, 0.9, "It is redder.\nAnswer: A", every, weights=deaf)
     outcome = Outcome(REQUEST, record, Usage())
     assert [choice.content for choice in outcome.choices] == ["B. Jupiter"]
     assert outcome.reasoning_tokens == outcome.usage.generated_tokens > 0

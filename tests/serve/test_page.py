@@ -218,7 +218,7 @@ def test_an_answer_that_is_not_known_is_a_guess(browser: Any) -> None:
         assert "My best guess is 24" in value.locator(".head").inner_text()
         assert value.locator(".body").inner_text() == "So 24."
         page.unroute_all()
-        fact = play(page, "Who?", f"{guess}Ada", answer="Ada", kind="fact", groups=[], calibration="portable")
+        fact = play(page, "Who?", f"{guess}Ada", answer="Ada", kind="fact", groups=[], calibration="prior")
         assert fact.locator(".large").inner_text() == "Ada"
         assert "about 93" in fact.locator(".line").inner_text()
         assert fact.locator(".body").inner_text() == ""

@@ -12,9 +12,9 @@ import anthropic
 import httpx2
 import openai
 import pytest
+from scripted import judging
 from scripted_server import EchoPolicy, Served, served
 
-from adascale.engine.calibration.votes import CallPosterior, FieldPosterior
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Step
 from bench.scripted import MODEL, scripted_step
@@ -43,7 +43,7 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
     policy = EchoPolicy(script, looks=lambda look: [math.log(0.95), math.log(0.05)])
-    with served(policy=policy, calibrators={"call": CallPosterior(0.6)}) as running:
+    with served(policy=policy, calibrators={"call": judging("call", 0.6)}) as running:
         yield running
 
 
@@ -282,7 +282,7 @@ def test_an_object_of_a_schema_is_written_in_every_protocol_with_the_probability
     policy = EchoPolicy(lambda prefix, rng: scripted_step(json.dumps(written), "stop"))
     asked = user("Who is it?")
     with (
-        served(policy=policy, calibrators={"json": FieldPosterior(0.5)}) as running,
+        served(policy=policy, calibrators={"json": judging("json", 0.5)}) as running,
         openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as client,
     ):
         chat = without_tools(client, asked, response_format=form)

@@ -97,7 +97,7 @@ def test_two_lines_say_who_leads_and_how_far_it_is() -> None:
     for answer in ("27", "27", "26", "25", "24"):
         log.finish_path(ROOT, f"so {answer}", (0.5, 0.6, 0.7), answer, tokens=10)
     state = log.state()
-    state.started = replace(state.started, models=ModelDescription(calibration={"level": "portable"}))
+    state.started = replace(state.started, models=ModelDescription(calibration={"level": "prior"}))
     leader, status = said(state)
     agree = "2 of 5 solutions agree · then 26 (1), 25 (1), 1 more · Ctrl-C keeps it"
     assert leader == f"27 leads, about 60 % sure · {agree}"

@@ -92,14 +92,14 @@ def test_an_unlikely_answer_is_a_guess_however_the_search_ended(reason: StopReas
     assert summary(likely.state()).plain.startswith("2 · 96 %")
 
 
-@pytest.mark.parametrize(("level", "is_rough"), [("portable", True), ("fitted", False)])
-def test_a_probability_of_a_rough_calibration_is_an_about(level: str, is_rough: bool) -> None:
+@pytest.mark.parametrize(("level", "is_prior"), [("prior", True), ("fitted", False)])
+def test_a_probability_by_an_uncalibrated_prior_is_an_about(level: str, is_prior: bool) -> None:
     log = voted("222", calibrated=True)
     log.end()
     state = log.state()
     state.started = replace(state.started, models=ModelDescription(calibration={"level": level}))
-    assert summary(state).plain.startswith("2 · about 96 % sure" if is_rough else "2 · 96 % sure")
-    assert (f"{level} calibration" in " ".join(details(state))) == is_rough
+    assert summary(state).plain.startswith("2 · about 96 % sure" if is_prior else "2 · 96 % sure")
+    assert ("uncalibrated prior" in " ".join(details(state))) == is_prior
 
 
 def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:

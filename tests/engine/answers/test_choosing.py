@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from adascale.engine.answers.choosing import (
     Candidate,
-    FinishedSearch,
     choose,
     equal_answers,
     group_answers,
@@ -63,8 +62,3 @@ def test_best_of_n_takes_the_best_candidate_that_has_an_answer() -> None:
 def test_without_an_answer_the_best_text_is_shown() -> None:
     result = choose([candidate(1, None, 0.2), candidate(2, None, 0.6)], "vote")
     assert (result.answer, result.best) == (None, 2)
-
-
-def finished(candidates: list[Candidate]) -> FinishedSearch:
-    asked = {"prose": Estimate(0.2, 0.5, 0.8, calibrated=True)}
-    return FinishedSearch(asked, tuple(candidates), tuple(group_answers(candidates)))

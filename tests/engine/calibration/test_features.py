@@ -102,7 +102,7 @@ def test_evidence_is_read_by_name() -> None:
 
 def test_live_prefixes_get_the_estimates_of_their_stored_rows() -> None:
     """A calibration is fitted on half-precision rows of a store and asked about live prefixes."""
-    calibration = fitted().calibration
+    calibration, _ = fitted()
     record = next(f for f in searched(problems(8, 500)).values() if len(f.tree) > 12)
     tree, rollouts = record.tree, Rollouts.of(record)
     training = training_set([rollouts])

@@ -1,41 +1,40 @@
-"""A whole calibration on a world of scripted searches, and what it says of finished ones."""
+"""The fit of a stage, against worlds whose truth is known, and of a calibration on scripted searches."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import fitted, problems, searched, training
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import beta_world, by_reward, fitted, problems, searched, stage_data, training
 
-from adascale.engine.answers.choosing import PROFILES, Candidate, FinishedSearch, group_answers
-from adascale.engine.answers.posterior import ModeState, Support, log_odds, posterior
+from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_answers
 from adascale.engine.calibration.features import ANSWER_FEATURES, answer_observation
 from adascale.engine.calibration.fit import (
     Example,
     HeadConfig,
-    QuestionSamples,
     Sample,
     StageData,
-    Training,
     answer_examples,
+    fit,
     fit_calibration,
     fit_stage,
-    mode_profile,
+    measure,
+    mode_spread,
 )
-from adascale.engine.calibration.metrics import Predictions, StageReport, skill
-from adascale.engine.calibration.report import measure, report
-from adascale.engine.codec import build, to_plain
+from adascale.engine.calibration.head import forward, quantiles_of
+from adascale.engine.calibration.metrics import Predictions, coverage, skill
+from adascale.engine.calibration.posterior import SPREADS, log_odds, logit, of_votes, sigmoid
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Mode, NodeId
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
 QUICK = HeadConfig(steps=20, folds=2)
-STATES: Mapping[Mode, ModeState] = {"prose": ModeState(MIDDLE, 4, PROFILES["prose"].spread)}
-SUPPORTS = [Support({"prose": votes}, log_odds(0.8)) for votes in (2, 1)]
+STAGE = HeadConfig(steps=60, folds=3)
 
 
 def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: float = 0.5) -> FinishedSearch:
@@ -46,9 +45,9 @@ def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: f
     return FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
 
 
-def played(training: Training, estimates: Mapping[str, Predictions]) -> list[Example]:
+def played(samples: Sequence[Sequence[Sample]], estimates: Mapping[str, Predictions]) -> list[Example]:
     """Searches that are played back, as a fitted calibration reads them."""
-    return [*answer_examples(training, estimates, lambda each: answer_observation(each, PROFILES), 0)]
+    return [*answer_examples(samples, estimates, lambda each: answer_observation(each, SPREADS), 0)]
 
 
 def prefix() -> Prefix:
@@ -57,10 +56,7 @@ def prefix() -> Prefix:
 
 
 def confidence(search: FinishedSearch) -> float:
-    found = fitted().calibration.judge(prefix(), search)
-    assert found.revised == {}  # a fitted calibration revises nothing
-    assert found.confidence is not None
-    return found.confidence.median
+    return fitted()[0].of_answer(prefix(), search).median
 
 
 def test_answers_rise_with_agreement() -> None:
@@ -72,17 +68,19 @@ def test_answers_rise_with_agreement() -> None:
 
 def test_the_features_of_an_answer_by_hand() -> None:
     search = finished("18", "18", "20", None, median=0.8)
-    found = answer_observation(search, PROFILES).numbers
+    found = answer_observation(search, SPREADS).numbers
     assert found["question"] == pytest.approx(0, abs=1e-9)
     assert found["share"] == pytest.approx(0)  # 2.5 of 5
     assert found["lead"] == pytest.approx(0.5)
     assert found["mean"] == found["best"] == pytest.approx(np.log(4))
     assert found["samples"] == pytest.approx(np.log(4))
     assert found["groups"] == pytest.approx(np.log(2))
-    assert found["posterior"] == pytest.approx(log_odds(posterior(STATES, SUPPORTS)[0]))
+    assert found["posterior"] == pytest.approx(
+        log_odds(of_votes(search, {"prose": 0.5}, dict.fromkeys(range(4), log_odds(0.8)), SPREADS)[0])
+    )
     assert found["programs"] == found["both modes"] == 0
     assert found.keys() == set(ANSWER_FEATURES)
-    assert answer_observation(finished("18", question=None), PROFILES).numbers["question"] == 0
+    assert answer_observation(finished("18", question=None), SPREADS).numbers["question"] == 0
 
 
 def test_an_answer_that_both_modes_give_says_so() -> None:
@@ -90,58 +88,49 @@ def test_an_answer_that_both_modes_give_says_so() -> None:
     candidates = tuple(Candidate(NodeId(i), "18", MIDDLE, mode) for i, mode in enumerate(modes))
     questions = dict.fromkeys(modes, MIDDLE)
     search = FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
-    found = answer_observation(search, PROFILES).numbers
+    found = answer_observation(search, SPREADS).numbers
     assert (found["programs"], found["both modes"]) == (0.5, 1.0)
 
 
 def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
-    assert set(fitted().held_out) == STAGES
-    new = measure(fitted().calibration, training(problems(60, 1000)), seed=0)
+    assert set(fitted()[1]) == STAGES
+    new = measure(fitted()[0], training(problems(60, 1000)), seed=0)
     assert set(new) == STAGES
     for stage in STAGES:
-        assert skill(fitted().held_out[stage]) > 0.05, stage
+        assert skill(fitted()[1][stage]) > 0.05, stage
         assert skill(new[stage]) > 0.05, stage
         assert np.all(np.diff(new[stage].quantiles, axis=1) >= 0)
 
 
 @pytest.mark.slow
 def test_programs_have_estimates_of_their_own() -> None:
-    fit = fitted(programs=3)
-    assert fit.calibration.modes == ("prose", "program")
-    assert set(fit.held_out) == STAGES | {"program question", "program"}
-    asked = problems(60, 1000)
-    new = measure(fit.calibration, training(asked, programs=3), seed=0)
+    calibration, held_out = fitted(programs=3)
+    assert calibration.modes == ("prose", "program")
+    assert set(held_out) == STAGES | {"program question", "program"}
+    data = training(problems(60, 1000), programs=3)
+    new = measure(calibration, data, seed=0)
     for stage in ("program question", "program", "answer"):
-        assert skill(fit.held_out[stage]) > 0.05, stage
+        assert skill(held_out[stage]) > 0.05, stage
         assert skill(new[stage]) > 0.05, stage
-    failed = new["program"].quantiles[training(asked, programs=3).stages["program"].evidence.offset < 0]
+    failed = new["program"].quantiles[data.stages["program"].evidence.offset < 0]
     assert len(failed) > 10
     assert np.all(failed[:, 1] < 0.01)
+    assert mode_spread(data.samples, "program") < mode_spread(data.samples, "prose")
 
 
-def test_a_profile_tells_how_often_mistakes_are_repeated() -> None:
-    samples = training(problems(60), programs=3).samples
-    program, prose = mode_profile(samples, "program"), mode_profile(samples, "prose")
-    assert program.spread < prose.spread
-    assert program.tokens < prose.tokens
-
-
-def test_the_default_profile_holds_where_no_two_mistakes_were_seen() -> None:
-    assert mode_profile([QuestionSamples(0, ())], "prose").tokens == PROFILES["prose"].tokens
-    alone = [QuestionSamples(i, (Sample(i, "20", False, 9, "program"),)) for i in range(50)]
-    assert mode_profile(alone, "program").spread == pytest.approx(PROFILES["program"].spread, rel=0.03)
-    pairs = [
-        QuestionSamples(i, tuple(Sample(2 * i + at, "20", False, 9) for at in (0, 1))) for i in range(50)
-    ]
-    assert mode_profile(pairs, "prose").spread < 0.5 * PROFILES["prose"].spread
+def test_the_default_spread_holds_where_no_two_mistakes_were_seen() -> None:
+    alone = [[Sample(i, "20", False, "program")] for i in range(50)]
+    assert mode_spread(alone, "program") == pytest.approx(SPREADS["program"], rel=0.03)
+    pairs = [[Sample(2 * i + at, "20", False) for at in (0, 1)] for i in range(50)]
+    assert mode_spread(pairs, "prose") < 0.5 * SPREADS["prose"]
 
 
 def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:
     data = training(problems(12))
-    one, two, other = (fit_calibration(data, QUICK, seed) for seed in (0, 0, 1))
+    one, two, other = (fit_calibration(data, QUICK, seed)[1] for seed in (0, 0, 1))
     for stage in STAGES:
-        assert np.array_equal(one.held_out[stage].quantiles, two.held_out[stage].quantiles)
-        assert not np.array_equal(one.held_out[stage].quantiles, other.held_out[stage].quantiles)
+        assert np.array_equal(one[stage].quantiles, two[stage].quantiles)
+        assert not np.array_equal(one[stage].quantiles, other[stage].quantiles)
 
 
 def test_searches_of_every_size_are_played_back() -> None:
@@ -149,67 +138,28 @@ def test_searches_of_every_size_are_played_back() -> None:
     halves = {
         stage: data.predictions(np.full((len(data.right), 3), 0.5)) for stage, data in known.stages.items()
     }
-    searches = played(known, halves)
+    searches = played(known.samples, halves)
     sizes = [round(np.exp(each.observation.numbers["samples"])) for each in searches]
     assert set(sizes) == {1, 2, 3, 4}
     assert {each.right for each in searches} == {0, 1}
     assert [each.independent for each in searches] == [size == 1 for size in sizes]
-    for sampled in known.samples:
-        candidates = [Candidate(NodeId(i), s.answer, MIDDLE) for i, s in enumerate(sampled.samples)]
+    for question, sampled in enumerate(known.samples):
+        candidates = [Candidate(NodeId(i), s.answer, MIDDLE) for i, s in enumerate(sampled)]
         vote = group_answers(candidates)
         if vote and len(candidates) == 4:
             # All estimates are the same here, so the best is the first.
             first = next(c.answer for c in candidates if c.answer)
             expected = [vote[0].answer] + ([first] if first != vote[0].answer else [])
             whole = [
-                e.right
-                for e, n in zip(searches, sizes, strict=True)
-                if (e.question, n) == (sampled.question, 4)
+                e.right for e, n in zip(searches, sizes, strict=True) if (e.question, n) == (question, 4)
             ]
             assert whole == [answer == "18" for answer in expected]
 
 
 def test_a_model_that_never_answers_can_be_fitted() -> None:
     data = training(problems(25))
-    silent = [
-        replace(each, samples=tuple(replace(sample, answer=None) for sample in each.samples))
-        for each in data.samples
-    ]
+    silent = [[replace(sample, answer=None) for sample in each] for each in data.samples]
     fit_calibration(replace(data, samples=silent), QUICK, 0)
-
-
-def test_the_report_is_json_with_all_that_is_promised() -> None:
-    held_out = fitted().held_out
-    found = report(held_out, training(problems(60)), rounds=20)
-    assert set(found) == STAGES
-    for stage, data in found.items():
-        assert data.questions <= 60
-        assert data.n >= data.questions
-        assert data.outcomes >= data.n
-        plain = to_plain(data)
-        for name in ("brier", "skill", "ece", "auc", "coverage"):
-            low, high = plain["intervals"][name]
-            assert low <= high
-            assert plain[name] == round(plain[name], 4)
-        for compared in ("raw", "surface", "auc_within"):
-            assert (compared in plain) == (stage in ("step", "finished"))
-        assert sum(b.weight for b in data.reliability) == pytest.approx(1, abs=1e-3)
-        assert build(StageReport, json.loads(json.dumps(plain, allow_nan=False))) == data
-    constant = replace(held_out["answer"], right=held_out["answer"].total)
-    assert report({"answer": constant}, rounds=5)["answer"].auc is None
-
-
-@pytest.mark.slow
-def test_the_states_say_more_than_length_alone() -> None:
-    """A guess costs success, and its state tells it; how long a solution is tells nothing here."""
-    found = report(fitted().held_out, training(problems(60)), rounds=5)
-    finished = found["finished"]
-    assert finished.surface is not None
-    assert finished.surface.auc is not None
-    assert finished.auc is not None
-    assert finished.auc > finished.surface.auc + 0.1
-    assert finished.auc_within is not None
-    assert 0.5 < finished.auc_within < finished.auc
 
 
 @pytest.mark.parametrize("size", [4, 6])
@@ -218,9 +168,7 @@ def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates(size: int
     rng = np.random.default_rng(1)
     rows = rng.random((80, size)) < 0.6
     samples = [
-        QuestionSamples(
-            i, tuple(Sample(size * i + at, "18" if r else "20", bool(r), 9) for at, r in enumerate(own))
-        )
+        [Sample(size * i + at, "18" if r else "20", bool(r)) for at, r in enumerate(own)]
         for i, own in enumerate(rows)
     ]
     ones, many = np.ones(80), np.ones(80 * size)
@@ -228,8 +176,151 @@ def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates(size: int
         "question": Predictions(np.arange(80), np.full((80, 3), 0.6), ones, ones),
         "finished": Predictions(np.arange(80 * size), np.full((80 * size, 3), 0.6), many, many),
     }
-    answers = StageData.stack(played(Training({}, samples), estimates), ANSWER_FEATURES)
+    answers = StageData.stack(played(samples, estimates), ANSWER_FEATURES)
     assert answers.independent.sum() == 80 * size
     model, _ = fit_stage(answers, HeadConfig(components=0, steps=120, folds=3), 0)
     lower, _, upper = model.quantiles(answers.evidence)[answers.independent].T
     assert np.all(upper - lower < 0.35)
+
+
+def test_held_out_estimates_never_see_their_own_question() -> None:
+    data, _ = beta_world(20)
+    _, before = fit_stage(data, STAGE, seed=1)
+    own = data.question == 7
+    other = np.where(own, data.total - data.right, data.right)
+    _, after = fit_stage(replace(data, right=other), STAGE, seed=1)
+    # The width of a head's interval is one number of all other folds, whose heads saw this one.
+    assert np.array_equal(before[own, 1], after[own, 1])
+    assert not np.array_equal(before, after)
+
+
+def test_known_logits_are_added_and_not_learned_again() -> None:
+    rng = np.random.default_rng(5)
+    x, offset = rng.normal(0, 1, 1500), -2.5 * (rng.random(1500) < 0.3)
+    data = by_reward(x, rng.binomial(1, sigmoid(x + offset)))
+    data = replace(data, evidence=replace(data.evidence, offset=offset))
+    model, held_out = fit_stage(data, HeadConfig(steps=200), seed=0)
+    for rows in (offset == 0, offset < 0):
+        assert held_out[rows, 1].mean() == pytest.approx(data.right[rows].mean(), abs=0.04)
+    sound = logit(model.quantiles(replace(data.evidence, offset=np.zeros(1500)))[:, 1])
+    assert logit(model.quantiles(data.evidence)[:, 1]) == pytest.approx(sound + offset, abs=0.01)
+
+
+def test_a_feature_that_names_the_question_is_worth_nothing_held_out() -> None:
+    rng = np.random.default_rng(3)
+    question = np.repeat(np.arange(40), 8)
+    right = np.repeat(rng.integers(0, 2, 40), 8).astype(float)
+    data = stage_data(np.eye(40)[question], right, question=question)
+    model, held_out = fit_stage(data, HeadConfig(decay=0.1), seed=0)
+    assert skill(data.predictions(held_out)) <= 0.02
+    assert skill(data.predictions(model.quantiles(data.evidence))) > 0.3
+
+
+def test_a_head_finds_a_world_of_logistic_means() -> None:
+    data, mean = beta_world(500)
+    oracle = skill(data.predictions(np.column_stack([mean, mean, mean])))
+    model, held_out = fit_stage(data, HeadConfig(), seed=0)
+    assert skill(data.predictions(held_out)) > 0.85 * oracle
+    fresh, mean = beta_world(500)
+    assert np.corrcoef(model.quantiles(fresh.evidence)[:, 1], mean)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("kappa", [3.0, 25.0])
+def test_an_interval_holds_eighty_percent(kappa: float) -> None:
+    data, mean = beta_world(350, total=8, kappa=kappa)
+    _, held_out = fit_stage(data, HeadConfig(), seed=0)
+    assert coverage(data.predictions(held_out)) == pytest.approx(0.82, abs=0.05)
+    truth = np.random.default_rng(1).beta(mean * kappa, (1 - mean) * kappa)
+    inside = (held_out[:, 0] < truth) & (truth < held_out[:, 2])
+    assert inside.mean() == pytest.approx(0.8, abs=0.08)
+
+
+def test_an_interval_is_as_wide_as_held_out_counts_ask_for() -> None:
+    # Question and estimate say nothing here: the rate of a question lies anywhere around the mean.
+    rng = np.random.default_rng(2)
+    question = np.repeat(np.arange(300), 6)
+    right = rng.binomial(1, np.repeat(rng.beta(0.6, 0.6, 300), 6))
+    data = stage_data(rng.standard_normal((1800, 3)), right, question=question)
+    _, held_out = fit_stage(data, HeadConfig(), seed=0)
+    assert coverage(data.predictions(held_out)) == pytest.approx(0.8, abs=0.06)
+
+
+def test_single_outcomes_leave_the_concentration_where_it_began() -> None:
+    data, _ = beta_world(60, prefixes=1, total=1)
+    model, _ = fit_stage(data, HeadConfig(), seed=0)
+    found = model.quantiles(data.evidence)
+    expected = quantiles_of(np.column_stack([logit(found[:, 1]), np.zeros(len(found))]))
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_neither_the_order_of_rows_nor_names_of_questions_matter() -> None:
+    data, _ = beta_world(30)
+    order = np.random.default_rng(0).permutation(len(data.question))
+    taken = data.evidence
+    states = {name: block[order] for name, block in taken.states.items()}
+    question = data.question[order] * 7 + 100
+    shuffled = stage_data(taken.numbers[order], data.right[order], data.total[order], question, states=states)
+    model, held_out = fit_stage(data, STAGE, seed=2)
+    other, other_held_out = fit_stage(shuffled, STAGE, seed=2)
+    assert other_held_out == pytest.approx(held_out[order], abs=1e-4)
+    assert other.quantiles(taken) == pytest.approx(model.quantiles(taken), abs=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_outcomes_that_are_all_the_same_can_be_fitted(share: float) -> None:
+    data, _ = beta_world(20)
+    _, held_out = fit_stage(replace(data, right=data.total * share), STAGE, 0)
+    assert np.isfinite(held_out).all()
+    assert np.abs(held_out[:, 1] - share).max() < 0.5
+
+
+def test_a_stage_of_one_question_says_the_base_rate() -> None:
+    evidence = beta_world(20)[0].evidence
+    for data in (beta_world(1)[0], StageData.stack([], evidence.names)):
+        model, held_out = fit_stage(data, STAGE, 0, base_rate=0.3)
+        found = model.quantiles(evidence)
+        assert held_out.shape == (len(data.right), 3)
+        assert found[:, 1] == pytest.approx(0.3)
+        assert np.all(found[:, 2] - found[:, 0] > 0.5)
+
+
+@given(st.integers(2, 60), st.integers(2, 6), st.integers(0, 50))
+@settings(max_examples=25, deadline=None)
+def test_folds_keep_questions_whole_and_are_of_one_size(questions: int, folds: int, seed: int) -> None:
+    question = np.random.default_rng(seed).permutation(np.repeat(np.arange(questions), 3))
+    found = by_reward(question, question, question=question).folds(folds, seed)
+    of = {int(q): {int(f) for f in found[question == q]} for q in range(questions)}
+    assert all(len(f) == 1 for f in of.values())
+    sizes = np.bincount([next(iter(f)) for f in of.values()], minlength=folds)
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_decay_fades_as_there_are_more_questions() -> None:
+    def slope(questions: int) -> float:
+        x = np.linspace(-2, 2, questions)[:, None]
+        data = stage_data(x, (x[:, 0] > 0).astype(float))
+        params = fit(data, x, np.ones(questions), x[:, 0] < 3, HeadConfig(decay=10))
+        out = forward(params, np.array([[-1.0], [1.0]]))[:, 0]
+        return float(out[1] - out[0])
+
+    assert 0 < slope(10) < slope(100) < slope(1000)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.99])
+def test_a_head_with_nothing_to_learn_says_the_base_rate_however_rare(rate: float) -> None:
+    rng = np.random.default_rng(0)
+    right = (rng.random(600) < rate).astype(float)
+    data = stage_data(rng.standard_normal((600, 20)), right, question=np.repeat(np.arange(150), 4))
+    _, held_out = fit_stage(data, HeadConfig(), seed=0)
+    assert held_out[:, 1].mean() == pytest.approx(right.mean(), abs=0.01)
+    assert skill(data.predictions(held_out)) > -0.03
+
+
+def test_a_head_does_not_extrapolate_beyond_the_numbers_it_was_fitted_on() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (200, 1))
+    model, _ = fit_stage(stage_data(x, rng.random(200) < sigmoid(3 * x[:, 0])), STAGE, seed=0)
+    inside, far = (
+        model.quantiles(stage_data(np.array([[v]]), np.ones(1)).evidence) for v in (float(x.max()), 50.0)
+    )
+    assert np.array_equal(inside, far)

@@ -1,4 +1,4 @@
-"""The loss: its gradient by finite differences, likelihoods and quantiles against scipy."""
+"""Heads: the loss by finite differences and scipy, and what lies far from the fitted questions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from adascale.engine.calibration.features import Array, logit, sigmoid
-from adascale.engine.calibration.head import LEVELS, PRIOR_KAPPA, beta_loss, beta_quantiles, quantiles_of
+from adascale.engine.calibration.features import States
+from adascale.engine.calibration.head import PRIOR_KAPPA, Domain, beta_loss, quantiles_of, widen
+from adascale.engine.calibration.posterior import LEVELS, Array, beta_quantiles, logit, sigmoid
+from adascale.engine.types import Estimate
 
 counts = st.integers(1, 20).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 outputs = arrays(float, 2, elements=st.floats(-3.9, 3.9))
@@ -75,3 +77,57 @@ def test_logit_is_the_inverse_of_sigmoid(x: Array) -> None:
     assert logit(sigmoid(x)) == pytest.approx(x, abs=1e-6)
     assert np.isfinite(logit(np.array([0.0, 1.0]))).all()
     assert sigmoid(np.array([-1e300, 1e300])).tolist() == [0, 1]
+
+
+_MIX = np.random.default_rng(9).normal(0, 1, (40, 40))
+
+
+def states(count: int, seed: int) -> States:
+    """Correlated, not centred, of very different sizes."""
+    found: States = (np.random.default_rng(seed).normal(0, 1, (count, 40)) @ _MIX * 3 + 5).astype(np.float32)
+    return found
+
+
+def test_almost_all_fitted_questions_are_in_distribution_and_most_new_ones() -> None:
+    fitted = states(600, 0)
+    domain = Domain.fit(fitted)
+    assert 0.98 <= np.mean(domain.distance(fitted) <= 1) <= 0.995
+    assert np.mean(domain.distance(states(600, 1)) <= 1) > 0.95
+    for count in (20, 60, 200):
+        assert np.mean(Domain.fit(states(count, 3)).distance(states(400, 4)) <= 1) > 0.85
+
+
+def test_far_states_are_out_of_distribution_the_farther_the_more() -> None:
+    fitted = states(300, 0)
+    domain, middle = Domain.fit(fitted), fitted.mean(axis=0)
+    new = states(50, 2)
+    last = np.zeros(50)
+    for times in (1, 4, 10, 100):
+        distance = domain.distance(middle + times * (new - middle))
+        assert np.all(distance >= last)
+        last = distance
+        if times >= 10:
+            assert np.all(distance > 1)
+    assert np.all(np.isfinite(domain.distance(np.full((1, 40), 1e6, np.float32))))
+
+
+probabilities = st.floats(0, 1)
+
+
+@given(st.tuples(probabilities, probabilities, probabilities).map(sorted), st.floats(0, 1e6))
+@example([0.0, 0.0, 0.0], 2.0)
+@example([0.0, 0.0, 1.0], 2.0)
+@example([1.0, 1.0, 1.0], 3.0)
+@example([0.0, 1e-9, 2e-9], 5.0)
+@settings(max_examples=60, deadline=None)
+def test_widened_keeps_the_median_and_never_narrows(quantiles: list[float], distance: float) -> None:
+    estimate = Estimate(*quantiles, calibrated=True)
+    found = widen(estimate, distance)
+    assert found.median == estimate.median
+    assert found.calibrated
+    assert 0 <= found.lower <= estimate.lower
+    assert estimate.upper <= found.upper <= 1
+    if distance <= 1:
+        assert found == estimate
+    middle = widen(Estimate(0.4, 0.5, 0.6, calibrated=True), 2.0)
+    assert (middle.lower, middle.upper) == pytest.approx((4 / 13, 9 / 13)), "on the logit scale"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from scripted import judging
 
 from adascale.engine.answers.choosing import SearchResult
-from adascale.engine.calibration.votes import CallPosterior
 from adascale.engine.kinds.structured import ToolCall
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import SearchRequest
@@ -60,7 +60,7 @@ def search(
         return scripted_step(text, "length" if text.endswith(",") else "stop")
 
     policy = ScriptedPolicy(script, looks=lambda look: [math.log(p), math.log(1 - p)])
-    driver = Driver(policy, SequenceLogprob(), {"call": CallPosterior(0.5)}, lambda: 0.0)
+    driver = Driver(policy, SequenceLogprob(), {"call": judging("call", 0.5)}, lambda: 0.0)
     settings = SearchRequest(strategy=strategy, width=width).settings(asked)
     record = Record.of(event for _, event in driver.run([asked], settings))
     assert record.result is not None

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import ScriptedExecutor, ScriptedPRM, ended, logs_of, sized, ticking
+from scripted import ScriptedExecutor, ScriptedPRM, ended, judging, logs_of, sized, ticking
 
-from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.codec import to_plain
 from adascale.engine.ports import Growth, Prefix
 from adascale.engine.request import Settings
@@ -75,7 +74,7 @@ def logs(
 ) -> dict[str, list[Event]]:
     policy = BusyPolicy(script, slots, delays=random.Random(seed)) if busy else ScriptedPolicy(script, slots)
     executor = BusyExecutor(execute) if busy else ScriptedExecutor(execute)
-    driver = Driver(policy, ScriptedPRM(reward), {"value": VotePosterior(0.4)}, ticking(), executor)
+    driver = Driver(policy, ScriptedPRM(reward), {"value": judging("value", 0.4)}, ticking(), executor)
     return logs_of(driver.run(problems, Settings(strategy, seed=seed, width=width)))
 
 

@@ -7,15 +7,14 @@ import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import ScriptedExecutor, ScriptedPRM, ended, logs_of, sized, ticking
+from scripted import Fitted, ScriptedExecutor, ScriptedPRM, ended, judging, logs_of, sized, ticking
 
-from adascale.engine.answers.choosing import PROFILES, ModeProfile, SearchResult
-from adascale.engine.calibration.votes import FactPosterior, VotePosterior
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import (
     AdascaleError,
     ContextOverflowError,
@@ -34,7 +33,6 @@ from adascale.engine.ports import (
     RewardModel,
     Score,
     SequenceLogprob,
-    Uncalibrated,
 )
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
@@ -418,10 +416,10 @@ def test_a_cancelled_search_ends_with_its_branches_and_the_others_go_on(at: int)
     assert not policy._running
 
 
-class ProseAlone(Uncalibrated):
+class ProseAlone(Fitted):
     """A calibration that was fitted before there were programs."""
 
-    profiles: ClassVar[Mapping[Mode, ModeProfile]] = {"prose": PROFILES["prose"]}
+    modes = ("prose",)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Refuses programs."""
@@ -527,8 +525,8 @@ def test_a_fact_is_judged_as_a_fact_with_another_sampler_too() -> None:
 
     def confidence(sampling: SamplingChange) -> object:
         policy = ScriptedPolicy(lambda prefix, rng: scripted_step("Sydney", "stop"))
-        judges: Any = {"value": VotePosterior(0.5), "fact": FactPosterior(0.55)}
-        driver = Driver(policy, SequenceLogprob(), judges, lambda: 0.0, rough=VotePosterior(0.5))
+        judges: Any = {"value": judging("value", 0.5), "fact": judging("fact", 0.55)}
+        driver = Driver(policy, SequenceLogprob(), judges, lambda: 0.0)
         return ended(
             [e for _, e in driver.run([capital], Settings(EFFORTS["fact"]["medium"], sampling=sampling))]
         ).result.confidence
@@ -540,7 +538,7 @@ def test_a_fact_is_one_greedy_answer_whose_words_say_how_sure_it_is() -> None:
     def searched(logprob: float) -> SearchFinished:
         step = Step("Canberra", (1, 2, 3), logprob, "stop")
         policy = ScriptedPolicy(lambda prefix, rng: step)
-        driver = Driver(policy, SequenceLogprob(), {"fact": FactPosterior()}, lambda: 0.0)
+        driver = Driver(policy, SequenceLogprob(), {"fact": judging("fact", 0.5)}, lambda: 0.0)
         capital = problem_of("1", "What is the capital of Australia?")
         log = [event for _, event in driver.run([capital], Settings(EFFORTS["fact"]["medium"]))]
         assert [each.greedy for each in replay(log).nodes if each.step] == [True]

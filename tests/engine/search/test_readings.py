@@ -7,9 +7,9 @@ import random
 from typing import Any
 
 import pytest
+from scripted import judging
 
 from adascale.engine.answers.choosing import DOUBTFUL, SearchResult
-from adascale.engine.calibration.votes import FieldPosterior
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.kinds.structured import JsonObject
 from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
@@ -46,7 +46,7 @@ def search(
     def script(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step(next(written, texts[-1]), "stop")
 
-    calibrators = {"json": FieldPosterior(0.5)}
+    calibrators = {"json": judging("json", 0.5)}
     driver = Driver(ScriptedPolicy(script), SequenceLogprob(), calibrators, lambda: 0.0)  # type: ignore[arg-type]
     record = Record.of(event for _, event in driver.run([asked], Settings(strategy, width=1)))
     assert record.result is not None
@@ -86,7 +86,7 @@ def test_other_readings_have_at_most_a_few_times_the_tokens_of_the_greedy_one() 
             super().start(id_, branch)
 
     policy = Listening(lambda prefix, rng: scripted_step(ann(), "stop"))
-    calibrators = {"json": FieldPosterior(0.5)}
+    calibrators = {"json": judging("json", 0.5)}
     driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0)
     [*_] = driver.run([ASKED], Settings(EFFORTS["json"]["medium"], width=1))
     greedy, other = started

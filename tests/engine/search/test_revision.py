@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from scripted import ScriptedExecutor, ticking
+from scripted import ScriptedExecutor, judging, ticking
 from worlds import ReadingPolicy, execute, problems, solve
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch
-from adascale.engine.calibration.votes import VotePosterior
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
@@ -18,7 +17,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.strategies import Adaptive, Strategy, Vote
 from adascale.engine.types import ROOT, Estimate, NodeId, Step
 
-VOTES = VotePosterior(0.5)
+VOTES = judging("value", 0.5)
 [ASKED] = problems(1, 501)
 
 

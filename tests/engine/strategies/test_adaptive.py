@@ -13,7 +13,8 @@ from scripted import Believing, ScriptedExecutor, ScriptedPRM, around, ended, ti
 from worlds import execute
 
 from adascale.engine.answers.choosing import FinishedSearch
-from adascale.engine.ports import AnswerEstimates, Calibrator, Prefix, Uncalibrated
+from adascale.engine.calibration.posterior import UNCALIBRATED
+from adascale.engine.ports import AnswerEstimates, Calibrator, Prefix
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, NodesPruned
@@ -40,7 +41,7 @@ def search(
     driver = Driver(
         ScriptedPolicy(script, slots),
         ScriptedPRM(reward),
-        {"value": calibrator or Uncalibrated()},
+        {"value": calibrator or UNCALIBRATED},
         ticking(),
         ScriptedExecutor(execute),
     )
@@ -106,7 +107,7 @@ class Believed(Believing):
     [
         (Believed(0.02), "hopeless", 5),
         (Believed(0.1), "exhausted", 10),
-        (Uncalibrated(), "exhausted", 10),  # a score is no probability
+        (UNCALIBRATED, "exhausted", 10),  # a score is no probability
     ],
 )
 def test_it_gives_up_after_half_of_them_where_its_answer_is_hardly_ever_right(
@@ -168,7 +169,7 @@ def test_a_misjudging_prm_does_not_overrule_those_that_agree() -> None:
 
 @pytest.mark.parametrize(
     ("calibrator", "estimate", "cuts"),
-    [(Believing(0.9), 0.05, 6), (Believing(0.9), 0.2, 0), (Uncalibrated(), 0.05, 0)],
+    [(Believing(0.9), 0.05, 6), (Believing(0.9), 0.2, 0), (UNCALIBRATED, 0.05, 0)],
 )
 def test_a_trajectory_that_will_not_succeed_is_cut_and_leaves_its_place(
     calibrator: Calibrator, estimate: float, cuts: int

@@ -6,10 +6,9 @@ import random
 from collections.abc import Callable, Mapping
 
 import pytest
-from scripted import Fitted, ScriptedExecutor, around, records_of
+from scripted import Fitted, ScriptedExecutor, around, judging, records_of
 
 from adascale.engine.answers.choosing import FinishedSearch
-from adascale.engine.calibration.votes import NEUTRAL_NATS, VotePosterior
 from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob
 from adascale.engine.request import Conditions, SearchRequest, Settings
 from adascale.engine.search.driver import Driver
@@ -39,15 +38,13 @@ def searched(draw: Mapping[Mode, Draw], strategy: Adaptive, prior: float = 0.55)
     def script(prefix: Prefix, rng: random.Random) -> Step:
         answer = draw[prefix.mode](rng)
         if prefix.mode == "prose":
-            return scripted_step(f"Answer: {answer}.", "stop", -NEUTRAL_NATS - rng.random())
-        return scripted_step(
-            f"```python\nprint({int(answer) - 1} + 1)\n```", "stop", -NEUTRAL_NATS - rng.random()
-        )
+            return scripted_step(f"Answer: {answer}.", "stop", -30.0 - rng.random())
+        return scripted_step(f"```python\nprint({int(answer) - 1} + 1)\n```", "stop", -30.0 - rng.random())
 
     driver = Driver(
         ScriptedPolicy(script, 4),
         SequenceLogprob(),
-        {"value": VotePosterior(prior)},
+        {"value": judging("value", prior)},
         lambda: 0.0,
         executor=ScriptedExecutor(run),
     )
@@ -87,6 +84,8 @@ def test_where_nothing_agrees_the_number_says_so_however_large_the_model(prior: 
 class Sure(Fitted):
     """A fitted calibrator that takes every answer for correct."""
 
+    unfitted = judging("value", 0.5)  # type: ignore[assignment]
+
     def question(self, prefix: Prefix) -> QuestionEstimate:
         return QuestionEstimate(around(0.99))
 
@@ -99,16 +98,15 @@ class Sure(Fitted):
 
 def test_a_sampler_of_ones_own_makes_a_fitted_number_one_of_votes() -> None:
     driver = Driver(
-        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -NEUTRAL_NATS), 4),
+        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -30.0), 4),
         SequenceLogprob(),
         {"value": Sure()},
         lambda: 0.0,
-        rough=VotePosterior(0.5),
     )
     described = ModelDescription(
         calibration={"level": "fitted", "modes": ["prose"]}, sampling={"temperature": 0.8, "top_p": 0.95}
     )
-    conditions = Conditions(described, (), rough={"level": "portable", "modes": ["prose"]})
+    conditions = Conditions(described, (), unfitted={"level": "prior", "modes": ["prose"]})
     usual, hotter = SamplingChange(temperature=0.8, max_tokens=9), SamplingChange(temperature=1.2)
     found = []
     for change in (usual, hotter):
@@ -118,31 +116,30 @@ def test_a_sampler_of_ones_own_makes_a_fitted_number_one_of_votes() -> None:
         assert record.result.confidence is not None
         found.append(record)
         level = record.started.models.level, [notice.code for notice in record.notices]
-        assert level == (("portable", ["another-sampler"]) if change is hotter else ("fitted", []))
-    fitted, rough = (record.result.confidence.median for record in found)
+        assert level == (("prior", ["another-sampler"]) if change is hotter else ("fitted", []))
+    fitted, by_votes = (record.result.confidence.median for record in found)
     assert fitted == 0.99
-    assert rough < 0.95
+    assert by_votes < 0.95
 
 
-class SureOutside(Sure):
+class SureOutOfDistribution(Sure):
     """Takes every answer for correct, to a question that is unlike what it was fitted on."""
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(around(0.99), is_outside=True)
+        return QuestionEstimate(around(0.99), out_of_distribution=True)
 
 
 def test_votes_judge_a_question_unlike_those_that_were_fitted() -> None:
     driver = Driver(
-        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -NEUTRAL_NATS), 4),
+        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -30.0), 4),
         SequenceLogprob(),
-        {"value": SureOutside()},
+        {"value": SureOutOfDistribution()},
         lambda: 0.0,
-        rough=VotePosterior(0.5),
     )
     settings = Settings(Adaptive(2), models=ModelDescription(calibration={"level": "fitted"}))
     [record] = records_of(driver.run([Problem("q", "What is 9 * 2?")], settings)).values()
-    assert [notice.code for notice in record.notices] == ["outside-calibration"]
-    assert record.level == "portable"
+    assert [notice.code for notice in record.notices] == ["out-of-distribution"]
+    assert record.level == "prior"
     assert record.result is not None
     assert record.result.confidence is not None
     assert record.result.confidence.median < 0.95

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import cpython
 import pytest
-from scripted import ScriptedExecutor, ended, ticking
+from scripted import Fitted, ScriptedExecutor, ended, ticking
 
 from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
-from adascale.engine.ports import Prefix, QuestionEstimate, SequenceLogprob, Uncalibrated
+from adascale.engine.ports import Prefix, QuestionEstimate, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, to_json
@@ -57,12 +57,11 @@ class Bench:
         return [event for _, event in driver.run([problem], Settings(strategy, width=1))]
 
 
-class _Estimating(Uncalibrated):
+class _Estimating(Fitted):
     """A calibration that knows the question of a code task."""
 
     def __init__(self, p: float) -> None:
         self._p = p
-        self.profiles = {**Uncalibrated.profiles, "code": Uncalibrated.profiles["program"]}
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         return QuestionEstimate(Estimate(self._p, self._p, self._p, calibrated=True))

@@ -103,7 +103,7 @@ def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int
         rollouts = Rollouts.of(record)
         wrong = sum("17 " not in text and "= 17" in text for text in texts(record))
         assert sum(node.wrong_sum for node in rollouts.nodes) == wrong
-        ends = [rollouts.replacement_of(end) for end in rollouts.samples()]
+        ends = [rollouts.replacement_of(end) for end in rollouts.ends_from(0)]
         assert [rollouts.nodes[end].answer for end in ends] == ["18"] * 4
         assert len(set(ends)) == 4
         again += len(found) - 4

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from safetensors import safe_open
 from safetensors.numpy import save as serialise
 from worlds import fitted, fitted_report, problems, training
 
-from adascale.engine.calibration.features import QUESTION
-from adascale.engine.calibration.report import measure
+from adascale.engine.calibration.features import QUESTION, Observation
+from adascale.engine.calibration.fit import measure
 from adascale.engine.errors import CalibrationError
-from adascale.models.calibration import artefact as installed
+from adascale.models.calibration import artefact as module
 from adascale.models.calibration.artefact import (
     SUFFIX,
     Artefact,
@@ -25,9 +26,14 @@ from adascale.models.calibration.artefact import (
     ProgramFingerprint,
     describe,
     load_artefact,
+    mismatches,
     question_key,
+    read_installed,
     save_artefact,
+    shipped_folder,
 )
+from adascale.models.files.catalog import catalog
+from adascale.models.options import PROMPTS, WINDOW, SamplingParams
 
 FINGERPRINT = Fingerprint(
     "a" * 64, "", "probe", "c" * 64, {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "max_tokens": 768}, 2048
@@ -45,7 +51,7 @@ CARD = Card(
 
 
 def artefact(**changes: Any) -> Artefact:
-    return Artefact(fitted().calibration, replace(CARD, **changes))
+    return Artefact(fitted()[0], replace(CARD, **changes))
 
 
 @pytest.fixture
@@ -68,7 +74,7 @@ def rewrite(path: Path, tensors: dict[str, Any], metadata: dict[str, str]) -> No
 
 @pytest.mark.parametrize("programs", [0, 3])
 def test_a_loaded_calibration_says_the_same(tmp_path: Path, programs: int) -> None:
-    path, before = tmp_path / "new" / f"x{SUFFIX}", fitted(programs).calibration
+    path, before = tmp_path / "new" / f"x{SUFFIX}", fitted(programs)[0]
     card = replace(CARD, programs=programs)
     save_artefact(Artefact(before, card), path)
     found = load_artefact(path)
@@ -84,8 +90,7 @@ def test_a_loaded_calibration_says_the_same(tmp_path: Path, programs: int) -> No
         states = data.stages[QUESTION[mode]].evidence.states["question"]
         after = found.calibration.domains[mode].distance(states)
         assert after == pytest.approx(domain.distance(states), rel=1e-4)
-        profiles = (astuple(each.profiles[mode]) for each in (found.calibration, before))
-        assert next(profiles) == pytest.approx(next(profiles), rel=1e-6)
+        assert found.calibration.spreads[mode] == pytest.approx(before.spreads[mode], rel=1e-6)
 
 
 def test_the_same_artefact_gives_the_same_bytes(tmp_path: Path, path: Path) -> None:
@@ -158,8 +163,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path))
     shipped = tmp_path / "shipped"
-    monkeypatch.setattr(installed, "shipped_folder", lambda: shipped)
-    return installed.own_folder(), shipped
+    monkeypatch.setattr(module, "shipped_folder", lambda: shipped)
+    return module.own_folder(), shipped
 
 
 def put(folder: Path, name: str, **changes: Any) -> Path:
@@ -171,82 +176,108 @@ def put(folder: Path, name: str, **changes: Any) -> Path:
 
 def test_a_calibration_is_found_by_what_it_belongs_to(folders: tuple[Path, Path]) -> None:
     own, shipped = folders
-    assert installed.read_installed().find(FINGERPRINT) is None
+    assert read_installed().find(FINGERPRINT) is None
     put(own, "another generator", generator="b" * 64)
     put(own, "with a prm", prm="d" * 64, prm_format="judge")
     put(own, "same prm, another format", prm="d" * 64, prm_format="qwen")
-    assert installed.read_installed().find(FINGERPRINT) is None
+    assert read_installed().find(FINGERPRINT) is None
     put(shipped, "shipped")
-    found = installed.read_installed().find(replace(FINGERPRINT, prompt="e" * 64, sampling={}))
+    found = read_installed().find(replace(FINGERPRINT, prompt="e" * 64, sampling={}))
     assert found is not None
     assert found.card.name == "shipped"
     put(own, "zz own")
-    found = installed.read_installed().find(FINGERPRINT)
+    found = read_installed().find(FINGERPRINT)
     assert found is not None
     assert found.card.name == "zz own"
     put(own, "aa other sampler", sampling={"temperature": 0.2})
-    used = installed.read_installed().find(FINGERPRINT)
+    used = read_installed().find(FINGERPRINT)
     assert used is not None
     assert used.card.name == "zz own"
-    judged = installed.read_installed().find(replace(FINGERPRINT, prm="d" * 64, prm_format="judge"))
+    judged = read_installed().find(replace(FINGERPRINT, prm="d" * 64, prm_format="judge"))
     assert judged is not None
     assert judged.card.name == "with a prm"
 
 
+PROGRAM = ProgramFingerprint("d" * 64, FINGERPRINT.sampling)
+LONG = {**FINGERPRINT.sampling, "think_tokens": 1024}
 MISMATCHES = [
-    ({}, []),
-    ({"generator": "f" * 64}, ["another generator file (aaaaaaaaaaaa, not ffffffffffff)"]),
-    ({"prm": "f" * 64}, ["another PRM"]),
-    ({"prm_format": "judge"}, ["another PRM"]),
-    ({"window": 4096}, []),
-    ({"window": 512}, ["a context of 2,048 tokens, not 512"]),
-    ({"prompt": "f" * 64}, ["another chat template or system prompt"]),
-    ({"sampling": {**FINGERPRINT.sampling, "top_p": 0.5}}, ["another sampler (top_p 0.5 instead of 0.95)"]),
-    ({"sampling": {}}, ["temperature 0 instead of 0.8"]),
-    ({"sampling": {**FINGERPRINT.sampling, "typical_p": 0.9}}, ["typical_p 0.9 instead of 0"]),
-    ({"generator": "f" * 64, "prompt": "f" * 64}, ["another generator", "another chat template"]),
+    ({}, {}, []),
+    ({}, {"generator": "f" * 64}, ["another generator file (aaaaaaaaaaaa, not ffffffffffff)"]),
+    ({}, {"prm": "f" * 64}, ["another PRM"]),
+    ({}, {"prm_format": "judge"}, ["another PRM"]),
+    ({}, {"window": 4096}, []),
+    ({}, {"window": 512}, ["a context of 2,048 tokens, not 512"]),
+    ({"window": 4096}, {"window": 2048}, []),
+    ({"window": 4096, "sampling": LONG}, {"window": 2048}, ["a context of 4,096 tokens, not 2,048"]),
+    ({}, {"prompt": "f" * 64}, ["another chat template or system prompt"]),
+    ({}, {"sampling": {**FINGERPRINT.sampling, "top_p": 0.5}}, ["sampler (top_p 0.5 instead of 0.95)"]),
+    ({}, {"sampling": {}}, ["temperature 0 instead of 0.8"]),
+    ({}, {"sampling": {**FINGERPRINT.sampling, "typical_p": 0.9}}, ["typical_p 0.9 instead of 0"]),
+    ({}, {"generator": "f" * 64, "prompt": "f" * 64}, ["another generator", "another chat template"]),
+    ({}, {"program": None}, []),
+    ({}, {"program": replace(PROGRAM, prompt="f" * 64)}, ["another prompt for programs"]),
 ]
 
 
-@pytest.mark.parametrize(("changes", "words"), MISMATCHES, ids=[str(list(c)) for c, _ in MISMATCHES])
-def test_what_does_not_match_is_named(changes: dict[str, Any], words: list[str]) -> None:
-    found = installed.mismatches(CARD, replace(FINGERPRINT, **changes))
+@pytest.mark.parametrize(("own", "changes", "words"), MISMATCHES, ids=[str([*c]) for _, c, _ in MISMATCHES])
+def test_what_does_not_match_is_named(own: dict[str, Any], changes: dict[str, Any], words: list[str]) -> None:
+    fingerprint = replace(FINGERPRINT, program=PROGRAM, **own)
+    card = replace(CARD, fingerprint=fingerprint, programs=3)
+    found = mismatches(card, replace(fingerprint, **changes))
     assert len(found) == len(words)
     assert all(word in notice.message for word, notice in zip(words, found, strict=True))
     assert all("may be" in notice.facts[0] and "calibrate fit" in notice.hint for notice in found)
 
 
-PROGRAM = ProgramFingerprint("d" * 64, FINGERPRINT.sampling)
-HOT = {**FINGERPRINT.sampling, "temperature": 1.2}
+FITTING = {
+    "gsm8k-renumbered.jsonl",  # bench/evidence/renumber.py
+    "math-train.jsonl",
+    "svamp-train.jsonl",
+    "multiarith.jsonl",
+    "singleop.jsonl",
+    "addsub.jsonl",
+    "mbpp-fit-mixed.jsonl",  # bench/evidence/given_tests.py
+}
+SHIPPED = {
+    "qwen2.5-coder-0.5b+probe": [0.0834, 0.0957, 0.2157, 0.2981, 0.5833, 0.7379],
+    "qwen2.5-coder-0.5b+probe+code": [0.153, 0.3878, 0.7086],
+    "qwen2.5-coder-1.5b+probe": [0.6146, 0.4338, 0.6041, 0.3462, 0.7257, 0.635],
+    "qwen2.5-coder-1.5b+probe+code": [0.4534, 0.6874, 0.7276],
+    "smollm2-135m+probe": [0.0042, 0.0154, 0.0275, 0.0172],
+}
+"""By file: of each stage in its order, then of an answer, the probability where every number is .5 and every
+state 1."""
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({}, []),
-        ({"program": None}, []),
-        ({"program": replace(PROGRAM, prompt="f" * 64)}, ["another prompt for programs"]),
-        ({"prompt": "f" * 64, "program": replace(PROGRAM, prompt="f" * 64)}, ["another chat template"]),
-        (
-            {"program": replace(PROGRAM, sampling=HOT)},
-            ["another sampler for programs (temperature 1.2 instead of 0.8)"],
-        ),
-        ({"sampling": HOT, "program": replace(PROGRAM, sampling=HOT)}, ["another sampler (temperature 1.2"]),
-    ],
-)
-def test_what_does_not_match_of_programs_is_named(changes: dict[str, Any], words: list[str]) -> None:
-    fitted = replace(FINGERPRINT, program=PROGRAM)
-    card = replace(CARD, fingerprint=fitted, programs=3)
-    found = installed.mismatches(card, replace(fitted, **changes))
-    assert [notice.code for notice in found] == ["calibration-mismatch"] * len(words)
-    assert all(word in notice.message for word, notice in zip(words, found, strict=True))
+def test_those_that_ship_are_known() -> None:
+    assert {path.name for path in shipped_folder().iterdir()} == {f"{name}{SUFFIX}" for name in SHIPPED}
 
 
-@pytest.mark.parametrize(("think_tokens", "named"), [(0, 0), (1024, 1)])
-def test_a_context_is_too_small_where_a_thought_and_an_answer_do_not_fit(
-    think_tokens: int, named: int
+@pytest.mark.parametrize("own_name", SHIPPED)
+def test_one_that_ships_is_of_a_built_in_model_and_says_what_it_said_when_it_was_fitted(
+    own_name: str,
 ) -> None:
-    sampling = {**FINGERPRINT.sampling, "max_tokens": 768, "think_tokens": think_tokens}
-    fitted = replace(FINGERPRINT, window=4096, sampling=sampling)
-    found = installed.mismatches(replace(CARD, fingerprint=fitted), replace(fitted, window=2048))
-    assert [notice.code for notice in found] == ["calibration-mismatch"] * named
+    path = shipped_folder() / f"{own_name}{SUFFIX}"
+    found = load_artefact(path)
+    card, fitted = found.card, found.calibration
+    name, prm, *kind = card.name.split("+")
+    assert (card.fingerprint.generator, prm) == (catalog()[name].sha256, "probe")
+    assert [card.fingerprint.kind] == (kind or ["value"])
+    assert path.stat().st_size <= 4_000_000
+    assert set(card.data) <= FITTING
+    assert len(card.questions) >= 100
+    assert card.fingerprint.window == WINDOW
+    usual = SamplingParams().record()
+    assert card.fingerprint.sampling == usual | {"temperature": card.fingerprint.sampling["temperature"]}
+    ones, said = np.ones(fitted.width, np.float32), []
+    for model in (*fitted.stages.values(), fitted.answer):
+        states = dict.fromkeys(model.inputs.projections, ones)
+        said.append(model.estimate(Observation(dict.fromkeys(model.inputs.names, 0.5), states)).median)
+    assert said == pytest.approx(SHIPPED[own_name], abs=1e-4)
+
+
+def test_the_prompts_are_those_that_they_were_fitted_with() -> None:
+    """Another prompt makes every shipped calibration warn: fit them again, then change this."""
+    shipped = (PROMPTS["prose"], PROMPTS["program"], PROMPTS["code"])
+    prompts = [hashlib.sha256(prompt.encode()).hexdigest()[:12] for prompt in shipped]
+    assert prompts == ["8037240ec75c", "495871620638", "2e7d1832540f"]

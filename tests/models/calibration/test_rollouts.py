@@ -1,4 +1,4 @@
-"""The store of rollouts: what it was told is there, whatever happens next."""
+"""Rollouts: drawn and scored a question at a time, kept for good, and read as training data."""
 
 from __future__ import annotations
 
@@ -8,15 +8,32 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from worlds import drawn, problems, searched
+from scripted import ScriptedPRM, ticking
+from worlds import WIDTH, ReadingPolicy, drawn, problems, searched, solve
 
-from adascale.engine.errors import AdascaleError
-from adascale.engine.types import Problem
+from adascale.engine.calibration.features import STAGES
+from adascale.engine.calibration.fit import HeadConfig, StageData, fit_calibration, measure
+from adascale.engine.calibration.metrics import report
+from adascale.engine.calibration.posterior import sigmoid
+from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelCorruptError
+from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
+from adascale.engine.search.driver import Driver
+from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.artefact import Fingerprint, ProgramFingerprint
-from adascale.models.calibration.rollouts import DrawPlan, KeptRollouts, Rollouts, RolloutStore
+from adascale.models.calibration.rollouts import (
+    DrawPlan,
+    FinishedQuestion,
+    KeptRollouts,
+    Rollouts,
+    RolloutStore,
+    draw_rollouts,
+    score_rollouts,
+)
+from adascale.models.calibration.training import training_set
 
 PLAN = DrawPlan(samples=4, seed=0, programs=0)
 
@@ -54,9 +71,10 @@ def test_a_search_is_kept_step_by_step(store: RolloutStore) -> None:
     assert Counter(node.text for node in rollouts.nodes) == Counter(
         node.step.text if node.step else "" for node in record.tree
     )
-    assert [rollouts.nodes[end].answer for end in sorted(rollouts.ends())].count("18") == sum(
-        candidate.answer == "18" for candidate in record.candidates
-    )
+    assert [
+        rollouts.nodes[end].answer
+        for end in sorted([row for row, node in enumerate(rollouts.nodes) if node.is_end])
+    ].count("18") == sum(candidate.answer == "18" for candidate in record.candidates)
     for row in range(1, len(rollouts.nodes)):
         path = rollouts.path(row)
         assert path[-1] == row
@@ -123,3 +141,156 @@ def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
     assert len({base, *(plan.store_path(each) for each, plan in others)}) == 1 + len(others)
     # A PRM reads what was drawn and changes nothing of it.
     assert PLAN.store_path(replace(fingerprint, prm="x" * 64, prm_format="judge")) == base
+
+
+ASKED = problems(12)
+
+
+class Counting(ReadingPolicy):
+    """Counts prompts, and refuses one of them."""
+
+    opened = 0
+
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
+        self.opened += 1
+        if problem.question == "too long":
+            raise ContextOverflowError("the question is too long")
+        return super().open(problem, mode)
+
+
+def written(rollouts: Rollouts) -> int:
+    return sum(len(node.token_ids) for node in rollouts.nodes)
+
+
+def driver_of(policy: ReadingPolicy) -> Driver:
+    return Driver(policy, SequenceLogprob(), {}, ticking())
+
+
+def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: RolloutStore) -> None:
+    policy = Counting(solve)
+    found = []
+    for done in draw_rollouts(driver_of(policy), ASKED, store, PLAN):
+        assert store.holds(done.problem)
+        kept = store.get(done.problem)
+        assert kept is not None
+        assert done == FinishedQuestion(done.problem, written(kept), done.spent)
+        found.append(done)
+    assert all(map(store.holds, ASKED))
+    assert policy.opened == len(ASKED)
+    # The first to finish is not alone in the batch; in the end all that was spent belongs to somebody.
+    assert found[0].spent > found[0].tokens
+    assert found[-1].spent == sum(done.tokens for done in found)
+    assert list(draw_rollouts(driver_of(policy), ASKED, store, PLAN)) == []
+    assert policy.opened == len(ASKED)
+
+
+def test_what_was_not_finished_is_not_kept_and_drawn_later(store: RolloutStore) -> None:
+    driver = driver_of(Counting(solve))
+    for number, _ in enumerate(draw_rollouts(driver, ASKED, store, PLAN)):
+        if number == 4:
+            driver.interrupt()
+    held = [problem.id for problem in ASKED if store.holds(problem)]
+    assert 5 <= len(held) < len(ASKED)
+    again = [done.problem.id for done in draw_rollouts(driver_of(Counting(solve)), ASKED, store, PLAN)]
+    assert sorted(held + again) == sorted(problem.id for problem in ASKED)
+
+
+def test_a_question_that_cannot_be_searched_is_told_and_left_out(store: RolloutStore) -> None:
+    bad = Problem("bad", "too long", "18")
+    found = list(draw_rollouts(driver_of(Counting(solve)), [*ASKED[:2], bad, *ASKED[2:4]], store, PLAN))
+    assert [done.problem for done in found if done.error] == [bad]
+    assert "too long" in next(done.error for done in found if done.error)
+    assert not store.holds(bad)
+    assert sum(map(store.holds, ASKED)) == 4
+
+
+def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
+    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:5], store, PLAN))
+    closed: list[str] = []
+
+    class Judge(ScriptedPRM):
+        def close_problem(self, problem: Problem) -> None:
+            closed.append(problem.id)
+
+    def reward(prefix: Prefix) -> float:
+        return len("".join(step.text for step in prefix.steps)) / 1000
+
+    done = list(score_rollouts(Judge(reward), ASKED, store, "judge"))
+    assert [d.problem.id for d in done] == closed == [p.id for p in ASKED[:5]]
+    for problem, told in zip(ASKED, done, strict=False):
+        kept: Any = store.get(problem)
+        rewards = store.rewards(problem, "judge")
+        assert rewards is not None
+        lengths = [
+            sum(len(kept.nodes[at].token_ids) for at in kept.path(row)) / 1000
+            for row in range(len(kept.nodes))
+        ]
+        assert rewards == pytest.approx(np.array(lengths))
+        assert told.tokens == written(kept)
+    assert len(list(score_rollouts(Judge(reward), ASKED, store, "another"))) == 5
+
+
+@pytest.mark.parametrize("error", [ContextOverflowError("too long"), ModelCorruptError("cannot be spelled")])
+def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(
+    store: RolloutStore, error: AdascaleError
+) -> None:
+    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:3], store, PLAN))
+
+    def reward(prefix: Prefix) -> float:
+        if prefix.problem == ASKED[1]:
+            raise error
+        return 0.5
+
+    done = list(score_rollouts(ScriptedPRM(reward), ASKED[:3], store, "judge"))
+    assert [bool(d.error) for d in done] == [False, True, False]
+    assert [store.rewards(p, "judge") is None for p in ASKED[:3]] == [False, True, False]
+
+
+def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
+    kept = drawn(problems(6))
+    training = training_set(kept)
+    assert training.stages["question"].total.tolist() == [4] * 6
+    assert training.stages["question"].question.tolist() == list(range(6))
+    nodes = sum(len(r.nodes) - 1 for r in kept)
+    assert nodes == len(training.stages["step"].right) + len(training.stages["finished"].right)
+    for stage in ("step", "finished"):
+        data = training.stages[stage]
+        assert np.all(data.total >= 1)
+        assert np.all(data.right <= data.total)
+        assert [block.shape[1] for block in data.evidence.states.values()] == [WIDTH] * 4
+    cut_off = 0
+    for question, (sampled, rollouts) in enumerate(zip(training.samples, kept, strict=True)):
+        # As in a search, a run that was cut off without an answer is no candidate.
+        ends = [rollouts.nodes[row] for row in rollouts.ends_from(0)]
+        ended = [bool(end.answer) or end.finish == "stop" for end in ends]
+        cut_off += ended.count(False)
+        rows = [sample.row for sample in sampled]
+        right = [sample.right for sample in sampled]
+        assert len(rows) == sum(ended)
+        assert list(training.stages["finished"].right[rows] > 0) == right
+        assert training.stages["finished"].independent[rows].all()
+        assert sum(right) == rollouts.nodes[0].right
+        assert [sample.answer == "18" for sample in sampled] == right
+        assert set(training.stages["finished"].question[rows]) == {question}
+    assert cut_off > 0
+
+
+def test_rewards_of_a_prm_take_the_place_of_the_likelihood() -> None:
+    kept = drawn(problems(3))
+    rewards = [np.linspace(0.1, 0.9, len(r.nodes)).astype(np.float32) for r in kept]
+    evidence = training_set(kept, rewards=rewards).stages["finished"].evidence
+    expected = [
+        float(rewards[i][n]) for i, r in enumerate(kept) for n, node in enumerate(r.nodes) if node.is_end
+    ]
+    assert sigmoid(evidence.columns(["reward"])[:, 0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_model_that_answers_in_one_step_can_be_fitted_and_measured() -> None:
+    whole = training_set(drawn(problems(30)))
+    none = StageData.stack([], STAGES["step"].numbers, STAGES["step"].states)
+    training = replace(whole, stages={**whole.stages, "step": none})
+    calibration, held_out = fit_calibration(training, HeadConfig(steps=20, folds=2), seed=0)
+    new = measure(calibration, training, 0)
+    assert len(new["step"].right) == 0
+    for found in (held_out, new):
+        assert set(report(found)) == {"question", "finished", "answer"}

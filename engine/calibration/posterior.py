@@ -1,0 +1,472 @@
+"""The posterior of the answers that a search has found: one for every kind of question.
+
+Each answer may be the right one, or none of them. Where one is, a solution gives it with a rate of its mode,
+drawn from a distribution around the prior. Wrong solutions of a mode spread over wrong answers by a Chinese
+restaurant process, and two modes seldom make the same mistake. The evidence of an answer's own solutions sets
+its odds: how likely the model found its words, or what a fitted head says of them.
+
+A kind of question supplies constants (``VOTES``, ``options.OPTIONS``), a model its size, a fit a head. Hidden
+states mean something else in every model, so without a head none are read. What every model has are its
+size, solutions that agree or do not, and the probability of its words (docs/research.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import lgamma, log
+from statistics import fmean
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..answers.choosing import AnswerGroup, Candidate, FieldEstimate, FinishedSearch
+from ..kinds import KINDS, kind_of
+from ..kinds.structured import schema_of
+from ..ports import AnswerEstimates, Prefix, QuestionEstimate
+from ..tools.calls import NO_CALL, ToolRequest
+from ..tools.equality import votes_by_field
+from ..types import Estimate, KindName, Mode, NodeId, Problem
+from .options import OPTIONS, OWN_OPTIONS, OptionWeights
+
+Array = NDArray[np.float64]
+
+Level = Literal["fitted", "prior"]
+"""Source of a number: a fit of this very model, or published scores of models of its size."""
+
+# By published scores of instruction-tuned models on GSM8K and MATH: the logit of their mean rises with the
+# logarithm of the parameters. The line goes through 27 models of .3 to 5 billion; 22 of 7 to 15 billion,
+# which are no better than those of 3, say where it ends (``python -m bench.evidence.model_sizes``).
+AT_ONE_BILLION = -0.16
+RISE = 0.89
+"""Logits for each factor of e."""
+FROM = 0.34e9
+"""Parameters where the line begins: those of the smallest model of the table.
+
+With a prior below .12, prose and a program that agree would be likelier to share a mistake than to be right.
+"""
+UNTIL = 2.7e9
+"""Parameters where it ends: there it reaches the mean of the larger models."""
+OFF_THE_LINE = 0.49
+"""Logits that models lie off the line (standard deviation)."""
+_Z90 = 1.2816
+"""90 % quantile of a standard normal."""
+
+SPREADS: Mapping[Mode, float] = {"prose": 6.0, "program": 2.5, "code": 2.5, "call": 2.5}
+"""Concentration of a mode's wrong answers where it was not measured (docs/research.md): the larger, the more
+rarely two agree."""
+
+STRENGTH = 3.0
+"""Weight of the prior, in solutions; 2 and 5 were no better (docs/research.md)."""
+
+_SAME_MISTAKE = 0.13
+"""P(a wrong answer of one mode is one of the other's), of 40 fitting questions of the 1.5b at T .5."""
+
+_MISS = 3.0
+"""Wrong solutions that one without an answer counts as: where runs do not end, others are wrong."""
+
+_EPS = 0.01
+
+_FREE, _FORCED = 0.70, 0.90
+"""P(a call is right) where no options were read: behind a result, where a reply in words is as likely as it
+is before, and where a call is required or nothing was to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordOdds:
+    """Odds of an answer by the negative log-likelihood of its solutions: (neutral / nats) ^ power.
+
+    Attributes:
+        neutral: Nats that speak neither for it nor against it.
+        power: The larger, the more they say.
+        fewest, most: Bounds of the nats, so that no single one decides: most that were measured lie between.
+        by_token: Nats of each token of a solution, instead of all.
+    """
+
+    neutral: float
+    power: float
+    fewest: float
+    most: float
+    by_token: bool = False
+
+    def of(self, solution: Candidate) -> float:
+        """Log-odds; 0 where the likelihood is not known."""
+        nats = solution.nll
+        if nats is None or (self.by_token and not solution.tokens):
+            return 0.0
+        nats = nats / solution.tokens if self.by_token else nats
+        return self.power * log(self.neutral / min(max(nats, self.fewest), self.most))
+
+
+@dataclass(frozen=True, slots=True)
+class VoteWeights:
+    """How far the votes of a kind are to be trusted.
+
+    Attributes:
+        prior: Prior accuracy, whatever the size of the model; None for that of its size.
+        easier: Logits by which an answer is easier than that of a question of mathematics.
+        spread: Concentration of wrong answers; None for that of each mode.
+        strength: Weight of the prior, in solutions: the smaller, the more questions are either always or
+            never answered correctly.
+        words: Odds by the likelihood of a solution's words; None where they say nothing.
+        greedy: Log-odds by which the greedy solution speaks for what it says.
+        calls_right, calls_wrong: Chance that the model calls a tool where that is right, and where it is not.
+    """
+
+    prior: float | None = None
+    easier: float = 0.0
+    spread: float | None = None
+    strength: float = STRENGTH
+    words: WordOdds | None = None
+    greedy: float = 0.0
+    calls_right: float = 0.5
+    calls_wrong: float = 0.5
+
+
+# Fitted alone, each coder, set of questions and number of solutions has a power of 1.4 to 3.5 (one of sixteen
+# 5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.likelihood``).
+_SOLUTIONS = VoteWeights(words=WordOdds(neutral=30.0, power=2.0, fewest=10.0, most=90.0))
+
+VOTES: Mapping[KindName, VoteWeights] = {
+    "value": _SOLUTIONS,
+    "code": _SOLUTIONS,
+    # Wrong solutions often make one mistake (Sydney, for the capital of Australia), so their spread is small.
+    # Fitted alone, greedy answers of three models of .1 to 1.7 billion parameters have powers of 1.5 to 3.3
+    # and neutral points of .13 to .40 nats; neither rises with the size (``bench.evidence.facts``).
+    "fact": VoteWeights(
+        prior=0.5,
+        spread=1.0,
+        words=WordOdds(neutral=0.21, power=1.8, fewest=0.01, most=3.0, by_token=True),
+    ),
+    # The 1.5b called in 22 of 25 requests where no call is right. The others are the likeliest of both
+    # coders' calls for 105 requests of BFCL: a model can make a call or it cannot, so votes tell more than
+    # for a value (``bench.evidence.calls_table``).
+    "call": VoteWeights(easier=1.0, spread=0.7, strength=0.6, calls_right=0.97, calls_wrong=0.85),
+    # The likeliest of both coders' readings of 90 texts, BFCL's requests for fitting
+    # (``bench.evidence.json_fields``).
+    "json": VoteWeights(easier=1.2, spread=0.53, strength=0.74, greedy=1.4),
+}
+"""Constants of each kind whose answers are voted on."""
+
+
+class Head(Protocol):
+    """What a fit on the generator's own states says; without one the posterior has votes and words alone."""
+
+    @property
+    def modes(self) -> Collection[Mode]:
+        """Modes that it was fitted on."""
+
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        """Estimate for a question of which nothing is written yet."""
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        """Estimate for a prefix with steps."""
+
+    def of_answer(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+        """Estimate for the chosen answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """Implements ``engine.ports.Calibrator`` for every kind of question, with a fit or without.
+
+    Attributes:
+        kind: Kind of question.
+        prior: Prior accuracy of the model, in (0, 1); None where nothing may be called a probability.
+        votes: Constants of its votes.
+        options: Weights of options that are read; None where none are.
+        head: Fitted estimates, which take the place of votes and words.
+        level: Source of its numbers.
+    """
+
+    kind: KindName = "value"
+    prior: float | None = None
+    votes: VoteWeights = _SOLUTIONS
+    options: OptionWeights | None = None
+    head: Head | None = None
+    level: Level = "prior"
+
+    @classmethod
+    def of_model(
+        cls, kind: KindName, parameters: float, sha256: str = "", head: Head | None = None
+    ) -> Posterior:
+        """The posterior of a model of so many parameters.
+
+        Args:
+            kind: Kind of question.
+            parameters: Size of the generator.
+            sha256: Digest of its file, by which weights of options are found that were fitted on it.
+            head: Fit for this kind.
+        """
+        own, votes = OWN_OPTIONS.get(sha256, {}).get(kind), VOTES.get(kind, _SOLUTIONS)
+        options = own or (OPTIONS[kind].of_size(parameters) if kind in OPTIONS else None)
+        prior = votes.prior or rate_of_size(parameters)
+        return cls(kind, prior, votes, options, head, "fitted" if head or own else "prior")
+
+    @property
+    def modes(self) -> Collection[Mode]:
+        """Modes that it can judge."""
+        return KINDS[self.kind].modes if self.head is None else self.head.modes
+
+    @property
+    def unfitted(self) -> Posterior:
+        """The same without its head, where that does not hold; itself where it has none."""
+        if self.head is None or self.prior is None:
+            return self
+        return replace(self, head=None, level="prior")
+
+    def question(self, prefix: Prefix) -> QuestionEstimate:
+        """Estimate for a question of which nothing is written yet.
+
+        Without a head it is the prior, with the interval of the Beta that the posterior begins from. Calls
+        and fields are not as hard as the questions that the prior is of.
+        """
+        if self.head is not None:
+            return self.head.question(prefix)
+        if self.prior is None or self.votes.easier or KINDS[self.kind].has_options:
+            return QuestionEstimate(None)
+        right, wrong = np.array([self.prior]) * STRENGTH, np.array([1.0 - self.prior]) * STRENGTH
+        [[lower, _, upper]] = beta_quantiles(right, wrong).tolist()
+        return QuestionEstimate(
+            Estimate(min(lower, self.prior), self.prior, max(upper, self.prior), calibrated=True)
+        )
+
+    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
+        """Estimate for one scored prefix: without a head the reward, as a score that is no probability.
+
+        Where options were read it is the rate at which solutions are correct, until it is known which one has
+        been chosen.
+        """
+        if self.head is not None:
+            return self.head.estimate(prefix, reward)
+        if self.options is None or not self.options.merit:
+            return Estimate(reward, reward, reward, calibrated=False)
+        merit = self.options.merit.get(prefix.mode, 0.0)
+        p = merit + (1.0 - merit) / max(1, len(kind_of(prefix.problem).options(prefix.problem)))
+        return Estimate(p, p, p, calibrated=True)
+
+    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
+        """Estimates for the answers, each that of its solutions; the chosen one leads, or the likeliest call.
+
+        Without a head, lower and upper are those of models of this size that are right less and more often
+        than 80 % of them. Options are weighed without this.
+        """
+        if self.head is not None:
+            return AnswerEstimates(self.head.of_answer(prefix, finished))
+        if self.prior is None or KINDS[self.kind].has_options:
+            return AnswerEstimates(None)
+        problem, off = prefix.problem, _Z90 * OFF_THE_LINE
+        priors = (shifted(self.prior, -off), self.prior, shifted(self.prior, off))
+        revised: dict[NodeId, Estimate] = {}
+        found = [self._of_answers(problem, finished, prior) for prior in priors]
+        for group, chances in zip(finished.groups, zip(*found, strict=True), strict=False):
+            lower, _, upper = sorted(chances)
+            revised |= dict.fromkeys(group.nodes, Estimate(lower, chances[1], upper, calibrated=True))
+        judged = AnswerEstimates(revised[finished.groups[0].nodes[0]], revised)
+        if self.kind == "json":
+            return replace(judged, fields=self._of_fields(problem, finished, self.prior))
+        if self.kind != "call":
+            return judged
+        options = {}
+        if finished.look:
+            call, none = finished.look
+            p = self._call_chance(problem, finished)
+            options = {call: p, none: 1.0 - p}
+        likeliest = max(revised.values(), key=lambda each: each.median)
+        return AnswerEstimates(likeliest, revised, options)
+
+    def _of_answers(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
+        """P(it is correct) of each answer, the chosen one first, by this prior."""
+        if self.kind == "call":
+            return self._of_calls(problem, finished, prior)
+        if self.kind == "json":
+            fields = self._of_fields(problem, finished, prior)
+            return [min(each.probability for each in fields[g.nodes[0]].values()) for g in finished.groups]
+        words = self.votes.words
+        odds = {each.node: words.of(each) if words else 0.0 for each in finished.candidates}
+        return self._voted(finished, prior, odds)
+
+    def _voted(self, finished: FinishedSearch, prior: float, odds: Mapping[NodeId, float]) -> Sequence[float]:
+        """``of_votes`` by the constants of the kind."""
+        weights, modes = self.votes, dict.fromkeys(each.mode for each in finished.candidates)
+        prior = shifted(prior, weights.easier) if weights.easier else prior
+        spreads = {mode: weights.spread or SPREADS[mode] for mode in modes}
+        return of_votes(finished, dict.fromkeys(modes, prior), odds, spreads, weights.strength)
+
+    def _of_calls(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
+        """P(a call is right) times the posterior of the votes for this one among those that call."""
+        p_call = self._call_chance(problem, finished)
+        groups = tuple(group for group in finished.groups if group.answer != NO_CALL)
+        # One without an answer has repeated a call whose result is known, which says nothing of new ones.
+        calling = tuple(each for each in finished.candidates if each.answer not in (None, NO_CALL))
+        calls = replace(finished, candidates=calling, groups=groups)
+        found = iter(self._voted(calls, prior, dict.fromkeys((each.node for each in calling), 0.0)))
+        return [
+            1.0 - p_call if group.answer == NO_CALL else p_call * next(found) for group in finished.groups
+        ]
+
+    def _call_chance(self, problem: Problem, finished: FinishedSearch) -> float:
+        """P(a call is right), by option logits and votes; a reply that was drawn without tools is none."""
+        assert self.options is not None, "calls have weights"
+        free = {each.node for each in finished.candidates if each.mode == "call"}
+        votes = [group.answer for group in finished.groups for node in group.nodes if node in free]
+        none = votes.count(NO_CALL)
+        calls = len(votes) - none
+        if finished.look:
+            prior = self.options.prior(tuple(finished.look.values()))[0]
+        else:
+            request = ToolRequest.of(problem.details)
+            prior = _FORCED if request.is_asked or request.choice == "required" else _FREE
+        right, wrong = self.votes.calls_right, self.votes.calls_wrong
+        ratio = calls * log(right / wrong) + none * log((1.0 - right) / (1.0 - wrong))
+        return shifted(prior, ratio / self.options.repeated(calls + none))
+
+    def _of_fields(
+        self, problem: Problem, finished: FinishedSearch, prior: float
+    ) -> dict[NodeId, dict[str, FieldEstimate]]:
+        """The fields of each answer, by its first node: each is voted on; one without fields is a single one.
+
+        The least likely field is that of the whole object.
+        """
+        whole = {"": [group.nodes for group in finished.groups]}
+        fields: dict[NodeId, dict[str, FieldEstimate]] = {group.nodes[0]: {} for group in finished.groups}
+        greedy = {candidate.node for candidate in finished.candidates if candidate.greedy}
+        for name, agreeing in (votes_by_field(finished.groups, schema_of(problem)) or whole).items():
+            odds: dict[NodeId, float] = {}
+            for nodes in agreeing:
+                odds |= dict.fromkeys(nodes, 0.0 if greedy.isdisjoint(nodes) else self.votes.greedy)
+            groups = tuple(AnswerGroup("", nodes, 0.0, 0.0) for nodes in agreeing)
+            chances = self._voted(replace(finished, groups=groups), prior, odds)
+            for nodes, p in zip(agreeing, chances, strict=False):
+                for node in fields.keys() & set(nodes):
+                    fields[node][name] = FieldEstimate(len(nodes), p)
+        return fields
+
+
+UNCALIBRATED = Posterior()
+"""Passes the raw reward on, marked as a score that is no probability."""
+
+
+def rate_of_size(parameters: float) -> float:
+    """Prior accuracy of a model of so many parameters, .25 to .67; even odds where the count is 0."""
+    if parameters <= 0:
+        return 0.5
+    return shifted(0.5, AT_ONE_BILLION + RISE * log(min(max(parameters, FROM), UNTIL) / 1e9))
+
+
+def shifted(p: float, logits: float) -> float:
+    """A probability, so many logits away."""
+    return 1.0 / (1.0 + (1.0 - p) / p * math.exp(-logits))
+
+
+def log_odds(p: float) -> float:
+    """``logit(p)``, p kept .01 away from 0 and 1: no single estimate may decide alone."""
+    p = min(max(p, _EPS), 1.0 - _EPS)
+    return log(p / (1.0 - p))
+
+
+def of_votes(
+    finished: FinishedSearch,
+    priors: Mapping[Mode, float],
+    odds: Mapping[NodeId, float],
+    spreads: Mapping[Mode, float],
+    strength: float = STRENGTH,
+) -> list[float]:
+    """P(right) of each answer, and last the probability that none of them is right.
+
+    Args:
+        finished: The solutions and their answers.
+        priors: P(a solution is right), by mode; solutions of other modes do not vote.
+        odds: Log-odds by which each solution speaks for its answer.
+        spreads: Concentration of wrong answers, by mode.
+        strength: Weight of the priors, in solutions.
+    """
+    mode_of = {candidate.node: candidate.mode for candidate in finished.candidates}
+    ended = Counter(mode_of.values())
+    answers = [Counter(mode_of[node] for node in group.nodes) for group in finished.groups]
+    # Solutions with one answer share what they are wrong about: their evidence counts once.
+    evidence = [fmean(odds[node] for node in group.nodes) for group in finished.groups]
+    logs = []
+    for at in range(len(answers) + 1):
+        right: Counter[Mode] = answers[at] if at < len(answers) else Counter()
+        wrong = [*answers[:at], *answers[at + 1 :]]
+        likely = (evidence[at] if at < len(answers) else 0.0) + _common_mistakes(wrong)
+        for mode, prior in priors.items():
+            mean = min(max(prior, _EPS), 1.0 - _EPS)
+            misses = ended[mode] - sum(answer[mode] for answer in answers)
+            a, b = mean * strength, (1.0 - mean) * strength + _MISS * misses
+            votes = [n for answer in wrong if (n := answer[mode])]
+            likely += (
+                _log_beta(a + right[mode], b + sum(votes)) - _log_beta(a, b) + seating(votes, spreads[mode])
+            )
+        logs.append(likely)
+    most = max(logs)
+    weights = [math.exp(x - most) for x in logs]
+    total = sum(weights)
+    return [w / total for w in weights]
+
+
+def seating(wrong: Sequence[int], spread: float) -> float:
+    """Log-probability that wrong solutions of one mode fall into groups of these sizes."""
+    groups = len(wrong) * log(spread) + sum(lgamma(votes) for votes in wrong)
+    return groups + lgamma(spread) - lgamma(spread + sum(wrong))
+
+
+def _common_mistakes(wrong: Sequence[Mapping[Mode, int]]) -> float:
+    """Log-probability that as many wrong answers of one mode are also the other's."""
+    both = sum(len(modes) > 1 for modes in wrong)
+    each = [sum(mode in modes for modes in wrong) for mode in set().union(*wrong)]
+    apart = min(each) - both if len(each) > 1 else 0
+    return both * log(_SAME_MISTAKE) + apart * log(1.0 - _SAME_MISTAKE)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+# Beta distributions
+
+LEVELS = (0.1, 0.5, 0.9)
+"""Quantile levels of an estimate: lower, median, upper."""
+
+_GRID = np.linspace(-12.0, 12.0, 769)
+_BLOCK = 1024
+
+
+def sigmoid(x: Array) -> Array:
+    """``1 / (1 + exp(-x))`` without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def logit(p: Array) -> Array:
+    """The inverse of ``sigmoid``; p is kept 1e-6 away from 0 and 1."""
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.log(p) - np.log1p(-p)
+
+
+def beta_quantiles(alpha: Array, beta: Array) -> Array:
+    """``[n, 3]`` quantiles at ``LEVELS`` of Beta distributions, to about 1e-3.
+
+    By the trapezoid rule over the logit, where the density is smooth and has one peak. It goes by blocks of
+    rows, as a row takes 30 KB.
+    """
+    blocks = len(alpha) // _BLOCK + 1
+    parts = zip(np.array_split(alpha, blocks), np.array_split(beta, blocks), strict=True)
+    return sigmoid(np.concatenate([_logit_quantiles(a[:, None], b[:, None]) for a, b in parts]))
+
+
+def _logit_quantiles(a: Array, b: Array) -> Array:
+    """``[n, 3]`` logits of the quantiles of Beta distributions with ``[n, 1]`` parameters."""
+    centre = np.log(a) - np.log(b)
+    # The variance of the logit is trigamma(a) + trigamma(b), here by its first two terms.
+    spread = np.sqrt(1 / a + 0.5 / a**2 + 1 / b + 0.5 / b**2)
+    x = centre + spread * _GRID
+    log_density = -a * np.logaddexp(0.0, -x) - b * np.logaddexp(0.0, x)
+    density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+    below = np.cumsum(density, axis=1) - 0.5 * density
+    below /= below[:, -1:] + 0.5 * density[:, -1:]
+    found = [np.interp(LEVELS, row, at) for row, at in zip(below, x, strict=True)]
+    return np.array(found).reshape(-1, len(LEVELS))
