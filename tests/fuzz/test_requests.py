@@ -20,25 +20,18 @@ from .mutations import FEW, encode_json, mutated_bytes, mutated_json
 
 Post = Callable[[str, bytes], httpx2.Response]
 
-ADDRESS = {
-    "type": "object",
-    "properties": {"street": {"type": "string", "maxLength": 30}, "no": {"type": "integer"}},
-}
 SCHEMA = {
     "type": "object",
     "properties": {
-        "city": {"type": "string", "minLength": 1, "description": "Its name."},
         "unit": {"enum": ["C", "F", None]},
         "days": {"type": "integer", "minimum": 0, "maximum": 9},
-        "rain": {"type": ["boolean", "null"]},
         "share": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "none"}]},
-        "at": {"type": "array", "items": {"$ref": "#/$defs/address"}, "minItems": 1, "maxItems": 3},
-        "more": {"allOf": [{"$ref": "#/$defs/address"}, {"required": ["no"]}], "additionalProperties": False},
+        "at": {"type": "array", "items": {"$ref": "#/$defs/name"}, "minItems": 1, "maxItems": 3},
     },
-    "required": ["city", "days"],
+    "required": ["days"],
     "additionalProperties": {"type": "string"},
-    "$defs": {"address": ADDRESS},
-}  # fmt: skip
+    "$defs": {"name": {"type": "string", "maxLength": 30}},
+}
 QUESTION = {"role": "user", "content": "What is it like in 2 days?"}
 NAME = "get_weather"
 FUNCTION = {"name": NAME, "description": "Of a city.", "parameters": SCHEMA}

@@ -50,8 +50,6 @@ def test_a_question_is_solved_with_progress_and_structured_content(server: Serve
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert set(listed) == {"solve", "code", "check"}
         assert "\n    " not in (listed["solve"].description or "")
-        assert "Do not use it for" in (listed["solve"].description or "")
-        assert listed["solve"].input_schema["properties"]["question"]["description"]
         assert listed["solve"].output_schema is not None
         assert listed["solve"].output_schema["properties"]["probability"]["description"]
         steps: list[float] = []
@@ -114,12 +112,8 @@ def test_an_answer_to_a_question_with_options_is_checked_as_that_option(
     [
         ("solve", {"question": "  "}, "the question is empty"),
         ("solve", {"question": "A long one"}, "9,999 tokens"),
-        ("solve", {}, "question"),
         ("solve", {"question": "Which?", "choices": ["a"]}, "(choices = red,green,blue)"),
-        ("solve", {"question": "1 + 1", "budget": 0}, "budget"),
-        ("guess", {"question": "1 + 1"}, "guess"),
         ("check", {"question": "1 + 1", "answer": ""}, "the answer is empty"),
-        ("check", {"question": "1 + 1", "answer": r"\text{" * 9000}, "answer"),
         ("code", {"question": "Square n.", "tests": ["f = 2"]}, "write tests = assert f(2) == 4"),
         ("code", {"question": "Square n.", "tests": [MANY_TESTS]}, "each with the code around it"),
         ("code", {"question": ">>> f(1)\n1\n" * 9000}, "and may have 65,536"),

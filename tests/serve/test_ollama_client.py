@@ -24,8 +24,11 @@ def local(server: Served) -> Iterator[Any]:
 
 def test_it_lists_shows_asks_and_follows(local: Any) -> None:
     [entry] = local.list().models
-    assert local.show(entry.model).capabilities == ["completion", "tools"]
-    assert local.ps().models[0].model == entry.model
+    shown = local.show(entry.model)
+    assert shown.capabilities == ["completion", "tools"]
+    assert f"{shown.modelinfo['general.architecture']}.context_length" in shown.modelinfo
+    [running] = local.ps().models
+    assert (running.model, running.expires_at > entry.modified_at) == (entry.model, True)
     options = {"seed": 1, "temperature": 0.5, "num_ctx": 4096}
     whole = local.chat(entry.model, SAY_42, options=options, keep_alive="5m")
     assert whole.message.content.endswith("Answer: 42")

@@ -35,8 +35,6 @@ NAMED = {"type": "json_schema", "name": "x", "schema": BOMB}
             "/v1/chat/completions",
             {"messages": HI, "response_format": {"type": "json_schema", "json_schema": NAMED}},
         ),
-        ("/v1/responses", {"input": "x", "text": {"format": NAMED}}),
-        ("/v1/messages", {"messages": HI, "max_tokens": 9, "output_config": {"format": NAMED}}),
         ("/api/chat", {"messages": HI, "format": BOMB}),
     ],
 )

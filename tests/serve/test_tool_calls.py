@@ -112,22 +112,6 @@ def test_a_model_that_only_calls_again_is_answered_by_the_result_that_it_has(
     assert choices[-1].finish_reason == "stop"
 
 
-def test_what_an_agent_adds_to_a_result_is_no_new_question(messages_client: anthropic.Anthropic) -> None:
-    asked = {"role": "user", "content": "What is it like in Paris?"}
-    tools: Any = [{"name": "get_weather", "input_schema": SCHEMA}]
-    told: Any = {"model": MODEL, "max_tokens": 500, "tools": tools}
-    [call] = messages_client.messages.create(messages=[asked], **told).content  # type: ignore[list-item]
-    result = {"type": "tool_result", "tool_use_id": call.id, "content": "ask again later"}  # type: ignore[union-attr]
-    behind = {"type": "text", "text": "<environment>"}
-    turns: Any = [
-        asked,
-        {"role": "assistant", "content": [call]},
-        {"role": "user", "content": [result, behind]},
-    ]
-    [words] = messages_client.messages.create(messages=turns, **told).content
-    assert words.text == "The result of get_weather: ask again later\n\n<environment>"  # type: ignore[union-attr]
-
-
 EARLIER: Any = [
     user("What is it like in Paris?"),
     {
@@ -236,11 +220,15 @@ def test_a_message_has_calls_and_takes_their_results(messages_client: anthropic.
     assert (call.type, call.name, call.input) == ("tool_use", "get_weather", {"city": "Paris"})
     result: Any = {
         "role": "user",
-        "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "15 degrees"}],
+        "content": [
+            {"type": "tool_result", "tool_use_id": call.id, "content": "15 degrees"},
+            {"type": "text", "text": "<environment>"},  # what an agent adds is no new question
+        ],
     }
     said: Any = {"role": "assistant", "content": first.content}
     second = messages_client.messages.create(messages=[question, said, result], **more)
-    assert [block.text for block in second.content if block.type == "text"] == ["It is 15 degrees."]
+    said = [block.text for block in second.content if block.type == "text"]
+    assert said == ["It is 15 degrees\n\n<environment>."]
     assert second.stop_reason == "end_turn"
 
 
@@ -274,7 +262,7 @@ def test_results_of_ollama_keep_the_names_of_their_tools(server: Served, given: 
     assert [each["name"] for each in messages if each["role"] == "tool"] == names
 
 
-def test_an_object_of_a_schema_is_written_in_every_protocol_with_the_probability_of_its_fields() -> None:
+def test_an_object_of_a_schema_is_written_with_the_probability_of_its_fields() -> None:
     written, kinds = {"name": "Ann", "age": 31}, {"name": "string", "age": "integer"}
     schema: Any = {"type": "object", "properties": {name: {"type": kind} for name, kind in kinds.items()}}
     named = {"name": "person", "schema": schema, "strict": True}
@@ -289,12 +277,10 @@ def test_an_object_of_a_schema_is_written_in_every_protocol_with_the_probability
         chunks = list(without_tools(client, asked, response_format=form, stream=True))
         text: Any = {"format": {"type": "json_schema", **named}}
         response = client.responses.create(model=MODEL, input="Who is it?", text=text, temperature=0)
-        body = {"model": MODEL, "messages": [asked], "format": schema, "stream": False}
-        ollama = httpx2.post(f"{running.url}/api/chat", json=body).json()
     streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
-    texts = chat.choices[0].message.content, streamed, response.output_text, ollama["message"]["content"]
-    assert [json.loads(each) for each in texts] == [written] * 4
-    for summary in (chat.adascale, chunks[-1].adascale, ollama["adascale"]):
+    texts = chat.choices[0].message.content, streamed, response.output_text
+    assert [json.loads(each) for each in texts] == [written] * 3
+    for summary in (chat.adascale, chunks[-1].adascale):
         assert summary["fields"].keys() == written.keys()
         least = min(each["probability"] for each in summary["fields"].values())
         assert summary["probability"] == pytest.approx(least, abs=1e-4)

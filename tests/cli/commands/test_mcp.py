@@ -93,7 +93,7 @@ def test_the_printed_configuration_starts_it_with_the_same_options(home: Home) -
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a call of the installed program, with a model that is a link."""
-    for name in ("adascale", "blob", "mine.safetensors", "mcp", "512"):
+    for name in ("adascale", "blob", "mcp", "512"):
         (tmp_path / name).touch()
     (tmp_path / "model.gguf").symlink_to("blob")
     monkeypatch.chdir(tmp_path)
@@ -112,9 +112,7 @@ def printed(*options: str) -> list[str]:
     ("typed", "flag", "value"),
     [
         (["-mmodel.gguf"], "--model", "{}/model.gguf"),
-        (["--model=qwen2.5-coder-0.5b"], "--model", "qwen2.5-coder-0.5b"),
         (["--prm", "judge=model.gguf"], "--prm", "judge={}/model.gguf"),
-        (["--calibration=mine.safetensors"], "--calibration", "{}/mine.safetensors"),
         (["--prm=self"], "--prm", "self"),
         (["--model=later.gguf"], "--model", "{}/later.gguf"),
     ],
@@ -127,19 +125,6 @@ def test_files_of_the_printed_configuration_have_absolute_paths(
 
 def test_what_is_no_file_is_printed_as_it_was_typed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADASCALE_PARALLEL", "3")  # the client has its own
-    prompt = "- You are a careful mathematician. " * 10
-    options = [
-        "--system",
-        prompt,
-        "--think",
-        "auto",
-        "-o",
-        "ctx_size",
-        "512",
-        "--verbose",
-        "--verbose",
-        "--yes",
-    ]
-    again = printed(*options)[1:]
-    assert again == ["mcp", *options]
-    assert printed("-vv", "-o", "ctx_size", "512", "--system", prompt, "-y", "--think=auto")[1:] == again
+    again = printed("-vv", "-o", "ctx_size", "512", "--system", "- Be careful.", "-y", "--think=auto")[1:]
+    words = ["--think", "auto", "-o", "ctx_size", "512", "--verbose", "--verbose", "--yes"]
+    assert again == ["mcp", "--system", "- Be careful.", *words]

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -40,7 +39,7 @@ class Serving:
 
     def post(self, question: str, **more: object) -> httpx2.Response:
         body = {"messages": [{"role": "user", "content": question}], **more}
-        return httpx2.post(self.url + CHAT, content=json.dumps(body), timeout=60)
+        return httpx2.post(self.url + CHAT, json=body, timeout=60)
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
@@ -54,43 +53,17 @@ def home(tmp_path: Path, chain_gguf: Path) -> Home:
 
 @contextmanager
 def serving(home: Home, *options: str) -> Iterator[Serving]:
-    command = [
-        sys.executable,
-        "-m",
-        "adascale",
-        "serve",
-        "--port",
-        "0",
-        "-o",
-        "threads",
-        "1",
-        "-m",
-        str(home.model),
-    ]
-    process = subprocess.Popen([*command, *options], env=home.env, stderr=subprocess.PIPE, text=True)
-    said: list[str] = []
-    ready = threading.Event()
-
-    def listen() -> None:
+    words = ("serve", "--port", "0", "-o", "threads", "1", "-m", str(home.model), *options)
+    with home.piping(*words) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            said.append(line)
-            if READY in line:
-                ready.set()
-        ready.set()
-
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    try:
-        assert ready.wait(60)
+        said: list[str] = []
+        while READY not in "".join(said):
+            said.append(process.stderr.readline())
+            assert said[-1], "it has ended"
         [url] = re.findall(r"listening on (http://\S+)/v1", "".join(said))
         yield Serving(process, url, said)
-    finally:
         process.kill()
-        process.wait()
-        listener.join(10)
-        assert process.stderr is not None
-        process.stderr.close()
+        said.append(process.stderr.read())
 
 
 def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Home) -> None:
@@ -101,14 +74,9 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
         assert found["model"] == "chain"
         usage = server.post("What is 9 * 2?", seed=1).json()["usage"]
         assert usage["prompt_tokens_details"]["cached_tokens"] > 0
-        earlier = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
-        messages = [*earlier, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "9 * 2?"}]
-        assert httpx2.post(server.url + CHAT, json={"messages": messages}, timeout=60).status_code == 200
         too_long = server.post("word " * 2000)
         assert too_long.status_code == 400
-        assert re.search(
-            r"has [\d,]+ tokens, the context has room for 2,048", too_long.json()["error"]["message"]
-        )
+        assert "tokens, the context has room for 2,048" in too_long.json()["error"]["message"]
 
         [worker] = psutil.Process(server.process.pid).children()
         worker.suspend()
@@ -179,7 +147,6 @@ def test_a_second_server_gets_what_the_first_one_does_not_know_and_does_not_hand
         (("--host", "a..b"), {"ADASCALE_API_KEY": "sesame"}, 2, "cannot-listen"),
         (("--port", "{taken}"), {}, 2, "cannot-listen"),
         (("--api-key-file", "{empty}"), {}, 2, "usage"),
-        (("--api-key-file", "{empty}.none"), {}, 2, "unreadable"),
         ((), {"ADASCALE_API_KEY": "schlüssel"}, 2, "usage"),
         (("--cors-origin", "pages.example"), {}, 2, "usage"),
         (("--port", "0", "-m", os.devnull + ".gguf"), {}, 4, "model-not-found"),
@@ -211,15 +178,14 @@ def test_without_the_extra_its_name_is_said(
 
 @pytest.mark.parametrize(
     ("typed", "sent"),
-    [("https://A.example/", "https://a.example"), ("http://a.example:8080", "http://a.example:8080"),
-     ("http://[::1]:80", "http://[::1]"), ("https://a.example:443", "https://a.example"),
-     ("*", "*"), ("file://", "file://"), ("app://obsidian.md", "app://obsidian.md")],
+    [("https://A.example:443/", "https://a.example"), ("http://[::1]:8080", "http://[::1]:8080"),
+     ("*", "*"), ("app://obsidian.md", "app://obsidian.md")],
 )  # fmt: skip
 def test_an_origin_is_that_which_a_browser_sends(typed: str, sent: str) -> None:
     assert page_origin(typed) == sent
 
 
-@pytest.mark.parametrize("typed", ["a.example", "https://a b", "https://u:p@x", "https://a.example/x", ""])
+@pytest.mark.parametrize("typed", ["a.example", "https://u:p@x", "https://a.example/x"])
 def test_what_is_no_origin_is_refused(typed: str) -> None:
     with pytest.raises(UsageError, match="is no origin of a page"):
         page_origin(typed)
