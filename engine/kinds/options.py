@@ -117,15 +117,13 @@ def _label(mark: re.Match[str]) -> str:
 def _read_run(message: str, runs: list[list[re.Match[str]]]) -> Options | None:
     """Options of the last of some lists with like marks; None if they are no options of one question."""
     run = runs[-1]
-    if len(run) > MOST_OPTIONS:
-        return None
     between = message[runs[-2][-1].end() : run[0].start()] if len(runs) > 1 else "answer"
     if "answer" not in between.lower():
         return None  # a dialogue, or several questions
     stem = message[: run[0].start()]
     ends = [mark.start() for mark in run[1:]] + [_end_of_last(message, run)]
     pieces = [message[mark.end() : end] for mark, end in zip(run, ends, strict=True)]
-    if any(re.match(_NO_OPTION, piece) for piece in pieces):
+    if any(re.match(_NO_OPTION, piece) or piece.count("(") > piece.count(")") for piece in pieces):
         return None
     texts = tuple(_trimmed(piece) for piece in pieces)
     tail = message[ends[-1] :].strip()
@@ -149,26 +147,16 @@ def _are_options(found: Options, stem: str, tail: str, run: list[re.Match[str]])
     form, texts, longest = run[0].lastgroup, found.texts, max(map(len, found.texts))
     if not all(texts) or longest > _LONGEST_OPTION or not re.search(r"\w", found.stem):
         return False
-    if any(text.count("(") > text.count(")") for text in texts):
-        return False
-    if form == "bare":
-        return len(run) > 2 and longest <= _SHORT_OPTION
     if found.letters[0].isupper():  # "jar A. Then jar B." is prose
         return len(run) > 2 or form in ("round", "square", "word") or not stem.rstrip(" \t*")[-1:].isalnum()
     subquestions = sum(re.match(_SUBQUESTION, text) is not None for text in texts)
-    return 2 * subquestions <= len(texts) and _asks_for_one(found, stem, tail, form == "round")
-
-
-def _asks_for_one(found: Options, stem: str, tail: str, is_round: bool) -> bool:
-    """True if the words around a list with small letters or numbers ask for one of its items."""
+    if 2 * subquestions > len(texts) or (not found.letters[0].islower() and longest > _SHORT_OPTION):
+        return False
     asks = re.search(_ASKS, stem[-_LONGEST_OPTION:]) or re.search(_CHOOSES, tail[:_LONGEST_OPTION])
     # An option may end the sentence that the stem begins.
-    is_begun = len(stem.split()) > 3 and stem.rstrip()[-1:] not in (".", "!", ";", "$")
-    if found.letters[0].islower():
-        return bool(asks) or is_begun
-    if any(len(text) > _SHORT_OPTION or re.match(_FORMS, text) for text in (*found.texts, tail)):
-        return False
-    return bool(asks) or (is_begun and is_round and not stem.rstrip().endswith(":"))
+    is_begun = stem.rstrip()[-1:] not in (".", "!", ";", "$")
+    is_begun = is_begun and (found.letters[0].islower() or (form == "round" and stem.rstrip()[-1:] != ":"))
+    return asks is not None or is_begun
 
 
 def _in_a_row(message: str) -> Options | None:
@@ -229,20 +217,17 @@ def _listed(message: str) -> Options | None:
         start, end = blocks[-1].span()
         above = text[:start].rstrip().rpartition("\n")[2]
         is_asked = re.search(_ASKS_FOR_ONE, above[-_LONGEST_OPTION:]) or re.search(_CHOOSES, text[end:])
-        longest = _SHORT_OPTION
     elif cues := list(re.finditer(_ONE_OF_THESE, text)):
         start, end = text.find("\n", cues[-1].end()), len(text)
-        is_asked, longest = cues[-1] if start > 0 else None, _SHORT_OPTION // 2
+        is_asked = cues[-1] if start > 0 else None
     else:
         return None
     lines = [line for line in text[start:end].splitlines() if not re.fullmatch(_ANSWER_CUE, line)]
     options = tuple(re.sub(_BULLET, "", line, count=1).strip(" \t*_,;") for line in lines if line.strip())
-    tail = text[end:].strip()
-    is_short = all(0 < len(option) <= longest for option in options) and len(tail) <= _SHORT_OPTION
+    is_short = all(0 < len(option) <= _SHORT_OPTION for option in options)
     if not is_asked or not is_short or not 2 <= len(options) <= MOST_OPTIONS:
         return None
-    has_subquestions = any(re.match(_SUBQUESTION, option) for option in options)
-    return None if has_subquestions else Options(_joined(text[:start], tail), options)
+    return Options(_joined(text[:start], text[end:].strip()), options)
 
 
 def _enumerated(message: str) -> Options | None:
@@ -256,13 +241,10 @@ def _enumerated(message: str) -> Options | None:
 
 def _separated(message: str) -> tuple[str, ...]:
     """Options of "She is married ___ a doctor. (to, with, by)" and "Which is a metal? iron | wood"."""
-    if "__" in message and (inside := re.search(_PARENTHESIS, message)):
-        return split_items(inside[1])
     rows = [line for line in message.splitlines() if re.search(r"^[^|]+\s[/|]\s", line)]
     if len(rows) != 1 or not re.search(_ASKS, message):
         return ()
-    items = split_items(re.split(r"[?:(]\s*", rows[0].strip(" \t)."))[-1])
-    return items if len(items) > 2 and not all(item.isdigit() for item in items) else ()
+    return split_items(re.split(r"[?:(]\s*", rows[0].strip(" \t)."))[-1])
 
 
 def split_items(text: str) -> tuple[str, ...]:
@@ -309,7 +291,6 @@ _NO_ALTERNATIVE = phrases(
 )
 """Beginnings of what no alternative is: "or not", "or something"; "spam or not spam" is one."""
 _SEQUENCE = phrases("next|missing|follows|continues")
-_EITHER = phrases("either|how (many|much)|what (is|fraction|percent)( the)? (probability|chance)")
 _DETERMINER = phrases("an?|the|ein(e[nr]?)?|der|die|das")
 _PREPOSITION = phrases("in|on|at|by|before|after|to|with|from|under|over")
 
@@ -320,7 +301,6 @@ _SENTENCE = phrases(
     find|solve|compute|calculate|evaluate|simplify|determine
     """
 )
-_CLAUSE = phrases("is|are|not|i|you|me|my")
 _AFTER_ALTERNATIVES = r":\s|\swho\s"
 """Text behind the alternatives of "Is this active or passive: ..."."""
 _TWO_COMPARISONS = (
@@ -358,7 +338,7 @@ def find_alternatives(question: str) -> tuple[str, ...]:
 def _after_which(question: str) -> tuple[str, ...]:
     """The alternatives of "Which is heavier, a or b" and "What is the past tense of go: goed or went"."""
     match = re.match(_WHICH, question)
-    if match is None or len(match["asked"].split()) > 14 or re.search(_EITHER, question):
+    if match is None:
         return ()
     rest, has_colon = question[match.end() :], match["mark"].strip() not in ("", ",")
     is_choice = match["word"].lower() not in ("what", "was", "where", "when")
@@ -372,7 +352,7 @@ def _after_which(question: str) -> tuple[str, ...]:
 def _two_subjects(verb: str, rest: str) -> tuple[str, ...]:
     """The alternatives of "(Are) cats or dogs smarter"; the second has as many words as the first."""
     match = re.match(_TWO_SUBJECTS, rest)
-    if match is None or "," in match["first"] or len(match["first"].split()) > 3:
+    if match is None:
         return ()
     words = match["second"].split()
     if len(words) > _LONGEST_ALTERNATIVE or not re.match(_BE, verb):
@@ -388,17 +368,14 @@ def _last_phrases(rest: str) -> tuple[str, ...]:
     last = _shortened(rest[joint.end() :].strip())
     first, *between = [piece.strip() for piece in rest[: joint.start()].split(",") if piece.strip()] or [""]
     first = _parallel(first, between[0] if between else last)
-    items = (first, *between, last)
-    if not first or any(len(item.split()) > _LONGEST_ALTERNATIVE for item in items):
-        return ()
-    return () if re.match(_NO_ALTERNATIVE, last) and first not in last else items
+    is_none = not first or (re.match(_NO_ALTERNATIVE, last) and first not in last)
+    return () if is_none else (first, *between, last)
 
 
 def _shortened(text: str) -> str:
     """A last alternative without what follows it: "effect" of "effect in this sentence"."""
-    if len(text.split()) <= 3 or not (end := re.search(_FOLLOWS, text)):
-        return text
-    return text[: end.start()]
+    end = re.search(_FOLLOWS, text)
+    return text[: end.start()] if end else text
 
 
 def _parallel(text: str, other: str) -> str:
@@ -420,6 +397,4 @@ def _parallel(text: str, other: str) -> str:
 def _fragment(question: str) -> tuple[str, ...]:
     """The alternatives of what is no sentence, as "colour of the sun: yellow, white, or orange"."""
     named = next((piece for piece in question.split(": ") if re.search(_OR, piece)), "")
-    items = () if re.match(_SENTENCE, named) else split_items(re.sub(_AFTER_FRAGMENT, "", named))
-    is_clause = any(len(item.split()) > 4 or re.search(_CLAUSE, item) for item in items)
-    return () if is_clause else items
+    return () if re.match(_SENTENCE, named) else split_items(re.sub(_AFTER_FRAGMENT, "", named))

@@ -152,22 +152,20 @@ def _without_courtesy(text: str) -> str:
 def _text(parts: _Parts) -> str | None:
     """A request for a text, or a chat client's own task."""
     if not re.search(r"[^\W_]", parts.message):
-        return None if _has(parts.near, wording.OPERATION) else "it has no words"
+        return "it has no words"
     if parts.has_formula and not parts.has_code:
         return None
     is_named = parts.is_single and not _has(parts.question, wording.HOW_MUCH)
     is_fragment = is_named and _begins(parts.opening, wording.TEXT_FRAGMENT)
     if is_fragment or _begins(parts.opening, wording.TEXT_OPENING):
         return "it asks for a text"
-    if _has(parts.near, wording.CODE_WANTED):
-        return "it asks for code and gives no tests"
     return None
 
 
 def _ends_in_request(parts: _Parts) -> str | None:
     """A request for a text in the sentence that asks or the last paragraph, after a passage or data."""
     is_request = any(_begins(text, wording.TEXT_OPENING) for text in (parts.question, parts.closing))
-    return "it ends by asking for a text" if is_request and not parts.has_formula else None
+    return "it ends by asking for a text" if is_request else None
 
 
 def _options(parts: _Parts) -> Options | None:
@@ -201,12 +199,12 @@ def _why(choice: Options) -> str:
 def _yes_no(parts: _Parts) -> str | None:
     """A question that says so, or that begins as one for yes or no and is no request and no talk."""
     question = parts.question
-    if _has(parts.near, wording.YES_OR_NO) and not _begins(question, wording.HOW_MUCH):
+    if _has(parts.near, wording.YES_OR_NO):
         return "it asks for yes or no"
     if _begins_polar(question):
         return "it begins as a question for yes or no"
     clause = question.rsplit(", ", 1)[-1]
-    is_last = _is_marked(clause) and _begins_polar(clause) and not _has(question, wording.QUESTION_WORD)
+    is_last = _begins_polar(clause) and not _has(question, wording.QUESTION_WORD)
     return "it ends in a question for yes or no" if is_last or _has(question, wording.TAG) else None
 
 
@@ -264,15 +262,13 @@ def _value(parts: _Parts) -> str | None:
         return "it asks what code gives"
     if _has(text, wording.OPERATION) and (_asks(question) or len(text) < 200):
         return "it has a sum"
-    counted = re.sub(wording.NUMBER_IN_NAME, " ", text, count=1) if parts.is_single else text
+    counted = re.sub(wording.NUMBER_IN_NAME, " ", text, count=1)
     has_number = _has(counted, wording.NUMBER)
     quantity = (wording.HOW_MUCH, wording.MEASURED, wording.MATHS_WORD, wording.MATHS_VERB)
     if has_number and _has(question, *quantity):
         return "it gives numbers and asks for a quantity"
     is_looked_up = _begins(question, wording.FOR_PERSON_PLACE_TIME) and not _has(question, wording.MEASURE)
-    is_asked = _asks(question) or _has(question, wording.MATHS_VERB)
-    near = text if is_asked and len(text) < _SHORT else question
-    if (_has(near, wording.MATHS_WORD) and not is_looked_up) or _has(question, wording.COUNTED):
+    if (_has(question, wording.MATHS_WORD) and not is_looked_up) or _has(question, wording.COUNTED):
         return "it speaks of mathematics"
     is_measured = _has(text, wording.NUMBER) or _has(question, wording.MEASURED)
     if _begins(parts.opening, wording.MATHS_VERB) and is_measured:

@@ -88,7 +88,6 @@ TEXT_FRAGMENT = phrases(
     rf"(an? |\d+ )?(\w+ )?{_SHORT_TEXTS} (about|for|on|to|that)|\d+ (\w+ )?{_SHORT_TEXTS} of|pros and cons"
 )
 """A text that is named without a verb; a recipe for eight may begin a sum too."""
-CODE_WANTED = phrases(r"write an? (\w+ ){0,2}?(function|program|script|method|class|query)")
 
 # Questions for yes or no
 

@@ -18,7 +18,6 @@ from adascale.engine.answers.program import computes, printed_answer, read_progr
     [
         ("```python\nprint(6 * 7)\n```", "print(6 * 7)"),
         ("First I count.\n```py\nx = 6\nprint(x)\n```\nSo it is 6.", "x = 6\nprint(x)"),
-        ("```\nprint(1)\n```", "print(1)"),
         ("```python\nprint(1)", "print(1)"),  # no closing fence
         ("print(1)", "print(1)"),  # no fence at all
         ("```python\n    a = 1\n    print(a)\n```", "a = 1\nprint(a)"),
@@ -26,7 +25,6 @@ from adascale.engine.answers.program import computes, printed_answer, read_progr
         ("```python\nprint(1)\n```\n```\n$ python x.py\n```", "print(1)"),
         ("```python\n6 * 7\n```", "print(6 * 7)"),
         ("```python\nresult = 6 * 7\n```", "result = 6 * 7\nprint(result)"),
-        ("```python\nprint(1)```", "print(1)"),
         ("```python\nx = 6\nx *= 7\n```", "x = 6\nx *= 7\nprint(x)"),
         ("```python\nreturn 42\n```", "print(42)"),
         (
@@ -60,31 +58,23 @@ def test_what_is_no_program_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("output", "answer"),
     [
-        ("18\n", "18"),
         ("18.0\n", "18"),
         ("41.000000000000036\n", "41"),
         ("0.30000000000000004\n", "0.3"),
-        ("-2.50\n", "-2.5"),
         ("1e3\n", "1000"),
         ("$1,234.50\n", "1234.5"),
         ("Fraction(7, 2)\n", "7/2"),
-        ("14/7\n", "2"),
         ("12345678901234567890\n", "12345678901234567890"),
-        ("(1, 2)\n", "(1, 2)"),
         ("so\nmany\n\n7\n\n", "7"),
-        ("12345678912.0\n", "12345678912"),
-        ("2500000000.75\n", "2500000000.75"),
         ("1.5e-05\n", "0.000015"),
         ("(3+4j)\n", "3+4i"),
         ("(-0-1j)\n", "-i"),
-        ("(6.0-5.000000000000001j)\n", "6-5i"),
         ("(-8+6.1e-16j)\n", "-8"),
         ("1e+20\n", "1" + "0" * 20),
         ("1e-300\n", "1e-300"),
         ("5\nNone\n", "5"),
         ("None\n", None),
         ("", None),
-        ("\n \n", None),
     ],
 )
 def test_the_last_line_is_the_answer_as_a_person_writes_it(output: str, answer: str | None) -> None:
@@ -95,15 +85,10 @@ def test_the_last_line_is_the_answer_as_a_person_writes_it(output: str, answer: 
     ("output", "answer"),
     [
         ("2,3", "2,3"),
-        ("1,2,3", "1,2,3"),
         ("2, 3", "2, 3"),
-        ("10,20", "10,20"),
         ("1,2345", "1,2345"),
-        ("1234,567", "1234,567"),
         ("1,000", "1000"),
-        ("-12,345", "-12345"),
         ("1,234,567.50", "1234567.5"),
-        ("$1,000", "1000"),
         ("1_000", "1000"),
     ],
 )
@@ -148,9 +133,7 @@ def test_a_degenerate_text_is_read_at_once(text: str) -> None:
     [
         ("The result of 17 * 23 is: 391", "391"),
         ("The greatest common divisor of 5616 and 11609 is 13.", "13"),
-        ("Total cost: $186.67", "186.67"),
         ("Fraction: 3/4", "3/4"),
-        ("The average is 2.0", "2"),
     ],
 )
 def test_a_label_is_no_part_of_a_number(output: str, answer: str) -> None:
