@@ -204,6 +204,8 @@ class ServedModel:
             sampling=sampling,
         )
         problem = _problem(asked, search, is_plain=is_plain)
+        if problem.is_chat and not isinstance(strategy, Greedy):
+            search = replace(search, strategy=Vote(samples=replies))
         ask = Ask(
             problem,
             limited(problem, search, max_tokens),
