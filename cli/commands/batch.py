@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -18,7 +18,7 @@ import typer
 from adascale.engine.answer import Answer
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import KINDS, kind_of
-from adascale.engine.request import Request, SearchRequest
+from adascale.engine.request import Request, SearchRequest, Settings
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Strategy
@@ -40,7 +40,6 @@ from ..searching import (
     open_fallback,
     open_worker,
     read_schema,
-    request_for,
 )
 from ..terminal.console import may_animate, say, show_error, show_warning, stdin_stream
 from ..terminal.signals import graceful
@@ -187,33 +186,34 @@ class _Run:
             total = _total(self.source, options) if live else None
             view = stack.enter_context(open_batch_view(self.counts, total, live=live, quiet=quiet))
             models = options.session, options.terminal, view.status
-            worker: Worker | Cluster
-            if options.ray is None:
-                worker = stack.enter_context(open_worker(*models))
-            else:
-                worker = stack.enter_context(open_cluster(*models, options.ray))
-            files = [path for _, path, _ in worker.open_models.files]
-            check_apart(options.output, files, "--output another-name.jsonl")
-            # The seed is that of the earlier records unless another one is given.
-            seed = choose_seed(
-                results.seed if self.search.seed is None else self.search.seed, options.terminal
+            opening: AbstractContextManager[Worker | Cluster] = (
+                open_worker(*models) if options.ray is None else open_cluster(*models, options.ray)
             )
+            worker = stack.enter_context(opening)
+            opened = worker.open_models
+            files = [path for _, path, _ in opened.files]
+            check_apart(options.output, files, "--output another-name.jsonl")
+            # Seed and width are those of the earlier records unless others are given.
+            given = self.search.seed
+            seed = choose_seed(results.seed if given is None else given, options.terminal)
             search = replace(self.search, seed=seed)
 
-            def request(problem: Problem) -> Request:
-                found = request_for(problem, search, worker.open_models)
-                if search.width is not None or (width := found.settings.width) is None:
-                    return found
-                before = results.conditions.get(problem.kind, {}).get("width")  # as the seed
-                return replace(found, settings=replace(found.settings, width=before or min(width, _WIDTH)))
+            def settings(problem: Problem) -> Settings:
+                usual = opened.conditions[problem.kind]
+                before = results.conditions.get(problem.kind, {}).get("width")
+                width = before or (usual.width and min(usual.width, _WIDTH))
+                return search.settings(problem, replace(usual, width=width), opened.modes)
 
             def asking() -> Iterator[Request]:
-                for found in map(request, todo):
+                for problem in todo:
+                    found = Request(problem, settings(problem))
                     self._warn_once(*found.settings.warnings)
                     yield found
 
-            usual = {kind: request(Problem("", "", kind=kind)).settings for kind in KINDS}
-            fields = {kind: run_fields(each, search.min_confidence) for kind, each in usual.items()}
+            fields = {
+                kind: run_fields(settings(Problem("", "", kind=kind)), search.min_confidence)
+                for kind in KINDS
+            }
             results.begin({kind: run_conditions(each) for kind, each in fields.items()})
             load_seconds = time.monotonic() - started
             stack.enter_context(graceful(worker.interrupt))

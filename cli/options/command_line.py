@@ -115,18 +115,17 @@ def why_refused(error: TyperException) -> str:
     if faults is None:
         return error.message.rstrip(".").replace("'", "")
     fault = faults()[0]
-    value, limits = excerpt(str(fault.get("input", "")), 40) or '""', fault.get("ctx", {})
-    match fault["type"].split("_"):
-        case ["int", *_]:
-            return f"{value} is not a whole number"
-        case ["float", *_]:
-            return f"{value} is not a number"
-        case ["bool", *_]:
-            return f"{value} is neither true nor false"
-        case ["greater", *_]:
-            return f"{value} is less than {limits['ge']}"
-        case ["less", *_]:
-            return f"{value} is more than {limits['le']}"
+    limits = fault.get("ctx", {})
+    reasons = {
+        "int": "is not a whole number",
+        "float": "is not a number",
+        "bool": "is neither true nor false",
+        "greater": f"is less than {limits.get('ge')}",
+        "less": f"is more than {limits.get('le')}",
+    }
+    if reason := reasons.get(fault["type"].partition("_")[0]):
+        value = excerpt(str(fault["input"]), 40) or '""'
+        return f"{value} {reason}"
     return str(fault["msg"]).removeprefix("Value error, ").rstrip(".").replace("'", "")
 
 
@@ -176,12 +175,10 @@ def _unreadable(path: Path, reason: str) -> UsageError:
 
 def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]:
     """The flags of the file as Typer's ``default_map`` of a command and of its subcommands."""
-    below = command.commands if isinstance(command, TyperGroup) else {}
-    defaults: dict[str, Any] = {name: defaults_of(each, config) for name, each in below.items()}
-    for parameter in command.params:
-        if parameter.envvar and (key := key_of(parameter.opts[0])) in config:
-            defaults[str(parameter.name)] = config[key]
-    return defaults
+    if isinstance(command, TyperGroup):
+        return {name: defaults_of(each, config) for name, each in command.commands.items()}
+    settings = {key_of(each.opts[0]): each.name for each in command.params if each.envvar}
+    return {settings[key]: value for key, value in config.items() if key in settings}
 
 
 def warn_unknown(config: Mapping[str, Value], path: Path) -> None:

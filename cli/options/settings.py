@@ -74,13 +74,13 @@ class Command(TyperCommand):
             if word in ("-o", "--option") and len(rest) > 1:
                 word = f"-o {(name := rest.pop(0))}"
                 if word not in self._named:
-                    elsewhere, known = (
-                        commands_with(name),
-                        {key_of(each.opts[0]): each for each in self.params},
-                    )
-                    near = nearest(name, known)
-                    hint = f"{known[near].opts[0]} {rest[0]}" if near else "adascale options lists the names"
-                    hint = f"it is for {', '.join(elsewhere)}" if elsewhere else hint
+                    known = {key_of(each.opts[0]): each.opts[0] for each in self.params}
+                    if elsewhere := commands_with(name):
+                        hint = f"it is for {', '.join(elsewhere)}"
+                    elif near := nearest(name, known):
+                        hint = f"{known[near]} {rest[0]}"
+                    else:
+                        hint = "adascale options lists the names"
                     raise UsageError(f"{context.command_path} has no -o {excerpt(name, 40)}", hint=hint)
             yield word
         yield from rest
@@ -94,21 +94,20 @@ def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Cal
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own, usual = inspect.signature(command, eval_str=True).parameters, options_type()
+        own, usual = {**inspect.signature(command, eval_str=True).parameters}, options_type()
+        own.pop("options")
 
         @functools.wraps(command)
-        def run(context: typer.Context, **values: Any) -> None:
-            given = {name: values.pop(name) for name in list(values) if name not in own}
-            options = _filled(usual, given)
+        def run(**values: Any) -> None:
+            options = _filled(usual, values)
             if terminal := getattr(getattr(options, "view", options), "terminal", None):
                 use_warnings(terminal.quiet < 2)
-            if "context" in own:
-                values["context"] = context
-            command(options=options, **values)
+            command(options=options, **{name: values[name] for name in own})
 
-        hints = {name: (each.annotation, each.default) for name, each in own.items() if name != "options"}
-        hints |= {"context": (typer.Context, inspect.Parameter.empty), **dict(_declared(usual))}
-        if any(get_args(hint)[1].hidden for _, (hint, _) in _declared(usual)):
+        hints = {name: (each.annotation, each.default) for name, each in own.items()}
+        found = dict(_declared(usual))
+        hints |= found
+        if any(get_args(hint)[1].hidden for hint, _ in found.values()):
             hints[_PAIRS] = (Annotated[list[Any], _OPTION], [])
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
