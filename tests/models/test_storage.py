@@ -10,14 +10,12 @@ import pytest
 
 from adascale.models.storage import atomic_write, keyed_path
 
-_LENGTH = 1 << 20
-
 
 def _write_often(path: Path, letter: bytes) -> None:
     for _ in range(20):
         with atomic_write(path) as file:
             for _ in range(16):
-                file.write(letter * (_LENGTH // 16))
+                file.write(letter * (1 << 16))
 
 
 def test_two_writers_never_mix(tmp_path: Path) -> None:
@@ -26,23 +24,18 @@ def test_two_writers_never_mix(tmp_path: Path) -> None:
         writers = [pool.submit(_write_often, path, letter) for letter in (b"a", b"b")]
         while not all(writer.done() for writer in writers):
             if path.exists():
-                assert path.read_bytes() in (b"a" * _LENGTH, b"b" * _LENGTH)
+                assert path.read_bytes() in (b"a" * (1 << 20), b"b" * (1 << 20))
         assert [writer.result() for writer in writers] == [None, None]
     assert os.listdir(tmp_path) == ["file"]
-
-
-def _fail_half_way(path: Path, error: BaseException) -> None:
-    with atomic_write(path) as file:
-        file.write(b"half of the n")
-        raise error
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(type(error)):
-        _fail_half_way(path, error)
+    with pytest.raises(type(error)), atomic_write(path) as file:
+        file.write(b"half of the n")
+        raise error
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
 

