@@ -33,9 +33,14 @@ def test_two_writers_never_mix(tmp_path: Path) -> None:
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(type(error)), atomic_write(path) as file:
-        file.write(b"half of the n")
-        raise error
+
+    def fail_half_way() -> None:
+        with atomic_write(path) as file:
+            file.write(b"half of the n")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail_half_way()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
 
