@@ -207,14 +207,14 @@ class _Rows:
             return _line(f"thought, {plural(self._tokens(node), 'token')}", "faint")
         program = self._state.program(node, node.step.text)
         why = one_line(self._state.reasons.get(node.id, "")) if self._is_wide else ""
-        text = _line(f"{why}{DOT}" if why else "", "low")
+        text = _line("", "").append(f"{why}{DOT}" if why else "", "low")
         if program is None:
-            return _line("", "").append_text(text).append(one_line(plain(node.step.text)), style)
+            return text.append(one_line(plain(node.step.text)), style)
         output = Text(f"{ARROW} {program.last_line}", "failed dim" if program.failed else "faint")
         if self._whole:
             code = highlighted(program.code)
             return Group(*([_line(why, "low")] if why else []), code, *([output] if program.output else []))
-        return _line("", "").append_text(text).append_text(output if program.failed else program.gist())
+        return text.append_text(output) if program.failed else text.append(program.gist, style)
 
     def _tokens(self, node: Node) -> int:
         """Length of the step; of a thought with what was thought before it."""

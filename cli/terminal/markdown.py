@@ -21,7 +21,6 @@ from .text import harmless, one_line, plural, with_code, without_fences, without
 if TYPE_CHECKING:
     from rich.markdown import Markdown
     from rich.syntax import Syntax
-    from rich.text import Text
 
 _KEPT = 256
 """Texts that are read once: a live view draws each of them many times."""
@@ -105,20 +104,14 @@ class Program:
         """The last line of the output or of the error."""
         return one_line(self.output.rpartition("\n")[2])
 
-    def gist(self) -> Text:
+    @property
+    def gist(self) -> str:
         """The code in one line, with semicolons, without comments that stand alone."""
         joined = ""
         for line in map(str.strip, self.code.splitlines()):
             if line and not line.startswith("#"):
                 joined += (" " if joined.endswith(":") else "; " if joined else "") + line
-        return _gist(one_line(joined)).copy()
-
-
-@functools.lru_cache(_KEPT)
-def _gist(code: str) -> Text:
-    text = highlighted("").highlight(code)
-    text.rstrip()
-    return text
+        return one_line(joined)
 
 
 def verdict_text(execution: Execution, tests: Sequence[str]) -> str:

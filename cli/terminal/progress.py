@@ -147,19 +147,17 @@ if TYPE_CHECKING:
     from adascale.models.files.cache import DownloadPlan, Transfer
 
 
-class TransferView:
+class TransferView(Progress):
     """Shows the reports that ``resolve`` sends to ``on_progress``, and a line for each model at the end."""
 
     def __init__(self) -> None:
-        self._progress = Progress("bytes")
+        super().__init__("bytes")
         self._started: dict[str, float] = {}
         self._fetched: dict[str, int] = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._progress.__exit__()
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        """Take the bars away, and say what came."""
+        super().__exit__()
         if kind is KeyboardInterrupt and self._fetched:
             say("adascale: stopped; the same command continues")
         if kind is None:
@@ -172,7 +170,7 @@ class TransferView:
         if transfer.activity == "fetching":
             self._fetched[transfer.label] = transfer.total_bytes
         task = f"{transfer.activity} {transfer.label}"
-        self._progress.show(task, transfer.done_bytes, transfer.total_bytes)
+        self.show(task, transfer.done_bytes, transfer.total_bytes)
 
 
 def ask_consent(plan: DownloadPlan) -> bool:

@@ -25,14 +25,6 @@ def run(*args: str) -> tuple[str, str]:
     return invoked(app, *args)
 
 
-def test_the_answer_is_printed_as_ask_prints_it(trace: str) -> None:
-    stdout, stderr = run(trace)
-
-    assert stdout.splitlines()[-2:] == ["= 27. So you can buy 27 pens.", "Answer: 27"]
-    assert "1.1.1 = 27. So you can buy 27 pens." in stderr
-    assert "1.1.1" not in run(trace, "--no-show-tree")[1]
-
-
 def test_json(trace: str) -> None:
     stdout, _ = run(trace, "--json")
 

@@ -12,7 +12,7 @@ import pytest
 import typer
 from commands import invoked
 from rich.cells import cell_len
-from sample_log import Log, pens, wide
+from sample_log import Log, wide
 from terminal import shown
 
 from adascale.cli.commands.tree import as_document, tree
@@ -48,17 +48,6 @@ def test_no_format_lets_markup_or_control_characters_through() -> None:
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ufffe]", text)
     assert not re.search(r"<(script|u)\b|src=|href=|url\(http|@import", page + picture)
     ElementTree.fromstring(picture)
-
-
-def test_plain_text_is_what_the_terminal_shows() -> None:
-    log = pens(running=False)
-    log.end()
-
-    lines = to_text(log.state()).splitlines()
-
-    assert lines[0] == "Q  3 pens cost $2. How many pens can you buy for $18?"
-    assert lines[-4] == "27 · 93 % sure · 2 of 2 solutions agree · 0.0 s"
-    assert lines[-1] == "strategy beam, seed 7"
 
 
 @pytest.mark.parametrize("columns", [72, 130])

@@ -7,10 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sample_log import Log, programs
-from scripted import searched
 from terminal import shown
 
 from adascale.cli.render import solution
@@ -119,18 +116,6 @@ def test_a_time_limit_bounds_the_time_left(limit: float, said: str) -> None:
     log = side_by_side(budget=Budget(max_seconds=limit))
     log.program("print(27)", 0.9, output="27\n", answer="27", tokens=20)
     assert said in standing_lines(log.state())[1].plain
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.sampled_from(["adaptive", "vote", "beam"]), st.integers(0, 1000), st.integers(5, 40))
-def test_the_frame_never_shrinks_while_a_search_runs(strategy: str, seed: int, height: int) -> None:
-    state, lines = None, 0
-    for event in searched(strategy, seed, None)[:-1]:
-        state = ViewState.after(state, event)
-        before, lines = lines, shown(search_frame(state, height), 80).count("\n") + 1
-        assert before <= lines <= height
-        assert len(set(state.places)) == len(state.places)
-        assert set(state.running) <= set(state.places)
 
 
 def looked(problem: Problem, p: float) -> list[Event]:

@@ -157,6 +157,8 @@ def test_what_holds_after_every_event_of_any_search(strategy: str, seed: int, bu
         running += isinstance(event, BranchStarted) - ends - (isinstance(event, StepProposed) and event.ended)
         state = ViewState.after(state, event)
         assert len(state.running) == (0 if state.end else running)
+        assert len(set(state.places)) == len(state.places)
+        assert set(state.running) <= set(state.places)
         assert state.tokens >= tokens
         assert all(state.tree[branch.parent].status != "terminal" for branch in state.running.values())
         assert state.best is None or state.tree[state.best].status == "terminal"

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from sample_log import Log, pens, programs, wide
+from sample_log import Log, pens, programs
 from scripted import searched
 from terminal import shown
 
 from adascale.cli.render.solution import search_frame, solution
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines
-from adascale.cli.render.tree import FOLDED_ROWS, FULL_TREE, final_tree, live_tree, whole_tree
+from adascale.cli.render.tree import final_tree, live_tree
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT, BranchId, Budget
@@ -126,17 +126,6 @@ def test_the_answer_stays_before_what_is_written_and_that_before_other_steps() -
     assert texts(log, 4) == ["question", "writing 0", "it is 3", "8 more rows, 3 being written"]
 
 
-def test_of_a_large_tree_the_best_path_is_left_behind() -> None:
-    log = wide(samples=30, steps=3)
-    log.end()
-    lines = shown(final_tree(log.state(), 80), 80)
-    assert len(log.state().tree) > FULL_TREE
-    assert lines.count("\n") < FOLDED_ROWS + 7
-    assert "★ 30.1.1 so 27" in lines
-    assert "30 rows for 90 steps; adascale tree has all." in lines
-    assert shown(whole_tree(log.state(), 80), 80).count("\n") > 91
-
-
 def test_a_chain_deeper_than_python_recurses_is_drawn() -> None:
     log, node = Log(), ROOT
     for n in range(1500):
@@ -166,17 +155,6 @@ def test_any_frame_of_any_search_fits_the_terminal_and_keeps_the_best(
         assert all(cell_len(line) <= width for line in lines)
     if state.best is not None and state.tree[state.best].depth + 6 <= height:
         assert "★" in tree
-
-
-def test_the_finished_tree_has_its_cost_and_its_size() -> None:
-    log = Log(params={"samples": 16}, pace=1.0)
-    log.finish_path(ROOT, "it is 3", 0.9, "3")
-    log.finish_path(ROOT, "Hm.", 0.5, None)
-    log.prune(log.step(ROOT, "idea", 0.2))
-    log.end()
-    *tree, _, account = shown(final_tree(log.state(), 80), 80).splitlines()
-    assert [line.split()[-1] for line in tree[3:]] == ["=3", "=?", "cut"]
-    assert account == "60 tokens · about 320 for all 16 · 5.0 tokens/s · 3 steps · 1 cut"
 
 
 def test_a_score_is_no_probability_and_has_no_interval() -> None:

@@ -125,7 +125,7 @@ def test_what_running_it_gave(execution: Execution | None, output: str, failed: 
 
 def test_the_gist_of_a_program_is_one_line() -> None:
     code = "total = 0\nfor pack in range(9):\n    # three pens a pack\n    total += 3\n\nprint(total)"
-    assert Program(code).gist().plain == "total = 0; for pack in range(9): total += 3; print(total)"
+    assert Program(code).gist == "total = 0; for pack in range(9): total += 3; print(total)"
 
 
 TESTS = ("assert f(2) == 4", "def test_f():\n    assert f(3)\ntest_f()")
