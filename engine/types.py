@@ -256,12 +256,16 @@ class Step:
         return self.thought is not None
 
 
+Z90 = 1.2816
+"""90 % quantile of the standard normal distribution."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Probability that a prefix ends in a right answer, each number in [0, 1].
 
-    ``median`` is the estimate itself, what outcomes are compared with: the middle of the distribution for
-    pinball fits, its mean for Beta fits. ``lower`` and ``upper`` are its 10 and 90 % quantiles.
+    ``median`` is the estimate itself, what outcomes are compared with: the mean of the
+    distribution. ``lower`` and ``upper`` are its 10 and 90 % quantiles.
     While ``calibrated`` is false the three are one raw score, and nothing may call it a probability.
     """
 

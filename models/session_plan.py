@@ -155,7 +155,8 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         check_width(files.calibration, model.width)
         calibrations = {files.calibration.card.fingerprint.kind: files.calibration}
     else:
-        calibrations = available.find_all(_fingerprints(files, chats, usual, window))
+        used = _fingerprints(files, chats, usual, window)
+        calibrations = {kind: own for kind in used if (own := available.find(used[kind])) is not None}
     size = model.info.effective_parameters
     heads = {kind: artefact.calibration for kind, artefact in calibrations.items()}
     judged = {kind for kind, entry in KINDS.items() if entry.judged_by} - {"code"}  # votes pass no tests

@@ -267,7 +267,11 @@ def list_(as_json: JsonLinesOption = False) -> None:
     if as_json:
         write_json_lines(map(describe, found.artefacts))
     else:
-        write_payload(fitted(list_text(found.artefacts)))
+        rows = [("NAME", "KIND", "QUESTIONS", "SKILL", "ECE", "DATA")]
+        for card in (each.card for each in found.artefacts):
+            figures = f"{len(card.questions):,}", cell(card.finished.skill), cell(card.finished.ece)
+            rows.append((card.name, card.fingerprint.kind, *figures, ", ".join(card.data)))
+        write_payload(fitted(columns(rows, "<<>>><")))
 
 
 @app.command()
@@ -287,35 +291,24 @@ def show(
     adascale calibrate show -m qwen2.5-coder-0.5b
     adascale calibrate show qwen2.5-coder-1.5b+probe+code
     """
-    from adascale.models.calibration.artefact import describe
+    from adascale.models.calibration.artefact import describe, load_artefact, read_installed
     from adascale.models.files.library import locate
 
     if name is None:
         file = locate(generator)
         name = f"{generator if file is None else file.own_name}+probe"
-    artefact = _named(name)
+    if Path(name).is_file():
+        artefact = load_artefact(Path(name))
+    else:
+        found = [each for each in read_installed().artefacts if each.card.name == name]
+        if not found:
+            missing = f"there is no calibration {name}"
+            raise CalibrationError(missing, slug="no-calibration", hint="adascale calibrate list")
+        artefact = found[0]
     if as_json:
         write_json(describe(artefact))
     else:
         write_payload(card_text(artefact))
-
-
-def _named(name: str) -> Artefact:
-    """A calibration by its name in the list, or from a file.
-
-    Raises:
-        CalibrationError: there is no such calibration.
-    """
-    from adascale.models.calibration.artefact import load_artefact, read_installed
-
-    if Path(name).is_file():
-        return load_artefact(Path(name))
-    for artefact in read_installed().artefacts:
-        if artefact.card.name == name:
-            return artefact
-    raise CalibrationError(
-        f"there is no calibration {name}", slug="no-calibration", hint="adascale calibrate list"
-    )
 
 
 STAGE_NAMES: Mapping[str, str] = {
@@ -356,17 +349,6 @@ def card_text(artefact: Artefact) -> str:
     ]
     table = "\n".join(f"{key:<12}{value}" for key, value in facts if value)
     return f"{table}\n\nHeld out by question:\n\n{report_text(card.held_out)}"
-
-
-def list_text(artefacts: Sequence[Artefact]) -> str:
-    """One line per calibration."""
-    rows = [("NAME", "KIND", "QUESTIONS", "SKILL", "ECE", "DATA")]
-    for card in (artefact.card for artefact in artefacts):
-        finished = card.finished
-        data = ", ".join(card.data)
-        cells = (f"{len(card.questions):,}", cell(finished.skill), cell(finished.ece), data)
-        rows.append((card.name, card.fingerprint.kind, *cells))
-    return columns(rows, "<<>>><")
 
 
 def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:

@@ -60,13 +60,13 @@ class FinishedSearch:
         questions: Estimate for the question itself, in each mode that has one.
         candidates: All finished trajectories, those without an answer too.
         groups: Answer groups, the chosen one first.
-        look: Log-probability of each option of a look, by its name; empty without a look.
+        option_logits: Log-probability of each option, by its name; empty where none were read.
     """
 
     questions: Mapping[Mode, Estimate]
     candidates: tuple[Candidate, ...]
     groups: tuple[AnswerGroup, ...]
-    look: Mapping[str, float] = field(default_factory=dict)
+    option_logits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

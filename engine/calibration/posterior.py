@@ -29,7 +29,7 @@ from ..kinds.structured import schema_of
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate
 from ..tools.calls import NO_CALL, ToolRequest
 from ..tools.equality import votes_by_field
-from ..types import Estimate, KindName, Mode, NodeId, Problem
+from ..types import Z90, Estimate, KindName, Mode, NodeId, Problem
 from .options import OPTIONS, OWN_OPTIONS, OptionWeights
 
 Array = NDArray[np.float64]
@@ -52,8 +52,6 @@ UNTIL = 2.7e9
 """Parameters where it ends: there it reaches the mean of the larger models."""
 OFF_THE_LINE = 0.49
 """Logits that models lie off the line (standard deviation)."""
-_Z90 = 1.2816
-"""90 % quantile of a standard normal."""
 
 SPREADS: Mapping[Mode, float] = {"prose": 6.0, "program": 2.5, "code": 2.5, "call": 2.5}
 """Concentration of a mode's wrong answers where it was not measured (docs/research.md): the larger, the more
@@ -258,7 +256,7 @@ class Posterior:
             return AnswerEstimates(self.head.of_answer(prefix, finished))
         if self.prior is None or KINDS[self.kind].has_options:
             return AnswerEstimates(None)
-        problem, off = prefix.problem, _Z90 * OFF_THE_LINE
+        problem, off = prefix.problem, Z90 * OFF_THE_LINE
         priors = (shifted(self.prior, -off), self.prior, shifted(self.prior, off))
         revised: dict[NodeId, Estimate] = {}
         found = [self._of_answers(problem, finished, prior) for prior in priors]
@@ -271,8 +269,8 @@ class Posterior:
         if self.kind != "call":
             return judged
         options = {}
-        if finished.look:
-            call, none = finished.look
+        if finished.option_logits:
+            call, none = finished.option_logits
             p = self._call_chance(problem, finished)
             options = {call: p, none: 1.0 - p}
         likeliest = max(revised.values(), key=lambda each: each.median)
@@ -315,8 +313,8 @@ class Posterior:
         votes = [group.answer for group in finished.groups for node in group.nodes if node in free]
         none = votes.count(NO_CALL)
         calls = len(votes) - none
-        if finished.look:
-            prior = self.options.prior(tuple(finished.look.values()))[0]
+        if finished.option_logits:
+            prior = self.options.prior(tuple(finished.option_logits.values()))[0]
         else:
             request = ToolRequest.of(problem.details)
             prior = _FORCED if request.is_asked or request.choice == "required" else _FREE

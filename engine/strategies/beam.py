@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from ..errors import UsageError
 from ..search.tree import Tree
-from ..types import ROOT, Estimate, NodeId, SelectRule
+from ..types import ROOT, Z90, Estimate, NodeId, SelectRule
 from .base import Command, Cut, Expand, Plan, Strategy, gather, top_k
 
 Adapt = Literal["none", "n", "k", "m", "km"]
@@ -22,9 +22,6 @@ prefixes that a beam keeps, the children of each, or both."""
 
 CONFIDENCE = 0.99
 """The paper's C: wanted P(one of the samples is right)."""
-
-_Z = 1.2816
-"""The 90 % quantile of the standard normal distribution."""
 
 _MEAN_EPS = 0.01
 """The mean of a rate is kept this far from 0 and 1: no estimate alone says that a task cannot be solved."""
@@ -131,7 +128,7 @@ def success_beta(estimate: Estimate) -> tuple[float, float]:
     always or nearly never.
     """
     mean = min(max(estimate.median, _MEAN_EPS), 1.0 - _MEAN_EPS)
-    deviation = max((estimate.upper - estimate.lower) / (2.0 * _Z), 1e-3)
+    deviation = max((estimate.upper - estimate.lower) / (2.0 * Z90), 1e-3)
     low, high = _STRENGTHS
     strength = min(max(mean * (1.0 - mean) / deviation**2 - 1.0, low), high)
     return mean * strength, (1.0 - mean) * strength

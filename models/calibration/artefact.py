@@ -179,7 +179,18 @@ def load_artefact(path: Path) -> Artefact:
     Raises:
         CalibrationError: the file is missing, torn, or no calibration.
     """
-    tensors, metadata = _read_file(path)
+    from safetensors import SafetensorError, safe_open
+
+    shown = command("calibrate", "list")
+    try:
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+            tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CalibrationError(f"there is no calibration at {path}", hint=shown) from error
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
+        text = f"{path} cannot be read: it is torn or no safetensors file"
+        raise CalibrationError(text, hint=shown) from error
     schema = metadata.get("schema")
     if schema != SCHEMA:
         facts = [f"it says {schema}, this version reads {SCHEMA}"] if schema is not None else []
@@ -208,21 +219,6 @@ def describe_prior(posterior: Posterior) -> dict[str, Any]:
     name = "options" if KINDS[posterior.kind].has_options else "votes"
     prior = None if posterior.prior is None else round(posterior.prior, 3)
     return {"name": name, "level": posterior.level, "modes": list(posterior.modes), "prior": prior}
-
-
-def _read_file(path: Path) -> tuple[Tensors, dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise CalibrationError(
-            f"there is no calibration at {path}", hint=command("calibrate", "list")
-        ) from error
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
-        text = f"{path} cannot be read: it is torn or no safetensors file"
-        raise CalibrationError(text, hint=command("calibrate", "list")) from error
 
 
 def _with_sorted_header(data: bytes) -> bytes:
@@ -314,11 +310,6 @@ class InstalledCalibrations:
         """
         found = [each for each in self.artefacts if each.card.fingerprint.scope() == used.scope()]
         return min(found, key=lambda each: len(mismatches(each.card, used)), default=None)
-
-    def find_all(self, used: Mapping[KindName, Fingerprint]) -> dict[KindName, Artefact]:
-        """The calibration of each kind of problem that has one."""
-        found = {kind: self.find(each) for kind, each in used.items()}
-        return {kind: artefact for kind, artefact in found.items() if artefact is not None}
 
 
 def read_installed() -> InstalledCalibrations:

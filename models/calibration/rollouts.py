@@ -21,7 +21,6 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import ModelDescription, SearchFailed, SearchFinished, StepProposed
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
-from adascale.engine.strategies import Strategy
 from adascale.engine.strategies.redraws import RolloutDraws
 from adascale.engine.types import ROOT, BranchId, Finish, Mode, Problem, Reading, Step
 
@@ -293,11 +292,6 @@ class DrawPlan:
         """About how many tokens the trajectories of a question have."""
         return sum(_TOKENS[mode] * drawn for mode, drawn in self.trajectories.items())
 
-    @property
-    def strategy(self) -> Strategy:
-        """The strategy that draws them."""
-        return RolloutDraws(self.samples, programs=self.programs)
-
     def store_path(self, fingerprint: Fingerprint) -> Path:
         """The store of a generator's rollouts; whatever changes a draw changes its name.
 
@@ -354,7 +348,8 @@ def draw_rollouts(
     todo = {p.id: p for p in problems if not is_drawn(p, store, plan)}
     records: dict[str, Record] = {}
     spent = 0
-    for asked, event in driver.run(list(todo.values()), Settings(plan.strategy, seed=plan.seed)):
+    settings = Settings(RolloutDraws(plan.samples, programs=plan.programs), seed=plan.seed)
+    for asked, event in driver.run(list(todo.values()), settings):
         problem = todo[asked.id]
         records[problem.id] = Record.after(records.get(problem.id), event)
         if isinstance(event, StepProposed):
@@ -388,7 +383,11 @@ def score_rollouts(
         if rollouts is None:
             continue
         try:
-            rewards, tokens = _score_nodes(prm, rollouts)
+            rewards, tokens = np.zeros(len(rollouts.nodes), np.float32), 0
+            for row in range(1, len(rollouts.nodes)):
+                [found] = prm.score([rollouts.prefix(row)])
+                rewards[row] = found.reward
+                tokens += found.prm_tokens
         except (ContextOverflowError, ModelError) as error:
             yield FinishedQuestion(problem, 0, spent, error.message)
         else:
@@ -397,14 +396,3 @@ def score_rollouts(
             yield FinishedQuestion(problem, tokens, spent)
         finally:
             prm.close_problem(problem)
-
-
-def _score_nodes(prm: RewardModel, rollouts: Rollouts) -> tuple[FloatArray, int]:
-    """``[nodes]`` rewards, and the tokens that were read for them."""
-    rewards = np.zeros(len(rollouts.nodes), np.float32)
-    tokens = 0
-    for row in range(1, len(rollouts.nodes)):
-        [found] = prm.score([rollouts.prefix(row)])
-        rewards[row] = found.reward
-        tokens += found.prm_tokens
-    return rewards, tokens

@@ -10,8 +10,6 @@ import pytest
 from worlds import fitted, problems, searched
 
 from adascale.engine.calibration.features import (
-    STAGES,
-    Evidence,
     Observation,
     program_observation,
     prose_observation,
@@ -83,21 +81,6 @@ def test_a_program_is_known_by_its_output(answer: str | None, numbers: tuple[int
     found = program_observation(Prefix(PROBLEM, STEPS[:1], PROMPT), 0.5, answer)
     assert (found.numbers["whole"], found.numbers["number"]) == numbers
     assert (found.offset < 0) == (answer is None)
-
-
-def test_evidence_is_read_by_name() -> None:
-    observations = [seen(*STEPS), seen(STEPS[0])]
-    inputs = STAGES["step"]
-    evidence = Evidence.stack(observations, inputs.numbers, inputs.states)
-    assert (len(evidence), evidence.numbers.shape) == (2, (2, len(inputs.numbers)))
-    assert {name: block.shape for name, block in evidence.states.items()} == dict.fromkeys(
-        inputs.states, (2, 2)
-    )
-    names = ("reward", "tokens")
-    assert evidence.columns(names).tolist() == [[each.numbers[n] for n in names] for each in observations]
-    with pytest.raises(KeyError, match="heat"):
-        evidence.columns(("heat",))
-    assert len(Evidence.stack([], inputs.numbers, inputs.states)) == 0
 
 
 def test_live_prefixes_get_the_estimates_of_their_stored_rows() -> None:

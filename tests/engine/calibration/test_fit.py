@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from worlds import beta_world, by_reward, fitted, problems, searched, stage_data, training
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_answers
@@ -19,13 +17,11 @@ from adascale.engine.calibration.fit import (
     Sample,
     StageData,
     answer_examples,
-    fit,
     fit_calibration,
     fit_stage,
     measure,
     mode_spread,
 )
-from adascale.engine.calibration.head import forward, quantiles_of
 from adascale.engine.calibration.metrics import Predictions, coverage, skill
 from adascale.engine.calibration.posterior import SPREADS, log_odds, logit, of_votes, sigmoid
 from adascale.engine.ports import Prefix
@@ -156,16 +152,9 @@ def test_searches_of_every_size_are_played_back() -> None:
             assert whole == [answer == "18" for answer in expected]
 
 
-def test_a_model_that_never_answers_can_be_fitted() -> None:
-    data = training(problems(25))
-    silent = [[replace(sample, answer=None) for sample in each] for each in data.samples]
-    fit_calibration(replace(data, samples=silent), QUICK, 0)
-
-
-@pytest.mark.parametrize("size", [4, 6])
-def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates(size: int) -> None:
+def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None:
     """Every question has the same rate: played back over and over, its samples must not look like more."""
-    rng = np.random.default_rng(1)
+    size, rng = 6, np.random.default_rng(1)
     rows = rng.random((80, size)) < 0.6
     samples = [
         [Sample(size * i + at, "18" if r else "20", bool(r)) for at, r in enumerate(own)]
@@ -206,16 +195,6 @@ def test_known_logits_are_added_and_not_learned_again() -> None:
     assert logit(model.quantiles(data.evidence)[:, 1]) == pytest.approx(sound + offset, abs=0.01)
 
 
-def test_a_feature_that_names_the_question_is_worth_nothing_held_out() -> None:
-    rng = np.random.default_rng(3)
-    question = np.repeat(np.arange(40), 8)
-    right = np.repeat(rng.integers(0, 2, 40), 8).astype(float)
-    data = stage_data(np.eye(40)[question], right, question=question)
-    model, held_out = fit_stage(data, HeadConfig(decay=0.1), seed=0)
-    assert skill(data.predictions(held_out)) <= 0.02
-    assert skill(data.predictions(model.quantiles(data.evidence))) > 0.3
-
-
 def test_a_head_finds_a_world_of_logistic_means() -> None:
     data, mean = beta_world(500)
     oracle = skill(data.predictions(np.column_stack([mean, mean, mean])))
@@ -225,8 +204,8 @@ def test_a_head_finds_a_world_of_logistic_means() -> None:
     assert np.corrcoef(model.quantiles(fresh.evidence)[:, 1], mean)[0, 1] > 0.95
 
 
-@pytest.mark.parametrize("kappa", [3.0, 25.0])
-def test_an_interval_holds_eighty_percent(kappa: float) -> None:
+def test_an_interval_holds_eighty_percent() -> None:
+    kappa = 3.0
     data, mean = beta_world(350, total=8, kappa=kappa)
     _, held_out = fit_stage(data, HeadConfig(), seed=0)
     assert coverage(data.predictions(held_out)) == pytest.approx(0.82, abs=0.05)
@@ -245,35 +224,6 @@ def test_an_interval_is_as_wide_as_held_out_counts_ask_for() -> None:
     assert coverage(data.predictions(held_out)) == pytest.approx(0.8, abs=0.06)
 
 
-def test_single_outcomes_leave_the_concentration_where_it_began() -> None:
-    data, _ = beta_world(60, prefixes=1, total=1)
-    model, _ = fit_stage(data, HeadConfig(), seed=0)
-    found = model.quantiles(data.evidence)
-    expected = quantiles_of(np.column_stack([logit(found[:, 1]), np.zeros(len(found))]))
-    assert found == pytest.approx(expected, abs=1e-4)
-
-
-def test_neither_the_order_of_rows_nor_names_of_questions_matter() -> None:
-    data, _ = beta_world(30)
-    order = np.random.default_rng(0).permutation(len(data.question))
-    taken = data.evidence
-    states = {name: block[order] for name, block in taken.states.items()}
-    question = data.question[order] * 7 + 100
-    shuffled = stage_data(taken.numbers[order], data.right[order], data.total[order], question, states=states)
-    model, held_out = fit_stage(data, STAGE, seed=2)
-    other, other_held_out = fit_stage(shuffled, STAGE, seed=2)
-    assert other_held_out == pytest.approx(held_out[order], abs=1e-4)
-    assert other.quantiles(taken) == pytest.approx(model.quantiles(taken), abs=1e-4)
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_outcomes_that_are_all_the_same_can_be_fitted(share: float) -> None:
-    data, _ = beta_world(20)
-    _, held_out = fit_stage(replace(data, right=data.total * share), STAGE, 0)
-    assert np.isfinite(held_out).all()
-    assert np.abs(held_out[:, 1] - share).max() < 0.5
-
-
 def test_a_stage_of_one_question_says_the_base_rate() -> None:
     evidence = beta_world(20)[0].evidence
     for data in (beta_world(1)[0], StageData.stack([], evidence.names)):
@@ -282,28 +232,6 @@ def test_a_stage_of_one_question_says_the_base_rate() -> None:
         assert held_out.shape == (len(data.right), 3)
         assert found[:, 1] == pytest.approx(0.3)
         assert np.all(found[:, 2] - found[:, 0] > 0.5)
-
-
-@given(st.integers(2, 60), st.integers(2, 6), st.integers(0, 50))
-@settings(max_examples=25, deadline=None)
-def test_folds_keep_questions_whole_and_are_of_one_size(questions: int, folds: int, seed: int) -> None:
-    question = np.random.default_rng(seed).permutation(np.repeat(np.arange(questions), 3))
-    found = by_reward(question, question, question=question).folds(folds, seed)
-    of = {int(q): {int(f) for f in found[question == q]} for q in range(questions)}
-    assert all(len(f) == 1 for f in of.values())
-    sizes = np.bincount([next(iter(f)) for f in of.values()], minlength=folds)
-    assert sizes.max() - sizes.min() <= 1
-
-
-def test_decay_fades_as_there_are_more_questions() -> None:
-    def slope(questions: int) -> float:
-        x = np.linspace(-2, 2, questions)[:, None]
-        data = stage_data(x, (x[:, 0] > 0).astype(float))
-        params = fit(data, x, np.ones(questions), x[:, 0] < 3, HeadConfig(decay=10))
-        out = forward(params, np.array([[-1.0], [1.0]]))[:, 0]
-        return float(out[1] - out[0])
-
-    assert 0 < slope(10) < slope(100) < slope(1000)
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.99])

@@ -109,21 +109,6 @@ def test_a_question_with_another_answer_or_id_is_another_question(store: Rollout
     assert store.holds(second)
 
 
-def test_rewards_are_kept_by_prm(store: RolloutStore) -> None:
-    one, two = drawn(problems(2))
-    first, second = (np.linspace(0, high, len(one.nodes)).astype(np.float32) for high in (1, 2))
-    assert store.rewards(one.problem, "a") is None
-    store.put_rewards(one.problem, "a", first)
-    store.put_rewards(one.problem, "b", second)
-    for prm, expected in (("a", first), ("b", second)):
-        found = store.rewards(one.problem, prm)
-        assert found is not None
-        assert found.dtype == np.float32
-        assert np.array_equal(found, expected)
-    assert store.rewards(one.problem, "c") is None
-    assert store.rewards(two.problem, "a") is None
-
-
 def test_whatever_changes_a_draw_changes_the_name_of_the_store() -> None:
     fingerprint = Fingerprint("g" * 64, "", "probe", "p" * 64, {"temperature": 0.8}, 2048)
     base = PLAN.store_path(fingerprint)
