@@ -32,7 +32,7 @@ from .prm.formats import FORMATS
 from .prm.scorer import StepPRM
 from .programs.executor import ProgramExecutor
 from .session_plan import PromptPlan, SessionFiles, fetch_files, plan_prompts
-from .sizing import SessionLoad, Window, choose_window, make_roomy, plan_memory
+from .sizing import SessionLoad, Window, check_memory, choose_window, make_roomy
 
 _CACHE_SHARE = 1 / 4
 """Share of the memory left by the plan that the cache of prefixes of each of the two models may take."""
@@ -294,6 +294,7 @@ def _cache_bytes(options: SessionOptions, files: SessionFiles, window: Window) -
     """
     judge, fewer = _judge(files), options.width_sets_branches
     load = SessionLoad(files.generator.info, window, options.branches, judge, fewer)
-    memory = plan_memory(load, force=options.force)
-    least = _CACHE_LEAST * memory.available_bytes
-    return min(_CACHE_MAX, int(max(_CACHE_SHARE * memory.spare_bytes, least)))
+    free = machine.free_memory_bytes()
+    if not options.force:
+        check_memory(load, free)
+    return min(_CACHE_MAX, int(max(_CACHE_SHARE * (free - load.total_bytes), _CACHE_LEAST * free)))

@@ -85,7 +85,7 @@ def make_roomy(options: SessionOptions, generator: GGUFInfo, prm: GGUFInfo | Non
     for wanted, share in product((ROOMY_WINDOW, ROOMY_WINDOW // 2), (1, 2, 4)):
         tokens, branches = min(wanted + thought, allowed), max(1, options.branches // share)
         load = SessionLoad(generator, Window(round_window_up(tokens)), branches, prm)
-        if tokens > WINDOW + thought and 2 * _add_up(load, available).total_bytes <= available:
+        if tokens > WINDOW + thought and 2 * load.total_bytes <= available:
             return replace(options, ctx_size=tokens, branches=branches)
     return options
 
@@ -109,6 +109,14 @@ class SessionLoad:
     width_sets_branches: bool = False
 
     @property
+    def weights(self) -> list[tuple[str, int]]:
+        """Role and bytes of each model, mapped into memory whole."""
+        found = [("generator", self.generator.size_bytes)]
+        if self.prm is not None and self.prm is not self.generator:  # one that judges itself is there once
+            found.append(("PRM", self.prm.size_bytes))
+        return found
+
+    @property
     def contexts(self) -> list[tuple[GGUFInfo, int, int]]:
         """Header, tokens of a sequence, and sequences of each context: the generator's, and that of a PRM."""
         found = [(self.generator, self.window.tokens, self.branches)]
@@ -116,37 +124,23 @@ class SessionLoad:
             found.append((self.prm, prm_window(self.prm, self.window.tokens), 1))
         return found
 
+    @property
+    def context_bytes(self) -> int:
+        """KV caches of all sequences of all models, 16-bit values, and their running states."""
+        return sum(
+            (info.kv_bytes_per_token * window + info.state_bytes) * sequences
+            for info, window, sequences in self.contexts
+        )
 
-@dataclass(frozen=True, slots=True)
-class MemoryPlan:
-    """Memory that a session may take.
-
-    Attributes:
-        weights: (role, bytes) of each model, mapped into memory whole.
-        context_bytes: KV caches of all sequences of all models, 16-bit values, and their running states.
-        buffer_bytes: Estimate for compute buffers.
-        available_bytes: Memory that was free when the plan was made.
-    """
-
-    weights: tuple[tuple[str, int], ...]
-    context_bytes: int
-    buffer_bytes: int
-    available_bytes: int
+    @property
+    def buffer_bytes(self) -> int:
+        """Estimate for compute buffers."""
+        return sum(_buffer_bytes(info.size_bytes) for info, _, _ in self.contexts)
 
     @property
     def total_bytes(self) -> int:
         """Weights, contexts and buffers together."""
         return sum(size for _, size in self.weights) + self.context_bytes + self.buffer_bytes
-
-    @property
-    def spare_bytes(self) -> int:
-        """Memory that stays free."""
-        return max(0, self.available_bytes - self.total_bytes)
-
-    @property
-    def fits(self) -> bool:
-        """True if so much is free."""
-        return self.total_bytes <= self.available_bytes
 
 
 def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_bytes: int) -> int | None:
@@ -160,77 +154,42 @@ def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_by
     """
     if size_bytes is None or kv_bytes_per_token is None or not (kv_bytes_per_token or state_bytes):
         return None
-    context = _context_bytes(kv_bytes_per_token, state_bytes, WINDOW, Adaptive().branches)
+    context = (kv_bytes_per_token * WINDOW + state_bytes) * Adaptive().branches
     return size_bytes + context + _buffer_bytes(size_bytes)
-
-
-def plan_memory(load: SessionLoad, *, available: int | None = None, force: bool = False) -> MemoryPlan:
-    """Add up what a session needs.
-
-    Args:
-        load: The models that will be in memory at the same time.
-        available: Bytes that may be used; None asks the machine.
-        force: Return the plan even if it does not fit.
-
-    Raises:
-        MemoryOverflowError: it does not fit; the hint names a setting that does, if there is one.
-    """
-    free = machine.free_memory_bytes() if available is None else available
-    plan = _add_up(load, free)
-    if not plan.fits and not force:
-        raise _overflow_error(plan, load)
-    return plan
-
-
-def _add_up(load: SessionLoad, available: int) -> MemoryPlan:
-    weights = [("generator", load.generator.size_bytes)]
-    if load.prm is not None and load.prm is not load.generator:  # one that judges itself is in memory once
-        weights.append(("PRM", load.prm.size_bytes))
-    return MemoryPlan(
-        weights=tuple(weights),
-        context_bytes=sum(
-            _context_bytes(info.kv_bytes_per_token, info.state_bytes, window, sequences)
-            for info, window, sequences in load.contexts
-        ),
-        buffer_bytes=sum(_buffer_bytes(info.size_bytes) for info, _, _ in load.contexts),
-        available_bytes=available,
-    )
-
-
-def _context_bytes(kv_bytes_per_token: int, state_bytes: int, window: int, sequences: int) -> int:
-    return (kv_bytes_per_token * window + state_bytes) * sequences
 
 
 def _buffer_bytes(size_bytes: int) -> int:
     return max(_BUFFER_MIN, int(size_bytes * _BUFFER_SHARE))
 
 
-def _overflow_error(plan: MemoryPlan, load: SessionLoad) -> MemoryOverflowError:
+def check_memory(load: SessionLoad, available: int) -> None:
+    """Refuse a load that needs more bytes than are available.
+
+    Raises:
+        MemoryOverflowError: it does not fit; the hint names a setting that does, if there is one.
+    """
+    if load.total_bytes <= available:
+        return
     who = "the model needs" if load.prm is None else "the two models need"
     limit = machine.memory_limit_bytes()
     inside = f" (container limit {gigabytes(limit)} GB)" if limit is not None else ""
     sizes = [f"{window:,} x {many}" if many > 1 else f"{window:,}" for _, window, many in load.contexts]
     contexts = " and ".join(sizes) + (" of the PRM" if load.prm else "")
     parts = [
-        *(f"{role} {gigabytes(size)} GB" for role, size in plan.weights),
-        f"context {contexts}: {gigabytes(plan.context_bytes)} GB",
-        f"buffers {gigabytes(plan.buffer_bytes)} GB",
+        *(f"{role} {gigabytes(size)} GB" for role, size in load.weights),
+        f"context {contexts}: {gigabytes(load.context_bytes)} GB",
+        f"buffers {gigabytes(load.buffer_bytes)} GB",
     ]
-    return MemoryOverflowError(
-        f"{who} {gigabytes(plan.total_bytes)} GB, {gigabytes(plan.available_bytes)} GB are free{inside}",
+    advice = f"a smaller model: {command('list')}"
+    for change, smaller in _smaller(load):
+        if smaller.total_bytes <= available:
+            advice = f"{change} needs {gigabytes(smaller.total_bytes)} GB"
+            break
+    raise MemoryOverflowError(
+        f"{who} {gigabytes(load.total_bytes)} GB, {gigabytes(available)} GB are free{inside}",
         " + ".join(parts),
-        hint=_advice(plan, load),
+        hint=f"{advice}; {setting('force', True)} tries anyway",
     )
-
-
-def _advice(plan: MemoryPlan, load: SessionLoad) -> str:
-    """The first reduction that makes it fit; a smaller model if none does."""
-    anyway = f"{setting('force', True)} tries anyway"
-    for change, changed in _smaller(load):
-        smaller = _add_up(changed, plan.available_bytes)
-        if smaller.fits:
-            return f"{change} needs {gigabytes(smaller.total_bytes)} GB; {anyway}"
-    return f"a smaller model: {command('list')}; {anyway}"
 
 
 def _smaller(load: SessionLoad) -> Iterator[tuple[str, SessionLoad]]:

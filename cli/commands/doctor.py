@@ -135,7 +135,7 @@ def _memory(name: str) -> str:
     from adascale.models.files.gguf import read_info
     from adascale.models.files.library import locate
     from adascale.models.options import WINDOW
-    from adascale.models.sizing import SessionLoad, Window, plan_memory
+    from adascale.models.sizing import SessionLoad, Window, check_memory
 
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
@@ -148,9 +148,10 @@ def _memory(name: str) -> str:
     if info is None:
         return said
     window = Window(min(WINDOW, info.context_length or WINDOW))
-    plan = plan_memory(SessionLoad(info, window, Adaptive().branches, width_sets_branches=True))
-    context = human_bytes(plan.context_bytes)
-    needed = human_bytes(plan.total_bytes - plan.context_bytes)
+    load = SessionLoad(info, window, Adaptive().branches, width_sets_branches=True)
+    check_memory(load, machine.free_memory_bytes())
+    context = human_bytes(load.context_bytes)
+    needed = human_bytes(load.total_bytes - load.context_bytes)
     return f"{said}; {name} needs {needed}, and up to {context} more as solutions run"
 
 

@@ -9,9 +9,11 @@ Ray has no login and executes what any of its nodes sends, so the network of a c
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
@@ -23,7 +25,6 @@ from typing import Any, Self
 
 from adascale.engine.errors import (
     AdascaleError,
-    DoesNotFitError,
     ModelError,
     UsageError,
     WorkerDiedError,
@@ -59,7 +60,6 @@ class Engine:
         self._worker = Worker(options)  # never closed: it ends with this process
         self._asked: SimpleQueue[Request | None] = SimpleQueue()
         self._logs: dict[str, Future[list[Event]]] = {}
-        self._failure: AdascaleError | None = None
 
     def open_models(self) -> ModelsOpened:
         """Open the models.
@@ -72,14 +72,8 @@ class Engine:
         return self._worker.open_models
 
     def search(self, request: Request) -> list[Event]:
-        """The log of one search; empty if the engine was stopped before it began.
-
-        Raises:
-            AdascaleError: the worker has died too often, or could not be started again.
-        """
+        """The log of one search; empty if the engine was stopped before it began."""
         log = self._logs[request.problem.id] = Future[list[Event]]()
-        if self._failure is not None:
-            raise self._failure
         self._asked.put(request)
         return [] if self._worker.interrupted else log.result()
 
@@ -89,6 +83,7 @@ class Engine:
         self._asked.put(None)
 
     def _run(self) -> None:
+        """Search until the engine is stopped; a worker that cannot go on ends this process, the actor's."""
         logs: dict[str, list[Event]] = {}
         try:
             for problem, event in self._worker.serve(iter(self._asked.get, None), retry=True):
@@ -97,13 +92,11 @@ class Engine:
                 logs[problem.id].append(event)
                 if isinstance(event, SearchFinished | SearchFailed):
                     self._logs.pop(problem.id).set_result(logs.pop(problem.id))
-        except Exception as error:
-            self._failure = explained(error, "")
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
         for log in list(self._logs.values()):
-            if self._failure is None:
-                log.set_result([])
-            else:
-                log.set_exception(self._failure)
+            log.set_result([])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,18 +115,15 @@ class _Member:
         """The result of a call.
 
         Raises:
-            ModelError, DoesNotFitError, UsageError: its models cannot be opened.
-            WorkerDiedError: the engine is lost, or has failed otherwise.
+            AdascaleError: its models cannot be opened.
+            WorkerDiedError: the engine is lost.
         """
         import ray
 
         try:
             return ray.get(reference)
         except ray.exceptions.RayTaskError as exc:
-            if isinstance(exc.cause, ModelError | DoesNotFitError | UsageError):
-                raise exc.cause from None
-            message = explained(exc.cause, "").message
-            raise WorkerDiedError(f"the engine on {self.node} failed", message) from exc
+            raise explained(exc.cause, "") from exc
         except ray.exceptions.RayError as exc:
             raise WorkerDiedError(f"the engine on {self.node} was lost ({type(exc).__name__})") from exc
 
@@ -196,11 +186,8 @@ class Cluster:
         """Stop all searches; safe from any thread."""
         self.interrupted = True
         # From a signal handler, which may have stopped a thread inside of Ray.
-        threading.Thread(target=self._send_interrupts, daemon=True).start()
-
-    def _send_interrupts(self) -> None:
-        for member in list(self._members):
-            member.engine.interrupt.remote()
+        stop = [member.engine.interrupt.remote for member in self._members]
+        threading.Thread(target=lambda: [each() for each in stop], daemon=True).start()
 
     def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Generator[tuple[Problem, Event]]:
         """As ``Worker.serve``, all engines at once; the events of a question come when its search has ended.

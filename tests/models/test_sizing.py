@@ -19,9 +19,9 @@ from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions, round_
 from adascale.models.sizing import (
     SessionLoad,
     Window,
+    check_memory,
     choose_window,
     make_roomy,
-    plan_memory,
 )
 
 GB = 10**9
@@ -50,18 +50,17 @@ def no_container(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_sum() -> None:
-    plan = plan_memory(SessionLoad(SMALL, Window(4096), 8), available=8 * GB)
-    assert plan.context_bytes == 28_672 * 4096 * 8
-    assert plan.buffer_bytes == 200 * 10**6
-    assert plan.total_bytes == 1_117_320_768 + plan.context_bytes + plan.buffer_bytes
-    assert (plan.fits, plan.spare_bytes) == (True, 8 * GB - plan.total_bytes)
-    assert plan_memory(SessionLoad(LARGE, Window(512), 1), available=8 * GB).buffer_bytes == 470_000_000
+    load = SessionLoad(SMALL, Window(4096), 8)
+    assert load.context_bytes == 28_672 * 4096 * 8
+    assert load.buffer_bytes == 200 * 10**6
+    assert load.total_bytes == 1_117_320_768 + load.context_bytes + load.buffer_bytes
+    assert SessionLoad(LARGE, Window(512), 1).buffer_bytes == 470_000_000
 
 
 def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory_limit_bytes", lambda: 8 * GB)
     with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory(SessionLoad(SMALL, Window(8192), 1, LARGE), available=7 * GB)
+        check_memory(SessionLoad(SMALL, Window(8192), 1, LARGE), 7 * GB)
     error = raised.value
     assert error.message == "the two models need 7.2 GB, 7.0 GB are free (container limit 8.0 GB)"
     assert error.facts == (
@@ -73,15 +72,15 @@ def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("window", "branches", "share"), [(2048, 8, 0.95), (4096, 64, 0.7)])
 def test_the_window_that_is_advised_fits(window: int, branches: int, share: float) -> None:
     load = SessionLoad(SMALL, Window(window), branches, LARGE)
-    room = int(share * plan_memory(load, force=True, available=0).total_bytes)
+    room = int(share * load.total_bytes)
     with pytest.raises(MemoryOverflowError) as raised:
-        plan_memory(load, available=room)
+        check_memory(load, room)
     advised = re.match(r"`ctx_size=(\d+)` needs", raised.value.hint)
     assert advised is not None
     size = int(advised[1])
     assert size < window
     smaller = replace(load, window=Window(round_window_up(size)))
-    assert plan_memory(smaller, available=room).fits
+    check_memory(smaller, room)
 
 
 THINKS = f"{tiny.CHATML}{{# </think> #}}"

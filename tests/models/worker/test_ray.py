@@ -10,7 +10,6 @@ import pytest
 
 from adascale.engine.errors import (
     AdascaleError,
-    DecodeError,
     MemoryOverflowError,
     ModelError,
     WorkerDiedError,
@@ -121,8 +120,6 @@ def test_calibrations_of_code_tasks_are_compared_too(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("raised", "kind", "told"),
     [
-        (RayTaskError(KeyError("x")), WorkerDiedError, "the engine on a failed"),
-        (RayTaskError(DecodeError("the GPU is lost")), WorkerDiedError, "the engine on a failed"),
         (RayTaskError(MemoryOverflowError("9 GB")), MemoryOverflowError, "9 GB"),
         (RayError(), WorkerDiedError, "the engine on a was lost (RayError)"),
     ],
