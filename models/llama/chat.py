@@ -167,11 +167,6 @@ def _reply(request: Any) -> tuple[str | None, str | None]:
         return None, str(raised)
 
 
-def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **more: Any) -> str:
-    """The filter as transformers has it: that of Jinja sorts keys, and spells ``<`` and quotes for HTML."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **more)
-
-
 @functools.lru_cache(maxsize=2)
 def _compiled(source: str) -> Template:
     """The template, compiled once for all conversations; a session has a generator's and a PRM's."""
@@ -184,7 +179,8 @@ def _compiled(source: str) -> Template:
     env = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
-    env.filters["tojson"] = _to_json
+    # As transformers has it: that of Jinja sorts keys, and spells ``<`` and quotes for HTML.
+    env.filters["tojson"] = functools.partial(json.dumps, ensure_ascii=False)
     # No date: a prompt that changes daily would have no calibration.
     env.globals.update(raise_exception=refuse, strftime_now=lambda _format: "")
     # By {% generation %} trainers find what the assistant said; its contents are rendered as they are.

@@ -30,7 +30,7 @@ from .model import MAX_TOKEN_BYTES, LlamaModel
 from .prefixes import PrefixCache, Tokens, common_length, evaluate_prompt, evaluate_tokens, read_prompt
 from .runner import ModelRunner
 from .scheduler import Scheduler
-from .sequence import SampledToken, Sequence
+from .sequence import Sequence
 from .stepcost import Batching
 from .thinking import ThoughtProgress
 from .tool_prompt import ToolFormat
@@ -226,11 +226,16 @@ class LlamaPolicy:
         self.check_open()
         batch, is_prefill = self._scheduler.schedule()
         drawn = self._runner.prefill(batch) if is_prefill else self._runner.decode(batch)
-        grown = [(sequence, _grow(sequence, token)) for sequence, token in drawn]
-        self._scheduler.postprocess(
-            [(sequence, finish) for sequence, growth in grown if (finish := growth.step.finish) is not None]
-        )
-        return [growth for _, growth in grown]
+        growths, ended = [], []
+        for sequence, token in drawn:
+            length, step = len(sequence.tokens), sequence.write(token)
+            work, sequence.cost = sequence.cost, PrefixWork()
+            written, thinks = len(sequence.tokens) - length, sequence.phase != "behind"
+            growths.append(Growth(sequence.id, written, step, work, thinks=thinks))
+            if step.finish is not None:
+                ended.append((sequence, step.finish))
+        self._scheduler.postprocess(ended)
+        return growths
 
     def cancel(self, id_: BranchId) -> None:
         """End a branch as ``Scheduler.cancel``."""
@@ -325,10 +330,3 @@ def _first_tokens(model: LlamaModel, word: str) -> set[int]:
     """Tokens that a reply that begins with a word may begin with."""
     spellings = (word, word.lower(), f" {word}") if len(word) > 1 else (word, f" {word}")
     return {model.tokenize(spelling, special=False, follows=True)[0] for spelling in spellings}
-
-
-def _grow(sequence: Sequence, drawn: SampledToken) -> Growth:
-    length = len(sequence.tokens)
-    step = sequence.write(drawn)
-    cost, sequence.cost = sequence.cost, PrefixWork()
-    return Growth(sequence.id, len(sequence.tokens) - length, step, cost, thinks=sequence.phase != "behind")

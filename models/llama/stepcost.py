@@ -144,7 +144,9 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
         return StepCosts({})
     finally:
         context.reset()
-    return StepCosts({} if _is_disturbed(curve) else curve)
+    # Other work disturbed it where many branches cost far less than few.
+    disturbed = any(curve[few] > _WORST_STAIR * curve[many] for few in curve for many in curve if few < many)
+    return StepCosts({} if disturbed else curve)
 
 
 def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Path:
@@ -160,11 +162,6 @@ def load(path: Path, sequences: int) -> StepCosts | None:
     """The curve of a file; None if it lacks sizes up to ``sequences``."""
     curve = {int(size): float(cost) for size, cost in (read_json(path) or {}).items()}
     return StepCosts(curve) if {size for size in SIZES if size <= sequences} <= curve.keys() else None
-
-
-def _is_disturbed(curve: Mapping[int, float]) -> bool:
-    """True if other work disturbed the measurement of a curve: many branches cost far less than few."""
-    return any(curve[few] > _WORST_STAIR * curve[many] for few in curve for many in curve if few < many)
 
 
 def save(path: Path, costs: StepCosts) -> None:

@@ -377,23 +377,20 @@ def settle_format(
         UsageError: its name says PRM and matches no format, or its head is missing.
         ModelError: its head could not be fetched.
     """
-    name = wanted or _choose_format(file)
-    fetch_head(file, name, status, offline=offline)
-    return name
-
-
-def _choose_format(file: ModelFile) -> str:
-    if file.spec is not None:
-        return file.spec.format or "judge"
     names = names_of(file.info.name, file.path)
-    for name, form in FORMATS.items():
-        if any(re.search(form.names, own) for own in names):
-            return name
-    if any(re.search(r"prm(?![a-z])", own) for own in names):
+    named = (name for name, form in FORMATS.items() if any(re.search(form.names, own) for own in names))
+    name = wanted or (file.spec.format if file.spec is not None else next(named, None)) or "judge"
+    if (
+        name == "judge"
+        and not wanted
+        and file.spec is None
+        and any(re.search(r"prm(?![a-z])", own) for own in names)
+    ):
         raise UsageError(
             f"{file.shown_name} calls itself a PRM, of which format is not clear",
             f"formats: {', '.join(FORMATS)}",
             hint=setting("prm", f"FORMAT={file.name}"),
             slug="unknown-prm-format",
         )
-    return "judge"
+    fetch_head(file, name, status, offline=offline)
+    return name

@@ -195,11 +195,6 @@ def sigmoid(logit: float) -> float:
     return 0.5 * (1.0 + math.tanh(0.5 * logit))
 
 
-def _is_read(prefix: Prefix) -> bool:
-    """True for a solution in prose; PRMs do not know other texts, nor calibrations a PRM's score of them."""
-    return prefix.mode == "prose" and not prefix.problem.is_chat
-
-
 class StepPRM:
     """Scores steps with a GGUF model; implements ``engine.ports.RewardModel``.
 
@@ -228,12 +223,23 @@ class StepPRM:
         Raises:
             ContextOverflowError: a solution is longer than the PRM's window; nothing was evaluated.
         """
-        texts = [self._text_that_fits(prefix) if _is_read(prefix) else None for prefix in prefixes]
-        by_tokens = SequenceLogprob().score(prefixes)
-        return [
-            self._score(prefix, *text) if text is not None else other
-            for prefix, text, other in zip(prefixes, texts, by_tokens, strict=True)
+        # PRMs do not know other texts than solutions in prose, nor calibrations a PRM's score of them.
+        read = [prefix.mode == "prose" and not prefix.problem.is_chat for prefix in prefixes]
+        texts = [
+            self._text_that_fits(each) if is_read else None
+            for each, is_read in zip(prefixes, read, strict=True)
         ]
+        found = SequenceLogprob().score(prefixes)
+        for place, (prefix, text) in enumerate(zip(prefixes, texts, strict=True)):
+            if text is None:
+                continue
+            tokens, ends = text
+            evaluated = 0
+            if tokens not in self._rewards:
+                evaluated, row = self._read(tokens, ends, keep=prefix.steps[-1].finish == "step")
+                self._rewards[tokens] = self._adapter.readout.read(self._context, row)
+            found[place] = Score(self._rewards[tokens], evaluated)
+        return found
 
     def close_problem(self, problem: Problem) -> None:
         """Forget the problem's prefixes, if any was scored and no other problem has the same question."""
@@ -282,14 +288,6 @@ class StepPRM:
                 hint=_LONGEST if window >= allowed > 0 else larger,
             )
         return tokens, ends
-
-    def _score(self, prefix: Prefix, tokens: Tokens, ends: Sequence[int]) -> Score:
-        known = self._rewards.get(tokens)
-        if known is not None:
-            return Score(known)
-        evaluated, row = self._read(tokens, ends, keep=prefix.steps[-1].finish == "step")
-        reward = self._rewards[tokens] = self._adapter.readout.read(self._context, row)
-        return Score(reward, evaluated)
 
     def _read(self, tokens: Tokens, ends: Sequence[int], *, keep: bool) -> tuple[int, int]:
         """Evaluate the tokens that no parked prefix holds; returns their number, and the row of the last.

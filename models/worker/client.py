@@ -382,7 +382,13 @@ def _read(process: subprocess.Popen[bytes], lines: _Lines) -> None:
                 lines.put(line)
     code = process.wait()
     stderr.join(_PATIENCE)
-    lines.put(_death_error(code, _last_words(last)))
+    # If several threads fail, the abort of one may cut off the line of another, so the first counts.
+    found = next(filter(None, map(_LAST_WORDS.match, last)), None)
+    facts = () if found is None else ((found[1] or found[2]).decode("utf-8", "replace").strip(),)
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    kind = WorkerAbortedError if code in _FAULTS else WorkerDiedError
+    hint = _LESS_MEMORY if code == _OUT_OF_MEMORY and not facts else ""
+    lines.put(kind(f"the process that runs the models {how}", *facts, hint=hint))
 
 
 def _pass_on(stream: IO[bytes], last: deque[bytes]) -> None:
@@ -392,21 +398,3 @@ def _pass_on(stream: IO[bytes], last: deque[bytes]) -> None:
             last.append(line)
             with suppress(OSError):
                 os.write(2, line)
-
-
-def _death_error(code: int, facts: tuple[str, ...]) -> WorkerDiedError:
-    """The error for a worker's exit code."""
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    kind = WorkerAbortedError if code in _FAULTS else WorkerDiedError
-    hint = _LESS_MEMORY if code == _OUT_OF_MEMORY and not facts else ""
-    return kind(f"the process that runs the models {how}", *facts, hint=hint)
-
-
-def _last_words(last: Iterable[bytes]) -> tuple[str, ...]:
-    """The failed assertion with file and line, or an exception's text; empty if there is none.
-
-    If several threads fail, the abort of one may cut off the line of another, so the first counts.
-    """
-    for match in filter(None, map(_LAST_WORDS.match, last)):
-        return ((match[1] or match[2]).decode("utf-8", "replace").strip(),)
-    return ()
