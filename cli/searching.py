@@ -37,7 +37,6 @@ from .terminal.text import plural
 if TYPE_CHECKING:
     from adascale.engine.answer import FallbackAnswer
     from adascale.engine.search.driver import Driver
-    from adascale.engine.search.events import Event
     from adascale.engine.search.record import Record
     from adascale.engine.types import Notice
     from adascale.models.fallback import Fallback
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from adascale.models.session import Session
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster
-    from adascale.models.worker.server import ModelsOpened
 
     from .render.state import ViewState
     from .render.views import SearchView
@@ -126,11 +124,6 @@ def choose_seed(seed: int | None, terminal: TerminalOptions) -> int:
     if terminal.verbose:
         say(f"seed {chosen}")
     return chosen
-
-
-def request_for(problem: Problem, search: SearchRequest, opened: ModelsOpened) -> Request:
-    """A problem, and how open models search it."""
-    return Request(problem, search.settings(problem, opened.conditions[problem.kind], opened.modes))
 
 
 def read_api_key(text: str, source: str) -> str:
@@ -330,16 +323,15 @@ def search_one(
         open_renderer(view.terminal.quiet, show_tree=view.show_tree) as renderer,
         open_worker(session, view.terminal, renderer.status) as worker,
     ):
-        seeded = replace(search, seed=choose_seed(search.seed, view.terminal))
-        request = request_for(problem, seeded, worker.open_models)
         loaded = time.monotonic() - started
-        record = follow_search(worker, request, renderer, view, prints_reply=prints_reply)
+        record = follow_search(worker, problem, search, renderer, view, prints_reply=prints_reply)
     return ended(record), loaded
 
 
 def follow_search(
     worker: Worker,
-    request: Request,
+    problem: Problem,
+    search: SearchRequest,
     renderer: SearchView,
     view: ViewOptions,
     *,
@@ -350,17 +342,25 @@ def follow_search(
 
     Args:
         worker: The models.
-        request: The problem and its settings.
+        problem: The question or task.
+        search: How it is searched.
         renderer: Shows it.
         view: How it is kept.
         prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated; where
             one screen shows both, it is drawn instead.
         stopping: Said at the first Ctrl-C; empty for nothing.
     """
+    from adascale.engine.answer import GrowingReply
+    from adascale.engine.search.events import SearchFailed, SearchFinished
+
     from .disk.traces import TraceWriter, open_run
 
-    is_printed = prints_reply and request.problem.is_chat and not draws_replies(view.terminal.quiet)
-    reply = _PrintedReply(renderer.status) if is_printed else None
+    seeded, opened = replace(search, seed=choose_seed(search.seed, view.terminal)), worker.open_models
+    request = Request(problem, seeded.settings(problem, opened.conditions[problem.kind], opened.modes))
+    reply, is_printed = (
+        GrowingReply(),
+        prints_reply and problem.is_chat and not draws_replies(view.terminal.quiet),
+    )
     # Opened late: where there is no search there is no trace.
     trace = TraceWriter(view.trace) if view.trace else open_run() if view.save else nullcontext()
     with (
@@ -371,35 +371,13 @@ def follow_search(
         for _, event in run:
             if writer is not None:
                 writer.write(event)
-            if reply is not None:
-                reply.on(event)
+            if is_printed and isinstance(event, SearchFinished | SearchFailed):
+                write_piece("\n" if reply.sent else "")
+            elif is_printed and (piece := reply.take(event)):
+                renderer.status("")  # the terminal is free
+                write_piece(piece)
             renderer.on(event)
     return renderer.record
-
-
-class _PrintedReply:
-    """Prints the reply to a chat message while it is generated.
-
-    Args:
-        status: Status function of the renderer; an empty text frees the terminal.
-    """
-
-    def __init__(self, status: Callable[[str], None]) -> None:
-        from adascale.engine.answer import GrowingReply
-
-        self._status = status
-        self._reply = GrowingReply()
-
-    def on(self, event: Event) -> None:
-        """Take the next event."""
-        from adascale.engine.search.events import SearchFailed, SearchFinished
-
-        if isinstance(event, SearchFinished | SearchFailed):
-            if self._reply.sent:
-                write_piece("\n")
-        elif piece := self._reply.take(event):
-            self._status("")
-            write_piece(piece)
 
 
 def ended(record: ViewState | None) -> ViewState:

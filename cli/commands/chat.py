@@ -24,13 +24,11 @@ from ..options.settings import with_options
 from ..render.display import open_renderer
 from ..render.tree import final_tree
 from ..searching import (
-    choose_seed,
     ended,
     fetch,
     follow_search,
     last_conversation,
     open_worker,
-    request_for,
 )
 from ..terminal.console import (
     draws_replies,
@@ -216,16 +214,11 @@ class Conversation:
             AdascaleError: it cannot be answered; the conversation is as it was.
         """
         self._asked += 1
-        seed = choose_seed(self._search.seed, self.view.terminal)
-        search = replace(self._search, question=message, history=self.turns, seed=seed)
+        search = replace(self._search, question=message, history=self.turns)
         problem = search.problem(str(self._asked))
+        stopping = "" if problem.is_chat else STOPPING
         record = follow_search(
-            self._worker,
-            request_for(problem, search, self._worker.open_models),
-            self._renderer,
-            self.view,
-            prints_reply=True,
-            stopping="" if problem.is_chat else STOPPING,
+            self._worker, problem, search, self._renderer, self.view, prints_reply=True, stopping=stopping
         )
         self._renderer.status("")  # a worker that has died was started again
         if record is None or record.started.problem.id != problem.id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +14,9 @@ from adascale.cli.options.by_command import ViewOptions
 from adascale.cli.render.views import PlainView
 from adascale.cli.searching import follow_search, question_text
 from adascale.engine.ports import SequenceLogprob
-from adascale.engine.request import Request, Settings
+from adascale.engine.request import Conditions, Request, SearchRequest
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import BranchGrew, Event
-from adascale.engine.strategies import Vote
+from adascale.engine.search.events import BranchGrew, Event, ModelDescription
 from adascale.engine.types import Problem
 from bench.scripted import ScriptedPolicy, scripted_step
 
@@ -44,9 +44,12 @@ def test_a_reply_is_printed_while_it_is_generated(capsys: pytest.CaptureFixture[
             if isinstance(event, BranchGrew):
                 printed.append(capsys.readouterr().out)
 
-    worker: Any = SimpleNamespace(serve=serve, interrupt=lambda: None)
-    request = Request(Problem("1", "hi", kind="text" if is_chat else "value"), Settings(Vote(1)))
-    follow_search(worker, request, PlainView(show_tree=True), ViewOptions(save=False), prints_reply=True)
+    conditions = defaultdict(lambda: Conditions(ModelDescription(), ()))
+    opened = SimpleNamespace(conditions=conditions, modes=())
+    worker: Any = SimpleNamespace(serve=serve, interrupt=lambda: None, open_models=opened)
+    problem = Problem("1", "hi", kind="text" if is_chat else "value")
+    search, view = SearchRequest(strategy="vote", samples=1), ViewOptions(save=False)
+    follow_search(worker, problem, search, PlainView(show_tree=True), view, prints_reply=True)
 
     rest = capsys.readouterr()
     whole = "".join(printed) + rest.out
