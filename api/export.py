@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal
 
 from adascale.engine.evaluation.evaluate import PrefixOutcome, prefix_outcomes
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
 from adascale.engine.strategies.beam import success_beta
-from adascale.engine.types import MODES, Estimate, Mode, Problem
+from adascale.engine.types import MODES, Estimate, Mode, Problem, Turn
 from adascale.models.calibration.rollouts import RolloutStore
 
 
@@ -154,8 +154,8 @@ def _sum(one: PrefixOutcome | None, other: PrefixOutcome | None) -> PrefixOutcom
     return one + other if one is not None and other is not None else one or other
 
 
-# Formats
-
+Row = dict[str, Any]
+"""A line of a file; what a trainer does not know (probabilities, ``mode``, ``model``) is in it too."""
 FormatName = Literal["trl-prm", "trl-preference"]
 
 MIN_GAP = 0.3
@@ -166,84 +166,63 @@ _NO_PAIR = "questions whose solutions do not differ enough"
 _FOLLOWS = "questions after a conversation, which the format has no column for"
 
 
-class Message(TypedDict):
-    """A turn of a conversation; ``role`` is ``system``, ``user`` or ``assistant``."""
+def write_stepwise(question: SampledQuestion) -> Iterator[Row | str]:
+    """Yield a row of TRL's stepwise supervision for every leaf, and reasons of omissions.
 
-    role: str
-    content: str
-
-
-class StepwiseRow(TypedDict):
-    """TRL stepwise supervision: the steps of a solution, each with P(correct) and a label.
-
-    ``labels`` are true where ``probabilities``, in [0, 1], are at least one half.
+    It has the steps up to the first one without a probability, each with P(correct) and a label: true where
+    that is at least one half.
     """
-
-    prompt: str
-    completions: list[str]
-    labels: list[bool]
-    probabilities: list[float]
-    mode: Mode
-    model: str
-
-
-class PreferenceRow(TypedDict):
-    """TRL preference: two solutions; ``p_chosen`` and ``p_rejected`` are P(correct)."""
-
-    prompt: list[Message]
-    chosen: list[Message]
-    rejected: list[Message]
-    p_chosen: float
-    p_rejected: float
-    mode: Mode
-    model: str
-
-
-Row = StepwiseRow | PreferenceRow
-
-
-def write_stepwise(question: SampledQuestion) -> Iterator[StepwiseRow | str]:
-    """Yield a row for every leaf, up to the first step without a probability, and reasons of omissions."""
-    if question.problem.history:
+    problem = question.problem
+    if problem.history:
         yield _FOLLOWS
         return
     for leaf in question.leaves():
-        nodes, probabilities = list[SampledNode](), list[float]()
+        known: list[tuple[SampledNode, float]] = []
         for row in question.path(leaf):
             node = question.nodes[row]
             if node.probability is None:
                 yield _NO_PROBABILITY
                 break
-            nodes.append(node)
-            probabilities.append(node.probability)
-        if nodes:
+            known.append((node, node.probability))
+        if known:
             yield {
-                "prompt": _statement(question),
-                "completions": [node.text.rstrip() for node in nodes],
-                "labels": [p >= 0.5 for p in probabilities],
-                "probabilities": probabilities,
-                "mode": nodes[-1].mode,
+                "prompt": kind_of(problem).statement(problem),
+                "completions": [node.text.rstrip() for node, _ in known],
+                "labels": [p >= 0.5 for _, p in known],
+                "probabilities": [p for _, p in known],
+                "mode": known[-1][0].mode,
                 "model": question.model,
             }
 
 
-def write_preferences(question: SampledQuestion) -> Iterator[PreferenceRow | str]:
-    """Yield pairs of solutions in one mode, and reasons of omissions; a solution is in one pair at most.
+def write_preferences(question: SampledQuestion) -> Iterator[Row | str]:
+    """Yield rows of TRL's preferences, and reasons of omissions: two solutions in one mode with P(correct).
 
-    The likeliest is paired with the least likely, then inwards, while they are ``MIN_GAP`` apart.
+    The likeliest is paired with the least likely, then inwards, while they are ``MIN_GAP`` apart; a solution
+    is in one pair at most.
     """
-    pairs = [pair for mode in MODES for pair in _pairs(question, mode)]
-    for (better, p_better), (worse, p_worse) in pairs:
-        yield {
-            "prompt": _prompt(question),
-            "chosen": [{"role": "assistant", "content": question.text(better)}],
-            "rejected": [{"role": "assistant", "content": question.text(worse)}],
-            "p_chosen": p_better,
-            "p_rejected": p_worse,
-            "mode": question.nodes[better].mode,
-            "model": question.model,
-        }
-    if not pairs:
+    problem, count = question.problem, 0
+    turns = [*problem.history, Turn("user", kind_of(problem).statement(problem))]
+    for mode in MODES:
+        rated = [
+            (question.text(row), node.probability)
+            for row, node in enumerate(question.nodes)
+            if node.ended and node.mode == mode and node.probability is not None
+        ]
+        rated.sort(key=lambda each: -each[1])
+        for (better, p_better), (worse, p_worse) in zip(rated[: len(rated) // 2], rated[::-1], strict=False):
+            if p_better - p_worse >= MIN_GAP and better != worse:
+                count += 1
+                yield {
+                    "prompt": [{"role": turn.role, "content": turn.content} for turn in turns],
+                    "chosen": [{"role": "assistant", "content": better}],
+                    "rejected": [{"role": "assistant", "content": worse}],
+                    "p_chosen": p_better,
+                    "p_rejected": p_worse,
+                    "mode": mode,
+                    "model": question.model,
+                }
+    if not count:
         yield _NO_PAIR
 
 
@@ -251,33 +230,3 @@ FORMATS: Mapping[FormatName, Callable[[SampledQuestion], Iterator[Row | str]]] =
     "trl-prm": write_stepwise,
     "trl-preference": write_preferences,
 }
-
-
-def _statement(question: SampledQuestion) -> str:
-    """The question as the generator has read it."""
-    return kind_of(question.problem).statement(question.problem)
-
-
-def _prompt(question: SampledQuestion) -> list[Message]:
-    """The conversation up to the question."""
-    history: list[Message] = [
-        {"role": turn.role, "content": turn.content} for turn in question.problem.history
-    ]
-    return [*history, {"role": "user", "content": _statement(question)}]
-
-
-_Rated = tuple[int, float]
-"""Row of a solution's end, and P(correct)."""
-
-
-def _pairs(question: SampledQuestion, mode: Mode) -> Iterator[tuple[_Rated, _Rated]]:
-    """The likeliest solution with the least likely, then inwards."""
-    rated = [
-        (row, node.probability)
-        for row, node in enumerate(question.nodes)
-        if node.ended and node.mode == mode and node.probability is not None
-    ]
-    rated.sort(key=lambda each: -each[1])
-    for better, worse in zip(rated[: len(rated) // 2], rated[::-1], strict=False):
-        if better[1] - worse[1] >= MIN_GAP and question.text(better[0]) != question.text(worse[0]):
-            yield better, worse

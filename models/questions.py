@@ -183,46 +183,22 @@ _DECODER = json.JSONDecoder(parse_constant=lambda name: None, parse_float=_finit
 
 
 def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
-    """Rows below the header; a field in quotes may hold line ends. Raises as ``_read_header``."""
-    wrong: dict[int, UsageError] = {}
-
-    def texts() -> Iterator[str]:
-        for number, text, error in lines:
-            if error is not None:
-                wrong[number] = error
-            yield text + "\n"
-
-    csv.field_size_limit(2**31 - 1)  # the largest number of a C long on Windows
-    reader = csv.reader(texts(), strict=True)
-    header = _read_header(reader, field)
-    while True:
-        first = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as exc:
-            yield first, "", UsageError(f"line {first} is no CSV: {exc}", slug="bad-line")
-            continue
-        text = ",".join(row)
-        error = next((wrong.pop(n) for n in range(first, reader.line_num + 1) if n in wrong), None)
-        if error is not None:
-            yield first, text, error
-        elif len(row) > len(header):
-            message = f"line {first} has {len(row)} fields, the header {len(header)}"
-            yield first, text, UsageError(message, slug="bad-line")
-        elif row:
-            yield first, text, {key: value for key, value in zip(header, row, strict=False) if value != ""}
-
-
-def _read_header(reader: Iterator[list[str]], field: str | None) -> list[str]:
-    """The names of the fields.
+    """Rows below the header; a field in quotes may hold line ends.
 
     Raises:
         UsageError: it is no CSV, or has no such field.
     """
+    wrong: list[UsageError] = []
+
+    def texts() -> Iterator[str]:
+        for _, text, error in lines:
+            wrong.extend([error] if error else [])
+            yield text + "\n"
+
+    csv.field_size_limit(2**31 - 1)  # the largest number of a C long on Windows
+    reader = csv.DictReader(texts(), strict=True)
     try:
-        header = next(reader, [])
+        header = list(reader.fieldnames or [])
     except csv.Error as exc:
         raise UsageError(f"line 1 is no CSV: {exc}", slug="bad-line") from exc
     if (field or _FIELD) not in header:
@@ -231,7 +207,22 @@ def _read_header(reader: Iterator[list[str]], field: str | None) -> list[str]:
             f"it has: {', '.join(header) or 'nothing'}",
             hint=_field_advice(field, header[0]) if header else "",
         )
-    return header
+    while True:
+        wrong.clear()
+        first = reader.line_num + 1
+        try:
+            row: dict[str | None, Any] = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            yield first, "", UsageError(f"line {first} is no CSV: {exc}", slug="bad-line")
+            continue
+        more = row.pop(None, [])
+        found = {str(name): value for name, value in row.items() if value}
+        if more:
+            message = f"line {first} has {len(header) + len(more)} fields, the header {len(header)}"
+            wrong.append(UsageError(message, slug="bad-line"))
+        yield first, ",".join(found.values()), wrong[0] if wrong else found
 
 
 def _field_advice(field: str | None, name: str) -> str:
