@@ -29,7 +29,6 @@ import numpy as np
 from adascale.engine.calibration import metrics
 from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.options import OWN_OPTIONS, OptionWeights
-from adascale.engine.evaluation.evaluate import SURE
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import Settings
 from adascale.engine.search.record import Record
@@ -196,7 +195,7 @@ def _row(found: Sequence[Played]) -> list[str]:
     if not np.isnan(p).any():
         found_p = Predictions(rows, np.column_stack([p, p, p]), right, np.ones_like(right))
         level = f"{metrics.ece(found_p):.2f} ({metrics.ece_floor(found_p):.2f})"
-    sure = p >= SURE
+    sure = p >= 0.8
     error = 1.96 * float(np.sqrt(right.mean() * (1 - right.mean()) / len(right)))
     return [
         str(len(found)),

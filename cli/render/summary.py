@@ -230,7 +230,7 @@ def why(state: ViewState) -> str:
     result = state.result
     if result is None or state.started.strategy == "greedy" or state.tree.problem.kind in ("code", "text"):
         return ""
-    fixed, lead = fixed_tokens(state), state.started.limits.lead
+    fixed, lead = fixed_tokens(state), state.started.limit("lead")
     reason = _REASONS.get(result.stop_reason, "")
     if result.stop_reason == "confident" and lead is not None:
         reason = f": {lead} votes ahead of every other answer"

@@ -21,9 +21,6 @@ from ..strategies.redraws import REDRAWS
 from ..strategies.sampling import Agreement
 from ..types import Estimate, KindName, Mode, NodeId, Problem, StopReason, Usage
 
-SURE = 0.8
-"""Probability at which an answer counts as given, for the accuracy of the answered share."""
-
 AT_ONCE = 32
 """Questions in flight: enough to fill a batch while some wait for their slowest branch."""
 

@@ -274,29 +274,20 @@ class Driver:
         else:
             self._executing[ticket] = search, node
 
-    def score(self, prefixes: Sequence[Prefix]) -> list[tuple[Score | None, Usage]]:
-        """Reward and cost of each prefix; None for one that is too long.
+    def score(self, prefixes: Sequence[Prefix]) -> list[tuple[Score | ContextOverflowError, Usage]]:
+        """Reward and cost of each prefix; the error of one that is too long.
 
         Raises:
-            ContextOverflowError: all of them are too long.
             ModelError: the reward model cannot read one of them at all.
         """
         started = self._clock()
         try:
-            scores: Sequence[Score | None] = self._reward_model.score(prefixes)
-        except ContextOverflowError:
-            scores = [self._score_alone(prefix) for prefix in prefixes]
-            if not any(scores):
-                raise
-        seconds = (self._clock() - started) / len(prefixes)
-        return [(score, self._prm_usage(score, seconds)) for score in scores]
-
-    def _score_alone(self, prefix: Prefix) -> Score | None:
-        try:
-            return self._reward_model.score([prefix])[0]
-        except ContextOverflowError:
-            return None
-
-    def _prm_usage(self, score: Score | None, seconds: float) -> Usage:
-        tokens = 0 if score is None else score.prm_tokens
-        return Usage(prm_tokens=tokens, flops=tokens * self._reward_model.flops_per_token, seconds=seconds)
+            scores = self._reward_model.score(prefixes)
+        except ContextOverflowError as error:
+            if len(prefixes) > 1:
+                return [found for prefix in prefixes for found in self.score([prefix])]
+            return [(error, Usage(seconds=self._clock() - started))]
+        seconds, flops = (self._clock() - started) / len(prefixes), self._reward_model.flops_per_token
+        tokens = [score.prm_tokens for score in scores]
+        costs = [Usage(prm_tokens=n, flops=n * flops, seconds=seconds) for n in tokens]
+        return list(zip(scores, costs, strict=True))

@@ -83,14 +83,6 @@ class ModelDescription:
         return "none" if self.calibration is None else str(self.calibration["level"])
 
 
-@dataclass(frozen=True, slots=True)
-class StrategyLimits:
-    """Parameters by which a strategy stops; None if it has none."""
-
-    samples: int | None = None
-    lead: int | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStarted(_Event):
     """A search begins.
@@ -111,15 +103,10 @@ class SearchStarted(_Event):
     calibrated: bool
     schema: str = SCHEMA
 
-    @property
-    def limits(self) -> StrategyLimits:
-        """The parameters that views read, of a built-in strategy or of another one.
-
-        Raises:
-            ValueError: one of them has another type.
-        """
-        limits: StrategyLimits = build(StrategyLimits, self.params)
-        return limits
+    def limit(self, parameter: str) -> int | None:
+        """A parameter by which a strategy stops, such as ``samples`` or ``lead``; None if it has none."""
+        value = self.params.get(parameter)
+        return value if isinstance(value, int) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

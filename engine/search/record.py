@@ -112,7 +112,7 @@ class Record:
     @property
     def samples(self) -> int | None:
         """Most trajectories that the strategy may draw; None if it has no such parameter."""
-        return self.started.limits.samples
+        return self.started.limit("samples")
 
     @property
     def groups(self) -> tuple[AnswerGroup, ...]:

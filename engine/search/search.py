@@ -13,12 +13,12 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
 from ..kinds import Look, Runnable, kind_of
-from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEstimate, Score, Seen
+from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEstimate, Seen
 from ..request import Settings
 from ..strategies import Cut, Expand
 from ..strategies.base import top_k
@@ -35,7 +35,6 @@ from ..types import (
     Reading,
     Step,
     StopReason,
-    Trial,
     Usage,
 )
 from .events import (
@@ -59,6 +58,9 @@ from .events import (
 )
 from .leaderboard import Leaderboard
 from .record import EventLog
+
+if TYPE_CHECKING:
+    from .driver import Driver
 
 GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
@@ -86,24 +88,6 @@ nothing new starts. ``finishing``: one trajectory goes on to its end, since ther
 the log has ended."""
 
 
-class Engine(Protocol):
-    """Work that the driver does for a search."""
-
-    def cancel_branch(self, branch: Branch) -> None:
-        """End a branch at the generator, if it runs there."""
-
-    def execute(self, search: Search, node: NodeId, program: str | Trial) -> None:
-        """Run a program; ``Search.record_execution`` gets what came of it."""
-
-    def score(self, prefixes: Sequence[Prefix]) -> Sequence[tuple[Score | None, Usage]]:
-        """Reward of each prefix, None for one that is too long, and its cost.
-
-        Raises:
-            ContextOverflowError: all of them are too long.
-            ModelError: one of them cannot be read at all.
-        """
-
-
 class Search:
     """Turns what is written for one problem into events, and resumes its plan until the search is over.
 
@@ -112,7 +96,7 @@ class Search:
         settings: Strategy, width, budget and seed.
         calibrator: Maps rewards to estimates.
         clock: Seconds.
-        engine: Scores prefixes, runs programs and ends unwanted branches.
+        engine: The driver, which scores prefixes, runs programs and ends unwanted branches.
 
     Attributes:
         settings: As they were given.
@@ -125,7 +109,7 @@ class Search:
         settings: Settings,
         calibrator: Calibrator,
         clock: Clock,
-        engine: Engine,
+        engine: Driver,
     ) -> None:
         strategy = settings.strategy
         self.problem = problem
@@ -299,18 +283,17 @@ class Search:
             return
         try:
             scores = self._engine.score([self._tree.prefix(node) for node in nodes])
-        except ContextOverflowError as error:
-            if all(node.reward is None for node in self._tree):
-                self.fail(error)
-                return
-            scores = [(None, Usage())] * len(nodes)
         except ModelError as error:
             self.fail(error)
             return
+        unread = [score for score, _ in scores if isinstance(score, ContextOverflowError)]
+        if len(unread) == len(scores) and all(node.reward is None for node in self._tree):
+            self.fail(unread[0])
+            return
         for node, (score, usage) in zip(nodes, scores, strict=True):
-            if score is None:
+            if isinstance(score, ContextOverflowError):
                 self._warn_once(_UNREAD)
-            reward = 0.0 if score is None else score.reward
+            reward = 0.0 if isinstance(score, ContextOverflowError) else score.reward
             estimate = self._leaderboard.calibrator.estimate(self._tree.prefix(node), reward)
             self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=usage))
             self._fresh.append(node)

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from adascale.engine.evaluation.compare import Comparison, SureReport
+from adascale.engine.evaluation.compare import Comparison
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import Request
@@ -52,9 +52,6 @@ def test_means_and_shares(evaluation: Comparison) -> None:
     assert wide.ece == pytest.approx(0.4)  # .9 said, .5 right
     # Two misses of .1 and two of -.9, less their mean: four of half that size and any sign, of 3 degrees.
     assert wide.ece_floor == pytest.approx(0.5 * (4 / 3) ** 0.5 * 0.375, abs=0.03)
-    assert wide.sure == SureReport(0.8, 1.0, 0.5)
-    assert lean.sure == SureReport(0.8, 0.75, 1.0)
-    assert wide.stopped == {"exhausted": 4}
     low, high = wide.accuracy_ci
     assert 0.0 <= low <= 0.5 <= high <= 1.0
 
@@ -64,13 +61,10 @@ def test_pairs_are_differences_of_the_same_questions(evaluation: Comparison) -> 
     assert (pair.a, pair.b) == ("adaptive", "vote:4")
     assert pair.accuracy_diff == 0.25
     assert pair.tokens_ratio == 150 / 400
-    assert pair.flops_ratio == pytest.approx(305 / 805)
     assert pair.seconds_ratio == pytest.approx(150 / 400)
     low, high = pair.accuracy_diff_ci
     assert low == 0.0  # never worse on any question
     assert 0.25 <= high <= 1.0
-    assert pair.tokens_ratio_ci is not None
-    assert pair.tokens_ratio_ci[0] <= 150 / 400 <= pair.tokens_ratio_ci[1]
 
 
 def test_repeats_are_averaged_within_a_question_before_questions_are_resampled() -> None:
