@@ -88,9 +88,9 @@ def whole_tree(state: ViewState, width: int) -> Group:
         reply = "\n".join(map(harmless, solution.split("\n")))
         above = Text(f"Q  {one_line(state.tree.problem.question)}\n\n{reply}\n")
     generator, started = state.started.models.generator, state.started
-    model = f"model {one_line(generator.name)}, sha256 {one_line(generator.sha256)}, " if generator else ""
+    model = f"model {generator.name}, sha256 {generator.sha256}, " if generator else ""
     settings = f"{model}strategy {started.strategy}, seed {started.seed}"
-    return Group(above, *closing_lines(state, verbose=1), Text(settings))
+    return Group(above, *closing_lines(state, verbose=1), Text(one_line(settings)))
 
 
 def _tree(state: ViewState, width: int, room: int | None, *, whole: bool = False) -> Group:

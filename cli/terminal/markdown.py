@@ -31,9 +31,11 @@ _SUMMAND = re.compile(r"(?m)^[ ]*(?=\+[ ])")
 """The blanks before a plus sign, which would open a list."""
 
 _NO_MARKDOWN = [
-    "html_inline", "html_block", "code", "lheading", "link", "image", "autolink", "reference",
+    "html_inline", "html_block", "entity", "code", "lheading",
+    "link", "image", "autolink", "reference",
 ]  # fmt: skip
-"""What a model's sums are mistaken for: indented code, a line of dashes below a text, tags."""
+"""What a model's sums are mistaken for: indented code, a line of dashes below a text, tags. An entity would
+be a character that ``harmless`` has not seen."""
 
 
 @functools.lru_cache(_KEPT)

@@ -33,7 +33,8 @@ def test_no_format_lets_markup_or_control_characters_through() -> None:
     log = Log(HOSTILE)
     started = log.events[0]
     assert isinstance(started, SearchStarted)
-    log.events[0] = replace(started, models=ModelDescription(GeneratorDescription(name=HOSTILE)))
+    models = ModelDescription(GeneratorDescription(name=HOSTILE))
+    log.events[0] = replace(started, models=models, strategy=HOSTILE)
     node = log.step(ROOT, HOSTILE, 0.5)
     log.finish_path(node, HOSTILE, 0.5, "<u>\x1b[2J\ufffe", tokens=3)
     log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)

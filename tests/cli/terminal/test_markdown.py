@@ -33,6 +33,7 @@ from adascale.engine.types import Execution, Verdict
         ("```python\nprint('\\frac{1}{2}')\n```", [" print('\\frac{1}{2}')"]),
         ("```python\nfor x in y:", [" for x in y:"]),
         ("\x1b[2J\u202eturned [bold]", ["[2Jturned [bold]"]),
+        ("&#27;[2J &#x202e;x &lt;", ["&#27;[2J &#x202e;x &lt;"]),
     ],
 )
 def test_markdown_is_what_a_person_reads(text: str, lines: list[str]) -> None:
