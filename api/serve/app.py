@@ -178,7 +178,7 @@ async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
     text = f"{excerpt(f'{request.method} {path}')}: {error.detail}"
     if error.status_code == 404 and any(f"/v1{path}" == each.path for each in PROTOCOLS):
         text += f"; this server has /v1{path}"
-    return await _refuse(request, Refusal(error.status_code, text, code, headers=error.headers))
+    return await _refuse(request, Refusal(error.status_code, text, code, headers=error.headers or {}))
 
 
 async def _refuse_unexpected(request: HttpRequest, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from adascale.engine.tools.calls import Choice
 from adascale.engine.types import TokenLogprob, Usage
@@ -18,6 +18,7 @@ from .body import (
     Format,
     FunctionChoice,
     FunctionTool,
+    Nothing,
     OpenTokens,
     Parts,
     Texts,
@@ -74,11 +75,12 @@ def call_id(token: str, place: int) -> str:
 
 
 class Message(Fields):
-    """A message; an earlier answer may come back with all its fields."""
+    """A message, here and in Ollama's chat; an earlier answer may come back with all its fields."""
 
     role: Literal["user", "assistant", "system", "developer", "tool"]
     content: Parts = []
-    name: str = ""
+    images: Nothing = []
+    name: str = Field("", validation_alias=AliasChoices("name", "tool_name"))
     tool_calls: list[EarlierCall] = []
     tool_call_id: str = ""
 
@@ -100,7 +102,8 @@ class ChatBody(ChoicesBody):
     tool_choice: Choice | FunctionChoice | None = None
 
 
-def _spoken(message: Message, place: str) -> JsonObject:
+def said_in(message: Message, place: str) -> JsonObject:
+    """A message as chat templates read it; ``place`` is its field, for refusals."""
     content = text_of(message.content, f"{place}.content")
     if message.role == "tool":
         return returned(content, message.tool_call_id, message.name)
@@ -114,7 +117,7 @@ def _read(body: ChatBody, served: ServedModel) -> Ask:
         raise Refusal.of_field("stream_options", "is for requests with stream: true")
     if body.top_logprobs and not body.logprobs:
         raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
-    said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
+    said = [said_in(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
     choice = body.tool_choice
     return served.ask(
         body,

@@ -57,6 +57,7 @@ _ANTHROPIC_TYPES = {404: "not_found_error", 413: "request_too_large", 503: "over
 T = TypeVar("T")
 
 
+@dataclass(eq=False)
 class Refusal(Exception):
     """A request that gets an error instead of an answer.
 
@@ -68,20 +69,11 @@ class Refusal(Exception):
         headers: Headers of the response.
     """
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        code: str,
-        param: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.code = code
-        self.param = param
-        self.headers = headers or {}
+    status: int
+    message: str
+    code: str
+    param: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, error: AdascaleError) -> Refusal:
@@ -94,7 +86,7 @@ class Refusal(Exception):
         status, code = _status_of(error), error.slug
         if isinstance(error, ContextOverflowError):
             text, code = f"maximum context length exceeded: {text}", "context_length_exceeded"
-        return cls(status, for_clients(text), code, headers=_ASK_ONCE if status == 500 else None)
+        return cls(status, for_clients(text), code, headers=_ASK_ONCE if status == 500 else {})
 
     @classmethod
     def of_field(cls, name: str, text: str, code: str = "invalid-value") -> Refusal:

@@ -18,11 +18,12 @@ from adascale.engine.errors import AdascaleError
 from adascale.engine.tools.calls import Call
 from adascale.models.files.gguf import read_info
 
-from .body import Body, EarlierCall, Fields, FunctionTool, Nothing, Texts, checked
+from .body import Body, Fields, FunctionTool, Nothing, Texts, checked
+from .chat import Message, said_in
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
 from .hub import Hub
 from .outcome import Outcome
-from .request import Ask, Messages, RawText, ServedModel, calling, returned, spoken
+from .request import Ask, Messages, RawText, ServedModel, spoken
 from .stream import Protocol, Writer
 
 _LINES = "application/x-ndjson"
@@ -62,31 +63,11 @@ class OllamaBody(Body):
         return None if isinstance(self.think, bool) else self.think
 
 
-class Message(Fields):
-    """A message; the thinking of an earlier answer may come back, and models do not read it."""
-
-    role: Literal["user", "assistant", "system", "tool"]
-    content: str = ""
-    images: Nothing = []
-    tool_calls: list[EarlierCall] = []
-    tool_name: str = ""
-    tool_call_id: str = ""
-
-
 class ChatBody(OllamaBody):
     """Body of a chat; without messages it only loads the model."""
 
     messages: list[Message] = []
     tools: list[FunctionTool] = []
-
-
-def _spoken(message: Message, place: str) -> JsonObject:
-    if message.role == "tool":
-        return returned(message.content, message.tool_call_id, message.tool_name)
-    if message.tool_calls:
-        calls = [call.stated for call in message.tool_calls]
-        return calling(message.content, calls, f"{place}.tool_calls")
-    return spoken(message.role, message.content)
 
 
 class GenerateBody(OllamaBody):
@@ -162,7 +143,7 @@ class OllamaWriter(Writer[OllamaBody]):
 def _read_chat(body: ChatBody, served: ServedModel) -> Ask | JsonObject:
     if not body.messages:
         return _loaded(body, served, {"message": {"role": "assistant", "content": ""}})
-    said = [_spoken(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
+    said = [said_in(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
     tools = [each.function.tool() for each in body.tools]
     return _ask(body, served, Messages(said, f"messages[{len(said) - 1}].content", tools))
 

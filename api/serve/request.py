@@ -19,7 +19,7 @@ from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.strategies import Adaptive, Effort, Greedy, Strategy, Vote
+from adascale.engine.strategies import Effort, Greedy, Strategy, Vote
 from adascale.engine.tools.calls import Choice, ToolRequest, in_words
 from adascale.engine.tools.schema import CHECKED_LATE, UNCHECKED, keywords, object_schema
 from adascale.engine.types import Budget, Problem, Turn
@@ -189,22 +189,18 @@ class ServedModel:
         replies = 1 if isinstance(asked, Messages) and asked.may_call else answers
         is_plain = is_greedy or replies > 1 or used in ("none", "chat")
         sampling = replace(body.sampling(is_greedy=is_greedy), logprobs=logprobs)
-        strategy: str | Strategy = Adaptive.name
-        if is_greedy or (used == "none" and replies == 1 and sampling.temperature is None):
-            strategy = Greedy()
-        elif used in ("none", "chat"):
-            strategy = Vote(samples=replies)
         search = SearchRequest(
             is_searched=named is not None,
             kind="text" if used == "chat" else None,
             schema=schema,
-            strategy=strategy,
             effort="medium" if used == "none" or used == "chat" else used,
             seed=body.seed,
             sampling=sampling,
         )
         problem = _problem(asked, search, is_plain=is_plain)
-        if problem.is_chat and not isinstance(strategy, Greedy):
+        if is_greedy or (used == "none" and replies == 1 and sampling.temperature is None):
+            search = replace(search, strategy=Greedy())
+        elif problem.is_chat or used in ("none", "chat"):
             search = replace(search, strategy=Vote(samples=replies))
         ask = Ask(
             problem,

@@ -65,11 +65,7 @@ class TextOptions(Fields):
 
 
 def _as_items(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if not value.strip():
-        raise Refusal.of_field("input", "is empty", "empty-question")
-    return [{"role": "user", "content": value}]
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
 class ResponseBody(OpenAIBody):

@@ -57,7 +57,7 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (CHAT, {"top_logprobs": 2}, "top_logprobs", "logprobs: true"),
         (COMPLETIONS, {"prompt": ["a", "b"]}, "prompt", ""),
         (CHAT, {"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
-        (RESPONSES, {"input": " "}, "input", "is empty"),
+        (RESPONSES, {"input": " "}, "input[0].content", "is empty"),
         (RESPONSES, {"input": [{"type": "function_call"}]}, "input", "the result of a call"),
         (RESPONSES, {"previous_response_id": "resp_1"}, "previous_response_id", ""),
     ],
