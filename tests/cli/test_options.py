@@ -26,9 +26,7 @@ from adascale.cli.options.by_command import (
 from adascale.cli.options.command_line import with_ask
 from adascale.cli.options.declare import FLAGS
 from adascale.cli.options.settings import Command, parameters, with_options
-from adascale.engine.errors import UsageError
-from adascale.engine.strategies import EFFORTS, Adaptive, Strategy
-from adascale.engine.types import Budget, KindName
+from adascale.engine.types import Budget
 from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides
 
 NO_MODEL = 4
@@ -195,20 +193,6 @@ def test_a_variable_sets_what_is_not_typed(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_thinking_is_a_word_or_a_number(typed: str, tokens: int | None) -> None:
     assert parsed(AskOptions, "--think", typed).session.think == tokens
-
-
-def test_a_mode_and_a_kind_choose_the_strategy() -> None:
-    def strategy(*words: str, kind: KindName = "value") -> Strategy:
-        return parsed(AskOptions, *words).search.strategy_for(kind)  # type: ignore[no-any-return]
-
-    assert strategy() == Adaptive()
-    assert strategy("--mode", "program") == Adaptive(modes=("program",))
-    assert strategy(kind="json") == EFFORTS["json"]["medium"]
-    assert strategy("--strategy", "vote", kind="json").name == "vote"
-    with pytest.raises(UsageError, match="trees of steps"):
-        strategy("--strategy", "beam", "--mode", "program")
-    with pytest.raises(UsageError, match=r"^greedy has no `samples`$"):
-        strategy("--strategy", "greedy", "-o", "samples", "64")
 
 
 def test_fit_has_no_calibration_and_check_has_one() -> None:

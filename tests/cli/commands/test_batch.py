@@ -206,28 +206,18 @@ def test_a_pipe_is_answered_on_stdout(home: Home) -> None:
 
 
 def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:
-    coder = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER)
-    source, out = tmp_path / "tasks.jsonl", tmp_path / "out.jsonl"
+    coder, source = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER), tmp_path / "tasks.jsonl"
     tasks: list[dict[str, Any]] = [
-        {
-            "id": "square",
-            "question": "Square n.",
-            "tests": ["assert f(5) == 25"],
-            "hidden": "assert f(7) == 49",
-        },
+        {"id": "square", "question": "Square n.", "tests": ["assert f(5) == 25"], "hidden": "assert f(7)"},
         {"id": "broken", "question": "Square n.", "tests": ["assert f(5"]},
-        {"id": "prose", "question": "What is 5 * 5?", "tag": 1},
+        {"id": "prose", "question": "What is 5 * 5?"},
     ]
     source.write_text("\n".join(map(json.dumps, tasks)))
-    done = home.run(
-        "batch", str(source), "--output", str(out), "-m", str(coder), "--seed", "1", "--effort", "high"
-    )
-    assert done.returncode == 6, done.stderr
-    assert "line 2: a source in the field" in done.stderr
-    records = {record["id"]: record for record in map(json.loads, out.read_text().splitlines())}
-    assert records["square"]["status"] == "answered"
-    assert records["square"]["answer"] == "def f(n):\n    return n * n"
-    assert records["square"]["tests"] == [{"test": "assert f(5) == 25", "outcome": "passed", "detail": ""}]
-    assert "hidden" not in records["square"]
+    done = home.run("batch", str(source), "-m", str(coder), "--seed", "1", "--effort", "high")
+    assert (done.returncode, "line 2: a source in the field" in done.stderr) == (6, True), done.stderr
+    records = {record["id"]: record for record in map(json.loads, done.stdout.splitlines())}
+    square = records["square"]
+    assert (square["status"], square["answer"]) == ("answered", "def f(n):\n    return n * n")
+    assert [test["outcome"] for test in square["tests"]] == ["passed"]
+    assert "hidden" not in square
     assert records["prose"]["search"]["strategy"] == "adaptive"
-    assert records["prose"]["tag"] == 1

@@ -104,17 +104,6 @@ def test_a_command_that_cannot_be_obeyed_ends_a_pipe(talk: Talk, line: str, code
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
-def test_a_conversation_above_the_context_says_both_numbers_and_the_way_out(
-    talk: Talk, env: dict[str, str]
-) -> None:
-    done = talk("a" * 90, "b" * 90, args=("-o", "ctx_size", "512"))
-    assert done.returncode == 5, done.stderr
-    assert "the conversation with this question has " in done.stderr
-    assert "the context has room for 512" in done.stderr
-    assert "-o ctx_size 768" in done.stderr
-    assert len(asked(env)) == 2
-
-
 def test_a_message_that_is_too_long_leaves_the_conversation_as_it_was(
     env: dict[str, str], chain_gguf: Path
 ) -> None:

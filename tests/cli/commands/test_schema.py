@@ -61,20 +61,15 @@ def test_a_record_has_the_votes_and_the_probability_of_each_field(home: Home) ->
     assert all(each["votes"] >= 1 for each in record["fields"].values())
 
 
-def test_a_batch_writes_every_line_as_json_and_compares_known_answers(home: Home, tmp_path: Path) -> None:
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+def test_a_batch_compares_known_answers(home: Home, tmp_path: Path) -> None:
+    source, schema = tmp_path / "in.jsonl", str(home.folder / "form.json")
     known = {"name": "Ann", "pets": ["cat"], "home": {"floor": 3, "owned": True}}
-    source.write_text("\n".join(json.dumps({"question": f"Text {n}", "answer": known}) for n in range(3)))
-    schema = str(home.folder / "form.json")
-    done = home.run("batch", str(source), "--output", str(out), "--schema", schema, "-m", str(home.model))
-    assert done.returncode == 0, done.stderr
-    records = [json.loads(line) for line in out.read_text().splitlines()]
-    assert len(records) == 3
-    for record in records:
-        jsonschema.validate(json.loads(record["answer"]), FORM)
-        assert set(record["fields"]) == FIELDS
-        assert json.loads(record["expected"]) == known
-        assert record["correct"] is False  # no floor 3 in the schema
+    source.write_text(json.dumps({"question": "Ann has a cat.", "answer": known}))
+    done = home.run("batch", str(source), "--schema", schema, "-m", str(home.model))
+    record = json.loads(done.stdout)
+    jsonschema.validate(json.loads(record["answer"]), FORM)
+    assert (set(record["fields"]), json.loads(record["expected"])) == (FIELDS, known)
+    assert record["correct"] is False  # no floor 3 in the schema
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"type": "string"}', '{"type": "object", "maximum": NaN}'])
