@@ -257,7 +257,6 @@ WRONG = [
     (["check"], 2, "no questions given", "--data questions.jsonl"),
     (["fit", "-d", "FEW", "-d", "FEW"], 2, "5 questions are too few", "hint: another file in addition"),
     (["fit", "-d", "GOOD", "--prm", "none"], 2, "nothing to calibrate", "--prm probe"),
-    (["fit", "-d", "GOOD", "-d", "CHOICES"], 2, "the records are of several kinds", "once for each kind"),
     (["check", "-d", "CHOICES"], 2, "nothing is fitted for questions of the kind choice", "a number"),
     (["show", "nosuch"], 4, "error[no-calibration]", "adascale calibrate list"),
 ]

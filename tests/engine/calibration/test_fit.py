@@ -79,15 +79,6 @@ def test_the_features_of_an_answer_by_hand() -> None:
     assert answer_observation(finished("18", question=None), SPREADS).numbers["question"] == 0
 
 
-def test_an_answer_that_both_modes_give_says_so() -> None:
-    modes: tuple[Mode, ...] = ("prose", "program")
-    candidates = tuple(Candidate(NodeId(i), "18", MIDDLE, mode) for i, mode in enumerate(modes))
-    questions = dict.fromkeys(modes, MIDDLE)
-    search = FinishedSearch(questions, candidates, tuple(group_answers(candidates)))
-    found = answer_observation(search, SPREADS).numbers
-    assert (found["programs"], found["both modes"]) == (0.5, 1.0)
-
-
 def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
     assert set(fitted()[1]) == STAGES
     new = measure(fitted()[0], training(problems(60, 1000)), seed=0)

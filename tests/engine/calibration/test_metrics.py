@@ -20,7 +20,6 @@ from adascale.engine.calibration.metrics import (
     base_rate,
     bootstrap,
     brier,
-    count_groups,
     coverage,
     ece,
     ece_floor,
@@ -125,33 +124,6 @@ def test_coverage_of_right_intervals_is_eighty_percent(total: int) -> None:
     right = rng.binomial(total, logistic(knots, rng)).astype(float)
     data = scored(knots[:, 1], right, np.full(n, total), lower=knots[:, 0], upper=knots[:, 2])
     assert coverage(data) == pytest.approx(0.8, abs=0.02)
-
-
-def test_intervals_that_are_too_narrow_cover_little_and_too_wide_ones_much() -> None:
-    rng = np.random.default_rng(6)
-    n, total = 2000, 24
-    right = rng.binomial(total, rng.beta(2, 2, n)).astype(float)
-    p, counts = np.full(n, 0.5), np.full(n, total)
-    narrow = scored(p, right, counts, lower=p - 0.02, upper=p + 0.02)
-    assert coverage(narrow) < 0.65
-    right = rng.binomial(total, rng.beta(50, 50, n)).astype(float)
-    wide = scored(p, right, counts, lower=p - 0.45, upper=p + 0.45)
-    assert coverage(wide) > 0.95
-
-
-def test_outcomes_are_counted_where_a_prefix_has_several() -> None:
-    question, total = np.array([5, 5, 7, 7, 8]), np.array([1.0, 3.0, 2.0, 1.0, 1.0])
-    several = count_groups(question, total)
-    assert (several.rows.tolist(), several.index.tolist()) == ([1, 2], [0, 1])
-    assert several.question.tolist() == [5, 7]
-    # Where none has, by question; a question with one outcome tells nothing.
-    pooled = count_groups(question, np.ones(5))
-    assert (pooled.rows.tolist(), pooled.index.tolist()) == ([0, 1, 2, 3], [0, 0, 1, 1])
-    few = np.where(np.arange(60) == 7, 2.0, 1.0)  # one redrawn step does not speak for all
-    assert len(count_groups(np.repeat(np.arange(20), 3), few).rows) == 60
-    # Outcomes that depend on others are no company.
-    alone = count_groups(question, np.ones(5), np.array([True, False, True, True, True]))
-    assert (alone.rows.tolist(), alone.question.tolist()) == ([2, 3], [7])
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.9])
