@@ -114,8 +114,25 @@ def find_sources(names: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for name in names:
-        for path in _kept_sources(name) if name in _FIXES else _sources_at(Path(name)):
-            found.setdefault(path.resolve(), path)
+        path = runs_dir() if name == "runs" else data_folder() / name if name in _FIXES else Path(name)
+        paths = (
+            [path]
+            if path.is_file()
+            else past_runs()[::-1]
+            if name == "runs"
+            else sorted(path.glob("*.jsonl"))
+        )
+        if not paths and name in _FIXES:
+            text, hint = f"no {name} are kept yet", _FIXES[name]
+            raise UsageError(text, f"they would be in {path}", hint=hint, slug="no-source")
+        if not paths:
+            raise UsageError(
+                f"{path} holds no searches" if path.is_dir() else f"there is no source {path}",
+                hint="--from runs, rollouts, a trace, a folder of traces, or a store of rollouts",
+                slug="no-source",
+            )
+        for each in paths:
+            found.setdefault(each.resolve(), each)
     return list(found.values())
 
 
@@ -140,23 +157,3 @@ def read_sources(sources: Sequence[Path]) -> Iterator[SampledQuestion | str]:
             yield UNREADABLE_RUN
         else:
             yield SampledQuestion.of(record) if len(record.tree) > 1 else NO_STEPS
-
-
-def _kept_sources(name: str) -> list[Path]:
-    folder = runs_dir() if name == "runs" else data_folder() / name
-    found = past_runs()[::-1] if name == "runs" else sorted(folder.glob("*.jsonl"))
-    if not found:
-        raise UsageError(
-            f"no {name} are kept yet", f"they would be in {folder}", hint=_FIXES[name], slug="no-source"
-        )
-    return found
-
-
-def _sources_at(path: Path) -> list[Path]:
-    if found := [path] if path.is_file() else sorted(path.glob("*.jsonl")):
-        return found
-    raise UsageError(
-        f"{path} holds no searches" if path.is_dir() else f"there is no source {path}",
-        hint="--from runs, rollouts, a trace, a folder of traces, or a store of rollouts",
-        slug="no-source",
-    )

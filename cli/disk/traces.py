@@ -73,14 +73,12 @@ def read_trace(path: Path) -> list[Event]:
     Raises:
         TraceError: The file cannot be read, or is not a trace; the message names the line.
     """
-    events = _parse_events(path)
-    _fold(path, events)
-    return events
+    return _read(path)[0]
 
 
 def read_record(path: Path) -> Record:
     """The search of a trace; incomplete lines and errors as in ``read_trace``."""
-    return _fold(path, _parse_events(path))
+    return _read(path)[1]
 
 
 def event_of(line: bytes) -> Event | None:
@@ -91,22 +89,34 @@ def event_of(line: bytes) -> Event | None:
         return None
 
 
-def _parse_events(path: Path) -> list[Event]:
+def _read(path: Path) -> tuple[list[Event], Record]:
+    """A log and its fold: one search, numbered without gaps, without a node that no event has made."""
     events: list[Event] = []
+    record: Record | None = None
     try:
         for line in read_lines(path):
             try:
-                events.append(_parse_event(line.data))
+                event = _parse_event(line.data)
+                if isinstance(event, SearchStarted) != (record is None):
+                    raise TraceError("a trace is one search, which begins in its first line")
+                if isinstance(event, SearchStarted) and event.schema != SCHEMA:
+                    raise TraceError(f"the trace is {event.schema!r}, this version reads {SCHEMA!r}")
+                if event.seq != len(events):
+                    raise TraceError(f"event {len(events)} is missing, {event.seq} follows")
+                record = Record.after(record, event)
+                events.append(event)
             except _LINE_ERRORS as exc:
                 # Only a line without its newline can be torn; the same text in the middle is an error.
-                if line.is_whole or not events:
+                if line.is_whole or record is None:
                     raise _line_error(path, line.number, exc) from exc
                 text = f"{path} line {line.number} is not complete and was left out; the run was killed there"
                 show_warning(Notice("torn-trace", text))
     except OSError as exc:
         text = f"cannot read the trace {path}: {reason_of(exc)}"
         raise TraceError(text, hint=_OTHERS) from exc
-    return events
+    if record is None:
+        raise TraceError(f"the trace {path} is empty", hint=_OTHERS)
+    return events, record
 
 
 def _parse_event(data: bytes) -> Event:
@@ -145,30 +155,6 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 """Made once: making it takes a fifth of the time of reading a line."""
 
 
-def _fold(path: Path, events: Sequence[Event]) -> Record:
-    """The record of a log: one search, numbered without gaps, without a node that no event has made."""
-    record: Record | None = None
-    for at, event in enumerate(events):
-        try:
-            _check_place(at, event)
-            record = Record.after(record, event)
-        except TraceError as exc:
-            raise _line_error(path, at + 1, exc) from exc
-    if record is None:
-        raise TraceError(f"the trace {path} is empty", hint=_OTHERS)
-    return record
-
-
-def _check_place(at: int, event: Event) -> None:
-    """Refuse an event that cannot be number ``at`` of a trace."""
-    if isinstance(event, SearchStarted) != (at == 0):
-        raise TraceError("a trace is one search, which begins in its first line")
-    if isinstance(event, SearchStarted) and event.schema != SCHEMA:
-        raise TraceError(f"the trace is {event.schema!r}, this version reads {SCHEMA!r}")
-    if event.seq != at:
-        raise TraceError(f"event {at} is missing, {event.seq} follows")
-
-
 class TraceFolder:
     """Writes traces into one folder, which it creates if it is missing, and replaces only traces.
 
@@ -194,7 +180,8 @@ class TraceFolder:
 
     def _write(self, id_: str, log: Sequence[Event]) -> None:
         """Write a log; what cannot be written is a warning, and the searches go on."""
-        path = self._path / f"{_file_name(id_)}.jsonl"
+        safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]  # if every file system takes it, the id itself
+        path = self._path / f"{safe if safe == id_ else f'{safe}-{id_digest(id_):016x}'}.jsonl"
         if path.exists() and not is_trace(path):
             show_warning(
                 Notice("not-a-trace", f"{path} is not a trace and stays as it is; no trace of {id_} is kept")
@@ -206,12 +193,6 @@ class TraceFolder:
                     writer.write(event)
         except AdascaleError as error:
             show_warning(Notice(error.slug, f"{error.message}; {id_} has no trace", hint=error.hint))
-
-
-def _file_name(id_: str) -> str:
-    """The id if every file system takes it, or its harmless characters and a hash."""
-    safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]
-    return safe if safe == id_ else f"{safe}-{id_digest(id_):016x}"
 
 
 MAX_RUNS = 100
@@ -252,17 +233,14 @@ def open_run() -> Iterator[TraceWriter | None]:
     with contextlib.suppress(OSError, AdascaleError):
         runs_dir().mkdir(parents=True, exist_ok=True)
         runs_dir().chmod(0o700)  # what somebody asked is nobody else's to read
-        writer = TraceWriter(runs_dir() / f"{_name_of_now()}{_SUFFIX}")
+        # The second, and the 65,536th part of it in hexadecimal: names sort as runs were begun.
+        now = time.time()
+        second = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+        writer = TraceWriter(runs_dir() / f"{second}-{int(now % 1 * 0x10000):04x}{_SUFFIX}")
     with writer or contextlib.nullcontext():
         yield writer
     with contextlib.suppress(OSError):
         drop_old(MAX_RUNS, MAX_BYTES)
-
-
-def _name_of_now() -> str:
-    """The second, and the 65,536th part of it in hexadecimal: names sort as runs were begun."""
-    now = time.time()
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now % 1 * 0x10000):04x}"
 
 
 def drop_old(max_runs: int, max_bytes: int) -> None:

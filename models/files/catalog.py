@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from adascale.engine.errors import ModelNotFoundError, command, excerpt
 
@@ -98,15 +98,14 @@ def catalog() -> Mapping[str, ModelSpec]:
     from importlib import resources  # every command starts with this module
 
     text = resources.files("adascale.models.files").joinpath("catalog.toml").read_text(encoding="utf-8")
-    return MappingProxyType({name: _spec(name, **entry) for name, entry in tomllib.loads(text).items()})
-
-
-def _spec(name: str, hub: dict[str, str], wheel: dict[str, Any] | None = None, **facts: Any) -> ModelSpec:
-    ref = None
-    if wheel is not None:
-        names = (wheel["package"].format(part=part) for part in range(1, wheel["parts"] + 1))
-        ref = WheelRef(tuple((each, wheel["version"]) for each in names), wheel["member"])
-    return ModelSpec(name=name, hub=HubRef(**hub), wheel=ref, **facts)
+    found = {}
+    for name, entry in tomllib.loads(text).items():
+        wheel = entry.pop("wheel", None)
+        if wheel is not None:
+            names = [wheel["package"].format(part=part) for part in range(1, wheel["parts"] + 1)]
+            wheel = WheelRef(tuple((each, wheel["version"]) for each in names), wheel["member"])
+        found[name] = ModelSpec(name=name, hub=HubRef(**entry.pop("hub")), wheel=wheel, **entry)
+    return MappingProxyType(found)
 
 
 _NAME = r"[A-Za-z0-9][\w.-]*"

