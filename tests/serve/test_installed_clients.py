@@ -52,8 +52,6 @@ def test_an_agent_of_two_tools_solves_its_task_and_output_is_typed(
         assert all(person == PERSON for person in each["people"]), each
         assert each["called"] == WORK, each
         assert "21" in each["said"], each
-        plain = each["plain"] if agent.stem in ("langchain_agent", "litellm_agent") else ()
-        assert all("Anna" in text for text in plain), each
 
 
 @pytest.mark.timeout(900)

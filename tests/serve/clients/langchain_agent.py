@@ -39,6 +39,5 @@ for name, chat in chats.items():
             "people": list(people.values()),
             "called": called,
             "said": found["messages"][-1].text,
-            "plain": [chat.invoke("Say 42").text, "".join(part.text for part in chat.stream("Say 42"))],
         }
         print(json.dumps(told), flush=True)

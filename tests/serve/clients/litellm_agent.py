@@ -29,8 +29,6 @@ for name, base in (("openai", f"{url}/v1"), ("anthropic", url), ("ollama_chat", 
     given = {"model": f"{name}/{model}", "api_base": base, "api_key": "none"}
     asked = [{"role": "user", "content": "Anna is 31 years old."}]
     person = litellm.completion(messages=asked, response_format=Person, **given)
-    plain: dict[str, Any] = {"messages": [{"role": "user", "content": "Say 42"}], **given}
-    parts = litellm.completion(**plain, temperature=0.7, stream=True)
     messages: list[Any] = [{"role": "user", "content": question}]
     called.clear()
     for _ in range(8):
@@ -47,9 +45,5 @@ for name, base in (("openai", f"{url}/v1"), ("anthropic", url), ("ollama_chat", 
         "people": [json.loads(person.choices[0].message.content)],
         "called": called,
         "said": messages[-1].content,
-        "plain": [
-            litellm.completion(**plain, temperature=0, max_tokens=30).choices[0].message.content,
-            "".join(part.choices[0].delta.content or "" for part in parts),
-        ],
     }
     print(json.dumps(told), flush=True)
