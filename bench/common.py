@@ -1,7 +1,8 @@
-"""Shared by the benches: models, lines of files, lists of questions, a long prompt, tables, the last line."""
+"""Shared by the benches: arguments, models, files, lists of questions, a prompt, tables, the last line."""
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 from collections.abc import Sequence
@@ -31,6 +32,16 @@ def listed(files: Sequence[Sequence[Problem]], ids: Path) -> list[Problem]:
     """The questions of a file of ids, one a line, in its order (``bench/frozen``)."""
     known = {problem.id: problem for file in files for problem in file}
     return [known[id_] for id_ in ids.read_text(encoding="utf-8").split()]
+
+
+def arguments(doc: str | None, *names: str, **flags: Any) -> argparse.Namespace:
+    """Words of the command line: places by their names, and flags by their defaults, whose type they have."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in names:
+        parser.add_argument(name)
+    for name, usual in flags.items():
+        parser.add_argument(f"--{name}", type=type(usual), default=usual)
+    return parser.parse_args()
 
 
 def close(figures: dict[str, Any]) -> None:

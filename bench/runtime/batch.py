@@ -7,7 +7,6 @@ Usage: ``python -m bench.runtime.batch MODEL DATA.jsonl [--questions 16] [--stra
 
 from __future__ import annotations
 
-import argparse
 import resource
 import sys
 import time
@@ -23,7 +22,7 @@ from adascale.models.options import SessionOptions
 from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import Session
 
-from ..common import close, table
+from ..common import arguments, close, table
 
 
 def run(session: Session, groups: Sequence[Sequence[Problem]], settings: Settings) -> tuple[float, int, int]:
@@ -39,14 +38,8 @@ def run(session: Session, groups: Sequence[Sequence[Problem]], settings: Setting
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--questions", type=int, default=16)
-    parser.add_argument("--strategy", default="adaptive")
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
-    problems = choose_questions(read_known([args.data]), args.questions, args.seed)
+    args = arguments(__doc__, "model", "data", questions=16, strategy="adaptive", seed=1)
+    problems = choose_questions(read_known([Path(args.data)]), args.questions, args.seed)
     strategy = strategy_named(args.strategy)
     with Session(SessionOptions(args.model, branches=32)) as session:
         settings = Settings(strategy, seed=args.seed)

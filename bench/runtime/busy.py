@@ -12,26 +12,25 @@ the same round.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import signal
 import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adascale.models.machine import physical_cores
 
-from ..common import close, model_path, table
+from ..common import arguments, close, model_path, table
 
-if TYPE_CHECKING:
-    from .decoder import Decoder
-
+DEPTH = 64
+WINDOW = 512
 KNOBS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 Environment = Mapping[str, str]
@@ -47,13 +46,49 @@ class Load:
     threads: int
 
 
+class Decoder:
+    """Decode steps without a sampler; making one loads llama.cpp, and OpenMP with it.
+
+    Its branches all grow by one token a step, and begin again at ``DEPTH`` where the window ends.
+
+    Args:
+        path: The model.
+        branches: In every step.
+        threads: CPU threads.
+    """
+
+    def __init__(self, path: Path, branches: int, threads: int) -> None:
+        from adascale.models.llama.context import MAX_BATCH_TOKENS, LlamaContext, Run
+        from adascale.models.llama.model import AbortFlag, LlamaModel
+
+        self._run = Run
+        self._depth = min(DEPTH, MAX_BATCH_TOKENS // branches)
+        self._context = LlamaContext(LlamaModel(path), WINDOW, branches, threads, AbortFlag())
+        self._sequences = range(branches)
+        self._length = WINDOW
+
+    def seconds(self, steps: int) -> float:
+        """Mean seconds of a step."""
+        if self._length + steps > WINDOW:
+            self._begin()
+        started = time.perf_counter()
+        for _ in range(steps):
+            self._context.decode([self._run(sequence, self._length, [0]) for sequence in self._sequences])
+            self._length += 1
+        return (time.perf_counter() - started) / steps
+
+    def _begin(self) -> None:
+        for sequence in self._sequences:
+            self._context.clear(sequence)
+        self._length = self._depth
+        self._context.decode([self._run(sequence, 0, [0] * self._length) for sequence in self._sequences])
+
+
 def decoder_with(load: Load, environment: Environment) -> Decoder:
     """Load llama.cpp into this process, with these knobs of OpenMP and no others."""
     for name in KNOBS:
         os.environ.pop(name, None)
     os.environ.update(environment)
-    from .decoder import Decoder
-
     return Decoder(load.path, load.branches, load.threads)
 
 
@@ -164,14 +199,9 @@ def speed(times: list[float], default: list[float]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("--spins", default="1000,10000")
-    parser.add_argument("--branches", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=physical_cores())
-    args = parser.parse_args()
+    args = arguments(
+        __doc__, "model", spins="1000,10000", branches=8, steps=8, rounds=3, threads=physical_cores()
+    )
     load = Load(model_path(args.model), args.branches, args.threads)
     found = measure(load, settings(args.spins), args.steps, args.rounds)
     default = found["default"]

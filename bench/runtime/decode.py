@@ -13,7 +13,6 @@ does not: it is the ratio if llama_decode takes both the same time, from what ea
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from adascale.models.llama.stepcost import measure
 from adascale.models.machine import physical_cores
 from adascale.models.options import SamplingParams, round_window_up
 
-from ..common import STORY, close, model_path, table
+from ..common import STORY, arguments, close, model_path, table
 
 DEPTH = 300
 
@@ -189,13 +188,7 @@ class Adascale:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("--branches", default="1,4,8,16,32")
-    parser.add_argument("--tokens", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=physical_cores())
-    args = parser.parse_args()
+    args = arguments(__doc__, "model", branches="1,4,8,16,32", tokens=32, rounds=3, threads=physical_cores())
     model = EndlessModel(model_path(args.model))
     prompt = LongPrompt.of(model)
     window = round_window_up(len(prompt.tokens) + args.tokens + 260)

@@ -11,7 +11,6 @@ question has other neighbours in its batch).
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import signal
@@ -27,7 +26,7 @@ from typing import Any
 
 import psutil
 
-from ..common import close, model_path
+from ..common import arguments, close, model_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +160,7 @@ def write_questions(path: Path, count: int) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--questions", type=int, default=12)
-    parser.add_argument("--within", type=float, default=8.0)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+    args = arguments(__doc__, model="smollm2-135m", kills=100, questions=12, within=8.0, seed=1)
     with TemporaryDirectory() as name:
         folder = Path(name)
         data = write_questions(folder / "questions.jsonl", args.questions)

@@ -11,7 +11,6 @@ than the undisturbed fit's, ``left`` processes that outlive their parent.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -32,7 +31,7 @@ from adascale.engine.errors import AdascaleError
 from adascale.models.calibration.artefact import load_artefact
 from adascale.models.calibration.rollouts import RolloutStore
 
-from ..common import close
+from ..common import arguments, close
 from .soak import model_file
 
 _FEW = ("--samples", "2", "--programs", "1", "-o", "ctx_size", "512", "-o", "threads", "1")
@@ -150,12 +149,7 @@ def write_questions(path: Path, count: int) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="tiny")
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--questions", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+    args = arguments(__doc__, model="tiny", kills=100, questions=40, seed=1)
     with TemporaryDirectory() as name, model_file(args.model) as model:
         data = write_questions(Path(name) / "questions.jsonl", args.questions)
         found = kill_again_and_again(model, data, args.kills, args.seed, Path(name))

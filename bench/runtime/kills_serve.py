@@ -11,7 +11,6 @@ two traces, ``left`` processes that outlive the server.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import threading
@@ -30,7 +29,7 @@ import psutil
 from adascale.cli.disk.traces import read_record
 from adascale.engine.errors import TraceError
 
-from ..common import close
+from ..common import arguments, close
 from .serving import KINDS, Serving, serving
 from .soak import model_file
 
@@ -144,12 +143,7 @@ def _worker(server: Serving, rng: random.Random) -> psutil.Process:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="tiny")
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--clients", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+    args = arguments(__doc__, model="tiny", kills=100, clients=3, seed=1)
     with TemporaryDirectory() as name, model_file(args.model) as model:
         found = kill_again_and_again(model, args.kills, args.clients, args.seed, Path(name))
     faults = {fault: found[fault] for fault in ("lost", "doubled", "torn", "left", "tracebacks")}

@@ -12,7 +12,6 @@ prefix of a question may be left. ``memory_growth`` is a share of what it was.
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
 from collections import Counter
@@ -32,25 +31,40 @@ from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
-from ..common import close, model_path
+from ..common import arguments, close, model_path
 
 STRATEGIES: tuple[Strategy, ...] = (Adaptive(samples=6), BestOfN(3), Vote(4), Beam(beams=2, branching=2))
 LARGEST_GROWTH = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
-    """Resident bytes, open files and threads of a process."""
+class Held:
+    """Resident bytes, open files, threads and number of some processes."""
 
     memory_bytes: int
     files: int
     threads: int
+    processes: int
 
     @classmethod
-    def now(cls) -> Resources:
-        """The use of this process."""
-        process = psutil.Process()
-        return cls(process.memory_info().rss, process.num_fds(), process.num_threads())
+    def by(cls, *processes: psutil.Process) -> Held:
+        """What they hold now."""
+        return cls(
+            sum(each.memory_info().rss for each in processes),
+            sum(each.num_fds() for each in processes),
+            sum(each.num_threads() for each in processes),
+            len(processes),
+        )
+
+    def growth_to(self, after: Held) -> dict[str, float]:
+        """Figures of what is held later, beside this."""
+        return {
+            "memory_mb": round(after.memory_bytes / 1e6, 1),
+            "memory_growth": round(after.memory_bytes / self.memory_bytes - 1, 4),
+            "more_files": after.files - self.files,
+            "more_threads": after.threads - self.threads,
+            "more_processes": after.processes - self.processes,
+        }
 
 
 def run(session: Session, problems: list[Problem], rng: random.Random) -> Counter[str]:
@@ -101,32 +115,25 @@ def soak(session: Session, searches: int, seed: int) -> dict[str, float]:
     assert isinstance(session.policy, LlamaPolicy)
     rng, started, asked = random.Random(seed), time.monotonic(), 0
     reasons: Counter[str] = Counter()
-    before = Resources.now()
+    before = Held.by(psutil.Process())
     while asked < searches:
         group = [Problem(str(asked + i), f"What is {asked + i} * 2?") for i in range(rng.randint(1, 20))]
         if asked < searches / 5 <= asked + len(group):
-            before = Resources.now()
+            before = Held.by(psutil.Process())
         reasons += run(session, group, rng)
         asked += len(group)
         assert_free(session.policy)
-    after = Resources.now()
+    after = Held.by(psutil.Process())
     return {
         "searches": asked,
         "seconds": round(time.monotonic() - started, 1),
-        "memory_mb": round(after.memory_bytes / 1e6, 1),
-        "memory_growth": round(after.memory_bytes / before.memory_bytes - 1, 4),
-        "more_files": after.files - before.files,
-        "more_threads": after.threads - before.threads,
+        **before.growth_to(after),
         **dict(reasons),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="tiny")
-    parser.add_argument("--searches", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+    args = arguments(__doc__, model="tiny", searches=5000, seed=1)
     with (
         model_file(args.model) as path,
         Session(SessionOptions(str(path), branches=16, ctx_size=512)) as session,

@@ -11,20 +11,18 @@ was; ``broken`` counts answers that are not whole.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..common import close
+from ..common import arguments, close
 from .serving import KINDS, Asked, Serving, serving
-from .soak import LARGEST_GROWTH, model_file
+from .soak import LARGEST_GROWTH, Held, model_file
 
 LEAVE, REFUSED, AGENT = "leave", "refused", "agent"
 REFUSALS = (
@@ -41,28 +39,6 @@ THREADS_ON_DEMAND = min(32, (os.cpu_count() or 1) + 4)
 
 _SETTLE_SECONDS = 3.0
 """Rest before a reading: connections close, and searches of clients that left end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Resident bytes, open files, threads and processes of a server and all below it."""
-
-    memory_bytes: int
-    files: int
-    threads: int
-    processes: int
-
-    @classmethod
-    def by(cls, server: Serving) -> Held:
-        """What it holds once it is at rest."""
-        time.sleep(_SETTLE_SECONDS)
-        found = server.processes()
-        return cls(
-            sum(each.memory_info().rss for each in found),
-            sum(each.num_fds() for each in found),
-            sum(each.num_threads() for each in found),
-            len(found),
-        )
 
 
 def ask(server: Serving, number: int, rng: random.Random) -> str:
@@ -88,30 +64,22 @@ def soak(server: Serving, requests: int, clients: int, seed: int) -> dict[str, A
     def ask_some(numbers: range) -> Held:
         with ThreadPoolExecutor(clients) as pool:
             kinds.update(pool.map(lambda n: ask(server, n, random.Random(f"{seed} {n}")), numbers))
-        return Held.by(server)
+        time.sleep(_SETTLE_SECONDS)
+        return Held.by(*server.processes())
 
     before = ask_some(range(requests // 5))
     after = ask_some(range(requests // 5, requests))
     return {
         "requests": requests,
         "seconds": round(time.monotonic() - started, 1),
-        "memory_mb": round(after.memory_bytes / 1e6, 1),
-        "memory_growth": round(after.memory_bytes / before.memory_bytes - 1, 4),
-        "more_files": after.files - before.files,
-        "more_threads": after.threads - before.threads,
-        "more_processes": after.processes - before.processes,
+        **before.growth_to(after),
         "broken": sum(count for kind, count in kinds.items() if kind.startswith("broken")),
         **dict(sorted(kinds.items())),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="tiny")
-    parser.add_argument("--requests", type=int, default=5000)
-    parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+    args = arguments(__doc__, model="tiny", requests=5000, clients=4, seed=1)
     with TemporaryDirectory() as folder, model_file(args.model) as model:
         env = {**os.environ, "XDG_DATA_HOME": folder}  # counts of its use are not the user's
         with serving(model, Path(folder) / "said", env=env) as server:

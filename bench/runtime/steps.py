@@ -8,7 +8,6 @@ and the cheapest partition are timed against each other, alternating.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 
@@ -17,7 +16,7 @@ from adascale.models.llama.model import AbortFlag, LlamaModel
 from adascale.models.llama.stepcost import Chunk, measure
 from adascale.models.machine import physical_cores
 
-from ..common import close, model_path, table
+from ..common import arguments, close, model_path, table
 
 ROUNDS = 5
 
@@ -37,11 +36,7 @@ def seconds(context: LlamaContext, lengths: list[int], chunks: tuple[Chunk, ...]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("--branches", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=physical_cores())
-    args = parser.parse_args()
+    args = arguments(__doc__, "model", branches=64, threads=physical_cores())
     model = LlamaModel(model_path(args.model))
     context = LlamaContext(model, 256, args.branches, args.threads, AbortFlag())
     costs = measure(context)

@@ -1,6 +1,6 @@
 """Best-of-16 on one question against sixteen completions of llama-cpp-python's ``Llama``, one after another.
 
-Usage: ``python -m bench.runtime.vs_llama [MODEL] [--samples 16] [--rounds 2]``
+Usage: ``python -m bench.runtime.vs_llama MODEL [--samples 16] [--rounds 2]``
 
 Same file, threads, sampler and number of tokens; ``Llama`` keeps the prompt between completions, as it does
 for every user. The two alternate in one run.
@@ -8,7 +8,6 @@ for every user. The two alternate in one run.
 
 from __future__ import annotations
 
-import argparse
 import time
 
 from llama_cpp import Llama
@@ -21,7 +20,7 @@ from adascale.models.machine import physical_cores
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
-from ..common import close, model_path, table
+from ..common import arguments, close, model_path, table
 
 QUESTION = (
     "A shop sells pens at 3 for $2 and notebooks at $1.50 each. Mia has $20. She buys 9 pens and as many "
@@ -58,12 +57,7 @@ def one_by_one(llama: Llama, prompt: list[int], samples: int, tokens: int, seed:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", default="qwen2.5-coder-0.5b")
-    parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=physical_cores())
-    args = parser.parse_args()
+    args = arguments(__doc__, "model", samples=16, rounds=2, threads=physical_cores())
     path = model_path(args.model)
     llama = Llama(str(path), n_ctx=2048, n_threads=args.threads, n_threads_batch=args.threads, verbose=False)
     options = SessionOptions(generator=args.model, branches=args.samples, threads=args.threads)
