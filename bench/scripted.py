@@ -12,16 +12,16 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from adascale.engine.kinds import KINDS, Look
+from adascale.engine.kinds import KINDS, OptionsPrompt
 from adascale.engine.ports import (
     BranchStart,
     Calibrator,
     Growth,
+    OptionLogits,
     Policy,
     Prefix,
     PrefixWork,
     RewardModel,
-    Seen,
     SequenceLogprob,
 )
 from adascale.engine.request import Conditions, Request
@@ -63,24 +63,24 @@ class ScriptedPolicy:
         slots: Branches that run at the same time.
         flops_per_token: As a real policy reports it.
         batches: Decode batches so far.
-        looks: Log-probabilities that a look at options shows; without it all are equal.
+        logits: Log-probabilities of the options that a prompt asks for; without it all are equal.
     """
 
     script: Script
     slots: int = 8
     flops_per_token: float = 2.0
     batches: int = 0
-    looks: Callable[[Look], Sequence[float]] | None = None
+    logits: Callable[[OptionsPrompt], Sequence[float]] | None = None
     _running: dict[BranchId, _ScriptedBranch] = field(default_factory=dict)
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """The prompt has one token per character of the question."""
         return PrefixWork(len(problem.question), 0)
 
-    def look(self, look: Look, problem: Problem) -> Seen:
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
         """The log-probabilities of ``looks``; the prompt has one token per character."""
-        seen = [0.0] * len(look.words) if self.looks is None else self.looks(look)
-        return Seen(tuple(seen), len(look.text))
+        seen = [0.0] * len(asked.words) if self.logits is None else self.logits(asked)
+        return OptionLogits(tuple(seen), len(asked.text))
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Begin a branch; the script sees the same random numbers for the same seed."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from .answers.choosing import FieldEstimate, FinishedSearch
 from .calibration.options import OptionWeights
-from .kinds import Look
+from .kinds import OptionsPrompt
 from .types import (
     AS_USUAL,
     BranchId,
@@ -80,8 +80,8 @@ class PrefixWork:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """The result of a look at options.
+class OptionLogits:
+    """The logits of options, read without writing a reply.
 
     Attributes:
         log_probs: Log-probability of each option among them, in nats, by its place.
@@ -132,11 +132,11 @@ class Policy(Protocol):
     def open(self, problem: Problem, mode: Mode) -> PrefixWork:
         """Evaluate the prompt of a mode, once; a ContextOverflowError if it does not fit."""
 
-    def look(self, look: Look, problem: Problem) -> Seen:
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
         """Evaluate a prompt and read the options from the logits of the reply's first token.
 
         Args:
-            look: The prompt, and the words that stand for the options.
+            asked: The prompt, and the words that stand for the options.
             problem: The question, with the conversation before it.
 
         Raises:
@@ -204,7 +204,7 @@ class AnswerEstimates:
         confidence: Estimate for the chosen answer; None leaves that of its best trajectory.
         revised: New estimates of finished trajectories, in the light of the others of their question; those
             left out keep the one that they had alone.
-        options: Probability of each option of a look, by the look and what trajectories did.
+        options: Probability of each option, by its logits and what trajectories did.
         fields: Fields of the answer of each trajectory, where answers are JSON.
     """
 

@@ -148,7 +148,7 @@ class SearchRequest:
         if problem.is_chat:  # nobody can check it
             models = replace(models, calibration=None)
         elif problem.kind == "call":
-            strategy = replace(strategy, modes=known if strategy.looks_ahead else known[:1])
+            strategy = replace(strategy, modes=known if strategy.reads_options else known[:1])
         else:
             left = [mode for mode in known if mode != "program" or not modes or mode in modes]
             left = list(modes) if problem.kind == "value" else left
@@ -157,7 +157,7 @@ class SearchRequest:
             elif self.mode != "auto":
                 warnings.append(_ANOTHER_MODE)
                 strategy = replace(strategy, modes=known[:1])
-            if self.mode not in known and strategy.looks_ahead and left:
+            if self.mode not in known and strategy.reads_options and left:
                 strategy = replace(strategy, modes=tuple(left))
             card = models.calibration
             if card is not None and not set(strategy.modes) <= set(card["modes"]):

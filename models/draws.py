@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from adascale.engine.kinds import Look, kind_of
-from adascale.engine.ports import BranchStart, Executor, Growth, Policy, Prefix, PrefixWork, Seen
+from adascale.engine.kinds import OptionsPrompt, kind_of
+from adascale.engine.ports import BranchStart, Executor, Growth, OptionLogits, Policy, Prefix, PrefixWork
 from adascale.engine.types import AS_USUAL, BranchId, Execution, KindName, Mode, Problem, Reading, Step, Trial
 
 from .lines import Arrays, KeyedLines
@@ -77,14 +77,14 @@ class DrawStore(KeyedLines):
 
         return self._get(_PROMPTS, _prompt_key(problem, mode), read)
 
-    def look(self, look: Look, problem: Problem) -> Seen | None:
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits | None:
         """The kept result of a look at options; None if there is none."""
-        key = _look_key(look, problem)
-        return self._get(_LOOKS, key, lambda seen, _: Seen(tuple(map(float, seen[0])), int(seen[1])))
+        key = _options_key(asked, problem)
+        return self._get(_LOOKS, key, lambda seen, _: OptionLogits(tuple(map(float, seen[0])), int(seen[1])))
 
-    def put_look(self, look: Look, problem: Problem, seen: Seen) -> None:
+    def put_option_logits(self, asked: OptionsPrompt, problem: Problem, seen: OptionLogits) -> None:
         """Keep what a look at options showed."""
-        self._put(_LOOKS, _look_key(look, problem), [seen.log_probs, seen.evaluated_tokens])
+        self._put(_LOOKS, _options_key(asked, problem), [seen.log_probs, seen.evaluated_tokens])
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
         """Keep a draw, or its first steps, unless as many are kept."""
@@ -103,9 +103,9 @@ class DrawStore(KeyedLines):
         return self._count(_DRAWS)
 
 
-def _look_key(look: Look, problem: Problem) -> str:
-    below = kind_of(problem).statement(problem) if look.options else PROMPTS[look.prompt]
-    text = json.dumps([below, look.text, look.words])
+def _options_key(asked: OptionsPrompt, problem: Problem) -> str:
+    below = kind_of(problem).statement(problem) if asked.options else PROMPTS[asked.prompt]
+    text = json.dumps([below, asked.text, asked.words])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -182,10 +182,10 @@ class DrawWriter:
         self._read.add((problem.id, mode))
         return self._live.open(problem, mode)
 
-    def look(self, look: Look, problem: Problem) -> Seen:
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
         """Read options."""
         self._free_row()
-        return self._live.look(look, problem)
+        return self._live.option_logits(asked, problem)
 
     def _free_row(self) -> None:
         """Make room for a prompt, which is read in a row that no branch holds."""
@@ -403,14 +403,14 @@ class ReplayingPolicy:
             assert kept is not None
         return kept
 
-    def look(self, look: Look, problem: Problem) -> Seen:
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
         """Read options, or what is kept of such a look; the whole prompt counts as evaluated."""
         assert not problem.history, "questions of an evaluation stand alone"
-        seen = self._store.look(look, problem)
+        seen = self._store.option_logits(asked, problem)
         if seen is None:
-            found = self._writer.look(look, problem)
-            seen = Seen(found.log_probs, found.evaluated_tokens + found.reused_tokens)
-            self._store.put_look(look, problem, seen)
+            found = self._writer.option_logits(asked, problem)
+            seen = OptionLogits(found.log_probs, found.evaluated_tokens + found.reused_tokens)
+            self._store.put_option_logits(asked, problem, seen)
         return seen
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:

@@ -111,7 +111,7 @@ def played_back(
         reply: Any = by_seed.get(rng.random(), record["greedy"])  # no other reply is asked for
         return Step(reply["text"], tuple(range(reply["tokens"])), reply["logprob"], reply["finish"])
 
-    return ScriptedPolicy(script, looks=lambda look: record["look"])
+    return ScriptedPolicy(script, logits=lambda asked: record["look"])
 
 
 def play(rows: Sequence[Row], strategy: Strategy, posterior: Posterior) -> list[Played]:

@@ -67,7 +67,10 @@ def _records(
     session: Session, store: DrawStore, problems: Sequence[Problem], samples: int
 ) -> Iterator[dict[str, Any]]:
     policy = ReplayingPolicy.of(session, store)
-    looks = {each.id: [policy.look(look, each) for look in kind_of(each).looks(each)] for each in problems}
+    looks = {
+        each.id: [policy.option_logits(asked, each) for asked in kind_of(each).option_prompts(each)]
+        for each in problems
+    }
     drawn = _solutions(session, store, problems, Vote(samples=samples)) if samples else {}
     greedy = _solutions(session, store, problems, Greedy()) if samples else {}
     for each in problems:

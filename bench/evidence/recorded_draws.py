@@ -24,16 +24,16 @@ from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.answers.program import read_program
 from adascale.engine.calibration.head import Calibration, widen
 from adascale.engine.calibration.posterior import SPREADS, UNCALIBRATED, Posterior, rate_of_size
-from adascale.engine.kinds import Look
+from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.ports import (
     AnswerEstimates,
     BranchStart,
     Calibrator,
     Growth,
+    OptionLogits,
     Prefix,
     PrefixWork,
     QuestionEstimate,
-    Seen,
     SequenceLogprob,
 )
 from adascale.engine.search.driver import Driver
@@ -212,10 +212,10 @@ class RecordStore(DrawStore):
     def get(self, key: str) -> tuple[Step, ...]:
         return self._draws[key]
 
-    def look(self, look: Look, problem: Problem) -> None:
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> None:
         return None
 
-    def put_look(self, look: Look, problem: Problem, seen: Seen) -> NoReturn:
+    def put_option_logits(self, asked: OptionsPrompt, problem: Problem, seen: OptionLogits) -> NoReturn:
         raise AssertionError("records have no options")
 
     def put(self, key: str, steps: tuple[Step, ...]) -> NoReturn:
@@ -288,7 +288,7 @@ class NoGenerator:
     def open(self, problem: Problem, mode: Mode) -> NoReturn:
         raise AssertionError("records hold every prompt")
 
-    def look(self, look: Look, problem: Problem) -> NoReturn:
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> NoReturn:
         raise AssertionError("records have no options")
 
     def start(self, id_: BranchId, branch: BranchStart) -> NoReturn:

@@ -155,8 +155,8 @@ def _record(log: Record, free: Record, look: list[float]) -> dict[str, Any]:
 
 
 def _look(session: Session, problem: Problem) -> list[float]:
-    [look] = kind_of(problem).looks(problem)
-    return [round(p, 4) for p in session.policy.look(look, problem).log_probs]
+    [asked] = kind_of(problem).option_prompts(problem)
+    return [round(p, 4) for p in session.policy.option_logits(asked, problem).log_probs]
 
 
 def replies(log: Record, mode: Mode) -> list[dict[str, Any]]:

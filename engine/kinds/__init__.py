@@ -39,7 +39,7 @@ class Runnable:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class OptionsPrompt:
     """A prompt whose reply is not written: the logits of its first token tell what the model favours.
 
     Attributes:
@@ -84,7 +84,7 @@ class Kind(ABC):
         """All answers that there can be, if they are known; empty if not."""
         return ()
 
-    def looks(self, problem: Problem) -> tuple[Look, ...]:
+    def option_prompts(self, problem: Problem) -> tuple[OptionsPrompt, ...]:
         """Looks at the options before any solution; empty for kinds without options."""
         return ()
 

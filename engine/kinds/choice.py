@@ -18,7 +18,7 @@ from ..answers.latex import readable
 from ..codec import build
 from ..errors import UsageError, setting
 from ..types import Execution, Finish, Mode, Problem
-from . import Kind, Look
+from . import Kind, OptionsPrompt
 from .options import Options
 from .recognising import recognise_message
 
@@ -145,14 +145,14 @@ class Choice(Kind):
         """Names of the options."""
         return names_of(options_of(problem))
 
-    def looks(self, problem: Problem) -> tuple[Look, ...]:
+    def option_prompts(self, problem: Problem) -> tuple[OptionsPrompt, ...]:
         """The options in their order, and the other way round."""
         options = options_of(problem)
         stem, texts = options.stem, options.texts
         letters = string.ascii_uppercase[: len(texts)]
         return (
-            Look("look-choice", _lettered(stem, texts), tuple(letters)),
-            Look("look-choice", _lettered(stem, texts[::-1]), tuple(letters[::-1])),
+            OptionsPrompt("look-choice", _lettered(stem, texts), tuple(letters)),
+            OptionsPrompt("look-choice", _lettered(stem, texts[::-1]), tuple(letters[::-1])),
         )
 
     def answer(

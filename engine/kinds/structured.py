@@ -22,7 +22,7 @@ from ..tools.equality import in_order, is_accepted, key_of, key_of_calls
 from ..tools.grammar import OPENING
 from ..tools.schema import Schema, as_json, matches, object_schema
 from ..types import Execution, Finish, Mode, Problem, Same
-from . import Kind, Look, Run
+from . import Kind, OptionsPrompt, Run
 
 QUESTION = (
     "Is one of these functions made for exactly this request, and does the request give what it needs? "
@@ -71,11 +71,11 @@ class ToolCall(Kind):
             return ("prose",)
         return ("call",) if request.choice == "required" or not request.is_asked else ("call", "prose")
 
-    def looks(self, problem: Problem) -> tuple[Look, ...]:
+    def option_prompts(self, problem: Problem) -> tuple[OptionsPrompt, ...]:
         """One look: does a function fit? Only if the last message is the user's, and not a tool's result."""
         if len(self.modes(problem)) < 2:
             return ()
-        return (Look("look-call", QUESTION, ("Yes", "No"), (CALL, NO)),)
+        return (OptionsPrompt("look-call", QUESTION, ("Yes", "No"), (CALL, NO)),)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None

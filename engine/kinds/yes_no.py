@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..answers.extract import solution_answer
 from ..answers.program import executed_answer
 from ..types import Execution, Finish, Mode, Problem
-from . import Kind, Look
+from . import Kind, OptionsPrompt
 from .recognising import speaks_of_quantities
 
 _FAMILIES: Mapping[str, str] = {
@@ -96,9 +96,9 @@ class YesNo(Kind):
         """Yes and no."""
         return ("yes", "no")
 
-    def looks(self, problem: Problem) -> tuple[Look, ...]:
+    def option_prompts(self, problem: Problem) -> tuple[OptionsPrompt, ...]:
         """The question itself."""
-        return (Look("look-yes-no", problem.question, ("Yes", "No")),)
+        return (OptionsPrompt("look-yes-no", problem.question, ("Yes", "No")),)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None

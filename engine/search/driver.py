@@ -17,12 +17,12 @@ from ..ports import (
     Calibrator,
     Clock,
     Executor,
+    OptionLogits,
     Policy,
     Prefix,
     PrefixWork,
     RewardModel,
     Score,
-    Seen,
 )
 from ..request import Request, Settings
 from ..types import BranchId, KindName, Mode, NodeId, Problem, Reading, Trial, Usage
@@ -161,20 +161,20 @@ class Driver:
 
     def _read(self, search: Search) -> None:
         """Read the options; where they say enough, no prompt of a solution has to be read."""
-        looks = search.looks
-        for look in looks:
+        prompts = search.option_prompts
+        for asked in prompts:
             started = self._clock()
-            seen = self._policy.look(look, search.problem)
-            search.read_options(look, seen, self._usage(seen, self._clock() - started))
-        if looks:
+            seen = self._policy.option_logits(asked, search.problem)
+            search.read_options(asked, seen, self._usage(seen, self._clock() - started))
+        if prompts:
             search.open()
         if not search.over:
             modes = search.settings.strategy.modes
             search.read_prompts({mode: self._open(search.problem, mode) for mode in modes})
-            if not looks:
+            if not prompts:
                 search.open()
 
-    def _usage(self, work: PrefixWork | Seen, seconds: float, new_tokens: int = 0) -> Usage:
+    def _usage(self, work: PrefixWork | OptionLogits, seconds: float, new_tokens: int = 0) -> Usage:
         """Usage of the generator for tokens that it evaluated and wrote."""
         flops = (new_tokens + work.evaluated_tokens) * self._policy.flops_per_token
         return Usage(work.evaluated_tokens, work.reused_tokens, new_tokens, flops=flops, seconds=seconds)

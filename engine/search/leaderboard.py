@@ -67,9 +67,9 @@ class Leaderboard:
         # A failed program cannot be shown, and speaks against the answer all the same.
         counted = [c for c in candidates if c.mode != "prose" or self.can_be_shown(c)]
         known = {mode: each for mode, each in questions.items() if any(c.mode == mode for c in counted)}
-        look, judged = self._tree.look, AnswerEstimates(None, options=self._prior())
+        logits, judged = self._tree.mean_option_logits, AnswerEstimates(None, options=self._prior())
         if chosen.groups:
-            finished = FinishedSearch(known, tuple(counted), chosen.groups, look)
+            finished = FinishedSearch(known, tuple(counted), chosen.groups, logits)
             judged = self.calibrator.judge(prefix, finished)
         self._latest = replace(chosen, confidence=judged.confidence or chosen.confidence)
         self._revised = judged.revised
@@ -80,22 +80,22 @@ class Leaderboard:
             self._latest = replace(self._latest, fields=judged.fields[self._latest.groups[0].nodes[0]])
         if self._strategy.rule == "likeliest":
             return replace(standing(self._latest, shown, ended), options=judged.options), self._latest
-        if look and self._kind.options(self._tree.problem):
-            return self._weigh(look, shown, ended), self._latest
+        if logits and self._kind.options(self._tree.problem):
+            return self._weigh(logits, shown, ended), self._latest
         return standing(self._latest, shown, ended), self._latest
 
     def _prior(self) -> Mapping[str, float]:
-        """Probability of each option by a look alone; empty where nothing was read."""
-        look, weights = self._tree.look, self.calibrator.options
-        if not look or weights is None:
+        """Probability of each option by a logits alone; empty where nothing was read."""
+        logits, weights = self._tree.mean_option_logits, self.calibrator.options
+        if not logits or weights is None:
             return {}
-        return dict(zip(look, weights.prior(tuple(look.values())), strict=True))
+        return dict(zip(logits, weights.prior(tuple(logits.values())), strict=True))
 
-    def _weigh(self, look: Mapping[str, float], shown: Sequence[Candidate], ended: int) -> Standing:
-        """The likeliest option leads, by what the look showed and what solutions have chosen."""
-        weights, options = self.calibrator.options, tuple(look)
+    def _weigh(self, logits: Mapping[str, float], shown: Sequence[Candidate], ended: int) -> Standing:
+        """The likeliest option leads, by what the logits showed and what solutions have chosen."""
+        weights, options = self.calibrator.options, tuple(logits)
         assert weights is not None, "options are read only where they can be weighed"
-        seen = tuple(look.values())
+        seen = tuple(logits.values())
         votes = [(options.index(c.answer), c.mode) for c in shown if c.answer is not None]
         p = dict(zip(options, weights.posterior(seen, votes), strict=True))
         groups = tuple(sorted(self._latest.groups, key=lambda group: -p[group.answer]))

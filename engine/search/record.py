@@ -195,7 +195,7 @@ class Record:
                     self.tree.questions[event.mode] = event.estimate
                     node.estimate = node.estimate or event.estimate
             case OptionsRead():
-                self.tree.looks.append(dict(zip(event.options, event.log_probs, strict=True)))
+                self.tree.option_logits.append(dict(zip(event.options, event.log_probs, strict=True)))
             case StepProposed():
                 started = self.branches.get(event.branch)
                 mode = "prose" if started is None else started.mode

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
-from ..kinds import Look, Runnable, kind_of
-from ..ports import BranchStart, Calibrator, Clock, Growth, Prefix, QuestionEstimate, Seen
+from ..kinds import OptionsPrompt, Runnable, kind_of
+from ..ports import BranchStart, Calibrator, Clock, Growth, OptionLogits, Prefix, QuestionEstimate
 from ..request import Settings
 from ..strategies import Cut, Expand
 from ..strategies.base import top_k
@@ -165,19 +165,19 @@ class Search:
         return {mode: ask(Prefix(self.problem, (), reading, mode)) for mode, (_, reading) in read.items()}
 
     @property
-    def looks(self) -> tuple[Look, ...]:
+    def option_prompts(self) -> tuple[OptionsPrompt, ...]:
         """Looks at the options that are worth their prompt: none where nobody can weigh what they show."""
-        is_weighed = self.settings.strategy.looks_ahead and self._leaderboard.calibrator.options is not None
-        return self._kind.looks(self.problem) if is_weighed else ()
+        is_weighed = self.settings.strategy.reads_options and self._leaderboard.calibrator.options is not None
+        return self._kind.option_prompts(self.problem) if is_weighed else ()
 
-    def read_options(self, look: Look, seen: Seen, usage: Usage) -> None:
+    def read_options(self, asked: OptionsPrompt, seen: OptionLogits, usage: Usage) -> None:
         """The options were read in one order."""
-        options = look.options or self._kind.options(self.problem)
+        options = asked.options or self._kind.options(self.problem)
         self._emit(OptionsRead(options=options, log_probs=seen.log_probs, usage=usage))
 
     def open(self) -> None:
         """All was read that is known before a draw: take the plan's first commands."""
-        if self._tree.looks:
+        if self._tree.option_logits:
             self._judge_answers()
         self._step_plan(None)
 

@@ -71,7 +71,7 @@ class Tree:
         readings: States of the generator after each mode's prompt, if a calibration wants them.
         modes: Modes whose prompts were read.
         questions: Estimate of the question in each mode, if known: P(a trajectory is correct).
-        looks: Log-probability of each option, by its name, of each look at them.
+        option_logits: Log-probability of each option, by its name, of each time that they were read.
         standing: The leading answer and its votes; None until a trajectory has finished.
         groups: The answers so far, the leading one first.
         nodes: All nodes by id.
@@ -83,7 +83,7 @@ class Tree:
         self.readings: dict[Mode, Reading] = {}
         self.modes: set[Mode] = set()
         self.questions: dict[Mode, Estimate] = {}
-        self.looks: list[Mapping[str, float]] = []
+        self.option_logits: list[Mapping[str, float]] = []
         self.standing: Standing | None = None
         self.groups: tuple[AnswerGroup, ...] = ()
         self.nodes: list[Node] = [Node(ROOT, None, 0, None)]
@@ -107,7 +107,7 @@ class Tree:
     __hash__ = None  # type: ignore[assignment]
 
     def _logged(self) -> tuple[object, ...]:
-        return self.problem, self.nodes, self.questions, self.looks, self.standing, self.groups
+        return self.problem, self.nodes, self.questions, self.option_logits, self.standing, self.groups
 
     @property
     def finished(self) -> int:
@@ -115,13 +115,12 @@ class Tree:
         return 0 if self.standing is None else self.standing.finished
 
     @property
-    def look(self) -> dict[str, float]:
-        """Mean log-probability of each option, by its name, over all looks; empty without a look."""
-        if not self.looks:
+    def mean_option_logits(self) -> dict[str, float]:
+        """Mean log-probability of each option, by its name; empty where none were read."""
+        if not self.option_logits:
             return {}
-        return {
-            option: sum(each[option] for each in self.looks) / len(self.looks) for option in self.looks[0]
-        }
+        found = self.option_logits
+        return {option: sum(each[option] for each in found) / len(found) for option in found[0]}
 
     def add(
         self,

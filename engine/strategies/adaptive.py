@@ -36,7 +36,7 @@ class Adaptive(Strategy):
 
     name: ClassVar[str] = "adaptive"
     select: ClassVar[SelectRule] = "weighted"
-    looks_ahead: ClassVar[bool] = True
+    reads_options: ClassVar[bool] = True
     stops_early: ClassVar[bool] = True
 
     samples: int = 16
@@ -103,7 +103,7 @@ def _programs_fail(tree: Tree) -> bool:
 class Weighing(Strategy):
     """Solutions for a question with options, until the likeliest one is sure or no solution is worth it.
 
-    None is drawn where a look at the options says enough.
+    None is drawn where the logits of the options say enough.
 
     Attributes:
         samples: Most trajectories.
@@ -113,7 +113,7 @@ class Weighing(Strategy):
 
     name: ClassVar[str] = "weighing"
     select: ClassVar[SelectRule] = "weighted"
-    looks_ahead: ClassVar[bool] = True
+    reads_options: ClassVar[bool] = True
     stops_early: ClassVar[bool] = True
 
     samples: int = 8

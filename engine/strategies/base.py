@@ -72,7 +72,7 @@ class Strategy(ABC):
     Attributes:
         name: Its name for users and in records.
         select: Rule that chooses the answer among finished trajectories.
-        looks_ahead: Options are read before any solution, and ``auto`` gives it all modes there are.
+        reads_options: Options are read before any solution, and ``auto`` gives it all modes there are.
         size: The parameter that an evaluation's ``NAME:N`` sets.
         grows_steps: It grows a tree of steps and chooses among them itself: no programs, and no redraws.
         stops_early: It may end early, so the machine chooses its width; any other strategy runs all at once.
@@ -82,7 +82,7 @@ class Strategy(ABC):
 
     name: ClassVar[str]
     select: ClassVar[SelectRule] = "vote"
-    looks_ahead: ClassVar[bool] = False
+    reads_options: ClassVar[bool] = False
     size: ClassVar[str] = "samples"
     grows_steps: ClassVar[bool] = False
     stops_early: ClassVar[bool] = False

@@ -37,7 +37,7 @@ _OF_OPTIONS: Mapping[Effort, Weighing] = {
     "high": Weighing(samples=16, stop_at=0.98, min_gain=0.003),
     "max": Weighing(samples=32, stop_at=1.0, min_gain=0.001),
 }
-"""Questions with options begin with what a look says."""
+"""Questions with options begin with the logits of these."""
 
 _AGREEING: Mapping[Effort, tuple[int, int]] = {
     "low": (2, 2),

@@ -148,7 +148,7 @@ def _least_votes(tree: Tree) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Agreement(Strategy):
-    """Calls until enough agree, or one reply without any; a look says which to try.
+    """Calls until enough agree, or one reply without any; option logits say which to try.
 
     A greedy call stands beside sampled ones, and those that agree are right far more often than others: .66
     and .16 of calls with the 1.5b.
@@ -160,7 +160,7 @@ class Agreement(Strategy):
 
     name: ClassVar[str] = "agreement"
     select: ClassVar[SelectRule] = "likeliest"
-    looks_ahead: ClassVar[bool] = True
+    reads_options: ClassVar[bool] = True
     stops_early: ClassVar[bool] = True
 
     samples: int = 6
@@ -172,7 +172,7 @@ class Agreement(Strategy):
         enough = min(self.votes, self.samples)
 
         def chance() -> float:
-            """P(a call is right), by the look and what was drawn; 1 where nothing was read."""
+            """P(a call is right), by the option logits and what was drawn; 1 where nothing was read."""
             options = {} if tree.standing is None else tree.standing.options
             return next(iter(options.values()), 1.0)
 

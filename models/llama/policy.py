@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from adascale.engine.errors import ContextOverflowError, UsageError, human_bytes, setting
-from adascale.engine.kinds import Look, kind_of, prompt_of
-from adascale.engine.ports import BranchStart, Growth, PrefixWork, Seen
+from adascale.engine.kinds import OptionsPrompt, kind_of, prompt_of
+from adascale.engine.ports import BranchStart, Growth, OptionLogits, PrefixWork
 from adascale.engine.tools.calls import MARKERS, ToolRequest
 from adascale.engine.types import (
     MODES,
@@ -73,7 +73,7 @@ class LlamaPolicy:
         self._runner = ModelRunner(context, cache, batching, self.slots + len(sampling))
         self._cache = cache
         self._tokens: dict[tuple[str, Mode], Tokens] = {}  # of open prompts
-        self._last_look: tuple[str, Tokens, Snapshot] | None = None
+        self._last_options: tuple[str, Tokens, Snapshot] | None = None
         self._rules: dict[tuple[str, Mode], Rules] = {}
         self._is_closed = False
         for marker in MARKERS:  # a call begins behind the text of one, even if it is a control token
@@ -123,50 +123,50 @@ class LlamaPolicy:
         head = _shared_head(problem, chat, tokens)
         return read_prompt(self._context, self._cache, self._scheduler.spare(), head, tokens)
 
-    def look(self, look: Look, problem: Problem) -> Seen:
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
         """Read options from the logits behind a prompt; that of a conversation stays while there is room.
 
         Args:
-            look: The prompt, and the words that stand for the options.
+            asked: The prompt, and the words that stand for the options.
             problem: The question, with the conversation before it.
 
         Raises:
             ContextOverflowError: as ``open``.
         """
-        chat, history = self._chats[look.prompt], problem.history
-        self._check_length(look.text, history)
-        tokens = self._write(chat, problem, look.text, with_tools=True, behind=look.text)
+        chat, history = self._chats[asked.prompt], problem.history
+        self._check_length(asked.text, history)
+        tokens = self._write(chat, problem, asked.text, with_tools=True, behind=asked.text)
         self._check_fit(len(tokens), chat, 0, history)
         head, sequence = _shared_head(problem, chat, tokens), self._scheduler.spare()
         if head is None:
             row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
             self._cache.put(tokens, self._context.snapshot(sequence))
         else:
-            row, reused = self._evaluate_look(problem, sequence, head, tokens)
+            row, reused = self._evaluate_options(problem, sequence, head, tokens)
         logits = self._context.logits(row)
         scores = [
             np.logaddexp.reduce([logits[token] for token in _first_tokens(self._model, word)])
-            for word in look.words
+            for word in asked.words
         ]
         total = np.logaddexp.reduce(scores)
         self._context.clear(sequence)
-        return Seen(tuple(float(score - total) for score in scores), len(tokens) - reused, reused)
+        return OptionLogits(tuple(float(score - total) for score in scores), len(tokens) - reused, reused)
 
-    def _evaluate_look(
+    def _evaluate_options(
         self, problem: Problem, sequence: int, head: Tokens, tokens: Tokens
     ) -> tuple[int, int]:
         """Evaluate a look as ``evaluate_prompt``, or what it adds to the last one at the same question.
 
         None goes on from a look at another question, so that it sees the same whatever was asked before.
         """
-        if self._last_look is not None and self._last_look[0] == problem.id:
-            _, before, state = self._last_look
+        if self._last_options is not None and self._last_options[0] == problem.id:
+            _, before, state = self._last_options
             shared = min(common_length(before, tokens), len(tokens) - 1)
             self._context.restore(sequence, state)
             if self._context.shorten(sequence, shared):
                 return evaluate_tokens(self._context, sequence, shared, tokens[shared:]), shared
         row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
-        self._last_look = problem.id, tokens, self._context.snapshot(sequence)
+        self._last_options = problem.id, tokens, self._context.snapshot(sequence)
         return row, reused
 
     def _write(
@@ -247,8 +247,8 @@ class LlamaPolicy:
         Those of a conversation stay for its next turn while there is room: its prompts, and of a plain reply
         also its end.
         """
-        if self._last_look is not None and self._last_look[0] == problem.id:
-            self._last_look = None
+        if self._last_options is not None and self._last_options[0] == problem.id:
+            self._last_options = None
         for mode in MODES:
             self._rules.pop((problem.id, mode), None)
             tokens = self._tokens.pop((problem.id, mode), None)

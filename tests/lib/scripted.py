@@ -12,7 +12,7 @@ from typing import Any, Self
 from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.calibration.options import OPTIONS, OptionWeights
 from adascale.engine.calibration.posterior import SPREADS, UNCALIBRATED, VOTES, Posterior
-from adascale.engine.kinds import Look
+from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import AnswerEstimates, Clock, Prefix, QuestionEstimate, Score, SequenceLogprob
 from adascale.engine.request import SearchRequest, Settings
@@ -184,9 +184,9 @@ def search_options(
 ) -> tuple[Record, list[Event]]:
     """A search, one solution after another, in which a look favours Jupiter, or no, with this probability."""
 
-    def see(look: Look) -> Sequence[float]:
-        favoured = 1 if look.prompt == "look-yes-no" else int("Jupiter" in look.text.splitlines()[-1])
-        if look.prompt == "look-choice" and look.words[0] == "B":
+    def see(asked: OptionsPrompt) -> Sequence[float]:
+        favoured = 1 if asked.prompt == "look-yes-no" else int("Jupiter" in asked.text.splitlines()[-1])
+        if asked.prompt == "look-choice" and asked.words[0] == "B":
             favoured = 1 - favoured
         return [math.log(p if at == favoured else 1 - p) for at in range(2)]
 
@@ -195,7 +195,7 @@ def search_options(
         return scripted_step(text, "stop")
 
     policy = ScriptedPolicy(script)
-    policy.looks = see
+    policy.logits = see
     calibrators = {problem.kind: Posterior(problem.kind, options=weights)}
     executor = ScriptedExecutor(lambda program: Execution(says[8:], "", 0.1))
     driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0, executor=executor)

@@ -180,6 +180,6 @@ def shop(prefix: Prefix, rng: random.Random) -> Step:
 @contextmanager
 def open_shop() -> Iterator[Served]:
     """A server on that generator, which looks as if a call was right."""
-    policy = EchoPolicy(shop, looks=lambda look: [math.log(0.95), math.log(0.05)])
+    policy = EchoPolicy(shop, logits=lambda asked: [math.log(0.95), math.log(0.05)])
     with served(policy=policy, calibrators={"call": judging("call", 0.6)}) as running:
         yield running

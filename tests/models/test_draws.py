@@ -16,8 +16,8 @@ import pytest
 from scripted import ScriptedExecutor, ended, logs_of, sized, ticking
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError
-from adascale.engine.kinds import Look, recognise
-from adascale.engine.ports import BranchStart, Prefix, PrefixWork, Seen, SequenceLogprob
+from adascale.engine.kinds import OptionsPrompt, recognise
+from adascale.engine.ports import BranchStart, OptionLogits, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import BranchStarted, Event, SearchFailed
@@ -253,13 +253,13 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
 
 def test_a_look_costs_its_whole_prompt_whichever_question_was_looked_at_first(store: DrawStore) -> None:
     class Shares(ScriptedPolicy):
-        def look(self, look: Look, problem: Problem) -> Seen:
-            return Seen((-0.5, -1.0), 3, 7)  # seven tokens were read for another question
+        def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
+            return OptionLogits((-0.5, -1.0), 3, 7)  # seven tokens were read for another question
 
-    look = Look("look-choice", "Which?", ("A", "B"))
+    asked = OptionsPrompt("look-choice", "Which?", ("A", "B"))
     policy = ReplayingPolicy(Shares(script, 2), store, lambda branches: 1.0)
-    seen = [policy.look(look, PROBLEMS[0]) for _ in range(2)]
-    assert seen == [Seen((-0.5, -1.0), 10)] * 2
+    seen = [policy.option_logits(asked, PROBLEMS[0]) for _ in range(2)]
+    assert seen == [OptionLogits((-0.5, -1.0), 10)] * 2
 
 
 def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:

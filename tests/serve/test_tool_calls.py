@@ -42,7 +42,7 @@ def script(prefix: Prefix, rng: random.Random) -> Step:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
-    policy = EchoPolicy(script, looks=lambda look: [math.log(0.95), math.log(0.05)])
+    policy = EchoPolicy(script, logits=lambda asked: [math.log(0.95), math.log(0.05)])
     with served(policy=policy, calibrators={"call": judging("call", 0.6)}) as running:
         yield running
 

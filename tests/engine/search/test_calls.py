@@ -59,7 +59,7 @@ def search(
         text = next(written, texts[-1]) if prefix.mode == "call" else "Hello." * 30
         return scripted_step(text, "length" if text.endswith(",") else "stop")
 
-    policy = ScriptedPolicy(script, looks=lambda look: [math.log(p), math.log(1 - p)])
+    policy = ScriptedPolicy(script, logits=lambda asked: [math.log(p), math.log(1 - p)])
     driver = Driver(policy, SequenceLogprob(), {"call": judging("call", 0.5)}, lambda: 0.0)
     settings = SearchRequest(strategy=strategy, width=width).settings(asked)
     record = Record.of(event for _, event in driver.run([asked], settings))
@@ -94,7 +94,7 @@ def test_a_doubtful_look_lets_the_calls_be_drawn_and_may_still_reply(width: int)
 def test_nothing_is_read_where_a_call_is_required_or_a_tool_has_just_answered(asked: Problem) -> None:
     found, record = search(asked, 0.02, weather("Paris"))
     assert calls_of(found.answer or "")
-    assert not record.tree.look
+    assert not record.tree.mean_option_logits
 
 
 def test_texts_without_end_are_replies_and_no_more_than_two_are_drawn() -> None:

@@ -14,7 +14,7 @@ from scripted import logs_of, ticking
 
 from adascale.engine.answer import turns_after
 from adascale.engine.errors import ContextOverflowError, UsageError
-from adascale.engine.kinds import Look
+from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
@@ -203,13 +203,15 @@ def test_a_turn_goes_on_from_a_reply_that_was_stopped(make: Make, tmp_path: Path
 def test_looks_at_one_question_share_its_beginning_and_see_what_others_see(
     make: Make, random_gguf: Path
 ) -> None:
-    looks = [Look("prose", f"What is as far as it is near, {end}?", ("Yes", "No")) for end in ("A", "B")]
+    looks = [
+        OptionsPrompt("prose", f"What is as far as it is near, {end}?", ("Yes", "No")) for end in ("A", "B")
+    ]
     policy, context = make(random_gguf)
-    first, second = (policy.look(look, PROBLEM) for look in looks)
+    first, second = (policy.option_logits(asked, PROBLEM) for asked in looks)
     assert second.evaluated_tokens < 30 < first.evaluated_tokens
     assert second.evaluated_tokens + second.reused_tokens == first.evaluated_tokens
     assert context.evaluated_tokens == first.evaluated_tokens + second.evaluated_tokens
-    others = [policy.look(looks[1], Problem(name, "?")) for name in ("other", "another")]
+    others = [policy.option_logits(looks[1], Problem(name, "?")) for name in ("other", "another")]
     assert others[0] == others[1]
     assert others[0].reused_tokens < second.reused_tokens
     assert others[0].log_probs == pytest.approx(second.log_probs, abs=1e-4)
