@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+    from adascale.models.files.cache import DownloadPlan, Transfer
+
 LINE_EVERY_S: Final = 10.0
 """Seconds between two lines of progress."""
 
@@ -102,15 +104,8 @@ class Progress:
             atexit.register(self._bars.stop)  # where they run in a thread that is left behind
             self._bars.start()
         if task not in self._ids:
-            self._drop_complete(self._bars)
             self._ids[task] = self._bars.add_task(task, total=total, note="")
-        self._bars.update(self._ids[task], completed=done, note=note)
-
-    def _drop_complete(self, bars: Bars) -> None:
-        complete = {task.id for task in bars.tasks if task.finished}
-        for id_ in complete:
-            bars.remove_task(id_)
-        self._ids = {task: id_ for task, id_ in self._ids.items() if id_ not in complete}
+        self._bars.update(self._ids[task], completed=done, note=note, visible=done < total)
 
 
 def _new_bars(unit: Unit) -> Bars:
@@ -141,10 +136,6 @@ def _new_bars(unit: Unit) -> Bars:
         # A question that is asked below the bars of a download has no line end, and would be held back.
         redirect_stderr=unit == "questions",
     )
-
-
-if TYPE_CHECKING:
-    from adascale.models.files.cache import DownloadPlan, Transfer
 
 
 class TransferView(Progress):

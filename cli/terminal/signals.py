@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 from .console import say
@@ -26,8 +26,7 @@ SIGNALS = (signal.SIGINT, *_ENDS)
 _Handler = Callable[[int, FrameType | None], None]
 
 
-@contextmanager
-def unwinding() -> Iterator[None]:
+def unwinding() -> AbstractContextManager[None]:
     """SIGTERM and a hangup raise SystemExit with 128 + their number, so that a live view is closed.
 
     Without it a hidden cursor would stay hidden.
@@ -36,22 +35,15 @@ def unwinding() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    with _handle(dict.fromkeys(_ENDS, leave)):
-        yield
+    return _handle(dict.fromkeys(_ENDS, leave))
 
 
-@contextmanager
-def leaving() -> Iterator[None]:
+def leaving() -> AbstractContextManager[None]:
     """Signals end the process at once with 128 + their number, even if threads are waiting.
 
     For commands with nothing to save and a thread that cannot be woken, such as one that reads stdin.
     """
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        os._exit(128 + number)
-
-    with _handle(dict.fromkeys(SIGNALS, leave)):
-        yield
+    return _handle(dict.fromkeys(SIGNALS, lambda number, frame: os._exit(128 + number)))
 
 
 @contextmanager

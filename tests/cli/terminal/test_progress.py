@@ -72,7 +72,7 @@ def test_a_bar_shows_the_note_and_leaves_when_its_task_is_complete(screen: Strin
         shown.show("vote:4 (1/2):", 3, 3, "45 tokens/s")
         shown.show("adaptive (2/2):", 1, 3, "30 tokens/s")
         assert shown._bars is not None
-        assert [task.description for task in shown._bars.tasks] == ["adaptive (2/2):"]
+        assert [task.description for task in shown._bars.tasks if task.visible] == ["adaptive (2/2):"]
         shown._bars.refresh()
     assert "adaptive (2/2):" in screen.getvalue()
     assert "30 tokens/s" in screen.getvalue()
