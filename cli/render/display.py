@@ -90,8 +90,8 @@ class LiveDisplay:
     def _frame(self) -> RenderableType:
         if self._picture is not None:
             return self._picture.draw(*self._console.size)
-        line = Text(f"{spin()} ", "running", no_wrap=True, overflow="ellipsis")
-        return line.append(one_line(self._message), "not bold default")
+        line = Text(no_wrap=True, overflow="ellipsis").append(f"{spin()} ", "running")
+        return line.append(one_line(self._message))
 
 
 @contextmanager

@@ -161,7 +161,7 @@ def solution(state: ViewState, node: NodeId, *, whole: bool) -> RenderableType:
         note = f"{ELLIPSIS} {plural(len(code) - _WHOLE_PROGRAM + 1, 'more line')} of the program"
         code, lines = code[: _WHOLE_PROGRAM - 1], [Text(note, "faint")]
     if program.output and (whole or program.failed):
-        lines.append(Text(f"{ARROW} {program.last_line}", "failed dim" if program.failed else "faint"))
+        lines.append(Text(f"{ARROW} {program.last_line}", "error" if program.failed else "faint"))
     return Group(highlighted("\n".join(code)), *lines)
 
 
@@ -193,17 +193,16 @@ def standing_lines(state: ViewState) -> list[Text]:
     if state.tree.problem.is_chat or not (known or _is_wide(state)):
         return [status]
     hint = ["Ctrl-C keeps it"] if state.answer is not None else []
-    line = fact_line([*known, *hint] or ["no answer yet"])
-    line.style = ""
+    line = fact_line([*known, *hint] or ["no answer yet"], style="")
     if not is_unsure(state):
         line.stylize("answer", 0, len(known[0]))
     return [line, status]
 
 
-def fact_line(facts: Sequence[str], mark: str = "") -> Text:
+def fact_line(facts: Sequence[str], mark: str = "", style: str = "faint") -> Text:
     """Facts side by side in one line, cut where the screen ends."""
-    line = Text("", "faint", no_wrap=True, overflow="ellipsis")
-    return line.append(mark, "not dim running").append(DOT.join(facts))
+    line = Text(no_wrap=True, overflow="ellipsis")
+    return line.append(mark, "running").append(DOT.join(facts), style)
 
 
 def _left(state: ViewState) -> list[str]:

@@ -82,11 +82,13 @@ def final_tree(state: ViewState, width: int, *, whole: bool = False) -> Group:
 
 def whole_tree(state: ViewState, width: int) -> Group:
     """The tree without folds, the lines below it and the settings; of a message its reply instead."""
-    above: RenderableType = final_tree(state, width, whole=True)
+    above: RenderableType
     if state.tree.problem.is_chat:
         solution = Answer.of(state).solution if state.result is not None else ""
         reply = "\n".join(map(harmless, solution.split("\n")))
         above = Text(f"Q  {one_line(state.tree.problem.question)}\n\n{reply}\n")
+    else:
+        above = final_tree(state, width, whole=True)
     generator, started = state.started.models.generator, state.started
     model = f"model {generator.name}, sha256 {generator.sha256}, " if generator else ""
     settings = f"{model}strategy {started.strategy}, seed {started.seed}"
@@ -95,8 +97,8 @@ def whole_tree(state: ViewState, width: int) -> Group:
 
 def _tree(state: ViewState, width: int, room: int | None, *, whole: bool = False) -> Group:
     """The question and the rows below it; ``room`` bounds the rows, ``whole`` shows all lines of programs."""
-    question = Text("Q  ", "faint", no_wrap=True, overflow="ellipsis")
-    question.append(one_line(readable(state.tree.problem.question)), "not dim bold")
+    question = _line("", "").append("Q  ", "faint")
+    question.append(one_line(readable(state.tree.problem.question)), "bold")
     rows = _Rows(state, width, whole=whole)
     labels = rows.labels()
     kept = rows.kept(labels, room)
@@ -210,7 +212,7 @@ class _Rows:
         text = _line("", "").append(f"{why}{DOT}" if why else "", "low")
         if program is None:
             return text.append(one_line(plain(node.step.text)), style)
-        output = Text(f"{ARROW} {program.last_line}", "failed dim" if program.failed else "faint")
+        output = Text(f"{ARROW} {program.last_line}", "error" if program.failed else "faint")
         if self._whole:
             code = highlighted(program.code)
             return Group(*([_line(why, "low")] if why else []), code, *([output] if program.output else []))
@@ -226,8 +228,7 @@ class _Rows:
         estimate = node.estimate
         if estimate is None:
             return "", ""
-        style = f"{level(estimate)} {'bold' if node.id in self._best_path else ''}".strip()
-        return percent(estimate.median) if estimate.calibrated else chance(estimate.median), style
+        return percent(estimate.median) if estimate.calibrated else chance(estimate.median), level(estimate)
 
     def _answer(self, node: Node, mark: Mark) -> tuple[str, str]:
         """Children of an open node and how many it may have (``3/8``), the answer at an end, or ``cut``."""

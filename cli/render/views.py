@@ -194,8 +194,7 @@ class LiveBatch:
         assert self._begun is not None, "a batch is shown from its first event on"
         with self._lock:
             head = Table.grid(padding=(0, 2, 0, 0))
-            facts = fact_line(self._facts(time.monotonic() - self._begun))
-            facts.style = ""
+            facts = fact_line(self._facts(time.monotonic() - self._begun), style="")
             total, done = self._total or 1, self._counts.settled
             bar = [ProgressBar(total, done, width=min(30, width // 4))] if self._total else []
             head.add_row(*bar, facts)
@@ -203,8 +202,7 @@ class LiveBatch:
             shown = list(self._flying.items())[: room if len(self._flying) <= room else max(0, room - 1)]
             searches = Table.grid(padding=(0, 2, 0, 0))
             for id_, state in shown:
-                name = Text(f"{spin()} ", "running", no_wrap=True, overflow="ellipsis")
-                name.append(cut(one_line(id_), _ID_CELLS), "default")
+                name = fact_line([cut(one_line(id_), _ID_CELLS)], f"{spin()} ", "bold")
                 searches.add_row(name, fact_line(progress_facts(state)))
             hidden = len(self._flying) - len(shown)
             more = [Text(f"  and {hidden} more", "faint")] if hidden and room else []

@@ -51,6 +51,7 @@ _STYLES: Final = {
     "low": "red",
     "answer": "bold green",
     "failed": "red",
+    "error": "dim red",
     "failure": "bold red",
     "warning": "yellow",
     "hint": "cyan",

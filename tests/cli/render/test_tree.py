@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.console import Console, Group
 from sample_log import Log, pens, programs
 from scripted import searched
 from terminal import shown
@@ -17,7 +18,7 @@ from terminal import shown
 from adascale.cli.render.solution import search_frame, solution
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines
-from adascale.cli.render.tree import final_tree, live_tree
+from adascale.cli.render.tree import final_tree, live_tree, whole_tree
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT, BranchId, Budget
@@ -101,6 +102,18 @@ def test_it_looks_as_before(name: str, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--update-golden"):
         path.write_text(found, encoding="utf-8")
     assert found == path.read_text(encoding="utf-8")
+
+
+def test_every_style_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich draws a text whose style it does not know without any."""
+    known = Console.get_style
+    monkeypatch.setattr(Console, "get_style", lambda self, name, *, default=None: known(self, name))
+    for make, width in SEARCHES.values():
+        log = make()
+        shown(Group(live_tree(log.state(), width, 40), search_frame(log.state(), 40)), width)
+        log.end()
+        state = log.state()
+        shown(Group(whole_tree(state, 120), solution(state, state.best or ROOT, whole=True)), 120)
 
 
 def rows(log: Log, height: int = 10_000) -> list[str]:
