@@ -175,7 +175,7 @@ def option_bars(state: ViewState) -> Table:
     for name, chance in state.options.items():
         style = "answer" if chance == most else ""
         bar = ProgressBar(total=1.0, completed=chance, width=_BAR_CELLS)
-        grid.add_row(Text(answer_words(state, name, 40), style), bar, Text(percent(chance), style))
+        grid.add_row(Text(answer_words(state, name), style), bar, Text(percent(chance), style))
     return grid
 
 
@@ -274,7 +274,7 @@ def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = Tr
 def say_handed_on(state: ViewState, found: FallbackAnswer) -> None:
     """Write the line about the answer of another server to stderr; ``say_end`` tells of our own below it."""
     source = f"by {found.model or 'the model'} at {found.server}, since our own was not sure enough:"
-    line = Text(answer_words(state, found.answer, 40), "answer")
+    line = Text(answer_words(state, found.answer), "answer")
     stderr_console().print(Text.assemble(line, DOT + one_line(source)), soft_wrap=True)
 
 

@@ -12,14 +12,12 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.tree import Node
-from adascale.engine.types import StopReason, probability_of
+from adascale.engine.types import Execution, StopReason, probability_of
 
 from ..terminal.console import as_typed
 from ..terminal.markdown import verdict_text
 from ..terminal.text import DOT, chance, cut, duration, nouns, one_line, percent, plural, rounded
 from .state import ViewState
-
-_ANSWER_CELLS = 40
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
 
@@ -39,7 +37,7 @@ def summary(state: ViewState) -> Text:
     tail = [*end, duration(state.t)]
     if state.tree.problem.kind == "code":
         head, *facts = _code_facts(state)
-        is_good = _passes(state)
+        is_good = (program := _best_program(state)) is not None and program.passes
     elif state.tree.problem.is_chat:
         head, facts, is_good = tokens_text(state), [], False
     else:
@@ -78,7 +76,7 @@ def _answer_facts(state: ViewState) -> list[str]:
         return [f"no answer {_after(state)}" if state.candidates else "no answer"]
     if state.tree.problem.kind == "json" and state.result is not None and state.result.fields:
         return [_fields_text(state.result.fields), *support(state)]
-    answer = answer_text(state)
+    answer = answer_words(state, state.answer)
     if is_unsure(state):
         likely = f" is {sure} likely" if (sure := sure_text(state)) else ", a guess,"
         return [f"not sure: {answer}{likely} {_after(state)}"]
@@ -90,7 +88,7 @@ def _fields_text(fields: Mapping[str, FieldEstimate]) -> str:
     found = doubts(fields)
     if not found:
         return plural(len(fields), "field")
-    words = cut(one_line(", ".join(found)), 2 * _ANSWER_CELLS)
+    words = cut(one_line(", ".join(found)), 80)
     return f"{len(found)} of {plural(len(fields), 'field')} doubtful: {words}"
 
 
@@ -155,7 +153,7 @@ def leader_facts(state: ViewState) -> list[str]:
     if state.answer is None:
         return ["no answer yet"] if state.candidates else []
     first, *more = support(state)
-    return [f"{answer_text(state)} leads, {first}", *more, *_rivals(state)]
+    return [f"{answer_words(state, state.answer)} leads, {first}", *more, *_rivals(state)]
 
 
 def _rivals(state: ViewState) -> list[str]:
@@ -174,7 +172,7 @@ def outcome_text(state: ViewState, node: Node) -> str:
         return "" if node.execution is None else one_line(verdict_text(node.execution, tests))
     found = next((each for each in state.candidates if each.node == node.id), None)
     if found is not None and found.answer is not None:
-        return f"= {answer_words(state, found.answer, _ANSWER_CELLS)}"
+        return f"= {answer_words(state, found.answer)}"
     if node.mode == "program" and node.execution is not None and (program := state.program(node, "")):
         return one_line(program.output)
     return "no answer" if found is not None else ""
@@ -198,12 +196,9 @@ def _cut_short(state: ViewState) -> str:
 
 def _code_facts(state: ViewState) -> list[str]:
     """``passes 3 of 3 tests``, or the first test that it fails, and ``after 2 of 8 programs``."""
-    best, problem = state.best, state.tree.problem
-    tests = kind_of(problem).tests(problem)
-    execution = None if best is None else state.tree[best].execution
-    done = plural(len(state.candidates), "program")
-    most = f" of {state.samples}" if tests and state.samples else ""
-    facts = [f"after {len(state.candidates)}{most} programs" if most else f"after {done}"]
+    execution, problem, done = _best_program(state), state.tree.problem, len(state.candidates)
+    most = state.samples if kind_of(problem).tests(problem) else None
+    facts = [f"after {done} of {most} programs" if most else f"after {plural(done, 'program')}"]
     if execution is not None and not execution.fails and (sure := sure_text(state)):
         beyond = "that it passes others like them" if execution.verdicts else "that it is correct"
         facts.append(f"{sure} sure {beyond}")
@@ -217,9 +212,8 @@ def _code_words(state: ViewState) -> str:
     return "no program" if state.best is None else outcome_text(state, state.tree[state.best]) or "no program"
 
 
-def _passes(state: ViewState) -> bool:
-    execution = None if state.best is None else state.tree[state.best].execution
-    return execution is not None and execution.passes
+def _best_program(state: ViewState) -> Execution | None:
+    return None if state.best is None else state.tree[state.best].execution
 
 
 def why(state: ViewState) -> str:
@@ -287,14 +281,7 @@ def _interval_facts(state: ViewState) -> list[str]:
     return [", ".join(facts)] if facts else []
 
 
-def answer_text(state: ViewState) -> str:
-    """The leading answer, short and readable, its long decimals rounded."""
-    if state.answer is None:
-        return "no answer"
-    return answer_words(state, state.answer, _ANSWER_CELLS)
-
-
-def answer_words(state: ViewState, answer: str, width: int) -> str:
+def answer_words(state: ViewState, answer: str, width: int = 40) -> str:
     """An answer of a search as a person reads it, in at most ``width`` cells: ``B. bank``, ``78.54``."""
     problem = state.tree.problem
     shown = None if problem.kind == "code" else kind_of(problem).shown(problem, answer, None)

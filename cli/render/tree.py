@@ -180,7 +180,7 @@ class _Rows:
         """One row."""
         short = label if len(label) <= _LABEL_CHARACTERS else ELLIPSIS + label[1 - _LABEL_CHARACTERS :]
         mark = "running" if isinstance(item, BranchGrew) else self._state.mark(item)
-        start = Text(f"{MARKS[mark]} ", mark).append(f"{short} " if label else "", "guide")
+        start = Text().append(f"{MARKS[mark]} ", mark).append(f"{short} " if label else "", "guide")
         if isinstance(item, BranchGrew):
             return self._grid(
                 start, _line(last_line(item.text), "italic"), {"tokens": (str(item.tokens), "faint")}
