@@ -31,7 +31,7 @@ QUESTION = (
 """P(yes) separates requests that need a call from others with an AUC of .91 (1.5b, 75 questions)."""
 
 CALL, NO = "call", "no call"
-"""The options of a look."""
+"""The options of that prompt."""
 
 
 class ToolCall(Kind):

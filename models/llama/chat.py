@@ -254,14 +254,14 @@ class ChatFormat:
         """All prompt tokens of a text that is continued up to a suffix, control tokens in both taken as such.
 
         Raises:
-            UsageError: there is a suffix, and the model was not trained to fill gaps.
+            UsageError: there is a suffix, and the model was not trained to fill in the middle.
         """
         model = self._model
         tokens = model.tokenize(text, special=True)
         if suffix:
-            if (gap := model.gap_tokens) is None:
+            if (infill := model.infill_tokens) is None:
                 raise UsageError(f"{model.name} was not trained to write what stands before a suffix")
-            before, behind, middle = gap
+            before, behind, middle = infill
             tokens = [before, *tokens, behind, *model.tokenize(suffix, special=True, follows=True), middle]
         return with_bos(model, tokens)
 

@@ -226,8 +226,8 @@ class LlamaModel:
         return C.llama_vocab_bos(self.vocab) if C.llama_vocab_get_add_bos(self.vocab) else None
 
     @property
-    def gap_tokens(self) -> tuple[int, int, int] | None:
-        """Tokens before the text in front of a gap, before that behind it, and before what fills it.
+    def infill_tokens(self) -> tuple[int, int, int] | None:
+        """Tokens of fill in the middle: before the text in front, that behind, and what is between.
 
         None where the vocabulary lacks them.
         """

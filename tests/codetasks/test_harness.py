@@ -31,7 +31,6 @@ def in_cpython(program: str, tests: list[str] = TESTS) -> tuple[Verdict, ...]:
         ("def f(n):\n    return n + n", [Verdict("passed"), Verdict("failed", "6"), Verdict("passed")]),
         ("def f(n):\n    assert n > 2\n    return 1 / n", [Verdict("error", "AssertionError"),
             Verdict("failed", "0.3333333333333333"), Verdict("error", "AssertionError")]),
-        ("def f(n):\n    raise SystemExit(0)", [Verdict("error", "SystemExit: 0")] * 3),
         ("g = 3", [Verdict("error", "NameError: name 'f' is not defined")] * 3),
         ("1 / 0", [Verdict("error", "ZeroDivisionError: division by zero"), *[Verdict("not-run")] * 2]),
         ("raise SystemExit", [Verdict("error", "the program ended before its tests did"),
@@ -54,7 +53,6 @@ def test_a_value_is_cut_and_stays_on_its_line() -> None:
     [
         "from __future__ import annotations\ndef f(n: Unknown):\n    return n * n",
         "def print(*args): pass\ndef repr(x): return 1 / 0\nstr = type = None\ndef f(n): return n * n",
-        "import sys\nsys.stdout.write('no end')\ndef f(n): return n * n",
     ],
 )
 def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
@@ -65,16 +63,13 @@ def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
     "test",
     [
         "from __future__ import annotations\nassert f(2) == 4",
-        "from math import *\nassert f(2) == sqrt(16)",
         "text = '''two\n    lines'''\nassert f(2) == 4 and text.count(' ') == 4",
         "def test_f():\n    for n in range(3):\n        assert f(n) == n * n, 'wrong'",
         "n = 1\ndef up():\n    global n\n    n += 1\ndef test_f():\n    up()\n    assert f(n) == 4",
         "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nassert f(2) == 4",
         "try:\n    from solution import f\nexcept ImportError:\n    from src.a import f\nassert f(2) == 4",
-        "EPS = 1e-6\ndef near(a, b, eps=EPS):\n    return abs(a - b) < eps\nassert near(f(2), 4)",
         "CASES = [(1, 1), (2, 4)]\nclass Case:\n    all = CASES\nassert all(f(a) == b for a, b in Case.all)",
         "def check(candidate):\n    assert candidate(2) == 4\ncheck(f)",
-        "def twice(x):\n    return f(x)\nfor a, b in [(1, 1), (2, 4)]:\n    assert twice(a) == b",
     ],
 )
 def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
@@ -86,9 +81,7 @@ def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
     ("program", "test", "detail"),
     [
         ("class Box:\n    def pop(self): return 5", "assert Box().pop() == 4", "5"),
-        ("class Box:\n    def full(self): return None", "assert Box().full()", "None"),
         ("class Box:\n    def full(self): return 'x'", "assert not Box().full()", "'x'"),
-        ("class Box:\n    pass", "assert Box() == 4", "<Box object>"),
         ("class Box:\n    def __repr__(self): raise SystemExit", "assert Box() == 4", "<unprintable>"),
         ("def Box(n): return n", "assert abs(Box(3) - 4) < 1e-6", "1"),
         ("def Box(n): return n", "assert Box(3) == 4, 'no box'", "no box"),

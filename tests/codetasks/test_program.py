@@ -27,9 +27,6 @@ F = "def f(n):\n    return n * n"
         f"```python\n{F}\n```",
         f"```python\n{F}",  # cut off before its fence
         f"{F}\n```\nThis function squares.",  # the prompt had the opening fence
-        f"~~~py\n{F}\n~~~",
-        f"```python title='f.py'\n{F}\n```",
-        f"```python\n```python\n{F}\n```\n```",
         f"Here is the code: ```python\n{F}```",
         "1. Square it:\n   ```python\n   def f(n):\n       return n * n\n   ```",
         f"```bash\npip install numpy\n```\n```python\n{F}\n```\nExplanation\n",
@@ -119,13 +116,11 @@ def test_an_entry_point_that_is_there_stays(source: str) -> None:
     [
         ("math.sqrt(n)", ["import math"]),
         ("sqrt(n)", ["from math import sqrt"]),
-        ("bisect(n, 1)", ["from bisect import bisect"]),
         ("bisect.insort(n, 1)", ["import bisect"]),
         ("datetime.now()", ["from datetime import datetime"]),
         ("datetime.datetime.now()", ["import datetime"]),
         ("re.sub('a', reduce(max, n))", ["import re", "from functools import reduce"]),
         ("unknown(n, numpy.pi)", []),
-        ("n.math.sqrt()", []),
     ],
 )  # fmt: skip
 def test_missing_imports(body: str, lines: list[str]) -> None:

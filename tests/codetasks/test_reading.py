@@ -34,7 +34,6 @@ def test_module_level_tests(source: str, tests: list[CodeTest]) -> None:
         "x = [1, 2]\nassert f(x) == 3\nx = [4]\nassert f(x) == 4",
         "for n in range(3):\n    assert f(n) == n * n",
         "xs = [3, 1]\nassert f(xs) == [1, 3]\nassert xs == [3, 1]",  # an assert looks at what another changed
-        "print(f(2))\nassert f(1)",
         "with pytest.raises(ValueError):\n    f(2)",
         "test_stack = Stack()\ntest_stack.push(1)\nassert test_stack.pop() == 1",
     ],
@@ -66,8 +65,6 @@ def test_test_functions_are_tests_and_the_rest_is_their_setup() -> None:
     ("line", "call", "alias"),
     [
         ("from solution import f", "f(2)", ""),
-        ("from .solution import f", "f(2)", ""),
-        ("from solution import *", "f(2)", ""),
         ("from __future__ import annotations", "f(2)", ""),
         ("import solution", "solution.f(2)", ""),
         ("import my.solution as s", "s.f(2)", ""),
@@ -89,7 +86,6 @@ def test_what_the_module_under_test_has_is_asked_of_the_program(line: str, call:
         ("f(2) = 4", "the test is no Python: .* in line 1", "f(2) = 4"),
         ("is 7 a prime?", "the test is no Python", "is 7 a prime?"),
         ("", "the test has no assert", "it is empty"),
-        ("def f():\n    pass", "the test has no assert", "def f():\n    pass"),
         ("def check(g):\n    assert g(2) == 4", "no assert outside of functions", "def check"),
         ("def test_f(tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
         ("import pytest\n@pytest.mark.parametrize('m', [pytest.param(2, marks=pytest.mark.skip)])\n"
@@ -130,17 +126,12 @@ PLAIN = "assert f(2) == 4"
         ("assert f([1,\n  2]) == [\n 3]\nMore text.", ["assert f([1,\n  2]) == [\n 3]"]),
         ("- `f(2) -> 4`", [PLAIN]),
         ("Example 1: f(2) returns 4.", [PLAIN]),
-        ("größe(2) -> 4", ["assert größe(2) == 4"]),
         ("`f(2)` should return `4`, `f(3)` more.", []),
         ("f(2)  # 4", [PLAIN]),
         ("len(f(2)) -> 4", ["assert len(f(2)) == 4"]),
-        ("- Stack().size() -> 0", ["assert Stack().size() == 0"]),
-        ("1. **f(2)** -> 4", [PLAIN]),
         ("f(2) == 4  # as said", ["assert f(2) == 4"]),
-        ("f([3, 1]) -> 1, 3", ["assert f([3, 1]) == (1, 3)"]),
         ("f('a b') ➞ {'a': 1}", ["assert f('a b') == {'a': 1}"]),
         ("assert math.isclose(f(2), 4)", ["assert math.isclose(f(2), 4)"]),
-        ("```python\nf(2) == 4\n```", [PLAIN]),
         ("assert f(2) == 4\n>>> f(2)\n4\n\nf(2) -> 4", [PLAIN]),
     ],
 )
@@ -154,11 +145,8 @@ def test_examples(text: str, sources: list[str]) -> None:
         ">>> f(2)\n<Point 4>",
         "Write f(n) -> int that squares n.",
         "def f(n: int) -> int:",
-        "f(n) == n * f(n - 1)",
-        "assert that f works",
         ">>> 1 + 1\n2",
         "sum([1, 2]) -> 3",
-        "The limit is 5 -> 4.",
         "stack.pop() -> 3",
         "It is not f(2) -> True",
         "So 2 * f(2) == 8",
@@ -204,7 +192,6 @@ CUBE = CodeTest("assert f(3) == 9")
         ("", {"hidden": ["f(3) == 9"]}, CodeTask(Suite(), Suite((CUBE,), "f"))),
         ("g(2) -> 3\nf(2) -> 4", {"entry_point": "f"}, CodeTask(Suite((SQUARE,), "f"), Suite((), "f"))),
         ("f(2) -> 4", {"tests": ["f(3) == 9"]}, CodeTask(Suite((CUBE,), "f"), Suite())),
-        ("", {"entry_point": "f"}, CodeTask(Suite((), "f"), Suite((), "f"))),
     ],
 )
 def test_records(question: str, record: dict[str, object], task: CodeTask) -> None:
@@ -240,10 +227,7 @@ def test_a_function_may_be_named_as_a_builtin_where_the_task_says_so() -> None:
     [
         (["assert abs(f(2) - 4) < 1e-6"], "f"),
         (["assert push(f(), 1) == 1", "assert f() == 0"], "f"),
-        (["assert f(1) == 1", "assert g(1) == 1"], "f"),
         (["assert LIMIT < f(3)"], "f"),
-        (["assert list(map(f, [1])) == [2]"], "f"),
-        (["assert Stack().pop() is None"], "Stack"),
         (["def check(x):\n    assert x == f(1)\ncheck(1)"], "f"),
     ],
 )
@@ -269,14 +253,6 @@ def test_a_test_that_names_nothing_of_the_program_is_refused(source: str) -> Non
         suite_of([CodeTest("assert f(1) == 1"), CodeTest(source)])
     assert error.value.facts == (source,)
     assert "assert f(2) == 4" in error.value.hint
-
-
-def test_an_entry_point_that_no_test_names_is_refused() -> None:
-    tests = [CodeTest("assert f(1) == 1"), CodeTest("assert g(1) == 1")]
-    assert suite_of(tests, "g").entry_point == "g"
-    with pytest.raises(UsageError, match='no test names the entry point "h"') as error:
-        suite_of(tests, "h")
-    assert error.value.facts == ("they name: f, g",)
 
 
 def shown(question: str, *sources: str) -> str:

@@ -69,16 +69,6 @@ def test_solutions_are_paired_from_the_outside_inwards() -> None:
     assert pairs == [("good", "bad"), ("fair", "poor")]
 
 
-def test_a_known_answer_counts_more_than_an_estimate() -> None:
-    [row] = preferences(
-        node(0, "a", 0.1),
-        node(1, "1", 0.2, (1, 1), ended=True),
-        node(0, "2", 0.9, (0, 1), ended=True),
-    )
-    assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("a1", "2")
-    assert (row["p_chosen"], row["p_rejected"]) == (1.0, 0.0)
-
-
 @pytest.mark.parametrize(
     "other",
     [

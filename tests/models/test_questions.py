@@ -76,11 +76,8 @@ def test_a_header_without_the_field_says_what_there_is(file: Path) -> None:
     ("line", "message"),
     [
         ('{"question": "One?"', ": not valid JSON"),
-        ("[1, 2]", "is no JSON object"),
         ('{"problem": "One?"}', 'has no text in its field "question"'),
-        ('{"question": "  "}', 'has no text in its field "question"'),
         ('{"id": "line 1", "question": "Again?"}', 'repeats the id "line 1"'),
-        ("[" * 100_000, ": not valid JSON"),
         (f'{{"question": "One?", "x": {"[" * 64}{"]" * 64}}}', "is nested more than 64 levels deep"),
     ],
 )
@@ -184,7 +181,6 @@ ADD = 'add it: {"question": "...", "answer": "..."}, or remove the line'
     ("name", "text", "message", "hint"),
     [
         ("q.jsonl", '{"text": "1+1?", "answer": "2"}', "line 1 has no text in its field", UNNAMED),
-        ("q.csv", "text,answer\n1+1?,2", 'the header has no field "question"', UNNAMED),
         ("q.csv", '"question,answer', "line 1 is no CSV", BROKEN),
         ("q.jsonl", '{"question": "1+1?", "answer": " "}', 'line 1 has nothing in its field "answer"', ADD),
         ("q.jsonl", '{"question": "1+1?"', "line 1: not valid JSON", BROKEN),
