@@ -40,8 +40,7 @@ from ..terminal.text import columns, duration, fitted
 if TYPE_CHECKING:
     from adascale.engine.calibration.metrics import Number, StageReport
     from adascale.models.calibration.artefact import Artefact
-    from adascale.models.calibration.rollouts import FinishedQuestion
-    from adascale.models.calibration.training import SessionRollouts
+    from adascale.models.calibration.rollouts import FinishedQuestion, RolloutRun
     from adascale.models.session import Session
 
 SCHEMA = "adascale.calibrate/1"
@@ -68,7 +67,7 @@ def fit(*, options: FitOptions) -> None:
     questions are kept, and the same command continues.
     """
     from adascale.models.calibration.artefact import describe, own_path, save_artefact
-    from adascale.models.calibration.training import FEWEST
+    from adascale.models.calibration.training import FEWEST, fit_rollouts
 
     run, output = options, options.output
     problems = choose_problems(run, FEWEST, built_in=True)
@@ -76,7 +75,7 @@ def fit(*, options: FitOptions) -> None:
         read: list[str | Path] = [*run.data, *run.session.references()]
         check_output(output, "--output mine.calibration.safetensors", is_ours=is_calibration, reads=read)
     with open_session(run.session, run.terminal) as session, _drawn(session, problems, run) as rollouts:
-        artefact = rollouts.fit(_names(run.data))
+        artefact = fit_rollouts(session, rollouts, _names(run.data))
     path = output or own_path(artefact.card)
     with writing(path):
         save_artefact(artefact, path)
@@ -98,6 +97,7 @@ def check(*, options: CalibrationOptions) -> None:
     from adascale.engine.calibration.fit import measure
     from adascale.engine.calibration.metrics import report
     from adascale.models.calibration.artefact import describe, overlap
+    from adascale.models.calibration.training import training_of
 
     problems = choose_problems(options, 1)
     with open_session(options.session, options.terminal) as session:
@@ -110,7 +110,7 @@ def check(*, options: CalibrationOptions) -> None:
         fitted = artefact.calibration
         run = options if "program" in fitted.modes else replace(options, programs=0)
         with _drawn(session, problems, run) as rollouts:
-            training, _ = rollouts.training(fewest=1)
+            training, _ = training_of(rollouts, fewest=1)
     texts = [as_typed(notice.message) for notice in warnings]
     more = {"calibration": describe(artefact), "data": _names(options.data), "warnings": texts}
     _write_report(report(measure(fitted, training, run.seed)), options, more)
@@ -135,14 +135,14 @@ def _no_calibration(session: Session) -> CalibrationError:
 
 
 @contextmanager
-def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -> Iterator[SessionRollouts]:
+def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -> Iterator[RolloutRun]:
     """Rollouts of these questions, after what is missing was drawn and scored.
 
     Raises:
         Exit: with 130, after an interrupt.
     """
     from adascale.models.calibration.rollouts import DrawPlan
-    from adascale.models.calibration.training import SessionRollouts
+    from adascale.models.calibration.training import open_rollouts
 
     quiet, total, plan = (
         bool(run.terminal.quiet),
@@ -150,7 +150,7 @@ def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -
         DrawPlan(run.samples, run.seed, run.programs),
     )
     progress = Progress("questions", quiet=quiet)
-    with SessionRollouts.open(session, problems, plan) as rollouts:
+    with open_rollouts(session, problems, plan) as rollouts:
         if todo := len(rollouts.undrawn()):
             if not quiet:
                 here = f" ({total - todo} are here already)" if todo < total else ""
@@ -174,7 +174,7 @@ def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -
                 )
             with graceful(session.abort.set):
                 try:
-                    _follow("scoring", rollouts.score(), todo, total, progress)
+                    _follow("scoring", rollouts.score(session.reward_model), todo, total, progress)
                 except DecodeAbortedError as error:
                     scored = todo - len(rollouts.unscored())
                     say(f"adascale: {scored} of {todo} questions are scored; the same command continues")

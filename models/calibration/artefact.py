@@ -216,9 +216,10 @@ def describe(artefact: Artefact) -> dict[str, Any]:
 
 def describe_prior(posterior: Posterior) -> dict[str, Any]:
     """The public view of what a search without an artefact of its own goes by."""
-    name = "options" if KINDS[posterior.kind].has_options else "votes"
-    prior = None if posterior.prior is None else round(posterior.prior, 3)
-    return {"name": name, "level": posterior.level, "modes": list(posterior.modes), "prior": prior}
+    known = {"level": posterior.level, "modes": list(posterior.modes)}
+    if posterior.prior is None or KINDS[posterior.kind].has_options:
+        return {"name": "options", **known}
+    return {"name": "votes", **known, "prior": round(posterior.prior, 3)}
 
 
 def _with_sorted_header(data: bytes) -> bytes:

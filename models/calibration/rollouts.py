@@ -327,72 +327,84 @@ class FinishedQuestion:
     error: str = ""
 
 
-def draw_rollouts(
-    driver: Driver,
-    problems: Sequence[Problem],
-    store: RolloutStore,
-    plan: DrawPlan,
-) -> Iterator[FinishedQuestion]:
-    """Draw what the store lacks; each question is kept before it is reported.
+@dataclass(frozen=True, slots=True, eq=False)
+class RolloutRun:
+    """Rollouts of some problems: what is kept, and what is to be drawn and scored yet.
 
-    Args:
-        driver: Draws.
-        problems: Questions with their answers.
-        store: Keeps the rollouts.
-        plan: Rollouts of each problem.
-
-    The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then a
-    question's draws do not depend on which others are in flight, and a run that was killed and resumed ends
-    with the same rollouts.
+    Attributes:
+        problems: Questions about values, with their answers.
+        plan: Number of rollouts of each.
+        store: Keeps the rollouts, question by question.
+        prm: Key of a PRM's rewards in the store; None without a PRM.
     """
-    todo = {p.id: p for p in problems if not is_drawn(p, store, plan)}
-    records: dict[str, Record] = {}
-    spent = 0
-    settings = Settings(RolloutDraws(plan.samples, programs=plan.programs), seed=plan.seed)
-    for asked, event in driver.run(list(todo.values()), settings):
-        problem = todo[asked.id]
-        records[problem.id] = Record.after(records.get(problem.id), event)
-        if isinstance(event, StepProposed):
-            spent += event.usage.generated_tokens
-        elif isinstance(event, SearchFailed):
-            del records[problem.id]
-            yield FinishedQuestion(problem, 0, spent, event.notice.message)
-        elif isinstance(event, SearchFinished):
-            record = records.pop(problem.id)
-            if event.result.stop_reason == "exhausted":
-                for mode in plan.trajectories:
-                    store.put(Rollouts.of(record, mode))
-                yield FinishedQuestion(problem, event.usage.generated_tokens, spent)
 
+    problems: Sequence[Problem]
+    plan: DrawPlan
+    store: RolloutStore
+    prm: str | None = None
 
-def is_drawn(problem: Problem, store: RolloutStore, plan: DrawPlan) -> bool:
-    """True if the store holds everything that is planned for a problem."""
-    return all(store.holds(problem, mode) for mode in plan.trajectories)
+    def undrawn(self) -> list[Problem]:
+        """Problems of which rollouts are missing."""
+        modes = self.plan.trajectories
+        return [each for each in self.problems if not all(self.store.holds(each, mode) for mode in modes)]
 
+    def unscored(self) -> list[Problem]:
+        """Problems whose rollouts the PRM has not scored; none without a PRM."""
+        if self.prm is None:
+            return []
+        drawn = [problem for problem in self.problems if self.store.holds(problem)]
+        return [problem for problem in drawn if self.store.rewards(problem, self.prm) is None]
 
-def score_rollouts(
-    prm: RewardModel, problems: Sequence[Problem], store: RolloutStore, key: str
-) -> Iterator[FinishedQuestion]:
-    """Score every prefix of the rollouts of some problems with a PRM, and keep its rewards under a key.
+    def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
+        """Draw what the store lacks; each question is kept before it is reported.
 
-    A question that the PRM cannot read (too long for its window, say) is reported with its error.
-    """
-    spent = 0
-    for problem in problems:
-        rollouts = store.get(problem)
-        if rollouts is None:
-            continue
-        try:
-            rewards, tokens = np.zeros(len(rollouts.nodes), np.float32), 0
-            for row in range(1, len(rollouts.nodes)):
-                [found] = prm.score([rollouts.prefix(row)])
-                rewards[row] = found.reward
-                tokens += found.prm_tokens
-        except (ContextOverflowError, ModelError) as error:
-            yield FinishedQuestion(problem, 0, spent, error.message)
-        else:
-            store.put_rewards(problem, key, rewards)
-            spent += tokens
-            yield FinishedQuestion(problem, tokens, spent)
-        finally:
-            prm.close_problem(problem)
+        The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then
+        a question's draws do not depend on which others are in flight, and a run that was killed and resumed
+        ends with the same rollouts.
+        """
+        plan, todo = self.plan, {problem.id: problem for problem in self.undrawn()}
+        records: dict[str, Record] = {}
+        spent = 0
+        settings = Settings(RolloutDraws(plan.samples, programs=plan.programs), seed=plan.seed)
+        for asked, event in driver.run(list(todo.values()), settings):
+            problem = todo[asked.id]
+            records[problem.id] = Record.after(records.get(problem.id), event)
+            if isinstance(event, StepProposed):
+                spent += event.usage.generated_tokens
+            elif isinstance(event, SearchFailed):
+                del records[problem.id]
+                yield FinishedQuestion(problem, 0, spent, event.notice.message)
+            elif isinstance(event, SearchFinished):
+                record = records.pop(problem.id)
+                if event.result.stop_reason == "exhausted":
+                    for mode in plan.trajectories:
+                        self.store.put(Rollouts.of(record, mode))
+                    yield FinishedQuestion(problem, event.usage.generated_tokens, spent)
+
+    def score(self, model: RewardModel) -> Iterator[FinishedQuestion]:
+        """Score every prefix that the PRM has not scored; nothing without one.
+
+        A question that it cannot read (too long for its window, say) is reported with its error.
+
+        Raises:
+            DecodeAbortedError: the session was aborted; what is scored is kept.
+        """
+        spent = 0
+        for problem in self.unscored():
+            rollouts = self.store.get(problem)
+            assert rollouts is not None, "they are drawn"
+            assert self.prm is not None, "there is a PRM"
+            try:
+                rewards, tokens = np.zeros(len(rollouts.nodes), np.float32), 0
+                for row in range(1, len(rollouts.nodes)):
+                    [found] = model.score([rollouts.prefix(row)])
+                    rewards[row] = found.reward
+                    tokens += found.prm_tokens
+            except (ContextOverflowError, ModelError) as error:
+                yield FinishedQuestion(problem, 0, spent, error.message)
+            else:
+                self.store.put_rewards(problem, self.prm, rewards)
+                spent += tokens
+                yield FinishedQuestion(problem, tokens, spent)
+            finally:
+                model.close_problem(problem)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,20 +30,10 @@ from adascale.engine.calibration.fit import (
 from adascale.engine.calibration.metrics import report
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.ports import SequenceLogprob
-from adascale.engine.search.driver import Driver
 from adascale.engine.types import Problem
 
 from .artefact import Artefact, Card, question_key
-from .rollouts import (
-    DrawPlan,
-    FinishedQuestion,
-    FloatArray,
-    Rollouts,
-    RolloutStore,
-    draw_rollouts,
-    is_drawn,
-    score_rollouts,
-)
+from .rollouts import DrawPlan, FloatArray, RolloutRun, Rollouts, RolloutStore
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -112,108 +101,66 @@ def training_set(*modes: Sequence[Rollouts], rewards: Sequence[FloatArray] | Non
     return Training(stages, samples)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SessionRollouts:
-    """Rollouts of a session's models on some problems.
+@contextmanager
+def open_rollouts(session: Session, problems: Sequence[Problem], plan: DrawPlan) -> Iterator[RolloutRun]:
+    """Rollouts of the models of a session, whose purpose is ``rollouts``, on these problems."""
+    own = session.prompts.fingerprints["value"]
+    prm = None if session.files.prm is None else f"{own.prm_format}:{own.prm}"
+    with closing(RolloutStore(plan.store_path(own))) as store:
+        store.put_models(session.conditions("value").models)
+        yield RolloutRun(problems, plan, store, prm)
 
-    Attributes:
-        session: The open models; its purpose is ``rollouts``.
-        problems: Questions about values, with their answers.
-        plan: Number of rollouts of each.
-        store: Keeps the rollouts, question by question.
+
+def training_of(run: RolloutRun, fewest: int = FEWEST) -> tuple[Training, list[Problem]]:
+    """Training data of what was drawn, and scored by the PRM if there is one; and its problems.
+
+    Args:
+        run: The rollouts.
+        fewest: Number of problems that are needed, at least 1.
+
+    Raises:
+        UsageError: fewer than ``fewest`` problems could be searched.
     """
+    drawn, rewards = [], []
+    for problem in run.problems:
+        kept = [run.store.get(problem, mode) for mode in run.plan.trajectories]
+        scored = None if run.prm is None else run.store.rewards(problem, run.prm)
+        if all(kept) and (run.prm is None or scored is not None):
+            drawn.append([rollouts for rollouts in kept if rollouts is not None])
+            rewards += [] if scored is None else [scored]
+    check_enough(len(drawn), fewest)
+    found = training_set(*zip(*drawn, strict=True), rewards=rewards or None)
+    return found, [own[0].problem for own in drawn]
 
-    session: Session
-    problems: Sequence[Problem]
-    plan: DrawPlan
-    store: RolloutStore
 
-    @classmethod
-    @contextmanager
-    def open(cls, session: Session, problems: Sequence[Problem], plan: DrawPlan) -> Iterator[Self]:
-        """Open the store of these models and this plan."""
-        with closing(RolloutStore(plan.store_path(session.prompts.fingerprints["value"]))) as store:
-            store.put_models(session.conditions("value").models)
-            yield cls(session, problems, plan, store)
+def fit_rollouts(session: Session, run: RolloutRun, data: Sequence[str]) -> Artefact:
+    """Fit a calibration for a session's models; the figures on its card are of questions held out.
 
-    @property
-    def _prm(self) -> str | None:
-        """The key of the PRM's rewards in the store; None without a PRM."""
-        if self.session.files.prm is None:
-            return None
-        fingerprint = self.session.prompts.fingerprints["value"]
-        return f"{fingerprint.prm_format}:{fingerprint.prm}"
+    Args:
+        session: The open models.
+        run: Their rollouts.
+        data: Names of the question files, for the card.
 
-    def undrawn(self) -> list[Problem]:
-        """Problems of which rollouts are missing."""
-        return [problem for problem in self.problems if not is_drawn(problem, self.store, self.plan)]
+    Raises:
+        UsageError: too few problems could be searched.
+    """
+    import llama_cpp
 
-    def unscored(self) -> list[Problem]:
-        """Problems whose rollouts the PRM has not scored; none without a PRM."""
-        key = self._prm
-        if key is None:
-            return []
-        drawn = [problem for problem in self.problems if self.store.holds(problem)]
-        return [problem for problem in drawn if self.store.rewards(problem, key) is None]
-
-    def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
-        """Draw what is missing with the session's driver; each question is kept before it is reported."""
-        return draw_rollouts(driver, self.problems, self.store, self.plan)
-
-    def score(self) -> Iterator[FinishedQuestion]:
-        """Score with the PRM what it has not scored; nothing without one.
-
-        Raises:
-            DecodeAbortedError: the session was aborted; what is scored is kept.
-        """
-        return score_rollouts(self.session.reward_model, self.unscored(), self.store, self._prm or "")
-
-    def training(self, fewest: int = FEWEST) -> tuple[Training, list[Problem]]:
-        """Training data of what was drawn, and scored by the PRM if there is one; and its problems.
-
-        Args:
-            fewest: Number of problems that are needed, at least 1.
-
-        Raises:
-            UsageError: fewer than ``fewest`` problems could be searched.
-        """
-        key, rewards, drawn = self._prm, [], []
-        for problem in self.problems:
-            kept = [self.store.get(problem, mode) for mode in self.plan.trajectories]
-            scored = None if key is None else self.store.rewards(problem, key)
-            if all(kept) and (key is None or scored is not None):
-                drawn.append([rollouts for rollouts in kept if rollouts is not None])
-                rewards += [] if scored is None else [scored]
-        check_enough(len(drawn), fewest)
-        found = training_set(*zip(*drawn, strict=True), rewards=rewards or None)
-        return found, [own[0].problem for own in drawn]
-
-    def fit(self, data: Sequence[str]) -> Artefact:
-        """Fit a calibration; the figures on its card are of questions held out.
-
-        Args:
-            data: Names of the question files, for the card.
-
-        Raises:
-            UsageError: too few problems could be searched.
-        """
-        import llama_cpp
-
-        training, problems = self.training()
-        calibration, held_out = fit_calibration(training, HeadConfig(), self.plan.seed)
-        card = Card(
-            name=self.session.files.pair_name,
-            fingerprint=self.session.prompts.fingerprints["value"],
-            data=tuple(data),
-            questions=tuple(question_key(problem.question) for problem in problems),
-            samples=self.plan.samples,
-            programs=self.plan.programs,
-            seed=self.plan.seed,
-            versions={
-                "adascale": version("adascale"),
-                "llama_cpp": llama_cpp.__version__,
-                "numpy": np.__version__,
-            },
-            held_out=report(held_out),
-        )
-        return Artefact(calibration, card)
+    training, problems = training_of(run)
+    calibration, held_out = fit_calibration(training, HeadConfig(), run.plan.seed)
+    card = Card(
+        name=session.files.pair_name,
+        fingerprint=session.prompts.fingerprints["value"],
+        data=tuple(data),
+        questions=tuple(question_key(problem.question) for problem in problems),
+        samples=run.plan.samples,
+        programs=run.plan.programs,
+        seed=run.plan.seed,
+        versions={
+            "adascale": version("adascale"),
+            "llama_cpp": llama_cpp.__version__,
+            "numpy": np.__version__,
+        },
+        held_out=report(held_out),
+    )
+    return Artefact(calibration, card)

@@ -27,10 +27,9 @@ from adascale.models.calibration.rollouts import (
     DrawPlan,
     FinishedQuestion,
     KeptRollouts,
+    RolloutRun,
     Rollouts,
     RolloutStore,
-    draw_rollouts,
-    score_rollouts,
 )
 from adascale.models.calibration.training import training_set
 
@@ -146,7 +145,7 @@ def driver_of(policy: ReadingPolicy) -> Driver:
 def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: RolloutStore) -> None:
     policy = Counting(solve)
     found = []
-    for done in draw_rollouts(driver_of(policy), ASKED, store, PLAN):
+    for done in RolloutRun(ASKED, PLAN, store).draw(driver_of(policy)):
         assert store.holds(done.problem)
         kept = store.get(done.problem)
         assert kept is not None
@@ -157,24 +156,24 @@ def test_each_question_is_kept_before_it_is_reported_and_drawn_once(store: Rollo
     # The first to finish is not alone in the batch; in the end all that was spent belongs to somebody.
     assert found[0].spent > found[0].tokens
     assert found[-1].spent == sum(done.tokens for done in found)
-    assert list(draw_rollouts(driver_of(policy), ASKED, store, PLAN)) == []
+    assert list(RolloutRun(ASKED, PLAN, store).draw(driver_of(policy))) == []
     assert policy.opened == len(ASKED)
 
 
 def test_what_was_not_finished_is_not_kept_and_drawn_later(store: RolloutStore) -> None:
     driver = driver_of(Counting(solve))
-    for number, _ in enumerate(draw_rollouts(driver, ASKED, store, PLAN)):
+    for number, _ in enumerate(RolloutRun(ASKED, PLAN, store).draw(driver)):
         if number == 4:
             driver.interrupt()
     held = [problem.id for problem in ASKED if store.holds(problem)]
     assert 5 <= len(held) < len(ASKED)
-    again = [done.problem.id for done in draw_rollouts(driver_of(Counting(solve)), ASKED, store, PLAN)]
+    again = [done.problem.id for done in RolloutRun(ASKED, PLAN, store).draw(driver_of(Counting(solve)))]
     assert sorted(held + again) == sorted(problem.id for problem in ASKED)
 
 
 def test_a_question_that_cannot_be_searched_is_told_and_left_out(store: RolloutStore) -> None:
     bad = Problem("bad", "too long", "18")
-    found = list(draw_rollouts(driver_of(Counting(solve)), [*ASKED[:2], bad, *ASKED[2:4]], store, PLAN))
+    found = list(RolloutRun([*ASKED[:2], bad, *ASKED[2:4]], PLAN, store).draw(driver_of(Counting(solve))))
     assert [done.problem for done in found if done.error] == [bad]
     assert "too long" in next(done.error for done in found if done.error)
     assert not store.holds(bad)
@@ -182,7 +181,7 @@ def test_a_question_that_cannot_be_searched_is_told_and_left_out(store: RolloutS
 
 
 def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
-    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:5], store, PLAN))
+    list(RolloutRun(ASKED[:5], PLAN, store).draw(driver_of(Counting(solve))))
     closed: list[str] = []
 
     class Judge(ScriptedPRM):
@@ -192,7 +191,7 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
     def reward(prefix: Prefix) -> float:
         return len("".join(step.text for step in prefix.steps)) / 1000
 
-    done = list(score_rollouts(Judge(reward), ASKED, store, "judge"))
+    done = list(RolloutRun(ASKED, PLAN, store, "judge").score(Judge(reward)))
     assert [d.problem.id for d in done] == closed == [p.id for p in ASKED[:5]]
     for problem, told in zip(ASKED, done, strict=False):
         kept: Any = store.get(problem)
@@ -204,18 +203,18 @@ def test_every_prefix_is_scored_once_by_its_text(store: RolloutStore) -> None:
         ]
         assert rewards == pytest.approx(np.array(lengths))
         assert told.tokens == written(kept)
-    assert len(list(score_rollouts(Judge(reward), ASKED, store, "another"))) == 5
+    assert len(list(RolloutRun(ASKED, PLAN, store, "another").score(Judge(reward)))) == 5
 
 
 def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(store: RolloutStore) -> None:
-    list(draw_rollouts(driver_of(Counting(solve)), ASKED[:3], store, PLAN))
+    list(RolloutRun(ASKED[:3], PLAN, store).draw(driver_of(Counting(solve))))
 
     def reward(prefix: Prefix) -> float:
         if prefix.problem == ASKED[1]:
             raise ModelCorruptError("cannot be spelled")
         return 0.5
 
-    done = list(score_rollouts(ScriptedPRM(reward), ASKED[:3], store, "judge"))
+    done = list(RolloutRun(ASKED[:3], PLAN, store, "judge").score(ScriptedPRM(reward)))
     assert [bool(d.error) for d in done] == [False, True, False]
     assert [store.rewards(p, "judge") is None for p in ASKED[:3]] == [False, True, False]
 
