@@ -5,7 +5,7 @@ JSON from the network is checked here, and nowhere later.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
@@ -71,31 +71,25 @@ class Fields(BaseModel):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            raise _refusal(error, value) from None
+            raise _refusal(error) from None
 
-    def unknown(self, place: str = "") -> Iterator[str]:
+    @property
+    def unknown(self) -> list[str]:
         """Names of unknown fields whose value asks for something: not null, false, 0 or empty."""
-        yield from (place + name for name, value in (self.model_extra or {}).items() if value)
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            for at, item in enumerate(value if isinstance(value, list) else [value]):
-                if isinstance(item, Fields):
-                    index = f"[{at}]" if isinstance(value, list) else ""
-                    yield from item.unknown(f"{place}{name}{index}.")
+        return [name for name, value in (self.model_extra or {}).items() if value]
 
 
-def _refusal(error: ValidationError, value: Any) -> Refusal:
+def _refusal(error: ValidationError) -> Refusal:
     """The refusal for the first error, with the name of its field: without pydantic's names of types."""
     first = error.errors(include_url=False, include_input=False)[0]
     name = ""
-    for at, part in enumerate(first["loc"]):
-        is_there = isinstance(value, Mapping) and part in value
+    for part in first["loc"]:
         if isinstance(part, int):
             name += f"[{part}]"
-            value = value[part] if isinstance(value, list) and part < len(value) else None
-        elif is_there or at == 0 or first["type"] == "missing":
+        elif part.isidentifier():
             name += f".{part}"
-            value = value[part] if is_there else None
+        else:
+            break
     return Refusal.of_field(name.lstrip("."), first["msg"])
 
 
@@ -186,7 +180,7 @@ class FunctionChoice(Fields):
 class CalledFunction(Named):
     """A function that an earlier answer has called; its arguments are JSON."""
 
-    arguments: str | dict[str, Any] = "{}"
+    arguments: Any = "{}"
 
 
 class EarlierCall(Fields):
@@ -197,7 +191,7 @@ class EarlierCall(Fields):
     function: CalledFunction
 
     @property
-    def stated(self) -> tuple[str, str, str | JsonObject]:
+    def stated(self) -> tuple[str, str, Any]:
         """Its id, name and arguments."""
         return self.id, self.function.name, self.function.arguments
 

@@ -38,7 +38,7 @@ class OllamaBody(Body):
     """Texts before which an answer is cut."""
     num_predict: Annotated[int, Field(ge=-2, le=1 << 24)] | None = None
     """Limit of generated tokens; below 1 there is none."""
-    think: bool | Literal["low", "medium", "high"] | None = None
+    think: Literal["low", "medium", "high"] | bool | None = None
     """Effort of the search; false leaves out its reasoning."""
     format: Literal["json"] | dict[str, Any] | None = None
     """A JSON object of any form, or of a schema."""

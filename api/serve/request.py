@@ -211,7 +211,7 @@ class ServedModel:
             tuple(stop),
             body.stream,
         )
-        return replace(ask, ignored=(*body.unknown(), *_without_effect(ask, body, schema)))
+        return replace(ask, ignored=(*body.unknown, *_without_effect(ask, body, schema)))
 
     def effort_of(self, model: str | None, asked: str | None) -> ServedEffort | None:
         """The effort of a field, or else in the model's name; None if neither has one.
