@@ -77,7 +77,6 @@ class ResponseBody(OpenAIBody):
         BeforeValidator(_as_items),
     ]
     """The question as a text, or a conversation."""
-    metadata: dict[str, Any] = {}
     instructions: str = ""
     reasoning: Reasoning | None = None
     max_output_tokens: Tokens | None = None
@@ -129,8 +128,8 @@ def _read(body: ResponseBody, served: ServedModel) -> Ask:
     )
 
 
-_EVENTS = {"reasoning": "reasoning_text", "answer": "output_text"}
-"""Type of the only part of an item, and the name of its events, by the block that it shows."""
+_EVENTS = {"reasoning": "reasoning_text", "answer": "output_text", "call": "function_call_arguments"}
+"""Name of the events of an item, and type of its only part, by the block that it shows."""
 
 
 class ResponseWriter(BlockWriter[ResponseBody]):
@@ -151,29 +150,25 @@ class ResponseWriter(BlockWriter[ResponseBody]):
 
     def opened(self, block: Block) -> Iterator[bytes]:
         """A new item, and its part; a call has none."""
-        if block.call is not None:
-            item = self._item(block, "in_progress")
-            yield self._event("response.output_item.added", output_index=block.at, item=item)
-            return
-        item = {**self._item(block, "in_progress"), "content": []}
-        yield self._event("response.output_item.added", output_index=block.at, item=item)
-        yield self._part_event(block, "content_part.added", part=_part(block))
+        item = self._item(block, "in_progress")
+        added = item if block.call is not None else {**item, "content": []}
+        yield self._event("response.output_item.added", output_index=block.at, item=added)
+        if block.call is None:
+            yield self._inside(block, "content_part.added", part=_part(block))
 
     def grown(self, block: Block, text: str) -> bytes:
         """A delta of its part, or of the arguments of a call."""
-        if block.call is not None:
-            return self._call_event(block, "delta", delta=text)
-        return self._part_event(block, f"{_EVENTS[block.kind]}.delta", delta=text, **_logprobs(block))
+        return self._inside(block, f"{_EVENTS[block.kind]}.delta", delta=text, **_logprobs(block))
 
     def closed(self, block: Block, *, is_cut: bool = False) -> Iterator[bytes]:
         """The whole text, the whole part and the whole item."""
-        item = self._item(block, "incomplete" if is_cut else "completed")
+        done = f"{_EVENTS[block.kind]}.done"
         if block.call is not None:
-            yield self._call_event(block, "done", name=block.call.name, arguments=block.text)
+            yield self._inside(block, done, name=block.call.name, arguments=block.text)
         else:
-            done = f"{_EVENTS[block.kind]}.done"
-            yield self._part_event(block, done, text=block.text, **_logprobs(block))
-            yield self._part_event(block, "content_part.done", part=_part(block))
+            yield self._inside(block, done, text=block.text, **_logprobs(block))
+            yield self._inside(block, "content_part.done", part=_part(block))
+        item = self._item(block, "incomplete" if is_cut else "completed")
         yield self._event("response.output_item.done", output_index=block.at, item=item)
 
     def end(self, outcome: Outcome) -> Iterator[bytes]:
@@ -189,15 +184,11 @@ class ResponseWriter(BlockWriter[ResponseBody]):
         response["error"] = {"code": code, "message": refusal.message}
         yield self._event("response.failed", response=response)
 
-    def _part_event(self, block: Block, name: str, **fields: Any) -> bytes:
-        """An event of the only part of an item."""
-        place = {"item_id": self._id(block), "output_index": block.at, "content_index": 0}
-        return self._event(f"response.{name}", **place, **fields)
-
-    def _call_event(self, block: Block, ending: str, **fields: Any) -> bytes:
-        """An event of the arguments of a call."""
+    def _inside(self, block: Block, name: str, /, **fields: Any) -> bytes:
+        """An event inside an item: of its only part, or of the arguments of a call."""
         place = {"item_id": self._id(block), "output_index": block.at}
-        return self._event(f"response.function_call_arguments.{ending}", **place, **fields)
+        part = {} if block.call is not None else {"content_index": 0}
+        return self._event(f"response.{name}", **place, **part, **fields)
 
     def _event(self, name: str, /, **fields: Any) -> bytes:
         self._sequence += 1
@@ -234,7 +225,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
         }
 
     def _response(self, status: str, output: Sequence[JsonObject]) -> JsonObject:
-        """A response; it repeats what was asked."""
+        """A response; it repeats which tools may be called."""
         body, choice = self.body, self.body.tool_choice
         return {
             "id": f"resp_{self.token}",
@@ -264,7 +255,7 @@ def _part(block: Block) -> JsonObject:
 
 def _logprobs(block: Block) -> JsonObject:
     """A field that events of a message's part have to have."""
-    return {} if block.kind == "reasoning" else {"logprobs": []}
+    return {"logprobs": []} if block.kind == "answer" else {}
 
 
 def _usage(outcome: Outcome) -> JsonObject:

@@ -182,6 +182,12 @@ def test_a_response_has_calls_and_takes_their_results(client: openai.OpenAI) -> 
     first = respond(client, [question])
     calls = [item for item in first.output if item.type == "function_call"]
     assert [json.loads(call.arguments) for call in calls] == [{"city": "Paris"}, {"city": "Rome"}]
+    done = [
+        event for event in respond(client, [question], stream=True) if event.type.endswith("arguments.done")
+    ]
+    assert [(event.name, event.arguments) for event in done] == [
+        (call.name, call.arguments) for call in calls
+    ]
     results = [
         {"type": "function_call_output", "call_id": call.call_id, "output": "15 degrees"} for call in calls
     ]
