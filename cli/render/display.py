@@ -6,9 +6,9 @@ It stands alone, so that its first line is on the screen before all that draws a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.live import Live
 from rich.text import Text
@@ -22,23 +22,21 @@ if TYPE_CHECKING:
     from .views import SearchView
 
 
-class Picture(Protocol):
-    """A picture that a display redraws."""
-
-    @property
-    def stays(self) -> bool:
-        """The last frame stays on the screen when the display ends."""
-
-    def draw(self, width: int, height: int) -> RenderableType:
-        """The present frame, for a terminal of that size; called from Rich's thread."""
+Draw = Callable[[int, int], "RenderableType"]
+"""Draws the present frame for a terminal of so many columns and lines; called from Rich's thread."""
 
 
 class LiveDisplay:
-    """Redraws a picture four times a second, in Rich's thread; use it as a context manager."""
+    """Redraws a picture four times a second, in Rich's thread; use it as a context manager.
+
+    Attributes:
+        stays: The last frame stays on the screen when the display ends.
+    """
 
     def __init__(self) -> None:
         self._console = stderr_console()
-        self._picture: Picture | None = None
+        self._draw: Draw | None = None
+        self.stays = False
         self._message = ""
         self._live = self._new_live()
 
@@ -58,26 +56,26 @@ class LiveDisplay:
             self.stop()
             return
         self._start()
-        if self._picture is not None:
+        if self._draw is not None:
             self._console.print(one_line(text))
         self._live.refresh()
 
-    def show(self, picture: Picture) -> None:
-        """Show a picture from now on."""
-        self._picture = picture
+    def show(self, draw: Draw, *, stays: bool = False) -> None:
+        """Show a picture from now on, whose last frame ``stays`` on the screen."""
+        self._draw, self.stays = draw, stays
         self._start()
 
     def stop(self) -> None:
         """Free the terminal; ``status`` and ``show`` begin anew."""
-        self._live.transient = self._picture is None or not self._picture.stays
+        self._live.transient = self._draw is None or not self.stays
         # A terminal that has gone away must not hide why the program ends.
         with contextlib.suppress(OSError):
             self._live.stop()
 
     def end(self) -> None:
-        """Leave the last picture, and forget it: the next ``status`` stands alone."""
+        """Stop, and forget the picture: the next ``status`` stands alone."""
         self.stop()
-        self._picture = None
+        self._draw = None
 
     def _start(self) -> None:
         if not self._live.is_started:
@@ -88,8 +86,8 @@ class LiveDisplay:
         return Live(get_renderable=self._frame, console=self._console, redirect_stdout=False)
 
     def _frame(self) -> RenderableType:
-        if self._picture is not None:
-            return self._picture.draw(*self._console.size)
+        if self._draw is not None:
+            return self._draw(*self._console.size)
         line = Text(no_wrap=True, overflow="ellipsis").append(f"{spin()} ", "running")
         return line.append(one_line(self._message))
 

@@ -113,15 +113,10 @@ class LiveView(SearchView):
 
     def _show(self, state: ViewState, event: Event) -> None:
         if isinstance(event, SearchStarted):
-            self._display.show(self)
+            self._display.show(self.draw, stays=self._draws_tree(state))
         elif isinstance(event, SearchFinished | SearchFailed):
+            self._display.stays &= isinstance(event, SearchFinished)  # what could not run leaves no tree
             self._display.end()
-
-    @property
-    def stays(self) -> bool:
-        """A tree that was asked for stays, unless its search could not run."""
-        state = self.record
-        return state is not None and self._draws_tree(state) and not isinstance(state.end, SearchFailed)
 
     def draw(self, width: int, height: int) -> RenderableType:
         """The present frame."""
@@ -166,9 +161,6 @@ class LiveBatch:
         total: Number of questions; None if it is unknown.
     """
 
-    stays = False
-    """The summary says what is worth keeping."""
-
     def __init__(self, display: LiveDisplay, counts: BatchCounts, total: int | None) -> None:
         self._display = display
         self._counts = counts
@@ -187,7 +179,7 @@ class LiveBatch:
                 self._flying[problem] = ViewState.after(self._flying.get(problem), event)
         if self._begun is None:
             self._begun = time.monotonic()
-            self._display.show(self)
+            self._display.show(self.draw)
 
     def draw(self, width: int, height: int) -> RenderableType:
         """The present frame: the oldest searches in flight, as far as there is room."""

@@ -129,7 +129,7 @@ def test_where_the_cursor_may_not_move_there_are_lines_or_nothing(quiet: int, vi
 @pytest.fixture
 def batch(monkeypatch: pytest.MonkeyPatch) -> LiveBatch:
     """Of twelve questions; nothing is drawn unless it is asked for."""
-    monkeypatch.setattr(LiveDisplay, "show", lambda self, picture: None)
+    monkeypatch.setattr(LiveDisplay, "show", lambda self, draw: None)
     return LiveBatch(LiveDisplay(), BatchCounts(done=3, skipped=1, graded=3, right=2, tokens=300), 12)
 
 
