@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from adascale.engine.errors import AdascaleError, command, excerpt, explained, respell, setting
+from adascale.engine.errors import AdascaleError, command, decimal, excerpt, explained, respell, setting
 
 
 def field(name: str, value: str | None) -> str:
@@ -69,3 +69,18 @@ def test_an_excerpt_is_one_harmless_line() -> None:
     assert excerpt("\x00\x1b\u202e\u2066\ud83d") == r"\x00\x1b\u202e\u2066\ud83d"
     assert excerpt("\u00e9\u4e2d\U0001f600") == "\u00e9\u4e2d\U0001f600"
     assert excerpt("x" * 201) == "x" * 200 + "..."
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        (0.8124, ".3f", ".812"),
+        (-0.05, ".2f", "-.05"),
+        (0.0123, "+.2g", "+.012"),
+        (10.5, ".1f", "10.5"),
+        (1.0, ".3f", "1.000"),
+        (0, "g", "0"),
+    ],
+)
+def test_only_a_leading_zero_is_left_out(value: float, form: str, text: str) -> None:
+    assert decimal(value, form) == text

@@ -74,6 +74,14 @@ def of_modes(*modes: Mode) -> Conditions:
     return Conditions(ModelDescription(calibration={"level": "fitted", "modes": list(modes)}), (), width=4)
 
 
+@pytest.mark.parametrize(
+    ("name", "modes"), [("adaptive", ("prose", "program")), ("vote", ("prose",)), ("beam", ("prose",))]
+)
+def test_auto_leaves_the_modes_to_a_strategy_that_weighs_them(name: str, modes: tuple[Mode, ...]) -> None:
+    found = SearchRequest(strategy=name).settings(Problem("1", ""), modes=("prose", "program"))
+    assert found.strategy.modes == modes
+
+
 @pytest.mark.parametrize("mode", ["auto", "prose", "program"])
 def test_a_calibration_of_both_modes_is_used_in_each(mode: ModeChoice) -> None:
     both = of_modes("prose", "program")

@@ -1,11 +1,14 @@
-"""The driver with scripted models: the log is the tree, costs add up, budgets hold."""
+"""The driver with scripted models: the log is the tree, costs add up, budgets hold.
+
+A search depends on question, seed and width: not on neighbours, places, or how busy the machine is.
+"""
 
 from __future__ import annotations
 
 import random
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 from scripted import Fitted, ScriptedExecutor, ScriptedPRM, ended, judging, logs_of, sized, ticking
 
 from adascale.engine.answers.choosing import SearchResult
+from adascale.engine.codec import to_plain
 from adascale.engine.errors import (
     AdascaleError,
     ContextOverflowError,
@@ -39,6 +43,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
     BranchGrew,
+    BranchStarted,
     Event,
     NodesPruned,
     SearchFailed,
@@ -56,6 +61,7 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
     EFFORTS,
     STRATEGIES,
+    Adaptive,
     Cut,
     Expand,
     Plan,
@@ -520,32 +526,108 @@ def test_a_program_that_never_ends_does_not_hold_an_answer_beyond_the_time() -> 
     assert now[0] <= 1.5
 
 
-def test_a_fact_is_judged_as_a_fact_with_another_sampler_too() -> None:
-    capital = problem_of("1", "What is the capital of Australia?")
-
-    def confidence(sampling: SamplingChange) -> object:
-        policy = ScriptedPolicy(lambda prefix, rng: scripted_step("Sydney", "stop"))
-        judges: Any = {"value": judging("value", 0.5), "fact": judging("fact", 0.55)}
-        driver = Driver(policy, SequenceLogprob(), judges, lambda: 0.0)
-        return ended(
-            [e for _, e in driver.run([capital], Settings(EFFORTS["fact"]["medium"], sampling=sampling))]
-        ).result.confidence
-
-    assert confidence(SamplingChange(temperature=0.3)) == confidence(AS_USUAL)
-
-
-def test_a_fact_is_one_greedy_answer_whose_words_say_how_sure_it_is() -> None:
-    def searched(logprob: float) -> SearchFinished:
+def test_a_fact_is_one_greedy_answer_whose_words_say_how_sure_it_is_whatever_the_sampler() -> None:
+    def searched(logprob: float, sampling: SamplingChange = AS_USUAL) -> float:
         step = Step("Canberra", (1, 2, 3), logprob, "stop")
-        policy = ScriptedPolicy(lambda prefix, rng: step)
-        driver = Driver(policy, SequenceLogprob(), {"fact": judging("fact", 0.5)}, lambda: 0.0)
+        judges: Any = {"value": judging("value", 0.5), "fact": judging("fact", 0.5)}
+        driver = Driver(ScriptedPolicy(lambda prefix, rng: step), SequenceLogprob(), judges, lambda: 0.0)
         capital = problem_of("1", "What is the capital of Australia?")
-        log = [event for _, event in driver.run([capital], Settings(EFFORTS["fact"]["medium"]))]
+        asked = Settings(EFFORTS["fact"]["medium"], sampling=sampling)
+        log = [event for _, event in driver.run([capital], asked)]
         assert [each.greedy for each in replay(log).nodes if each.step] == [True]
-        return ended(log)
+        confidence = ended(log).result.confidence
+        assert confidence is not None
+        return confidence.median
 
-    sure, unsure = (searched(logprob).result.confidence for logprob in (-0.1, -3.0))
-    assert sure is not None
-    assert unsure is not None
-    assert sure.median > 0.9
-    assert unsure.median < 0.1
+    assert searched(-3.0) < 0.1 < 0.9 < searched(-0.1)
+    assert searched(-0.1, SamplingChange(temperature=0.3)) == searched(-0.1)
+
+
+OF_VALUES = [name for name in STRATEGIES if name not in ("agreement", "readings", "weighing")]
+
+
+@dataclass(slots=True)
+class BusyPolicy(ScriptedPolicy):
+    """Writes on some of its branches in each batch, as chance has it."""
+
+    delays: random.Random = field(default_factory=random.Random)
+
+    def advance(self) -> list[Growth]:
+        """One token for each of those branches, one at least."""
+        chosen = [each for each in self._running if self.delays.random() < 0.6] or list(self._running)[:1]
+        return [self._grow(branch, self._running[branch]) for branch in chosen]
+
+
+class BusyExecutor(ScriptedExecutor):
+    """Keeps the results of programs back, as chance has it."""
+
+    delays = random.Random(0)
+
+    def collect(self, *, block: bool = False) -> list[tuple[int, Execution]]:
+        """Those that have ended, or for now none."""
+        wait = not block and self.delays.random() < 0.7
+        return [] if wait else ScriptedExecutor.collect(self, block=block)
+
+
+def logs(
+    strategy: Strategy, width: int, seed: int, problems: Sequence[Problem], slots: int, *, busy: bool
+) -> dict[str, list[Event]]:
+    policy = BusyPolicy(script, slots, delays=random.Random(seed)) if busy else ScriptedPolicy(script, slots)
+    executor = BusyExecutor(execute) if busy else ScriptedExecutor(execute)
+    driver = Driver(policy, ScriptedPRM(reward), {"value": judging("value", 0.4)}, ticking(), executor)
+    return logs_of(driver.run(problems, Settings(strategy, seed=seed, width=width)))
+
+
+def facts(log: Sequence[Event]) -> list[Any]:
+    """Everything that happened, without times and costs."""
+    found = [to_plain(event) for event in log]
+    return [{name: each[name] for name in each if name not in ("t", "usage", "seq")} for each in found]
+
+
+@pytest.mark.parametrize("name", OF_VALUES)
+@settings(max_examples=25)
+@given(
+    width=st.integers(1, 6),
+    slots=st.integers(1, 9),
+    seed=st.integers(0, 99),
+    both=st.booleans(),
+    asked=st.integers(0, 3),
+)
+def test_neighbours_places_and_delays_change_neither_the_tree_nor_the_answer_nor_its_probability(
+    name: str, width: int, slots: int, seed: int, both: bool, asked: int
+) -> None:
+    strategy = sized(name, samples=6, beams=2, branching=2)
+    if name in ("adaptive", "vote", "margin"):
+        strategy = strategy.changed(modes=("prose", "program") if both else ("prose",), redraws=2)
+    if name == "passing":
+        strategy = strategy.changed(modes=("program",))
+    question = QUESTIONS[asked]
+    alone = logs(strategy, width, seed, [question], 64, busy=False)[question.id]
+    beside = logs(strategy, width, seed, QUESTIONS, slots, busy=True)[question.id]
+    assert facts(beside) == facts(alone)
+
+
+def test_as_many_run_side_by_side_as_the_search_is_wide() -> None:
+    log = logs(Vote(7), 3, 0, QUESTIONS[:1], 64, busy=False)["q0"]
+    running, most = set(), 0
+    for event in log:
+        if isinstance(event, BranchStarted):
+            running.add(event.branch)
+        if isinstance(event, StepProposed) and event.ended:
+            running.remove(event.branch)
+        most = max(most, len(running))
+    assert most == 3
+
+
+def test_solutions_count_as_they_finish_and_those_that_run_end_with_the_search() -> None:
+    def by_length(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step("so " * rng.randint(1, 50) + "Answer: 7.", "stop")
+
+    driver = Driver(ScriptedPolicy(by_length), ScriptedPRM(reward), {}, ticking())
+    [log] = logs_of(driver.run(QUESTIONS[:1], Settings(Adaptive(samples=8)))).values()
+    steps = {event.node: len(event.step.token_ids) for event in log if isinstance(event, StepProposed)}
+    found = [steps[event.node] for event in log if isinstance(event, AnswerFound)]
+    assert found == sorted(steps.values())[:3]
+    assert ended(log).result.stop_reason == "confident"
+    # The others were cut when the third had finished, in the same step.
+    assert sorted(steps.values())[3:] == [found[-1]] * 5

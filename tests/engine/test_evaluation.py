@@ -1,0 +1,265 @@
+"""The evaluation's figures against ones computed by hand."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import cast
+
+import cpython
+import pytest
+from scripted import ScriptedExecutor, ticking
+
+from adascale.codetasks.reading import read_task
+from adascale.engine.errors import UsageError
+from adascale.engine.evaluation.compare import Comparison
+from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate, for_kind, parse_contestants
+from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.request import Request, SearchRequest
+from adascale.engine.search.driver import Driver
+from adascale.engine.strategies import (
+    EFFORTS,
+    Adaptive,
+    Beam,
+    BestOfN,
+    Margin,
+    Passing,
+    Strategy,
+    Vote,
+)
+from adascale.engine.strategies.sampling import Readings
+from adascale.engine.types import Estimate, Execution, KindName, Problem, Step, Trial, Usage
+from bench.scripted import ScriptedPolicy, scripted_step
+
+WIDE = Contestant("vote:4", Vote(4))
+LEAN = Contestant("adaptive", Adaptive(4))
+
+
+def outcome(
+    entry: str, problem: str, right: bool, found: int, finished: int, tokens: int, p: float
+) -> Outcome:
+    confidence = Estimate(p - 0.1, p, p + 0.1, calibrated=True)
+    usage = Usage(generated_tokens=tokens, flops=2.0 * tokens + 5, seconds=tokens / 10)
+    return Outcome(entry, problem, right, found, finished, confidence, "exhausted", usage)
+
+
+@pytest.fixture
+def evaluation() -> Comparison:
+    found = Comparison([WIDE, LEAN], ["a", "b", "c", "d"])
+    for problem, right, count in (("a", True, 4), ("b", True, 2), ("c", False, 1), ("d", False, 0)):
+        found.add(outcome("vote:4", problem, right, count, 4, 400, 0.9))
+    for problem, right, count, finished, tokens in (
+        ("a", True, 2, 2, 100), ("b", True, 1, 2, 300), ("c", True, 1, 1, 100), ("d", False, 0, 2, 100),
+    ):  # fmt: skip
+        found.add(outcome("adaptive", problem, right, count, finished, tokens, 0.85 if right else 0.2))
+    return found
+
+
+def test_means_and_shares(evaluation: Comparison) -> None:
+    wide, lean = evaluation.report().strategies
+    assert (wide.name, wide.strategy, wide.settings) == ("vote:4", "vote", {"samples": 4})
+    assert (wide.questions, wide.repeats) == (4, 1)
+    assert (wide.accuracy, wide.coverage) == (0.5, 0.75)
+    assert (lean.accuracy, lean.coverage) == (0.75, 0.75)
+    assert (wide.generated_tokens, wide.flops, wide.seconds, wide.samples) == (400, 805, 40, 4)
+    assert (lean.generated_tokens, lean.samples) == (150, 1.75)
+    assert wide.ece == pytest.approx(0.4)  # .9 said, .5 right
+    # Two misses of .1 and two of -.9, less their mean: four of half that size and any sign, of 3 degrees.
+    assert wide.ece_floor == pytest.approx(0.5 * (4 / 3) ** 0.5 * 0.375, abs=0.03)
+    low, high = wide.accuracy_ci
+    assert 0.0 <= low <= 0.5 <= high <= 1.0
+
+
+def test_pairs_are_differences_of_the_same_questions(evaluation: Comparison) -> None:
+    [pair] = evaluation.report().pairs
+    assert (pair.a, pair.b) == ("adaptive", "vote:4")
+    assert pair.accuracy_diff == 0.25
+    assert pair.tokens_ratio == 150 / 400
+    assert pair.seconds_ratio == pytest.approx(150 / 400)
+    low, high = pair.accuracy_diff_ci
+    assert low == 0.0  # never worse on any question
+    assert 0.25 <= high <= 1.0
+
+
+def test_repeats_are_averaged_within_a_question_before_questions_are_resampled() -> None:
+    found = Comparison([WIDE], ["a", "b"])
+    for repeat, right in ((0, True), (1, False)):
+        for problem in ("a", "b"):
+            found.add(outcome("vote:4", problem, right, 1, 4, 100 + 200 * repeat, 0.5))
+    [strategy] = found.report().strategies
+    assert strategy.accuracy == 0.5
+    assert strategy.accuracy_ci == (0.5, 0.5)
+    assert strategy.generated_tokens == 200
+    assert strategy.repeats == 2
+
+
+def script(prefix: Prefix, rng: random.Random) -> Step:
+    return scripted_step(rng.choice(["Answer: 18.", "Answer: 20.", "hm"]), "stop", -rng.random())
+
+
+def test_an_interrupted_evaluation_ends() -> None:
+    problems = [Problem(f"q{i}", "?", "18") for i in range(40)]
+    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), {}, lambda: 0.0)
+    outcomes = evaluate(driver, [WIDE, LEAN], problems, 1, seed=3)
+    first = next(outcomes)
+    assert first.entry == "vote:4"
+    driver.interrupt()
+    rest = list(outcomes)
+    assert len(rest) < 40
+    assert all(outcome.stop_reason != "interrupted" for outcome in rest)
+
+
+@pytest.mark.parametrize(
+    ("contestant", "expected"),
+    [
+        (
+            Contestant("adaptive", Adaptive(4), is_auto=True),
+            [("program", "prose"), ("prose",), ("call", "prose")],
+        ),
+        (Contestant("adaptive/prose", Adaptive(4)), [("prose",), ("prose",), ("call", "prose")]),
+        (Contestant("vote:4", Vote(4), is_auto=True), [("prose",), ("prose",), ("call",)]),
+    ],
+)
+def test_modes_are_those_of_a_question_unless_named(contestant: Contestant, expected: list[object]) -> None:
+    asked: list[object] = []
+
+    class Asked:
+        def serve(self, requests: Iterable[Request], at_once: int) -> Iterator[object]:
+            asked.extend(each.settings.strategy.modes for each in requests)
+            yield from ()
+
+    problems = [
+        Problem("value", "2 + 2?"),
+        Problem("choice", "Which?", kind="choice", details={"choices": ["a", "b"]}),
+        Problem("call", "Call.", kind="call"),
+    ]
+    driver = cast(Driver, Asked())
+    assert not list(evaluate(driver, [contestant], problems, 1, 0, modes=("program", "prose")))
+    assert asked == expected
+
+
+def test_contestants_say_what_they_fix() -> None:
+    request = SearchRequest(samples=9, beams=3, branching=5, lead=5)
+    text = (
+        "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
+        "vote:8/program,adaptive/both,passing,passing:3,passing@low,"
+        "vote:4+redraw,best-of-n:8+n+redraw,margin:2/both+redraw"
+    )
+    found = {each.name: each.strategy for each in parse_contestants(text, request)}
+    assert found == {
+        "vote:4": Vote(4),
+        "vote": Vote(9),
+        "beam:16+km": Beam(4, 4, adapt="km"),
+        "beam": Beam(3, 5),
+        "best-of-n:8+n": BestOfN(8, adapt="n"),
+        "adaptive": Adaptive(9, lead=5),
+        "adaptive@low": EFFORTS["value"]["low"],
+        "adaptive:4@high": EFFORTS["value"]["high"].changed(samples=4),
+        "vote@low": Vote(8),
+        "margin:3": Margin(9, lead=3),
+        "vote:8/program": Vote(8, modes=("program",)),
+        "adaptive/both": Adaptive(9, lead=5, modes=("prose", "program")),
+        "passing": Passing(9, hopeless=0.15),
+        "passing:3": Passing(3, hopeless=0.15),
+        "passing@low": Passing(4, hopeless=0.3),
+        "vote:4+redraw": Vote(4, redraws=2),
+        "best-of-n:8+n+redraw": BestOfN(8, adapt="n", redraws=2),
+        "margin:2/both+redraw": Margin(9, lead=2, modes=("prose", "program"), redraws=2),
+    }
+
+
+def test_a_contestant_that_names_no_mode_searches_as_a_question_does() -> None:
+    found = {each.name: each.is_auto for each in parse_contestants("adaptive,adaptive/prose,margin:2/both")}
+    assert found == {"adaptive": True, "adaptive/prose": False, "margin:2/both": False}
+
+
+def test_an_effort_has_the_numbers_of_the_kind_that_is_searched() -> None:
+    def strategies(text: str, kind: KindName) -> list[Strategy]:
+        return [each.strategy for each in parse_contestants(text, kind=kind)]
+
+    assert strategies("adaptive,adaptive@low", "choice") == [
+        EFFORTS["choice"]["medium"],
+        EFFORTS["choice"]["low"],
+    ]
+    assert strategies("agreement,agreement@high", "call") == [
+        EFFORTS["call"]["medium"],
+        EFFORTS["call"]["high"],
+    ]
+    assert strategies("adaptive@max,readings:3", "json") == [EFFORTS["json"]["max"], Readings(3)]
+    assert strategies("adaptive", "call") == [EFFORTS["call"]["medium"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no strategy takes part"),
+        ("vote:4,vote:4", "twice"),
+        ("vots", "no strategy"),
+        ("adaptive@hardest", 'no effort called "hardest"'),
+        ("vote:x", "is not a strategy"),
+        ("vote:0", "at least one"),
+        ("beam:5", "do not fit"),
+        ("greedy:3", "do not fit"),
+        ("vote+k", "no such rule"),
+        ("greedy+n", "no such rule"),
+        ("beam+none", "no such rule"),
+        ("beam+redraw", "chooses among steps"),
+    ],
+)
+def test_a_contestant_that_is_none_is_explained(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_contestants(text)
+    assert said in caught.value.message
+
+
+TASK = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
+SQUARE = TASK.problem("square", "Square n.")
+BODIES = ["return n + 7", "return n + n", "return n * n", "return n ** 2"]
+
+
+class Runner:
+    """Runs programs, and counts them."""
+
+    def __init__(self) -> None:
+        self.ran: list[Trial] = []
+
+    def __call__(self, source: Trial) -> Execution:
+        self.ran.append(source)
+        return replace(cpython.run(source), seconds=0.1)
+
+
+def outcomes(names: str, bodies: list[str], judge: Runner) -> list[Outcome]:
+    written = iter(bodies)
+    shown = Runner()
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        return scripted_step(f"```python\ndef f(n):\n    {next(written)}\n```", "stop")
+
+    driver = Driver(
+        ScriptedPolicy(script, 1),
+        SequenceLogprob(),
+        {},
+        ticking(),
+        executor=ScriptedExecutor(shown),
+    )
+    contestants = for_kind(parse_contestants(names), "code")
+    result = list(evaluate(driver, contestants, [SQUARE], 1, 0, functools.cache(judge), width=1))
+    assert not any("f(3)" in source.tests for source in shown.ran)
+    return result
+
+
+def test_a_program_is_right_where_it_passes_the_hidden_tests() -> None:
+    judge = Runner()
+    [greedy, passing] = outcomes("greedy,passing:3", [BODIES[2], BODIES[0], BODIES[1]], judge)
+    assert (greedy.right, greedy.found, greedy.finished) == (True, 1, 1)
+    # The second program passes the given test and is no square: what passes is not yet right.
+    assert (passing.right, passing.found, passing.finished) == (False, 0, 2)
+
+
+def test_each_program_is_judged_once() -> None:
+    judge = Runner()
+    [four] = outcomes("vote:4", [BODIES[1], BODIES[2], BODIES[2], BODIES[3]], judge)
+    assert len(judge.ran) == 3
+    assert four.found == 3
