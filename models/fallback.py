@@ -75,12 +75,6 @@ class Fallback:
         is_unsure = p is not None and p < self._options.below
         return record.started.problem.kind in _KINDS and (result.answer is None or is_unsure)
 
-    async def ask(self, problem: Problem) -> FallbackAnswer | Notice:
-        """Ask the server: its answer, or the reason why there is none."""
-        if (refusal := self._count_call()) is not None:
-            return refusal
-        return await self._call(problem)
-
     def _count_call(self) -> Notice | None:
         """Count a call; the reason if it may not be made.
 
@@ -104,7 +98,10 @@ class Fallback:
         more = setting("fallback_calls", str(2 * most))
         return self._notice(f"is not asked: the {most:,} calls of today are made", hint=more)
 
-    async def _call(self, problem: Problem) -> FallbackAnswer | Notice:
+    async def ask(self, problem: Problem) -> FallbackAnswer | Notice:
+        """Ask the server: its answer, or the reason why there is none."""
+        if (refusal := self._count_call()) is not None:
+            return refusal
         asked = kind_of(problem).statement(problem)
         turns = [(turn.role, turn.content) for turn in problem.history]
         said = [("system", PROMPTS[KINDS[problem.kind].prompt]), *turns, ("user", asked)]
@@ -122,7 +119,14 @@ class Fallback:
                 client.stream("POST", self._url, json=body) as response,
             ):
                 if response.status_code != 200:
-                    return self._refused(response.status_code)
+                    # The body of an error may repeat the key, and is not shown.
+                    status, hint = response.status_code, ""
+                    if status in (401, 403):
+                        hint = f"ADASCALE_FALLBACK_KEY=KEY, or {setting('fallback_key_file', 'FILE')}"
+                    elif self._options.model is None:
+                        hint = setting("fallback_model", "NAME")
+                    what = _REFUSALS.get(status, "refuses the question")
+                    return self._notice(what, f"status {status}", hint=hint)
                 async for piece in response.aiter_bytes():
                     data += piece
                     if len(data) > _MAX_BYTES:
@@ -132,13 +136,6 @@ class Fallback:
         except httpx2.HTTPError as exc:
             return self._notice("cannot be reached", type(exc).__name__)
         return self._read(problem, data)
-
-    def _refused(self, status: int) -> Notice:
-        """The notice for an HTTP status; the body of an error may repeat the key, and is not shown."""
-        hint = f"ADASCALE_FALLBACK_KEY=KEY, or {setting('fallback_key_file', 'FILE')}"
-        if status not in (401, 403):
-            hint = setting("fallback_model", "NAME") if self._options.model is None else ""
-        return self._notice(_REFUSALS.get(status, "refuses the question"), f"status {status}", hint=hint)
 
     def _read(self, problem: Problem, data: bytes) -> FallbackAnswer | Notice:
         try:

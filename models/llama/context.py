@@ -6,7 +6,8 @@ hybrid: Mamba-2, delta net, short convolutions) forks at the tip of a sequence a
 cut back: ``shorten`` says so, and what stood before is evaluated again. With a sliding window all cells are
 kept (``swa_full``), but a snapshot has those of the window alone: what was restored from one is cut back only
 as far as they reach. With streams llama.cpp cuts a batch at every gap in its sequence ids, so callers keep
-them ascending and without gaps (measured on 0.5B, 16 branches: 123 ms a step without gaps, 215 with two).
+them ascending and without gaps (a step of 16 branches of the 0.5B: 123 ms without gaps, 215 with two, by
+hand).
 
 llama.cpp zeroes all of a cache when it makes one. So a cache begins small, and a larger one takes its place
 when sequences come or grow long: 3 ms, and .3 s for each gigabyte, on two cores.
@@ -431,10 +432,10 @@ def _doubled(size: int, needed: int, most: int) -> int:
 def _has_flash_attention(model: LlamaModel, window: int) -> bool:
     """True except with small heads on the CPU, for which flash attention costs more than it saves.
 
-    Flash attention walks over every cell of every head one by one. A step with it and without
-    (bench/runtime/attention.py, two cores): heads of 64 (0.5B) 430 and 308 ms, heads of 128 (1.5B) 475 and
-    516 ms. Without it a prompt's scores over the whole window are in memory at once, so the window has to be
-    small.
+    Flash attention walks over every cell of every head one by one. A step of 32 branches with it and without
+    (two cores, by hand with ``flash_attn_type`` on and off, no bench does it): heads of 64 (0.5B) 430 and
+    308 ms, heads of 128 (1.5B) 475 and 516 ms. Without it a prompt's scores over the whole window are in
+    memory at once, so the window has to be small.
     """
     small = model.info.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
     return model.gpu_layers != 0 or not small

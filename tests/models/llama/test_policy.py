@@ -291,9 +291,9 @@ def test_a_raw_text_is_read_without_a_template(make: Make, random_gguf: Path) ->
     assert work.evaluated_tokens == len(context.model.tokenize(" a\n", special=True)) + (
         context.model.bos is not None
     )
-    gap = Problem("g", "a", kind="text", details={"suffix": "b"})
+    middle = Problem("g", "a", kind="text", details={"suffix": "b"})
     with pytest.raises(UsageError, match="not trained to write what stands before a suffix"):
-        policy.open(gap)
+        policy.open(middle)
 
 
 def test_a_growth_has_the_unfinished_step_and_a_cancelled_branch_has_none(
