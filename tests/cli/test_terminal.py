@@ -3,10 +3,12 @@
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from commands import run_here
+from loopback import Server, publish_repo
 from sample_log import Log, pens, written
 from terminal import Screen, environment, on_terminal, piped
 
@@ -149,3 +151,59 @@ def test_the_first_interrupt_asks_and_the_second_one_insists(trace: str) -> None
     assert outcome.code == 130
     assert outcome.stdout == "asked to stop\n"
     assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    return environment(HOME=str(tmp_path), HF_HOME=str(tmp_path / "hf"))
+
+
+def ask(chain_gguf: Path, *options: str) -> list[str]:
+    words = ["-m", "adascale", "ask", "-m", str(chain_gguf), "--seed", "1"]
+    return [*words, "What is [/] 9 * 2?\x1b[2J", *options]
+
+
+def test_ctrl_c_prints_the_best_answer_so_far(home: dict[str, str], chain_gguf: Path) -> None:
+    def interrupt(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("★")  # a solution has finished
+        process.send_signal(signal.SIGINT)
+
+    words = ask(chain_gguf, "-T", "--strategy", "vote", "-o", "samples", "1024")
+    outcome = on_terminal(words, home, act=interrupt)
+    assert outcome.code == 130, outcome.stderr
+    assert "\nAnswer: " in outcome.stdout
+    assert "Ctrl-C again to quit now" in outcome.stderr
+    assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
+
+
+@pytest.mark.slow
+def test_the_question_before_a_download_has_the_terminal_to_itself(home: dict[str, str], hub: Server) -> None:
+    publish_repo(hub, "acme/Tiny-GGUF", {"tiny-Q4_K_M.gguf": 98_000_000})
+    drawn: list[str] = []
+
+    def refuse(_: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("[Y/n] ")
+        time.sleep(0.5)  # two frames
+        drawn.append(screen.text)
+        screen.type("n\n")
+
+    words = ["-m", "adascale", "ask", "-m", "acme/Tiny-GGUF:Q4_K_M", "What is 9 * 2?"]
+    outcome = on_terminal(words, {**home, "HF_ENDPOINT": hub.url}, act=refuse, keyboard=True)
+    assert outcome.code == 4, outcome.stderr
+    [asked] = drawn
+    assert "Loading..." in asked
+    lines = asked.rpartition("\x1b[2K")[2].splitlines()
+    assert lines[-1] == "download it? [Y/n] "
+    assert "adascale: acme/Tiny-GGUF" in lines[0], lines
+    assert HIDE not in asked.rpartition(SHOW)[2]
+
+
+def test_a_reply_on_one_screen_is_drawn_and_stays(home: dict[str, str], chain_gguf: Path) -> None:
+    words = ["-m", "adascale", "ask", "-m", str(chain_gguf), "--seed", "1", "Write a poem about the sea."]
+    outcome = on_terminal(words, home, whole=True)
+    assert outcome.code == 0, outcome.stderr
+    drawn, _, left = outcome.stderr.rpartition("\x1b[2K")
+    assert "writing a reply" in drawn
+    assert left.strip()
+    assert "writing a reply" not in left
+    assert outcome.stderr.count(HIDE) == outcome.stderr.count(SHOW)

@@ -89,14 +89,18 @@ def on_terminal(
     act: Callable[[subprocess.Popen[bytes], Screen], None] = lambda process, screen: None,
     size: tuple[int, int] = (24, 80),
     keyboard: bool = False,
+    whole: bool = False,
 ) -> Outcome:
-    """Run ``python ARGS``: stderr, with a keyboard stdin too, is a terminal of ``size`` rows and columns."""
+    """Run ``python ARGS``: stderr is a terminal of ``size`` rows and columns.
+
+    So is stdin with a ``keyboard``, and stdout of a ``whole`` terminal, which ``Outcome.stderr`` has too.
+    """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     with subprocess.Popen(
         [sys.executable, *args],
         stdin=slave if keyboard else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=slave if whole else subprocess.PIPE,
         stderr=slave,
         env=dict(env),
     ) as process:
@@ -107,7 +111,7 @@ def on_terminal(
             stdout, _ = process.communicate(timeout=LIMIT_SECONDS)
         finally:
             process.kill()
-    return Outcome(stdout.decode(), screen.close(), process.returncode)
+    return Outcome((stdout or b"").decode(), screen.close(), process.returncode)
 
 
 def piped(args: Sequence[str], env: Mapping[str, str]) -> Outcome:
