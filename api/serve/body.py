@@ -46,20 +46,16 @@ Nothing = Annotated[list[Any], Field(max_length=0)]
 
 
 class Fields(BaseModel):
-    """An object in a request. A null field counts as missing, 4.0 as 4, and unknown fields are kept apart."""
+    """An object in a request. A null field counts as missing, and unknown fields are kept apart."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     @model_validator(mode="before")
     @classmethod
-    def _normalise(cls, value: Any) -> Any:
+    def _without_nulls(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {
-            key: int(item) if isinstance(item, float) and item.is_integer() else item
-            for key, item in value.items()
-            if item is not None
-        }
+        return {name: item for name, item in value.items() if item is not None}
 
     @classmethod
     def read(cls, value: Any) -> Self:

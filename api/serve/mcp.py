@@ -27,17 +27,15 @@ from adascale.engine.answer import Answer, JudgedTest
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import SearchRequest
-from adascale.engine.search.events import SearchFailed
-from adascale.engine.search.record import Record
 from adascale.engine.strategies import Adaptive, Effort
 from adascale.engine.types import KindName, Problem, StopReason, rounded_probability
 
 from .body import MAX_SEED, Tokens
 from .http import MAX_BODY, Refusal, for_clients
 from .hub import Hub
-from .outcome import interval_of
-from .request import limited, new_id
-from .stream import progress_line
+from .outcome import Outcome, interval_of
+from .request import Ask, limited, new_id
+from .stream import follow
 
 PATH = "/mcp"
 
@@ -252,7 +250,7 @@ class Tools:
         tool code for programs.
         """
 
-        def ask() -> tuple[Problem, SearchRequest]:
+        def ask() -> Ask:
             search = SearchRequest(
                 question,
                 choices=choices,
@@ -261,7 +259,7 @@ class Tools:
                 seed=seed,
             )
             problem = search.problem(new_id())
-            return problem, limited(problem, search, budget)
+            return Ask(problem, limited(problem, search, budget))
 
         return Solution.of(await self._search(ask, context))
 
@@ -282,10 +280,10 @@ class Tools:
         Without tests, the examples in the question are the tests.
         """
 
-        def ask() -> tuple[Problem, SearchRequest]:
+        def ask() -> Ask:
             search = SearchRequest(question, effort=effort, seed=seed)
             problem = _code_problem(question, tests)
-            return problem, limited(problem, search, budget)
+            return Ask(problem, limited(problem, search, budget))
 
         return TestedProgram.of(await self._search(ask, context))
 
@@ -306,20 +304,20 @@ class Tools:
         calibrated.
         """
 
-        def ask() -> tuple[Problem, SearchRequest]:
+        def ask() -> Ask:
             if not answer.strip():
                 raise UsageError("the answer is empty")
             search = SearchRequest(question, is_searched=True, effort=effort, seed=seed)
             problem = search.problem(new_id())
             if problem.kind == "fact":  # its one solution says little about another answer
                 search = replace(search, strategy=Adaptive(samples=8))
-            return problem, limited(problem, search, budget)
+            return Ask(problem, limited(problem, search, budget))
 
         found = await self._search(ask, context)
         # In a thread, so that the others' searches go on.
         return await asyncio.to_thread(lambda: Check.of(found, equal_answers(found, answer)))
 
-    async def _search(self, ask: Callable[[], tuple[Problem, SearchRequest]], context: Context) -> Answer:
+    async def _search(self, ask: Callable[[], Ask], context: Context) -> Answer:
         """Run a search to its result; its steps and votes become progress notifications.
 
         Args:
@@ -330,28 +328,24 @@ class Tools:
             ToolError: it could not run, or its client has gone (for old clients, the SDK would not notice).
         """
         request: Request | None = context.request_context.request  # None over stdio
-        record: Record | None = None
         lines = 0
         try:
             await self._hub.wait_until_open()
-            async with aclosing(self._hub.ask(*await asyncio.to_thread(ask))) as events:
-                async for event in events:
+            asked = await asyncio.to_thread(ask)
+            async with aclosing(follow(self._hub.ask(asked.problem, asked.search), asked)) as parts:
+                async for part in parts:
                     if request is not None and await request.is_disconnected():
                         raise ToolError("the client has gone")
-                    if event is None:
-                        continue
-                    if isinstance(event, SearchFailed):
-                        raise event.error()
-                    record = Record.after(record, event)
-                    if line := progress_line(record, event):
+                    if isinstance(part, Outcome):
+                        return part.answer
+                    if part.reasoning:
                         lines += 1
-                        await context.report_progress(lines, None, line.rstrip("\n"))
+                        await context.report_progress(lines, None, part.reasoning.rstrip("\n"))
         except AdascaleError as error:
             raise ToolError(Refusal.of(error).message) from None
         except Refusal as refusal:
             raise ToolError(refusal.message) from None
-        assert record is not None, "a search has a beginning"
-        return Answer.of(record)
+        raise AssertionError("the last part is the outcome")
 
 
 def _code_problem(question: str, sources: Sequence[str]) -> Problem:

@@ -27,7 +27,7 @@ from .body import (
 from .http import JsonObject, Refusal, event
 from .outcome import Completion, Outcome
 from .request import Ask, Messages, ServedModel, calling, returned, spoken
-from .stream import Block, BlockWriter, Protocol, whole_blocks
+from .stream import Block, BlockWriter, Protocol
 
 
 class MessagePart(Part):
@@ -157,7 +157,7 @@ class MessageWriter(BlockWriter[MessageBody]):
 
     def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The message."""
-        blocks = [self._block(block) for block in whole_blocks(outcome, reasoning)]
+        blocks = [self._block(block) for block in self.finished(outcome, reasoning)]
         message = self._message(blocks, _usage(outcome.usage, outcome.reasoning_tokens))
         return {**message, **_end(outcome.choices[0]), "adascale": outcome.summary}
 

@@ -25,7 +25,7 @@ from .chat import OpenAIBody, call_id
 from .http import JsonObject, Refusal, event
 from .outcome import Outcome
 from .request import Ask, Messages, ServedModel, calling, public_sampling, returned, spoken
-from .stream import Block, BlockWriter, Protocol, whole_blocks
+from .stream import Block, BlockWriter, Protocol
 
 
 class Item(Fields):
@@ -141,7 +141,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
 
     def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The response."""
-        return self._finished(outcome, whole_blocks(outcome, reasoning))
+        return self._finished(outcome, self.finished(outcome, reasoning))
 
     def begin(self, prompt: Usage) -> Iterator[bytes]:
         """The response without its output."""

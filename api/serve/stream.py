@@ -99,7 +99,7 @@ async def follow(
                 if isinstance(event, PromptRead) and not record.branches:  # what is read later is no prompt
                     prompt += event.usage
                 if is_searched:
-                    part = Part(progress_line(record, event))
+                    part = Part(_line(record, event))
                 elif is_streamed:
                     part = _reply_part(text, event)
                 if text.stopped_at is not None and not is_cut:
@@ -143,7 +143,7 @@ async def _end(outcome: Outcome, sent: int, fallback: Fallback | None) -> AsyncI
     yield outcome
 
 
-def progress_line(record: Record, event: Event) -> str:
+def _line(record: Record, event: Event) -> str:
     """The line of reasoning for the latest event of ``record``; empty for most events.
 
     Each finished step or program has a line, and each change of the votes.
@@ -311,6 +311,15 @@ class BlockWriter(Writer[B]):
             yield self.grown(block, block.text)
             yield from self.closed(block)
 
+    def finished(self, outcome: Outcome, reasoning: str) -> list[Block]:
+        """The blocks of an answer that is not streamed."""
+        if reasoning:
+            list(self.reason(reasoning))
+        if outcome.choices[0].content:
+            list(self.write(outcome.choices[0].content))
+        list(self.close(outcome))
+        return self.blocks
+
     def _add(self, kind: Literal["reasoning", "answer"], text: str) -> Iterator[bytes]:
         if not self.blocks or self.blocks[-1].kind != kind:
             if self.blocks:
@@ -320,15 +329,6 @@ class BlockWriter(Writer[B]):
         if text:
             self.blocks[-1].text += text
             yield self.grown(self.blocks[-1], text)
-
-
-def whole_blocks(outcome: Outcome, reasoning: str) -> list[Block]:
-    """The blocks of an answer that is not streamed."""
-    choice = outcome.choices[0]
-    blocks = [Block(0, "reasoning", reasoning)] if reasoning else []
-    if choice.content or not choice.calls:
-        blocks.append(Block(len(blocks), "answer", choice.content))
-    return [*blocks, *(Block(len(blocks) + n, "call", to_json(c), c) for n, c in enumerate(choice.calls))]
 
 
 def to_json(call: Call) -> str:
