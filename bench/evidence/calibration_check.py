@@ -80,7 +80,7 @@ def check(records: Sequence[Mapping[str, Any]], calibration: Calibration) -> dic
     }
     answer, read = calibration.answer, calibration.answer_observation
     searches = [*answer_examples(samples, stages, read, seed=0)]
-    answers = StageData.stack(searches, answer.inputs.names)
+    answers = StageData.stack(searches, answer.names)
     return {**stages, "answer": answers.predictions(answer.quantiles(answers.evidence))}
 
 

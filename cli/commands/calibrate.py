@@ -15,7 +15,6 @@ from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageError, command, decimal
 from adascale.engine.types import Notice, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.options import SessionOptions
 
 from ..disk.files import check_output, is_calibration, writing
 from ..exit_codes import INTERRUPTED
@@ -124,13 +123,12 @@ def _no_calibration(session: Session) -> CalibrationError:
     if named is not None:
         notice = wrong_kind(named.card, "value")
         return CalibrationError(notice.message, hint=notice.hint, slug=notice.code)
-    usual, options = SessionOptions(), session.options
-    models = ["-m", options.generator] if options.generator != usual.generator else []
-    models += ["--prm", options.prm] if options.prm != usual.prm else []
+    options = session.options
+    prm = ["--prm", options.prm] if session.files.prm else []
     return CalibrationError(
         f"there is no calibration for {session.files.pair_name}",
         slug="no-calibration",
-        hint=command("calibrate", "fit", *models),
+        hint=command("calibrate", "fit", "-m", options.generator, *prm),
     )
 
 
@@ -144,11 +142,8 @@ def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -
     from adascale.models.calibration.rollouts import DrawPlan
     from adascale.models.calibration.training import open_rollouts
 
-    quiet, total, plan = (
-        bool(run.terminal.quiet),
-        len(problems),
-        DrawPlan(run.samples, run.seed, run.programs),
-    )
+    plan = DrawPlan(run.samples, run.seed, run.programs)
+    quiet, total = bool(run.terminal.quiet), len(problems)
     progress = Progress("questions", quiet=quiet)
     with open_rollouts(session, problems, plan) as rollouts:
         if todo := len(rollouts.undrawn()):

@@ -7,7 +7,7 @@ are estimates that no head has seen. From those of the stages the answer's heads
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from math import comb
@@ -27,7 +27,7 @@ from .features import (
     Stage,
     answer_observation,
 )
-from .head import OUTPUTS, Calibration, Domain, HeadModel, Inputs, Params, beta_loss, forward, quantiles_of
+from .head import OUTPUTS, Calibration, Domain, HeadModel, Params, beta_loss, forward, quantiles_of
 from .metrics import Predictions, count_groups
 from .posterior import SPREADS, Array, logit, seating, sigmoid
 
@@ -139,8 +139,8 @@ def fit_stage(
         constant = HeadModel.constant(base_rate)
         return constant, constant.quantiles(data.evidence)
     weight, folds = data.weight(), data.folds(config.folds, seed)
-    inputs = Inputs.fit(data.evidence, weight, config.components)
-    x = inputs(data.evidence)
+    model = HeadModel.over(data.evidence, weight, config.components)
+    x = model.inputs(data.evidence)
     without = [folds != fold for fold in range(int(folds.max()) + 1)]
     ensemble: list[Params] = []
     out = np.empty((len(data.right), OUTPUTS))
@@ -150,11 +150,11 @@ def fit_stage(
     out[:, 0] += data.evidence.offset
     # A head is too sure on questions that it was fitted on: held-out questions set the width.
     shift = np.array([0.0, _log_width(data, out, weight, np.full(len(out), True))])
-    ensemble = [(weights, constants + shift) for weights, constants in ensemble]
+    weights, constants = (np.stack(part) for part in zip(*ensemble, strict=True))
     # The width of a fold's estimates must not depend on its own outcomes either.
     widths = [_log_width(data, out, weight, seen) for seen in without]
     out[:, 1] += np.array(widths)[folds]
-    return HeadModel(inputs, tuple(ensemble)), quantiles_of(out)
+    return replace(model, weights=weights, constants=constants + shift), quantiles_of(out)
 
 
 def fit(data: StageData, x: Array, weight: Array, seen: NDArray[np.bool_], config: HeadConfig) -> Params:
@@ -294,7 +294,7 @@ def measure(calibration: Calibration, training: Training, seed: int) -> dict[str
         if stage in calibration.stages
     }
     searches = [*answer_examples(training.samples, found, calibration.answer_observation, seed)]
-    answers = StageData.stack(searches, calibration.answer.inputs.names)
+    answers = StageData.stack(searches, calibration.answer.names)
     found["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
     return found
 

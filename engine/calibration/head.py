@@ -1,6 +1,6 @@
 """A fitted head: from evidence to an estimate, for each stage of a search and for its answer.
 
-The states become principal components, and with the numbers a few standardised inputs (``Inputs``). Linear
+The states become principal components, and with the numbers a few standardised inputs. Linear
 heads map these to two raw outputs, which are read as a Beta distribution of the success probability: the
 logit of its mean, and the log of its concentration over ``PRIOR_KAPPA``. A calibration has a model for each
 stage; the generator's state behind a question tells how far it is from those that were fitted, and out of
@@ -100,47 +100,6 @@ class Projection:
         return z.clip(-_CLIP, _CLIP) * self.size
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Inputs:
-    """All evidence that a head reads as one standardised row per prefix.
-
-    Attributes:
-        names: Numbers that are read.
-        projections: Projection of each block of states that is read, by its name.
-        mean, scale: ``[numbers]``.
-        low, high: ``[numbers]``, the range that was fitted: a small head must not extrapolate, say to sixteen
-            equal answers from four.
-    """
-
-    names: tuple[str, ...]
-    projections: Mapping[str, Projection]
-    mean: Array
-    scale: Array
-    low: Array
-    high: Array
-
-    @classmethod
-    def fit(cls, evidence: Evidence, weight: Array, components: int) -> Inputs:
-        """Standardise by weighted moments; states are read where ``components`` is not 0."""
-        w = weight / weight.sum()
-        mean = w @ evidence.numbers
-        deviation = np.sqrt(w @ (evidence.numbers - mean) ** 2)
-        # A number that was constant in fitting (say no step was ever cut off) must have no effect later.
-        scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
-        read = evidence.states if components else {}
-        projections = {
-            name: Projection.fit(states, weight, components, _TEMPERING) for name, states in read.items()
-        }
-        low, high = (f(evidence.numbers, axis=0) for f in (np.min, np.max))
-        return cls(evidence.names, projections, mean, scale, low, high)
-
-    def __call__(self, evidence: Evidence) -> Array:
-        """``[n, numbers + blocks * components]``."""
-        numbers = (evidence.columns(self.names).clip(self.low, self.high) - self.mean) * self.scale
-        parts = [project(evidence.states[name]) for name, project in self.projections.items()]
-        return np.concatenate([numbers, *parts], axis=1)
-
-
 PRIOR_KAPPA = 8.0
 """Concentration that a head starts from, and stays at where counts say nothing (arXiv 2605.15529)."""
 
@@ -208,67 +167,94 @@ def forward(params: Params, x: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadModel:
-    """An ensemble of heads over one set of inputs; their raw outputs are averaged.
+    """An ensemble of heads over one standardised row of inputs per prefix; their raw outputs are averaged.
 
     Attributes:
-        inputs: Inputs of all heads.
-        ensemble: Parameters of each head.
+        names: Numbers that are read.
+        moments: ``[4, numbers]``, the mean and the scale of each, and the range that was fitted: a small head
+            must not extrapolate, say to sixteen equal answers from four.
+        states: Projection of each block of states that is read, by its name.
+        weights: ``[heads, inputs, OUTPUTS]``.
+        constants: ``[heads, OUTPUTS]``.
     """
 
-    inputs: Inputs
-    ensemble: tuple[Params, ...]
+    names: tuple[str, ...]
+    moments: Array
+    states: Mapping[str, Projection]
+    weights: Array
+    constants: Array
+
+    @classmethod
+    def over(cls, evidence: Evidence, weight: Array, components: int) -> HeadModel:
+        """A model without heads, whose inputs are standardised by weighted moments.
+
+        States are read where ``components`` is not 0.
+        """
+        w = weight / weight.sum()
+        mean = w @ evidence.numbers
+        deviation = np.sqrt(w @ (evidence.numbers - mean) ** 2)
+        # A number that was constant in fitting (say no step was ever cut off) must have no effect later.
+        scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
+        read = evidence.states if components else {}
+        states = {name: Projection.fit(block, weight, components, _TEMPERING) for name, block in read.items()}
+        moments = np.stack([mean, scale, evidence.numbers.min(axis=0), evidence.numbers.max(axis=0)])
+        return cls(evidence.names, moments, states, np.empty((0, 0, OUTPUTS)), np.empty((0, OUTPUTS)))
 
     @classmethod
     def constant(cls, rate: float) -> HeadModel:
         """A model that knows a base rate and reads nothing; its interval is wide (a concentration of 1)."""
-        nothing = np.empty(0)
-        params = np.empty((0, OUTPUTS)), np.array([logit(np.array(rate)), -np.log(PRIOR_KAPPA)])
-        return cls(Inputs((), {}, nothing, nothing, nothing, nothing), (params,))
+        constants = np.array([[logit(np.array(rate)), -np.log(PRIOR_KAPPA)]])
+        return cls((), np.empty((4, 0)), {}, np.empty((1, 0, OUTPUTS)), constants)
+
+    def inputs(self, evidence: Evidence) -> Array:
+        """``[n, numbers + blocks * components]``."""
+        mean, scale, low, high = self.moments
+        numbers = (evidence.columns(self.names).clip(low, high) - mean) * scale
+        parts = [project(evidence.states[name]) for name, project in self.states.items()]
+        return np.concatenate([numbers, *parts], axis=1)
 
     def quantiles(self, evidence: Evidence) -> Array:
         """``[n, 3]`` lower, median and upper, in [0, 1] and in order."""
         if not len(evidence):
             return np.empty((0, 3))
         x = self.inputs(evidence)
-        out: Array = np.mean([forward(params, x) for params in self.ensemble], axis=0)
+        heads = zip(self.weights, self.constants, strict=True)
+        out: Array = np.mean([forward(params, x) for params in heads], axis=0)
         out[:, 0] += evidence.offset
         return quantiles_of(out)
 
     def estimate(self, found: Observation) -> Estimate:
         """The estimate of one prefix or answer."""
-        evidence = Evidence.stack([found], self.inputs.names, [*self.inputs.projections])
+        evidence = Evidence.stack([found], self.names, [*self.states])
         return Estimate.of_quantiles(self.quantiles(evidence)[0])
 
     def arrays(self) -> Arrays:
-        """All its parameters by name, for an artefact; ``inputs`` has the names of what it reads."""
-        weights, constants = (np.stack(part) for part in zip(*self.ensemble, strict=True))
-        found: dict[str, NDArray[np.floating[Any]]] = {"weights": weights, "constants": constants}
-        found |= {f"numbers.{name}": getattr(self.inputs, name) for name in _MOMENTS}
-        for name, projection in self.inputs.projections.items():
+        """All its arrays by name, for an artefact, which keeps ``names`` and those of the states too."""
+        found: dict[str, NDArray[np.floating[Any]]] = {"weights": self.weights, "constants": self.constants}
+        found |= dict(zip(_MOMENTS, self.moments, strict=True))
+        for name, projection in self.states.items():
             found |= projection.arrays(f"states.{name}")
         return found
 
     @classmethod
-    def of(cls, arrays: Arrays, numbers: Sequence[str], states: Sequence[str]) -> HeadModel:
+    def of(cls, arrays: Arrays, names: Sequence[str], states: Sequence[str]) -> HeadModel:
         """The inverse of ``arrays``.
 
         Args:
-            arrays: Parameters by name.
-            numbers: Names of the numbers that it reads.
-            states: Names of the blocks of states that it reads.
+            arrays: Arrays by name.
+            names: Numbers that it reads.
+            states: Blocks of states that it reads.
 
         Raises:
             LookupError: one is missing.
         """
-        projections = {name: Projection.of(arrays, f"states.{name}") for name in states}
+        moments = np.stack([arrays[name].astype(np.float64) for name in _MOMENTS])
         weights, constants = (arrays[name].astype(np.float64) for name in ("weights", "constants"))
-        moments = [arrays[f"numbers.{name}"].astype(np.float64) for name in _MOMENTS]
-        inputs = Inputs(tuple(numbers), projections, *moments)
-        return cls(inputs, tuple(zip(weights, constants, strict=True)))
+        projections = {name: Projection.of(arrays, f"states.{name}") for name in states}
+        return cls(tuple(names), moments, projections, weights, constants)
 
 
-_MOMENTS = ("mean", "scale", "low", "high")
-"""Arrays of ``Inputs`` that belong to its numbers."""
+_MOMENTS = ("numbers.mean", "numbers.scale", "numbers.low", "numbers.high")
 
 
 _COMPONENTS = 16

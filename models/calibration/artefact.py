@@ -145,10 +145,7 @@ def save_artefact(artefact: Artefact, path: Path) -> None:
 
     fitted = artefact.calibration
     models: dict[str, HeadModel] = {**dict(fitted.stages.items()), _ANSWER: fitted.answer}
-    inputs = {
-        name: {"numbers": model.inputs.names, "states": [*model.inputs.projections]}
-        for name, model in models.items()
-    }
+    inputs = {name: {"numbers": model.names, "states": [*model.states]} for name, model in models.items()}
     metadata = {
         "schema": SCHEMA,
         "card": json.dumps(to_plain(artefact.card), sort_keys=True),

@@ -255,8 +255,8 @@ def test_one_that_ships_is_of_a_built_in_model_and_says_what_it_said_when_it_was
     assert card.fingerprint.sampling == usual | {"temperature": card.fingerprint.sampling["temperature"]}
     ones, said = np.ones(fitted.width, np.float32), []
     for model in (*fitted.stages.values(), fitted.answer):
-        states = dict.fromkeys(model.inputs.projections, ones)
-        said.append(model.estimate(Observation(dict.fromkeys(model.inputs.names, 0.5), states)).median)
+        states = dict.fromkeys(model.states, ones)
+        said.append(model.estimate(Observation(dict.fromkeys(model.names, 0.5), states)).median)
     assert said == pytest.approx(SHIPPED[own_name], abs=1e-4)
 
 
