@@ -216,8 +216,6 @@ _CLOSERS = re.compile(
     r"|<\|/?tool_call(?:_start|_end)?\|>|<(?:start|end)_function_call>|```\w*|\[[\s,]*\]"
 )
 
-_NAMES = ("name", "function", "tool", "tool_name", "function_name", "action")
-_ARGUMENTS = ("arguments", "parameters", "args", "params", "input", "kwargs", "action_input")
 _LONGEST = 20_000
 """Characters of a reply that are read."""
 _MOST = 100
@@ -271,24 +269,17 @@ def read_reply(text: str, tools: Tools) -> Reply:
             is_faulty = True
         elif (call := Call(each.name, arguments)) not in calls:
             calls.append(call)
-    return Reply(tuple(calls), _words(text, found, tools), is_faulty)
+    return Reply(tuple(calls), _words(text, found), is_faulty)
 
 
-def _words(text: str, found: Sequence[Found], tools: Tools) -> str:
-    """The text without its calls and their markers.
-
-    A call that was begun as ``NAME(`` or ``<function`` and goes on under a grammar has a part of that on the
-    line before it.
-    """
+def _words(text: str, found: Sequence[Found]) -> str:
+    """The text without its calls and their markers."""
     if not found:
         return text.strip()
-    names = "|".join(map(re.escape, tools))
-    begun = re.compile(rf"(?m)^[ \t\[]*(?:<\w*|(?:print\()?(?:{names})[ \t(]*)\Z")
-    kept, at = [], 0
-    for each in found:
-        kept.append(begun.sub("", text[at : each.start]))
-        at = max(at, each.end)
-    words = _CLOSERS.sub("", "".join((*kept, text[at:]))).strip()
+    ends = [0, *(each.end for each in found)]
+    starts = [*(each.start for each in found), len(text)]
+    around = "".join(text[end:start] for end, start in zip(ends, starts, strict=True))
+    words = _CLOSERS.sub("", around).strip()
     return words if re.search(r"\w", words) else ""
 
 
@@ -320,12 +311,7 @@ def _named(value: Any, tools: Tools) -> Iterator[tuple[str, Any]]:
         return
     if isinstance(inner := value.get("function"), dict):
         value = inner
-    named = next((value[key] for key in _NAMES if isinstance(value.get(key), str)), None)
-    if named is not None and named in tools:
-        given = next((value[key] for key in _ARGUMENTS if value.get(key) is not None), None)
-        if given is None:
-            others = (*_NAMES, *_ARGUMENTS, "type", "id")
-            given = {key: item for key, item in value.items() if key not in others}
-        yield named, given
-    elif len(value) == 1 and (name := next(iter(value))) in tools:
-        yield name, value[name]
+    for name in (value.get("name"), value.get("function")):
+        if isinstance(name, str) and name in tools:
+            yield name, value.get("arguments", value.get("parameters"))
+            return

@@ -227,7 +227,8 @@ def _found(lookup: Callable[[str], Any], reference: str) -> Any:
 
     try:
         return lookup(reference).contents
-    except (Unresolvable, ValueError, TypeError):  # a pointer into a number, or with one of many digits
+    # On its way it may meet what is no schema: a pointer into a number, or null in the place of a schema.
+    except (Unresolvable, ValueError, TypeError, AttributeError):
         raise UsageError(f"the schema refers to {reference[:60]}, which is not in it") from None
 
 

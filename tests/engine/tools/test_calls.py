@@ -48,7 +48,6 @@ FORMATS: Mapping[str, Callable[[Call], str]] = {
     "openai": lambda call: json.dumps(
         {"type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
     ),
-    "by its name": lambda call: json.dumps({call.name: call.arguments}),
 }
 WORDS = st.text(string.ascii_letters + " é9", min_size=1, max_size=8).map(str.strip).filter(str.isalpha)
 FLAT = st.fixed_dictionaries(
@@ -68,20 +67,10 @@ def test_a_call_is_read_in_every_format(form: str, call: Call) -> None:
     assert (reply.calls, reply.text, reply.is_faulty) == ((call,), "", False)
 
 
-@pytest.mark.parametrize(
-    ("before", "kept"),
-    [
-        ("get_weather ", ""),
-        ("[get_time(", ""),
-        ("I look.\nget_time", "I look."),
-        ("```tool_code\nprint(get_time", ""),
-        ("Ask get_time", "Ask get_time"),
-    ],
-)
-def test_a_call_that_was_begun_by_a_name_leaves_it_out(before: str, kept: str) -> None:
-    written = '{"name": "get_time", "arguments": {"zone": "CET"}}'
-    reply = read_reply(before + written, TOOLS)
-    assert (reply.calls, reply.text) == ((Call("get_time", {"zone": "CET"}),), kept)
+def test_words_around_a_call_are_kept_without_its_marks() -> None:
+    call = '{"name": "get_time", "arguments": {"zone": "CET"}}'
+    reply = read_reply(f"I look.\n<tool_call>{call}</tool_call> Now.", TOOLS)
+    assert (reply.calls, reply.text) == ((Call("get_time", {"zone": "CET"}),), "I look.\n Now.")
 
 
 @pytest.mark.parametrize(

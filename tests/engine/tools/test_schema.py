@@ -226,6 +226,8 @@ def _wide(width: int, depth: int) -> dict[str, Any]:
         _wide(8, 8),
         {"$ref": "#/$defs/none"},
         {"$ref": "https://example.com/schema.json"},
+        {"properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": None}},
+        {"properties": {"a": {"$ref": "#b"}}, "$defs": 3, "allOf": [4]},
         {"$id": "https://example.com/", "$ref": "other.json"},
         {"properties": {"a": 3}},
         {"properties": {"a": {"enum": 3}}},
