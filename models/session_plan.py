@@ -26,10 +26,9 @@ from .calibration.artefact import (
 )
 from .files.cache import file_sha256
 from .files.library import ModelFile, resolve
-from .llama.chat import ChatFormat
+from .llama.chat import ChatFormat, ToolFormat
 from .llama.model import LlamaModel
 from .llama.thinking import plan_thinking
-from .llama.tool_prompt import ToolFormat
 from .options import PROGRAM_OPENING, PROMPTS, SHORT, Reporting, SamplingParams, SessionOptions
 from .prm.formats import head_file, settle_format, split_reference
 

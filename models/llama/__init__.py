@@ -6,7 +6,7 @@ batch. ``chat`` turns a question into prompt tokens with the model's template, w
 prefixes. ``policy`` is the engine's generator: it opens problems, and one step of it is: the ``scheduler``
 says which branches (``sequence``) run, the ``runner`` evaluates their batch and samples (``sampling``), and
 the branches take their tokens. ``stepcost`` measures the cost of a decode step and splits a batch by it.
-``tool_prompt`` shows tools to a model, ``calls`` lets it write calls and objects under a ``grammar``.
+``calls`` lets a model write calls and objects under a grammar.
 """
 
 import os

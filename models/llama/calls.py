@@ -18,8 +18,8 @@ from adascale.engine.tools.equality import reordered
 from adascale.engine.tools.grammar import OPENING, grammar_of_call, grammar_of_object
 from adascale.engine.tools.schema import object_schema
 
-from .grammar import Grammar
 from .model import LlamaModel
+from .sampling import Grammar
 
 MOST_CALLS = 16
 """Calls of one reply; a small model may repeat itself without end."""

@@ -24,7 +24,7 @@ from adascale.engine.types import (
 
 from ..options import SamplingParams, round_window_up
 from .calls import CallWriter, Rules, call_rules, object_rules
-from .chat import ChatFormat
+from .chat import ChatFormat, ToolFormat
 from .context import LlamaContext, Snapshot
 from .model import MAX_TOKEN_BYTES, LlamaModel
 from .prefixes import PrefixCache, Tokens, common_length, evaluate_prompt, evaluate_tokens, read_prompt
@@ -33,7 +33,6 @@ from .scheduler import Scheduler
 from .sequence import Sequence
 from .stepcost import Batching
 from .thinking import ThoughtProgress
-from .tool_prompt import ToolFormat
 
 ANSWER_RESERVE = 256
 """Tokens that must stay free behind a prompt."""

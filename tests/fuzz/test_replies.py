@@ -17,8 +17,8 @@ from adascale.engine.tools.equality import fields_of, in_order, key_of
 from adascale.engine.tools.grammar import grammar_of_object
 from adascale.engine.tools.schema import SchemaReader, coerced, matches
 from adascale.engine.types import Problem
-from adascale.models.llama.grammar import Grammar
 from adascale.models.llama.model import LlamaModel
+from adascale.models.llama.sampling import Grammar
 
 from .mutations import FEW, encode_json, mutated_bytes, mutated_json
 from .test_requests import SCHEMA, TALK, TOOL

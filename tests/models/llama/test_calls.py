@@ -24,7 +24,7 @@ from adascale.engine.strategies import Vote
 from adascale.engine.tools.calls import Tool, ToolRequest, calls_of
 from adascale.engine.types import Problem
 from adascale.models.llama.calls import CallWriter, call_rules
-from adascale.models.llama.tool_prompt import ToolFormat
+from adascale.models.llama.chat import ToolFormat
 from adascale.models.options import SamplingParams
 
 SCHEMA = {

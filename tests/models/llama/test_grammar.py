@@ -14,11 +14,9 @@ from machine import opened
 from adascale.engine.errors import UsageError
 from adascale.engine.tools.calls import Tool
 from adascale.engine.tools.grammar import OPENING, grammar_of_call
-from adascale.models.llama import grammar as grammar_file
 from adascale.models.llama.context import FloatArray
-from adascale.models.llama.grammar import Grammar
 from adascale.models.llama.model import LlamaModel
-from adascale.models.llama.sampling import Sampler, Stream
+from adascale.models.llama.sampling import Grammar, Sampler, Stream
 from adascale.models.options import SamplingParams
 
 SCHEMA = {
@@ -51,7 +49,7 @@ def drawn_from_all(sampler: Sampler, grammar: Grammar, stream: Stream, logits: F
 def test_draws_are_those_of_a_mask_of_all_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], Path], top_k: int
 ) -> None:
-    monkeypatch.setattr(grammar_file, "_LIKELY", 24)
+    monkeypatch.setattr("adascale.models.llama.sampling._LIKELY", 24)
     rng = np.random.default_rng(5)
     with opened(write(tmp_path / "t.gguf")) as machine:
         model = machine.model
