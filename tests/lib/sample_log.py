@@ -55,6 +55,7 @@ class Log:
         question: str = "3 pens cost $2. How many pens can you buy for $18?",
         *,
         kind: KindName = "value",
+        details: Mapping[str, Any] = {},
         calibrated: bool = True,
         budget: Budget | None = None,
         params: Mapping[str, Any] | None = None,
@@ -74,7 +75,7 @@ class Log:
         self._estimates: dict[NodeId, Estimate] = {}
         self.add(
             SearchStarted,
-            problem=Problem("q1", question, kind=kind),
+            problem=Problem("q1", question, kind=kind, details=details),
             strategy="beam",
             params=params or {},
             models=ModelDescription(),

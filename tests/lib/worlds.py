@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scripted import ScriptedExecutor, records_of, ticking
 
-from adascale.codetasks.reading import read_task
-from adascale.engine.calibration.features import Evidence, Stage, States
+from adascale.engine.calibration.features import Evidence, States
 from adascale.engine.calibration.fit import HeadConfig, StageData, Training, fit_calibration
-from adascale.engine.calibration.head import Calibration, Domain, HeadModel
+from adascale.engine.calibration.head import Calibration
 from adascale.engine.calibration.metrics import Predictions, StageReport, report
-from adascale.engine.calibration.posterior import SPREADS, Array, Posterior
+from adascale.engine.calibration.posterior import Array
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.strategies.redraws import RolloutDraws
-from adascale.engine.types import Execution, Mode, Problem, Reading, Step, Trial, Verdict
+from adascale.engine.types import Execution, Mode, Problem, Reading, Step
 from adascale.models.calibration.rollouts import Rollouts
 from adascale.models.calibration.training import training_set
 from bench.scripted import ScriptedPolicy, scripted_step
@@ -112,41 +111,17 @@ def reading(level: float, rng: random.Random) -> Reading:
 
 
 def program(prefix: Prefix, rng: random.Random) -> Step:
-    """A program that prints the right answer, repeats one mistake, or fails."""
-    return _program_step(prefix, rng, "print(18)", ["print(36)", "print(36)", "1 / 0"])
+    """A program that is right as often as the question is easy, or repeats one mistake, or fails."""
+    level = 0.8 * ease(prefix.problem) + 0.5
+    wrong = ["print(36)", "print(36)", "1 / 0"]
+    text = "print(18)" if rng.random() < 1 / (1 + math.exp(-level)) else rng.choice(wrong)
+    step = scripted_step(f"```python\n{text}\n```", "stop", -rng.random())
+    return replace(step, reading=reading(level, rng))
 
 
 def execute(source: str) -> Execution:
     """Execute one of those programs."""
     return Execution("", "ZeroDivisionError", 0.0) if "/" in source else Execution(source[6:8], "", 0.0)
-
-
-def squaring(prefix: Prefix, rng: random.Random) -> Step:
-    """A program that squares, doubles (which passes the given test alone), or adds, which is wrong."""
-    right, *wrong = (f"def f(n):\n    return {body}" for body in ("n * n", "n + n", "n + 7", "n + 9"))
-    return _program_step(prefix, rng, right, wrong)
-
-
-def _program_step(prefix: Prefix, rng: random.Random, right: str, wrong: Sequence[str]) -> Step:
-    """The right program as often as the question is easy, or one of the wrong ones."""
-    level = 0.8 * ease(prefix.problem) + 0.5
-    text = right if rng.random() < 1 / (1 + math.exp(-level)) else rng.choice(wrong)
-    step = scripted_step(f"```python\n{text}\n```", "stop", -rng.random())
-    return replace(step, reading=reading(level, rng))
-
-
-def run_here(trial: Trial) -> Execution:
-    """Have tests judge a program in this process: it is one of those above."""
-    names: dict[str, object] = {}
-    verdicts: list[Verdict] = []
-    exec(trial.program, names)
-    for test in trial.tests:
-        try:
-            exec(test, names)
-            verdicts.append(Verdict("passed"))
-        except AssertionError:
-            verdicts.append(Verdict("failed"))
-    return Execution("", "", 0.0, verdicts=tuple(verdicts))
 
 
 def solve(prefix: Prefix, rng: random.Random) -> Step:
@@ -206,31 +181,6 @@ def training(asked: Sequence[Problem], programs: int = 0) -> Training:
     records = [by_id[problem.id] for problem in asked]
     modes: tuple[Mode, ...] = ("prose", "program") if programs else ("prose",)
     return training_set(*([Rollouts.of(record, mode) for record in records] for mode in modes))
-
-
-def tasks(count: int, start: int = 0) -> list[Problem]:
-    """Code tasks with one given test, which a program that doubles passes too."""
-    task = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
-    return [task.problem(f"t{i}", f"Square n, way {i}.") for i in range(start, start + count)]
-
-
-def code_driver(head: Calibration | None = None) -> Driver:
-    """Writes and runs programs for tasks."""
-    return Driver(
-        ReadingPolicy(squaring, 8),
-        SequenceLogprob(),
-        {} if head is None else {"code": Posterior("code", head=head)},
-        ticking(),
-        executor=ScriptedExecutor(run_here),
-    )
-
-
-def even_code() -> Calibration:
-    """A calibration for code tasks that knows failed programs and gives even odds to all others."""
-    stages: tuple[Stage, ...] = ("task", "code")
-    domain = Domain.fit(np.random.default_rng(0).normal(0, 3, (60, WIDTH)).astype(np.float32))
-    even = dict.fromkeys(stages, HeadModel.constant(0.5))
-    return Calibration(even, fitted()[0].answer, {"code": domain}, {"code": SPREADS["code"]})
 
 
 @functools.cache

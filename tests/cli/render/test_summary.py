@@ -7,19 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens
-from scripted import logs_of, searched
+from scripted import searched
 from terminal import shown
-from worlds import code_driver, even_code, tasks
 
 from adascale.cli.render.solution import standing_lines
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines, details, summary, why
 from adascale.cli.render.tree import final_tree, live_tree
 from adascale.engine.answer import Answer
-from adascale.engine.request import Settings
 from adascale.engine.search.events import BranchStarted, ModelDescription, PromptRead, StepProposed
-from adascale.engine.strategies import STRATEGIES, Passing
-from adascale.engine.types import ROOT, BranchId, NodeId, Problem, StopReason
+from adascale.engine.strategies import STRATEGIES
+from adascale.engine.types import ROOT, BranchId, Execution, NodeId, StopReason, Verdict
 
 
 @pytest.mark.parametrize(
@@ -167,28 +165,29 @@ def test_what_holds_after_every_event_of_any_search(strategy: str, seed: int, bu
     assert state.running == {}
 
 
-def code_states(asked: list[Problem]) -> list[ViewState]:
-    """The ends of calibrated searches for programs."""
-    settings = Settings(Passing(samples=3, hopeless=0.5))
-    logs = logs_of(code_driver(even_code()).run(asked, settings))
-    return [ViewState.of(log) for log in logs.values()]
+def program(*verdicts: Verdict, reason: StopReason = "confident") -> ViewState:
+    """The end of a calibrated search that wrote one program, which has these verdicts of its tests."""
+    tests = [{"source": "assert f(2) == 4", "setup": ""} for _ in verdicts]
+    details = {"given": {"tests": tests, "entry_point": "f"}} if tests else {}
+    log = Log("Square n.", kind="code", details=details)
+    passed = sum(verdict.outcome == "passed" for verdict in verdicts)
+    code = "def f(n): ..."
+    text, execution = f"```python\n{code}\n```", Execution("", "", 0.0, program=code, verdicts=verdicts)
+    answer = f"{passed}/{len(verdicts)}" if verdicts else text
+    log.finish_path(ROOT, text, (0.6, 0.7, 0.8), answer, mode="code", execution=execution)
+    log.end(reason)
+    return log.state()
 
 
 def test_a_program_is_given_a_probability_where_no_test_speaks_against_it() -> None:
-    states = code_states(tasks(16, 2000))
-    told = {True: 0, False: 0}
-    for state in states:
-        line, result = summary(state).plain, state.result
-        passes = line.startswith("passes 1 of 1")
-        told[passes] += 1
-        assert ("sure that it passes others like them" in line) == passes
-        assert (" % sure" in line) == passes
-        assert result is not None
-        assert ("another program is unlikely to pass" in line) == (result.stop_reason == "hopeless")
-    assert min(told.values()) > 2
-    for state in states:
-        leader, _ = standing_lines(state)
-        assert leader.plain.startswith("the best passes 0") != summary(state).plain.startswith("passes 1")
-    untested = [replace(task, details={}) for task in tasks(3, 2000)]
-    for state in code_states(untested):
-        assert "that it is correct" in summary(state).plain
+    right, wrong, untested = (
+        program(Verdict("passed")),
+        program(Verdict("failed"), reason="hopeless"),
+        program(),
+    )
+    assert summary(right).plain.startswith("passes 1 of 1")
+    assert " % sure that it passes others like them" in summary(right).plain
+    assert " % sure" not in summary(wrong).plain
+    assert "another program is unlikely to pass" in summary(wrong).plain
+    assert standing_lines(wrong)[0].plain.startswith("the best passes 0")
+    assert "that it is correct" in summary(untested).plain
