@@ -215,20 +215,15 @@ def is_piped() -> bool:
 
 
 def _say_if_silent() -> None:
-    if _is_silent():
-        say("adascale: reading stdin ... (< /dev/null if nothing comes)")
-
-
-def _is_silent() -> bool:
-    """True for a pipe or socket that is open, and from which nothing has come."""
+    """Say that a pipe or socket is waited for which is open, and from which nothing has come."""
     try:
         number = sys.stdin.fileno()
     except OSError:  # a stand-in for stdin, which does not wait
-        return False
+        return
     mode = os.fstat(number).st_mode
-    if sys.platform == "win32" or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-        return False
-    return not select.select([number], [], [], 0)[0]
+    may_wait = sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
+    if may_wait and not select.select([number], [], [], 0)[0]:
+        say("adascale: reading stdin ... (< /dev/null if nothing comes)")
 
 
 def write_payload(text: str) -> None:

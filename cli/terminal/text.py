@@ -61,11 +61,6 @@ def cut(text: str, width: int) -> str:
     return shown.plain
 
 
-def pad(text: str, width: int) -> str:
-    """``text`` with spaces on its right up to ``width`` cells; a wider text stays as it is."""
-    return text + " " * (width - cells(text))
-
-
 def columns(rows: Sequence[Sequence[str]], align: str) -> str:
     """Rows as lines, two blanks between the columns, which stand below each other in any font of one width.
 
@@ -76,9 +71,10 @@ def columns(rows: Sequence[Sequence[str]], align: str) -> str:
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
+        gaps = [" " * (width - cells(text)) for text, width in zip(row, widths, strict=True)]
         parts = [
-            pad(text, width) if side == "<" else " " * (width - cells(text)) + text
-            for text, width, side in zip(row, widths, align, strict=True)
+            text + gap if side == "<" else gap + text
+            for text, gap, side in zip(row, gaps, align, strict=True)
         ]
         lines.append("  ".join(parts).rstrip())
     return "\n".join(lines)
