@@ -45,9 +45,8 @@ def answer(server: Served, number: int) -> str:
         request(reasoning_effort="max", stream=True),
         request("/api/chat", think="high"),
         request(reasoning_effort="max", **TOOLS),
-        request(reasoning_effort="max", stream=True, **SCHEMA),
     ],
-    ids=["whole", "streamed", "ollama", "tools", "schema"],
+    ids=["whole", "streamed", "ollama", "tools"],
 )
 def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served, sent: bytes) -> None:
     server.policy.pause = 0.1

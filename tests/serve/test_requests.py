@@ -85,13 +85,11 @@ def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
     ("body", "is_searched", "is_chat"),
     [
         ({}, True, False),
-        ({"model": "scripted:none"}, False, False),
         ({"reasoning_effort": "minimal"}, False, False),
         ({"messages": say("Say something kind.")}, False, True),
         ({"model": "scripted:chat"}, False, True),
         ({"messages": say("Say something kind."), "reasoning_effort": "low"}, True, False),
         ({"temperature": 0}, False, False),
-        ({"temperature": 0, "messages": say("hi")}, False, True),
         ({"temperature": 0, "reasoning_effort": "low"}, True, False),
     ],
 )
@@ -113,7 +111,6 @@ def test_model_effort_temperature_and_message_decide_whether_to_search(
         ({"temperature": 1.2, "top_k": -1}, SamplingChange(temperature=1.2)),
         ({"temperature": 0, "top_p": 0.5, "max_tokens": 9}, SamplingChange(max_tokens=9)),
         ({"messages": say("hi"), "max_tokens": 9}, SamplingChange(max_tokens=9)),
-        ({"messages": say("hi"), "max_tokens": -1}, AS_USUAL),
         ({"repetition_penalty": 1.1}, SamplingChange(repeat_penalty=1.1)),
         (
             {"reasoning_effort": "none", "temperature": 0.7, "logit_bias": {"5": -2}},
