@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sample_log import Log
-from scripted import ScriptedExecutor
+from scripted import ScriptedExecutor, log_of
 
 from adascale.engine.answer import Answer, FallbackAnswer, Status, fixed_tokens, turns_after
 from adascale.engine.ports import Prefix, SequenceLogprob
@@ -115,7 +115,7 @@ def driver() -> Driver:
 @pytest.mark.parametrize("kind", ["text", "value"])
 def test_the_reply_is_what_the_model_wrote(kind: str) -> None:
     problem = Problem("1", "How are you?", history=EARLIER, kind=kind)  # type: ignore[arg-type]
-    record = Record.of(event for _, event in driver().run([problem], Settings(Vote(1))))
+    record = Record.of(log_of(reply, Vote(1), problem))
     said = (Turn("user", "How are you?"), Turn("assistant", STEPS[kind]))
     assert turns_after(record) == (*EARLIER, *said)
 

@@ -14,14 +14,22 @@ from adascale.engine.calibration.options import OPTIONS, OptionWeights
 from adascale.engine.calibration.posterior import SPREADS, UNCALIBRATED, VOTES, Posterior
 from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.kinds.recognising import problem_of
-from adascale.engine.ports import AnswerEstimates, Clock, Prefix, QuestionEstimate, Score, SequenceLogprob
+from adascale.engine.ports import (
+    AnswerEstimates,
+    Calibrator,
+    Clock,
+    Prefix,
+    QuestionEstimate,
+    Score,
+    SequenceLogprob,
+)
 from adascale.engine.request import SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, STRATEGIES, ModeChoice, Strategy, strategy_named
 from adascale.engine.types import Budget, Estimate, Execution, KindName, Mode, Problem, Step, Trial
-from bench.scripted import ScriptedPolicy, scripted_step
+from bench.scripted import Script, ScriptedPolicy, scripted_step
 
 
 @dataclass(slots=True)
@@ -94,6 +102,39 @@ def sized(name: str, **numbers: Any) -> Strategy:
     return strategy_named(name, **{each: n for each, n in numbers.items() if STRATEGIES[name].has(each)})
 
 
+ASKED = Problem("p", "?", "18")
+
+
+def log_of(
+    script: Script | ScriptedPolicy,
+    strategy: Strategy,
+    problem: Problem = ASKED,
+    *,
+    judge: Calibrator | None = None,
+    reward: Callable[[Prefix], float] | None = None,
+    execute: Callable[[Any], Execution] | None = None,
+    slots: int = 8,
+    **settings: Any,
+) -> list[Event]:
+    """The log of a search with a scripted generator.
+
+    Args:
+        script: Draws each step.
+        strategy: Strategy of the search.
+        problem: The question.
+        judge: Calibrator of its kind; without one nothing is a probability.
+        reward: Reward of each prefix, by default that of its likelihood.
+        execute: Runs programs.
+        slots: Branches that run at once.
+        settings: Other settings.
+    """
+    policy = script if isinstance(script, ScriptedPolicy) else ScriptedPolicy(script, slots)
+    prm = SequenceLogprob() if reward is None else ScriptedPRM(reward)
+    judges = {} if judge is None else {problem.kind: judge}
+    driver = Driver(policy, prm, judges, ticking(), execute and ScriptedExecutor(execute))
+    return [event for _, event in driver.run([problem], Settings(strategy, **settings))]
+
+
 def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
     """A whole search with invented steps."""
 
@@ -105,11 +146,9 @@ def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
     def reward(prefix: Prefix) -> float:
         return random.Random("".join(step.text for step in prefix.steps)).random()
 
-    ticks = iter(range(10**6))
-    driver = Driver(ScriptedPolicy(script, slots=5), ScriptedPRM(reward), {}, lambda: next(ticks) / 100)
     small = sized(strategy, samples=6, beams=2, branching=3)
-    chosen = Settings(small, Budget(max_tokens=budget), seed=seed, width=4)
-    return [event for _, event in driver.run([Problem("q", "what?")], chosen)]
+    more: dict[str, Any] = {"budget": Budget(max_tokens=budget), "seed": seed, "width": 4}
+    return log_of(script, small, Problem("q", "what?"), reward=reward, slots=5, **more)
 
 
 class Fitted:

@@ -7,14 +7,12 @@ import random
 from typing import Any
 
 import pytest
-from scripted import judging
+from scripted import judging, log_of
 
 from adascale.engine.answers.choosing import DOUBTFUL, SearchResult
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.kinds.structured import JsonObject
-from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
-from adascale.engine.request import Settings
-from adascale.engine.search.driver import Driver
+from adascale.engine.ports import BranchStart, Prefix
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Strategy
 from adascale.engine.types import BranchId, Problem, Step
@@ -46,9 +44,7 @@ def search(
     def script(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step(next(written, texts[-1]), "stop")
 
-    calibrators = {"json": judging("json", 0.5)}
-    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), calibrators, lambda: 0.0)  # type: ignore[arg-type]
-    record = Record.of(event for _, event in driver.run([asked], Settings(strategy, width=1)))
+    record = Record.of(log_of(script, strategy, asked, judge=judging("json", 0.5), width=1))
     assert record.result is not None
     return record.result, record
 
@@ -86,9 +82,7 @@ def test_other_readings_have_at_most_a_few_times_the_tokens_of_the_greedy_one() 
             super().start(id_, branch)
 
     policy = Listening(lambda prefix, rng: scripted_step(ann(), "stop"))
-    calibrators = {"json": judging("json", 0.5)}
-    driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0)
-    [*_] = driver.run([ASKED], Settings(EFFORTS["json"]["medium"], width=1))
+    log_of(policy, EFFORTS["json"]["medium"], ASKED, judge=judging("json", 0.5), width=1)
     greedy, other = started
     length = len(scripted_step(ann(), "stop").token_ids)
     assert (greedy.greedy, greedy.max_tokens) == (True, None)

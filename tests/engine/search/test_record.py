@@ -6,14 +6,11 @@ from collections.abc import Mapping
 
 import pytest
 from sample_log import Log
-from scripted import ScriptedExecutor, ended, judging, searched, ticking
+from scripted import ended, judging, log_of, searched
 from worlds import ReadingPolicy, execute, problems, solve
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch, SearchResult
 from adascale.engine.errors import TraceError
-from adascale.engine.ports import SequenceLogprob
-from adascale.engine.request import Settings
-from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
     AnswerFound,
     BranchStarted,
@@ -69,14 +66,7 @@ VOTES = judging("value", 0.5)
 
 
 def log(strategy: Strategy) -> list[Event]:
-    driver = Driver(
-        ReadingPolicy(solve, 8),
-        SequenceLogprob(),
-        {"value": VOTES},
-        ticking(),
-        executor=ScriptedExecutor(execute),
-    )
-    return [event for _, event in driver.run([ASKED], Settings(strategy))]
+    return log_of(ReadingPolicy(solve, 8), strategy, ASKED, judge=VOTES, execute=execute)
 
 
 def revision(record: Record) -> Mapping[NodeId, Estimate]:

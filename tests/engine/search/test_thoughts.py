@@ -6,13 +6,11 @@ import random
 from dataclasses import replace
 
 import pytest
-from scripted import ScriptedExecutor, ended, sized
+from scripted import ended, log_of, sized
 
 from adascale.codetasks.reading import read_task
 from adascale.engine.kinds import NO_PROGRAM
-from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.request import Settings
-from adascale.engine.search.driver import Driver
+from adascale.engine.ports import Prefix
 from adascale.engine.search.events import (
     Event,
     Warned,
@@ -55,9 +53,8 @@ def search(
     policy: ScriptedPolicy | None = None,
 ) -> list[Event]:
     ran: list[str] = []
-    executor = ScriptedExecutor(lambda program: ran.append(program) or Execution("56", "", 0.0))
-    driver = Driver(policy or script(end), SequenceLogprob(), {}, lambda: 0.0, executor=executor)
-    events = [event for _, event in driver.run([problem], Settings(strategy))]
+    run = lambda program: ran.append(program) or Execution("56", "", 0.0)  # noqa: E731
+    events = log_of(policy or script(end), strategy, problem, execute=run)
     assert all("print(56)" in program for program in ran)
     return events
 

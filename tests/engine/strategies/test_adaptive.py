@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -15,13 +16,11 @@ from hypothesis import strategies as st
 from scripted import (
     Believing,
     Fitted,
-    ScriptedExecutor,
-    ScriptedPRM,
     around,
     ended,
     judging,
+    log_of,
     records_of,
-    ticking,
 )
 from worlds import execute
 
@@ -36,29 +35,11 @@ from adascale.engine.strategies import Adaptive, BestOfN, Margin, Strategy, Vote
 from adascale.engine.types import Estimate, Execution, Mode, Problem, SamplingChange, Step
 from bench.scripted import Script, ScriptedPolicy, scripted_step
 
-PROBLEM = Problem("p", "?", "18")
 ALL_OF_THEM = 100
 """A lead that is never reached."""
 
 
-def search(
-    script: Script,
-    strategy: Strategy,
-    *,
-    width: int | None = None,
-    slots: int = 8,
-    seed: int = 0,
-    calibrator: Calibrator | None = None,
-    reward: Callable[[Prefix], float] = lambda prefix: 0.5,
-) -> list[Event]:
-    driver = Driver(
-        ScriptedPolicy(script, slots),
-        ScriptedPRM(reward),
-        {"value": calibrator or UNCALIBRATED},
-        ticking(),
-        ScriptedExecutor(execute),
-    )
-    return [event for _, event in driver.run([PROBLEM], Settings(strategy, seed=seed, width=width))]
+search = partial(log_of, judge=UNCALIBRATED, reward=lambda prefix: 0.5, execute=execute)
 
 
 def one_by_one(answers: str, strategy: Strategy) -> list[Event]:
@@ -127,7 +108,7 @@ def test_it_gives_up_after_half_of_them_where_its_answer_is_hardly_ever_right(
     calibrator: Calibrator, reason: str, counted: int
 ) -> None:
     strategy = Adaptive(10, hopeless=0.05, cut=0.0)
-    log = search(world(0.0), strategy, width=1, calibrator=calibrator, reward=lambda prefix: 0.01)
+    log = search(world(0.0), strategy, width=1, judge=calibrator, reward=lambda prefix: 0.01)
     assert (ended(log).result.stop_reason, finished(log)) == (reason, counted)
 
 
@@ -174,7 +155,7 @@ def test_a_misjudging_prm_does_not_overrule_those_that_agree() -> None:
 
     for seed in range(20):
         votes, best = (
-            search(world(0.6), strategy, seed=seed, reward=misled, calibrator=Believing(0.5))
+            search(world(0.6), strategy, seed=seed, reward=misled, judge=Believing(0.5))
             for strategy in (Adaptive(16), BestOfN(16))
         )
         assert ended(votes).result.answer == "18" != ended(best).result.answer
@@ -190,7 +171,7 @@ def test_a_trajectory_that_will_not_succeed_is_cut_and_leaves_its_place(
     def lost(prefix: Prefix) -> float:
         return estimate if len(prefix.steps) == 1 else 0.5
 
-    log = search(world(1.0), Adaptive(6), width=2, reward=lost, calibrator=calibrator)
+    log = search(world(1.0), Adaptive(6), width=2, reward=lost, judge=calibrator)
     cut = [event for event in log if isinstance(event, NodesPruned) and event.reason == "p below 0.1"]
     assert sum(len(event.nodes) for event in cut) == cuts
     if cuts:
@@ -269,15 +250,7 @@ def searched(
             return scripted_step(f"Answer: {answer}.", "stop", -30.0 - rng.random())
         return scripted_step(f"```python\nprint({int(answer) - 1} + 1)\n```", "stop", -30.0 - rng.random())
 
-    driver = Driver(
-        ScriptedPolicy(script, 4),
-        SequenceLogprob(),
-        {"value": judging("value", prior)},
-        lambda: 0.0,
-        executor=ScriptedExecutor(sums),
-    )
-    asked = Problem("q", "What is 9 * 2?", "18")
-    return Record.of(event for _, event in driver.run([asked], Settings(strategy, width=1)))
+    return Record.of(log_of(script, strategy, judge=judging("value", prior), execute=sums, width=1))
 
 
 def test_programs_and_prose_that_agree_are_enough() -> None:

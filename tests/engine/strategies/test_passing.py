@@ -8,20 +8,18 @@ from dataclasses import replace
 
 import cpython
 import pytest
-from scripted import Fitted, ScriptedExecutor, ended, ticking
+from scripted import Fitted, ended, log_of
 
 from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
-from adascale.engine.ports import Prefix, QuestionEstimate, SequenceLogprob
-from adascale.engine.request import Settings
-from adascale.engine.search.driver import Driver
+from adascale.engine.ports import Prefix, QuestionEstimate
 from adascale.engine.search.events import Event, to_json
 from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import Passing, Strategy, Vote
 from adascale.engine.strategies.beam import chance_of_success
 from adascale.engine.types import Estimate, Execution, Mode, Problem, Step, Trial
-from bench.scripted import ScriptedPolicy, scripted_step
+from bench.scripted import scripted_step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
 TASK = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})
@@ -46,15 +44,8 @@ class Bench:
         return replace(cpython.run(source), seconds=0.0)
 
     def search(self, problem: Problem, strategy: Strategy) -> list[Event]:
-        calibrators = {} if self._estimate is None else {"code": _Estimating(self._estimate)}
-        driver = Driver(
-            ScriptedPolicy(self.script),
-            SequenceLogprob(),
-            calibrators,
-            ticking(),
-            executor=ScriptedExecutor(self.execute),
-        )
-        return [event for _, event in driver.run([problem], Settings(strategy, width=1))]
+        judge = None if self._estimate is None else _Estimating(self._estimate)
+        return log_of(self.script, strategy, problem, judge=judge, execute=self.execute, width=1)
 
 
 class _Estimating(Fitted):
