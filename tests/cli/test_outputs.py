@@ -8,7 +8,6 @@ import pytest
 from commands import invoked, write_questions
 from sample_log import pens, written
 
-from adascale.cli.app import app
 from adascale.engine.errors import UsageError
 
 
@@ -36,7 +35,7 @@ def test_a_file_of_something_else_stays(tmp_path: Path, command: list[str], name
     (precious := tmp_path / name).write_bytes(b"GGUF precious")
 
     with pytest.raises(UsageError) as caught:
-        invoked(app, *(str(paths.get(word, word)) for word in command), str(precious))
+        invoked(*(str(paths.get(word, word)) for word in command), str(precious))
 
     assert caught.value.slug in ("output-exists", "not-results")
     assert caught.value.hint
@@ -51,7 +50,7 @@ def test_a_name_that_no_file_system_takes_is_told(tmp_path: Path, command: list[
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     data = str(write_questions(tmp_path / "data.jsonl", range(2)))
     with pytest.raises(UsageError, match="cannot write") as caught:
-        invoked(app, *(data if word == "DATA" else word for word in command), str(tmp_path / name))
+        invoked(*(data if word == "DATA" else word for word in command), str(tmp_path / name))
     assert caught.value.slug == "unwritable"
     assert caught.value.hint
 
@@ -61,6 +60,6 @@ def test_a_program_never_replaces_its_tests(tmp_path: Path, more: list[str]) -> 
     tests = tmp_path / "tests.py"
     tests.write_text("assert f(2) == 4")
     with pytest.raises(UsageError) as caught:
-        invoked(app, "code", "Square n.", "--tests", str(tests), "--output", str(tests), *more)
+        invoked("code", "Square n.", "--tests", str(tests), "--output", str(tests), *more)
     assert caught.value.slug == "output-is-input"
     assert "--overwrite" not in caught.value.hint

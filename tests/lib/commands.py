@@ -21,10 +21,9 @@ from queue import SimpleQueue
 from unittest import mock
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from adascale.cli.app import main
+from adascale.cli.app import app, main
 from adascale.cli.terminal.console import stderr_console, use_warnings
 from adascale.engine.errors import AdascaleError
 from adascale.models.worker import client
@@ -87,8 +86,8 @@ def run_here(env: Mapping[str, str], *args: str, stdin: bytes = b"") -> subproce
 LIMIT_SECONDS = 60.0
 
 
-def invoked(app: typer.Typer, *args: str) -> tuple[str, str]:
-    """Stdout and stderr of a command that succeeds; an error of ours is raised."""
+def invoked(*args: str) -> tuple[str, str]:
+    """Stdout and stderr of a command that succeeds, without its worker; an error of ours is raised."""
     result = CliRunner().invoke(app, list(args))
     if isinstance(result.exception, AdascaleError):
         raise result.exception

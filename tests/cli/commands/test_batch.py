@@ -12,7 +12,6 @@ import tiny
 import typer
 from commands import Home, invoked, run_here
 
-from adascale.cli.app import app
 from adascale.cli.commands import batch as command
 from adascale.cli.options.by_command import BatchOptions
 from adascale.cli.report import FIELDS, BatchCounts
@@ -135,7 +134,7 @@ def test_what_no_strategy_can_be_is_refused_before_models_are_opened(tmp_path: P
         json.dumps({"question": "Square n.", "tests": ["assert f(2) == 4"]})
     )
     with pytest.raises(UsageError, match="is no rule of"):
-        invoked(app, "batch", str(tmp_path / "tasks.jsonl"), "-m", "no/such.gguf", "-o", "adapt", "km")
+        invoked("batch", str(tmp_path / "tasks.jsonl"), "-m", "no/such.gguf", "-o", "adapt", "km")
 
 
 def test_traces_are_kept_by_id_and_can_be_replayed(batch: Any, home: Home, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import pytest
 from commands import invoked, run_here
 from terminal import environment
 
-from adascale.cli.app import app
 from adascale.engine.errors import UsageError
 
 
@@ -17,10 +16,6 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def run(*args: str) -> tuple[str, str]:
-    return invoked(app, *args)
-
-
 @pytest.fixture
 def questions(tmp_path: Path) -> str:
     (tmp_path / "q.txt").write_text("What is 1 + 1?\n", encoding="utf-8")
@@ -29,12 +24,12 @@ def questions(tmp_path: Path) -> str:
 
 def strategy(questions: str, *args: str) -> str:
     """Which strategy a run would use."""
-    planned = run("batch", questions, "--dry-run", *args)[1].splitlines()[-1]
+    planned = invoked("batch", questions, "--dry-run", *args)[1].splitlines()[-1]
     return planned.split(",")[0].split(": ")[-1]
 
 
 def row(key: str) -> tuple[object, str]:
-    shown = json.loads(run("config", "show", "--json")[0])
+    shown = json.loads(invoked("config", "show", "--json")[0])
     [found] = [row for row in shown["settings"] if row["key"] == key]
     return found["value"], found["origin"]
 
@@ -51,22 +46,25 @@ def test_flag_then_environment_then_file_then_default(
     assert strategy(questions) == "adaptive"
     assert row("strategy") == ("adaptive", "default")
 
-    run("config", "set", "strategy", "vote")
+    invoked("config", "set", "strategy", "vote")
     assert strategy(questions) == "vote"
     assert row("strategy") == ("vote", f"file ({config})")
 
     monkeypatch.setenv("ADASCALE_STRATEGY", "greedy")
     assert strategy(questions) == "greedy"
     assert row("strategy") == ("greedy", "environment (ADASCALE_STRATEGY)")
-    assert "ADASCALE_STRATEGY is set and comes before the file" in run("config", "set", "strategy", "vote")[1]
+    assert (
+        "ADASCALE_STRATEGY is set and comes before the file"
+        in invoked("config", "set", "strategy", "vote")[1]
+    )
 
     assert strategy(questions, "--strategy", "best-of-n") == "best-of-n"
 
 
 def test_a_name_of_o_is_a_key_of_the_file(config: Path, questions: str) -> None:
-    run("config", "set", "samples", "5")
-    assert "at most 5 solutions each" in run("batch", questions, "--dry-run")[1]
-    assert "at most 3 solutions each" in run("batch", questions, "--dry-run", "-o", "samples", "3")[1]
+    invoked("config", "set", "samples", "5")
+    assert "at most 5 solutions each" in invoked("batch", questions, "--dry-run")[1]
+    assert "at most 3 solutions each" in invoked("batch", questions, "--dry-run", "-o", "samples", "3")[1]
     config.write_text("samples = 0\n")
     done = run_here(environment(ADASCALE_CONFIG=str(config)), "batch", questions, "--dry-run")
     assert f"error[usage]: samples in {config}: 0 is less than 1" in done.stderr
@@ -80,7 +78,7 @@ def test_values_are_kept_as_what_they_are(config: Path) -> None:
         ("api-key-file", "key.txt"),
         ("model", 'a "b" \\c.gguf'),
     ):
-        run("config", "set", key, value)
+        invoked("config", "set", key, value)
 
     kept = tomllib.loads(config.read_text(encoding="utf-8"))
     model, key = (str(Path(name).absolute()) for name in ('a "b" \\c.gguf', "key.txt"))
@@ -93,12 +91,12 @@ def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
     config.write_text("# mine\nthreads = 1 # one\neffort = 'low'\ngenerator = 'x'\n", encoding="utf-8")
 
     for key in ("threads", "generator"):
-        run("config", "unset", key)
+        invoked("config", "unset", key)
 
     assert config.read_text(encoding="utf-8") == "# mine\neffort = 'low'\n"
     for key, message in (("threads", "threads is not set"), ("thread", "thread is no setting")):
         with pytest.raises(UsageError, match=message):
-            run("config", "unset", key)
+            invoked("config", "unset", key)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +113,7 @@ def test_a_wrong_value_is_told_before_it_is_kept(
     config: Path, key: str, value: str, message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError, match=message) as caught:
-        run("config", "set", key, value)
+        invoked("config", "set", key, value)
 
     assert caught.value.hint.startswith(hint)
     assert not config.exists()
@@ -125,7 +123,7 @@ def test_an_unknown_key_warns_and_is_ignored(config: Path, questions: str) -> No
     config.parent.mkdir()
     config.write_text("stratgy = 'vote'\n", encoding="utf-8")
 
-    stderr = run("batch", questions, "--dry-run")[1]
+    stderr = invoked("batch", questions, "--dry-run")[1]
 
     assert "warning[unknown-setting]" in stderr
     assert "did you mean strategy?" in stderr
@@ -139,10 +137,10 @@ def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
 
     for command in (["runs", "list"], ["config", "set", "strategy", "vote"], ["config", "show"]):
         with pytest.raises(UsageError, match=r"cannot read .*config\.toml") as caught:
-            run(*command)
+            invoked(*command)
         assert caught.value.slug == "bad-config"
     assert config.read_bytes() == text.encode("latin-1")
-    assert run("config", "path")[0].strip() == str(config)
+    assert invoked("config", "path")[0].strip() == str(config)
     assert run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h").returncode == 0
 
 
@@ -158,5 +156,5 @@ def test_a_file_is_kept_by_its_whole_path(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: str, is_file: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    run("config", "set", key, value)
+    invoked("config", "set", key, value)
     assert row(key)[0] == (str(tmp_path / value) if is_file else value)

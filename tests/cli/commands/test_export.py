@@ -10,18 +10,13 @@ from typing import Any
 
 import pytest
 import sampled
-import typer
 import worlds
 from commands import invoked
 
-from adascale.cli.commands.export import export
 from adascale.cli.disk.traces import runs_dir
 from adascale.engine.errors import AdascaleError
 from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 from adascale.models.storage import data_folder
-
-app = typer.Typer()
-app.command()(export)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +47,7 @@ def test_kept_runs_are_read_unless_something_else_is_named() -> None:
     runs_dir().mkdir(parents=True)
     shutil.copy(sampled.PROSE_SEARCH, runs_dir() / "20260101-000000-aaaa.jsonl")
     (runs_dir() / "20260102-000000-bbbb.jsonl").write_text("torn")
-    out, said = invoked(app, "--to", "trl-prm")
+    out, said = invoked("export", "--to", "trl-prm")
     assert [row["model"] for row in rows(out)] == ["qwen2.5-coder-1.5b"] * 4
     assert "wrote 4 rows" in said
     assert "left out: 1 kept runs that cannot be read" in said
@@ -63,7 +58,7 @@ def test_all_sources_go_into_one_file() -> None:
     Path("traces").mkdir()
     for name in "ab":
         shutil.copy(sampled.PROSE_SEARCH, f"traces/{name}.jsonl")
-    invoked(app, "--to", "trl-prm", "--from", "traces", "--from", str(path), "--output", "x.jsonl")
+    invoked("export", "--to", "trl-prm", "--from", "traces", "--from", str(path), "--output", "x.jsonl")
     models = [row["model"] for row in rows(Path("x.jsonl").read_text())]
     assert (models.count("qwen2.5-coder-1.5b"), models.count("tiny")) == (8, len(models) - 8)
     assert len(models) > 8
@@ -73,7 +68,7 @@ def refused(*args: str) -> AdascaleError:
     """The error of a command that writes nothing."""
     before = {path: path.read_bytes() for path in Path.cwd().glob("*.jsonl")}
     with pytest.raises(AdascaleError) as error:
-        invoked(app, *args)
+        invoked("export", *args)
     assert {path: path.read_bytes() for path in Path.cwd().glob("*.jsonl")} == before
     return error.value
 

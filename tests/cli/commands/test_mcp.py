@@ -15,8 +15,6 @@ import tiny
 from commands import Home, invoked
 from terminal import on_terminal
 
-from adascale.cli.app import app
-
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
@@ -104,7 +102,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def printed(*options: str) -> list[str]:
     """Program and words of the configuration for a call with these options."""
-    entry = json.loads(invoked(app, "mcp", *options, "--print-config")[0])["mcpServers"]["adascale"]
+    entry = json.loads(invoked("mcp", *options, "--print-config")[0])["mcpServers"]["adascale"]
     return [entry["command"], *entry["args"]]
 
 

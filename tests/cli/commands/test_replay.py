@@ -2,12 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from commands import invoked
 from sample_log import Log, pens, written
 from terminal import shown
 
-from adascale.cli.commands.replay import play, replay
+from adascale.cli.commands.replay import play
 from adascale.cli.disk.traces import read_trace
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.tree import whole_tree
@@ -17,16 +16,9 @@ from adascale.engine.types import ROOT, Notice
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
-app = typer.Typer()
-app.command()(replay)
-
-
-def run(*args: str) -> tuple[str, str]:
-    return invoked(app, *args)
-
 
 def test_json(trace: str) -> None:
-    stdout, _ = run(trace, "--json")
+    stdout, _ = invoked("replay", trace, "--json")
 
     assert json.loads(stdout) == {
         "schema": "adascale.replay/1",
@@ -53,7 +45,7 @@ def test_a_search_that_failed_ends_as_it_did_when_it_was_asked(
     log.add(SearchFailed, notice=notice, error_type="ContextOverflowError")
     trace = written(tmp_path / "t.jsonl", log.events)
     with pytest.raises(AdascaleError, match="the question is too long"):
-        run(str(trace), *json_output)
+        invoked("replay", str(trace), *json_output)
     told = shown(whole_tree(ViewState.of(read_trace(trace)), 100), 100)
     assert "failed: the question is too long" in told
     assert "stopped by you" not in told
@@ -63,15 +55,15 @@ def test_a_search_that_failed_ends_as_it_did_when_it_was_asked(
 
 def test_the_answer_of_a_code_task_is_its_program() -> None:
     golden = str(GOLDEN / "passing.jsonl")
-    program, _ = run(golden)
-    told, _ = run(golden, "--json")
+    program, _ = invoked("replay", golden)
+    told, _ = invoked("replay", golden, "--json")
     assert json.loads(told)["answer"] == program.rstrip("\n")
 
 
 def test_a_search_that_never_ended_has_no_answer(tmp_path: Path) -> None:
     trace = str(written(tmp_path / "t.jsonl", pens().events))
-    stdout, stderr = run(trace)
-    record, _ = run(trace, "--json")
+    stdout, stderr = invoked("replay", trace)
+    record, _ = invoked("replay", trace, "--json")
 
     assert stdout == ""
     assert "warning[unfinished-trace]" in stderr

