@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 from adascale.engine.answers.program import parse
 from adascale.engine.codec import to_plain
@@ -21,23 +22,6 @@ from .task import CodeTask, CodeTest, Suite
 
 UNTESTED = "untested"
 """Answer of a program of which nothing was tested."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Tested(Runnable):
-    """A program with its tests."""
-
-    harness: Harness
-
-    def ran(self, execution: Execution) -> Execution:
-        """Output of the program itself, and the verdicts of its tests."""
-        return Execution(
-            execution.output,
-            execution.error,
-            execution.seconds,
-            self.harness.program,
-            self.harness.verdicts(execution),
-        )
 
 
 class Code(Kind):
@@ -68,8 +52,7 @@ class Code(Kind):
             return replace(NO_PROGRAM, verdicts=(Verdict("not-run"),) * len(suite.tests))
         if not suite.tests:
             return Execution("", "", 0.0, program)
-        harness = Harness(program, suite)
-        return _Tested(harness.trial, harness)
+        return Harness.of(program, suite)
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
         """Code alone."""
@@ -98,8 +81,8 @@ class Code(Kind):
         assert run is not None, "hidden tests need something that runs them"
         if execution is None or not execution.program:
             return False
-        harness = Harness(execution.program, CodeTask.of(problem).hidden)
-        return all(verdict.outcome == "passed" for verdict in harness.verdicts(run(harness.trial)))
+        harness = Harness.of(execution.program, CodeTask.of(problem).hidden)
+        return all(verdict.outcome == "passed" for verdict in harness.verdicts(run(harness.source)))
 
 
 # A program with its tests
@@ -206,16 +189,25 @@ pytest = Pytest_adascale()
 
 
 @dataclass(frozen=True, slots=True)
-class Harness:
-    """A program with the tests that it has to pass."""
+class Harness(Runnable):
+    """A program with the tests that it has to pass.
 
-    program: str
+    Attributes:
+        source: The trial that an executor runs.
+        suite: The tests.
+    """
+
+    source: Trial
     suite: Suite
 
-    @property
-    def trial(self) -> Trial:
-        """The trial that an executor runs."""
-        return Trial(self.program, tuple(map(_runnable, self.suite.tests)))
+    @classmethod
+    def of(cls, program: str, suite: Suite) -> Self:
+        """A program with its tests."""
+        return cls(Trial(program, tuple(map(_runnable, suite.tests))), suite)
+
+    def ran(self, execution: Execution) -> Execution:
+        """Output of the program itself, and the verdicts of its tests."""
+        return replace(execution, program=self.source.program, verdicts=self.verdicts(execution))
 
     def verdicts(self, execution: Execution) -> tuple[Verdict, ...]:
         """One verdict for each test, in their order, from running the trial."""

@@ -69,7 +69,7 @@ def _sources(record: Mapping[str, object], field: str) -> list[str]:
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _PYTEST = frozenset({"approx", "mark", "param", "raises"})
-"""Parts of pytest that tests may use: the harness has a stand-in for them (``harness``)."""
+"""Parts of pytest that tests may use, for which ``kind`` has a stand-in."""
 _LIBRARIES = frozenset({"hypothesis", "numpy", "pandas", "requests", "scipy", "sklearn", "sympy", "torch"})
 """Any other module that is not in the standard library is the program under test."""
 _NO_STEPS = frozenset({"pytest.main", "sys.path.append", "sys.path.insert", "unittest.main"})
@@ -140,7 +140,7 @@ class _Imports(ast.NodeTransformer):
     """Rewrites imports of what is not there where programs run: the program under test, and pytest.
 
     Names of the program are asked for bare, ``solution.f`` as ``f``; an alias is an assignment. For pytest
-    the harness has a stand-in of that name.
+    ``kind`` has a stand-in of that name.
 
     Args:
         where: Name of the source in an error.

@@ -37,8 +37,8 @@ def answer_of(text: str, task: CodeTask, cpython: CPythonRunner) -> str | None:
     program = extract_program(text, task.given.entry_point)
     if program is None:
         return None
-    harness = Harness(program, task.given)
-    verdicts = harness.verdicts(cpython.judge(harness.trial))
+    harness = Harness.of(program, task.given)
+    verdicts = harness.verdicts(cpython.judge(harness.source))
     return f"{sum(each.outcome == 'passed' for each in verdicts)}/{len(verdicts)}"
 
 
@@ -55,9 +55,9 @@ def main() -> None:
         for record in records:
             task = tasks[record["id"]]
             suite = suite_of([*task.given.tests, *task.hidden.tests], record["entry_point"])
-            harness = Harness(record["solution"], suite)
+            harness = Harness.of(record["solution"], suite)
             in_monty, in_cpython = (
-                gap(harness.verdicts(each.judge(harness.trial))) for each in (monty, cpython)
+                gap(harness.verdicts(each.judge(harness.source))) for each in (monty, cpython)
             )
             gaps[record["id"]] = in_monty, in_cpython
     table(["reference", "monty", "CPython"], [[id_, *why] for id_, why in gaps.items() if any(why)])

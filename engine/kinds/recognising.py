@@ -1,7 +1,7 @@
-"""Tells by a message's words what kind of question it is: ``recognise_message``.
+"""Makes a problem of a message: tells by its words what kind of question it is, unless the kind is given.
 
 The kind decides how the message is answered (``kinds``). It is guessed from words (``wording``) and layout
-(``options``, ``alternatives``) before anything is read or drawn. A wrong guess between a value and a text
+(``options``) before anything is read or drawn. A wrong guess between a value and a text
 costs little: a value taken for text still gets its reply, and a text taken for a value is stopped after the
 first solutions without an answer. So doubt between them goes to the value. A value or an explanation taken
 for a fact costs more, since a few words are written and nothing is computed: doubt goes to the other.

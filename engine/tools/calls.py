@@ -1,4 +1,8 @@
-"""A tool, a call of it, and a conversation with tools, in the form of chat completions."""
+"""A tool, a call of it, and a conversation with tools, in the form of chat completions; calls in a text.
+
+A call that is written under a grammar always has the same form. One that follows other words, where no
+grammar begins, is written as the model likes: alone, in a list or a code block, or behind a marker.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Equality of calls: two are equal if they mean the same to a tool and to a person.
+"""Equality of calls and of the fields of objects: are they the same to a tool and to a person.
 
 These make no difference: the order of keys, 1 and 1.0, a default and its absence, null and absence, case,
 blanks and punctuation of texts, and arguments whose schema has ``"x-not-compared": true``. In texts with

@@ -16,12 +16,12 @@ SQUARE = "def f(n):\n    return n * n"
 
 
 def harness(program: str, tests: list[str] = TESTS) -> Harness:
-    return Harness(program, suite_of([test for source in tests for test in read_tests(source)], "f"))
+    return Harness.of(program, suite_of([test for source in tests for test in read_tests(source)], "f"))
 
 
 def in_cpython(program: str, tests: list[str] = TESTS) -> tuple[Verdict, ...]:
     judged = harness(program, tests)
-    return judged.verdicts(cpython.run(judged.trial))
+    return judged.verdicts(cpython.run(judged.source))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
     ],
 )
 def test_a_failed_test_tells_what_it_was_about(program: str, test: str, detail: str) -> None:
-    judged = Harness(program, suite_of(read_tests(test)))
-    [verdict] = judged.verdicts(cpython.run(judged.trial))
+    judged = Harness.of(program, suite_of(read_tests(test)))
+    [verdict] = judged.verdicts(cpython.run(judged.source))
     assert verdict == Verdict("failed", detail.replace("<Box", "<__main__.Box"))
 
 
@@ -167,8 +167,8 @@ def test_a_stand_in_for_pytest_runs_in_both_interpreters() -> None:
     with MontyRunner() as monty:
         for run in (cpython.run, monty.judge):
             judged = harness(SQUARE, [PYTEST])
-            assert judged.verdicts(run(judged.trial)) == (Verdict("passed"),) * 5
+            assert judged.verdicts(run(judged.source)) == (Verdict("passed"),) * 5
             wrong = harness("def f(n):\n    return 4 if n == 2 else 'b'", [PYTEST])
-            outcomes = [verdict.outcome for verdict in wrong.verdicts(run(wrong.trial))]
+            outcomes = [verdict.outcome for verdict in wrong.verdicts(run(wrong.source))]
             assert "passed" not in outcomes
-            assert wrong.verdicts(run(wrong.trial))[3].detail.endswith("was not raised")
+            assert wrong.verdicts(run(wrong.source))[3].detail.endswith("was not raised")

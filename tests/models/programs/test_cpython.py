@@ -386,7 +386,9 @@ def test_other_tables_of_numbers_are_refused(machine: str) -> None:
 
 def harness_of(task: Mapping[str, Any]) -> Harness:
     setup = "\n".join(task["imports"])
-    return Harness(task["solution"], suite_of([t for s in task["tests"] for t in read_tests(s, setup=setup)]))
+    return Harness.of(
+        task["solution"], suite_of([t for s in task["tests"] for t in read_tests(s, setup=setup)])
+    )
 
 
 LINES = Path(__file__).with_name("references.jsonl").read_text(encoding="utf-8").splitlines()
@@ -408,13 +410,13 @@ def test_a_reference_passes_in_both_and_another_program_does_not(monty: MontyRun
     wrong = replace(right, program=f"def {right.suite.entry_point}(*args):\n    return 0.5")
     outcomes = []
     for judge in (monty.judge, cpython.run):
-        assert right.verdicts(judge(right.trial)) == PASSED
-        outcomes.append([verdict.outcome for verdict in wrong.verdicts(judge(wrong.trial))])
+        assert right.verdicts(judge(right.source)) == PASSED
+        outcomes.append([verdict.outcome for verdict in wrong.verdicts(judge(wrong.source))])
     assert outcomes[0] == outcomes[1]
     assert "failed" in outcomes[0]
 
 
 def test_what_monty_lacks_is_an_error(monty: MontyRunner) -> None:
     missing = Verdict("error", "ModuleNotFoundError: No module named 'heapq'")
-    assert BEYOND.verdicts(monty.judge(BEYOND.trial)) == (missing, *[Verdict("not-run")] * 2)
-    assert BEYOND.verdicts(cpython.run(BEYOND.trial)) == PASSED
+    assert BEYOND.verdicts(monty.judge(BEYOND.source)) == (missing, *[Verdict("not-run")] * 2)
+    assert BEYOND.verdicts(cpython.run(BEYOND.source)) == PASSED
