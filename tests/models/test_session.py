@@ -55,10 +55,8 @@ def test_two_searches_of_a_session_do_not_run_at_the_same_time(chain_gguf: Path)
     [
         (("prose", "program"), False, None, ("prose", "program")),
         (("prose", "program"), False, "Think aloud.", ("prose",)),
-        (("prose", "program"), False, "", ("prose",)),
         (("prose",), False, None, ("prose",)),
         (None, True, None, ("program", "prose")),
-        (None, True, "Think aloud.", ("prose",)),
         (None, False, None, ("prose",)),
     ],
 )

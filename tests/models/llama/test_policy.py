@@ -252,9 +252,9 @@ def test_a_reply_to_a_chat_may_be_longer_than_a_solution(make: Make, tmp_path: P
         assert tree_tokens(replay(log)) == tokens
 
 
-@pytest.mark.parametrize(("most", "tokens"), [(4, 4), (20, 9), (None, 9)])
+@pytest.mark.parametrize(("most", "tokens"), [(4, 4), (20, 9)])
 def test_a_branch_has_a_limit_of_its_own_below_that_of_the_sampler(
-    make: Make, tmp_path: Path, most: int | None, tokens: int
+    make: Make, tmp_path: Path, most: int, tokens: int
 ) -> None:
     endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
     policy, _ = make(endless, sampling=SamplingParams(max_tokens=9))

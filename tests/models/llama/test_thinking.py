@@ -121,8 +121,6 @@ def test_a_vocabulary_knows_thoughts_where_the_template_was_stripped(tmp_path: P
     ("model", "think", "said"),
     [
         ("deepseek-r1", 0, "the prompt ends behind an empty thought"),
-        ("lfm2.5-minimal", 256, "the prompt opens a thought"),
-        ("dead-switch-minimal", 0, "the prompt ends behind an empty thought"),
         ("qwen3", 256, None),
     ],
     indirect=["model"],

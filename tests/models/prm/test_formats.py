@@ -31,7 +31,6 @@ def own(path: Path) -> ModelFile:
     [
         ("Qwen2.5 Coder 1.5B Instruct", "qwen2.5-coder-1.5b-instruct-q4_k_m", "judge"),
         ("Llama 3.1 8B Instruct", "model", "judge"),
-        ("Llama3.1 8B PRM Deepseek Data", "model-Q4_K_M", "rlhflow-deepseek"),
         ("models", "RLHFlow.Llama3.1-8B-PRM-Deepseek-Data.Q4_K_M", "rlhflow-deepseek"),
         ("Llama3.1 8B PRM Mistral Data", "x", "rlhflow-mistral"),
         ("", "math-shepherd-mistral-7b-prm.Q4_0", "math-shepherd"),
@@ -49,9 +48,7 @@ def test_files_that_are_not_in_the_catalogue_say_it_themselves(
     ("named", "file"),
     [
         ("EurusPRM Stage1", "EurusPRM-Stage1.Q4_K_M"),
-        ("", "PRM-Math-7B-Reasoner"),
         ("Qwen2.5 Math 7B Instruct PRM 0.2", "model"),
-        ("ThinkPRM 14B", "x"),
     ],
 )
 def test_a_prm_of_another_format_is_not_read_as_a_judge(named: str, file: str, tmp_path: Path) -> None:
