@@ -1,4 +1,4 @@
-"""The base of all bodies: pydantic models that read a body, and refuse a wrong one.
+"""Bodies of requests: pydantic models that read what several protocols share, and refuse what is wrong.
 
 JSON from the network is checked here, and nowhere later.
 """

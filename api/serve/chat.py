@@ -219,7 +219,6 @@ class ChatWriter(Writer[ChoicesBody]):
             "object": kind,
             "created": self.created,
             "model": self.ask.model,
-            "system_fingerprint": self.ask.fingerprint,
             "choices": list(choices),
         }
 

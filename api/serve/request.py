@@ -55,7 +55,6 @@ class Ask:
         problem: The question, under an id of its own.
         search: How it is searched.
         model: Name of the model that the client used.
-        fingerprint: Digest of the model's file.
         answers: Largest number of different answers to return.
         stop: Texts before which an answer is cut.
         stream: Stream the answer during the search.
@@ -65,7 +64,6 @@ class Ask:
     problem: Problem
     search: SearchRequest
     model: str = ""
-    fingerprint: str = ""
     answers: int = 1
     stop: tuple[str, ...] = ()
     stream: bool = False
@@ -206,7 +204,6 @@ class ServedModel:
             problem,
             limited(problem, search, max_tokens),
             body.model or self.name,
-            f"fp_{self.sha256[:12]}",
             answers,
             tuple(stop),
             body.stream,
