@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -26,10 +26,9 @@ from ..terminal.text import duration
 
 if TYPE_CHECKING:
     from adascale.engine.evaluation.compare import Comparison
-    from adascale.engine.evaluation.evaluate import Contestant, Outcome
+    from adascale.engine.evaluation.evaluate import Contestant
     from adascale.engine.request import Conditions
     from adascale.engine.types import KindName, Notice, Problem
-    from adascale.models.draws import ReplayingPolicy
     from adascale.models.session import Session
 
 SCHEMA = "adascale.eval/1"
@@ -108,37 +107,20 @@ def _search_all(
                 session.modes,
                 width,
             )
-            for outcome in _show_rounds(outcomes, len(problems), rounds, policy, progress):
+            asked, began = len(problems), time.monotonic()
+            for count, outcome in enumerate(outcomes):
                 found.add(outcome)
+                number, done = count // asked + 1, count % asked + 1
+                # What later rounds, each a strategy in one repeat, lack is not known yet.
+                left = duration((time.monotonic() - began) / done * (asked - done))
+                note = f"{left} left of this strategy"
+                progress.show(f"{outcome.entry} ({number}/{rounds}):", done, asked, note)
+                if done == asked:
+                    began = time.monotonic()
         if found.searches < rounds * len(problems):
             say(f"adascale: {len(store):,} continuations are kept; the same command continues")
             return None
     return found
-
-
-def _show_rounds(
-    outcomes: Iterable[Outcome], questions: int, rounds: int, policy: ReplayingPolicy, progress: Progress
-) -> Iterator[Outcome]:
-    """Pass outcomes on, and show the progress of each round, which is one strategy in one repeat.
-
-    Args:
-        outcomes: Round by round.
-        questions: Questions of each round.
-        rounds: Number of rounds.
-        policy: Counts the tokens that the generator draws.
-        progress: Where to show it.
-    """
-    began, before = time.monotonic(), policy.drawn_tokens
-    for count, outcome in enumerate(outcomes):
-        yield outcome
-        number, done = count // questions + 1, count % questions + 1
-        seconds = max(time.monotonic() - began, 1e-9)
-        # What later rounds lack is not known yet: the time left is that of this one.
-        left = duration(seconds / done * (questions - done))
-        note = f"{(policy.drawn_tokens - before) / seconds:.0f} tokens/s, {left} left of this strategy"
-        progress.show(f"{outcome.entry} ({number}/{rounds}):", done, questions, note)
-        if done == questions:
-            began, before = time.monotonic(), policy.drawn_tokens
 
 
 def warnings_of(conditions: Conditions, contestants: Sequence[Contestant]) -> Iterable[Notice]:
