@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -151,11 +150,10 @@ def parse_contestants(
 
     An effort has its numbers for the kind of problem that they will search.
 
-    ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``); of a beam, N is beams
-    times branching, both the same. ``NAME@low`` has the numbers of an effort. ``+n``, ``+k``, ``+m`` and
-    ``+km`` are the paper's rules (``InstanceAdaptive``). ``NAME/prose``, ``/program`` and ``/both`` say how
-    trajectories reason; without one, they reason as those of ``ask`` do. ``+redraw`` at the end draws steps
-    with a wrong sum again, as ``adaptive`` does.
+    ``NAME:N`` fixes the samples, or what else a strategy counts (``Strategy.size``). ``NAME@low`` has the
+    numbers of an effort. ``+n``, ``+k``, ``+m`` and ``+km`` are the paper's rules (``InstanceAdaptive``).
+    ``NAME/prose``, ``/program`` and ``/both`` say how trajectories reason; without one, they reason as those
+    of ``ask`` do. ``+redraw`` at the end draws steps with a wrong sum again, as ``adaptive`` does.
 
     Raises:
         UsageError: one of them is not a strategy, or takes part twice; or none has a number of the request.
@@ -199,7 +197,9 @@ def _contestant(name: str, request: SearchRequest, kind: KindName) -> Contestant
     strategy = SearchRequest().named(named, kind)
     own: dict[str, Any] = effort_numbers(strategy, effort_named(effort), kind) if effort else {}
     if size:
-        own |= _sized(name, strategy, int(size))
+        if int(size) < 1 or not strategy.has(strategy.size):
+            raise UsageError(f'"{name}": {size} solutions do not fit it', hint="vote:8 has eight")
+        own[strategy.size] = int(size)
     if rule:
         rules = strategy.rules if isinstance(strategy, InstanceAdaptive) else ()
         if rule not in rules:
@@ -213,19 +213,6 @@ def _contestant(name: str, request: SearchRequest, kind: KindName) -> Contestant
     if redraw:
         own["redraws"] = REDRAWS
     return Contestant(name, request.named(named, kind, **own), is_auto=not modes)
-
-
-def _sized(name: str, strategy: Strategy, n: int) -> dict[str, int]:
-    if n < 1:
-        raise UsageError(f'"{name}": at least one sample', hint=f"{strategy.name}:8 has eight")
-    if strategy.has(strategy.size):
-        return {strategy.size: n}
-    side = math.isqrt(n)
-    if not strategy.has("beams") or side * side != n:
-        raise UsageError(
-            f'"{name}": {n} samples do not fit it', hint="beam:16 keeps 4 prefixes with 4 children"
-        )
-    return {"beams": side, "branching": side}
 
 
 def right_nodes(record: Record, problem: Problem, run: Run | None = None) -> frozenset[NodeId]:

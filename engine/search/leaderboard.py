@@ -85,7 +85,7 @@ class Leaderboard:
         return standing(self._latest, shown, ended), self._latest
 
     def _prior(self) -> Mapping[str, float]:
-        """Probability of each option by a logits alone; empty where nothing was read."""
+        """Probability of each option by its logits alone; empty where nothing was read."""
         logits, weights = self._tree.mean_option_logits, self.calibrator.options
         if not logits or weights is None:
             return {}

@@ -143,7 +143,7 @@ def test_modes_are_those_of_a_question_unless_named(contestant: Contestant, expe
 def test_contestants_say_what_they_fix() -> None:
     request = SearchRequest(samples=9, beams=3, branching=5, lead=5)
     text = (
-        "vote:4, vote,beam:16+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
+        "vote:4, vote,beam+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
         "vote:8/program,adaptive/both,passing,passing:3,passing@low,"
         "vote:4+redraw,best-of-n:8+n+redraw,margin:2/both+redraw"
     )
@@ -151,7 +151,7 @@ def test_contestants_say_what_they_fix() -> None:
     assert found == {
         "vote:4": Vote(4),
         "vote": Vote(9),
-        "beam:16+km": Beam(4, 4, adapt="km"),
+        "beam+km": Beam(3, 5, adapt="km"),
         "beam": Beam(3, 5),
         "best-of-n:8+n": BestOfN(8, adapt="n"),
         "adaptive": Adaptive(9, lead=5),
@@ -199,7 +199,7 @@ def test_an_effort_has_the_numbers_of_the_kind_that_is_searched() -> None:
         ("vots", "no strategy"),
         ("adaptive@hardest", 'no effort called "hardest"'),
         ("vote:x", "is not a strategy"),
-        ("vote:0", "at least one"),
+        ("vote:0", "do not fit"),
         ("beam:5", "do not fit"),
         ("greedy:3", "do not fit"),
         ("vote+k", "no such rule"),

@@ -19,7 +19,7 @@ from adascale.engine.request import Conditions
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.types import Notice
 
-NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam:4+k,adaptive"
+NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam+k,adaptive"
 
 
 @pytest.fixture(scope="module")
