@@ -107,7 +107,7 @@ class LineWriter:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, hint: str = "wait until it has ended") -> Iterator[None]:
     """Hold the lock of a file against other runs; two names of it by a link are two files.
 
     Raises:
@@ -122,7 +122,7 @@ def locked(path: Path) -> Iterator[None]:
     except Timeout:
         raise UsageError(
             f"{path} is being written by another run",
-            hint="wait until it has ended, or write another file",
+            hint=hint,
             slug="locked",
         ) from None
     try:

@@ -189,7 +189,7 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         path = Path(os.path.realpath(path))
     with ExitStack() as stack:
         with writing(path):
-            stack.enter_context(locked(path))
+            stack.enter_context(locked(path, "wait until it has ended, or name another --output"))
         results = Results(path)
         if path.exists() and not overwrite:
             results.read(path)

@@ -145,8 +145,9 @@ def test_two_names_of_a_file_have_one_lock_and_the_link_stays(path: Path) -> Non
     for first, second in ((path, link), (link, path)):
         with open_results(str(first)) as results:
             results.begin()
-            with pytest.raises(UsageError, match="another run"), open_results(str(second)):
+            with pytest.raises(UsageError, match="another run") as error, open_results(str(second)):
                 pass
+        assert "another --output" in error.value.hint
     write(link, record("a"), record("b", "error"))
     write(link, record("b"))  # the failed one is taken out, which makes the file anew
     assert link.is_symlink()
