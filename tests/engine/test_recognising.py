@@ -94,7 +94,6 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("It is 9:15 now. At what time will it be 40 minutes later?", "value"),
         ("太阳是恒星吗?", "yes-no"),
         ("谁写了《红楼梦》?", "fact"),
-        ("Москва находится в России?", "yes-no"),
         ("Do these mean the same?\n1. He left.\n2. He went.", "yes-no"),
         ("", "text"),
     ],
@@ -149,10 +148,7 @@ def test_small_letters_and_numbers_mark_options_below_a_question(marks: str) -> 
         ("He is married ___ a doctor. (to / with / by)", ("to", "with", "by")),
         ('{"question": "a metal", "choices": ["iron", "wood"]}', ("iron", "wood")),
         ("Of iron, wood and glass, which is a metal?", ("iron", "wood", "glass")),
-        ("colour of the sun: white, red or blue?", ("white", "red", "blue")),
-        ("iphone or android for my grandma, she only calls", ("iphone", "android")),
         ("Is 3/4 greater than or less than 5/7?", ("greater than", "less than")),
-        ("Lequel est le plus grand : la Loire ou la Seine ?", ("la Loire", "la Seine")),
         ("早上应该先刷牙还是先吃早饭?", ("先刷牙", "先吃早饭")),
     ],
 )

@@ -109,11 +109,6 @@ def test_a_broken_call_is_no_call_and_spoils_its_reply(text: str) -> None:
     assert reply.is_faulty
 
 
-@given(st.text(st.sampled_from("{}[]()<>:,\"'`\\\n agetwhr_=1|/")))
-def test_no_text_breaks_the_reading(text: str) -> None:
-    read_reply(text + '{"name": "get_weather", "arguments": ' + text, TOOLS)
-
-
 PLAIN = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CITIES = ["Paris", "Rome"]
 
