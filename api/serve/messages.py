@@ -92,12 +92,12 @@ class MessageBody(Body):
     messages: Annotated[list[Message], Field(min_length=1)]
     system: Parts = []
     max_tokens: Tokens | None = None
-    thinking: Thinking | None = None
-    output_config: OutputConfig | None = None
+    thinking: Thinking = Thinking(type="enabled")
+    output_config: OutputConfig = OutputConfig()
     stop_sequences: Annotated[Texts, Field(max_length=16)] = []
     """Texts before which an answer is cut."""
     tools: list[MessageTool] = []
-    tool_choice: ToolChoice | None = None
+    tool_choice: ToolChoice = ToolChoice(type="auto")
 
 
 _CHOICES: Mapping[str, Choice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
@@ -128,9 +128,7 @@ def _read(body: MessageBody, served: ServedModel) -> Ask:
     said = [spoken("system", system)] if system else []
     for n, message in enumerate(body.messages):
         said += _spoken(message, f"messages[{n}].content")
-    is_plain = body.thinking is not None and body.thinking.type == "disabled"
-    effort = body.output_config.effort if body.output_config is not None else None
-    choice = body.tool_choice or ToolChoice(type="auto")
+    choice, output = body.tool_choice, body.output_config
     if choice.type == "tool" and choice.name is None:
         raise Refusal.of_field("tool_choice.name", "has to be given")
     return served.ask(
@@ -143,12 +141,10 @@ def _read(body: MessageBody, served: ServedModel) -> Ask:
             choice.name if choice.type == "tool" else None,
             not choice.disable_parallel_tool_use,
         ),
-        "none" if is_plain else effort,
+        "none" if body.thinking.type == "disabled" else output.effort,
         max_tokens=body.max_tokens,
         stop=body.stop_sequences,
-        schema=schema_of(
-            body.output_config.format if body.output_config else None, "output_config.format.schema"
-        ),
+        schema=schema_of(output.format, "output_config.format.schema"),
     )
 
 

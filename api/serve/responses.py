@@ -78,9 +78,9 @@ class ResponseBody(OpenAIBody):
     ]
     """The question as a text, or a conversation."""
     instructions: str = ""
-    reasoning: Reasoning | None = None
+    reasoning: Reasoning = Reasoning()
     max_output_tokens: Tokens | None = None
-    text: TextOptions | None = None
+    text: TextOptions = TextOptions()
     previous_response_id: None = None
     conversation: None = None
     background: Literal[False] = False
@@ -122,9 +122,9 @@ def _read(body: ResponseBody, served: ServedModel) -> Ask:
             choice.name if isinstance(choice, NamedTool) else None,
             body.parallel_tool_calls,
         ),
-        body.reasoning.effort if body.reasoning is not None else None,
+        body.reasoning.effort,
         max_tokens=body.max_output_tokens,
-        schema=schema_of(None if body.text is None else body.text.format, "text.format.schema"),
+        schema=schema_of(body.text.format, "text.format.schema"),
     )
 
 
