@@ -54,7 +54,7 @@ SchemaOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class TerminalOptions:
-    """Messages, colours and questions on the terminal."""
+    """Messages and questions on the terminal."""
 
     quiet: Annotated[
         int, flag("--quiet -q", "Only the answer and warnings; -qq leaves out these too.", count=True)
