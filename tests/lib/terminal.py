@@ -114,6 +114,19 @@ def on_terminal(
     return Outcome((stdout or b"").decode(), screen.close(), process.returncode)
 
 
+def piped(args: Sequence[str], env: Mapping[str, str]) -> Outcome:
+    """Run ``python ARGS`` with both streams in pipes."""
+    done = subprocess.run(
+        [sys.executable, *args],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=dict(env),
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+    return Outcome(done.stdout.decode(), done.stderr.decode(), done.returncode)
+
+
 def shown(drawn: RenderableType, width: int) -> str:
     """A drawing as plain lines, with its clock stopped."""
     return re.sub("[◓◑◒]", "◐", plain_text(drawn, width))
