@@ -93,7 +93,7 @@ def check(*, options: CalibrationOptions) -> None:
     adascale calibrate check -d test.jsonl
     adascale calibrate check -d test.jsonl --calibration mine.calibration.safetensors
     """
-    from adascale.engine.calibration.fit import measure
+    from adascale.engine.calibration.fit import measure, surface_estimates
     from adascale.engine.calibration.metrics import report
     from adascale.models.calibration.artefact import describe, overlap
     from adascale.models.calibration.training import training_of
@@ -112,7 +112,8 @@ def check(*, options: CalibrationOptions) -> None:
             training, _ = training_of(rollouts, fewest=1)
     texts = [as_typed(notice.message) for notice in warnings]
     more = {"calibration": describe(artefact), "data": _names(options.data), "warnings": texts}
-    _write_report(report(measure(fitted, training, run.seed)), options, more)
+    stages = report(measure(fitted, training, run.seed), surface_estimates(training))
+    _write_report(stages, options, more)
 
 
 def _no_calibration(session: Session) -> CalibrationError:
@@ -321,7 +322,7 @@ STAGE_NAMES: Mapping[str, str] = {
 
 def report_text(stages: Mapping[str, StageReport]) -> str:
     """Metrics of all stages."""
-    measures = ("BRIER", "SKILL", "(95 %)", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
+    measures = ("BRIER", "SKILL", "(95 %)", "LENGTH", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
     header = ("STAGE", "N", "QUESTIONS", "CORRECT", *measures)
     rows = [_stage_row(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
     return columns([header, *rows], "<" + ">" * (len(header) - 1))
@@ -356,6 +357,7 @@ def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:
         cell(stage.brier),
         cell(stage.skill),
         f"({cell(low)} {cell(high)})",
+        "" if stage.surface is None else cell(stage.surface.skill),
         cell(stage.ece),
         cell(stage.ece_floor),
         cell(stage.auc),

@@ -21,6 +21,7 @@ from .features import (
     ANSWER_FEATURES,
     FINISHED,
     QUESTION,
+    STAGES,
     STAGES_OF,
     Evidence,
     Observation,
@@ -33,6 +34,9 @@ from .posterior import SPREADS, Array, logit, seating, sigmoid
 
 _RATE = 0.02
 """Largest step length of Adam; it falls to zero along a half cosine."""
+
+_SURFACE = ("steps", "tokens", "step_tokens", "cut_off")
+"""Numbers of a prefix that nothing of the model is needed for."""
 
 _SHRUNK = np.array([0.0, 0.1])
 """``[OUTPUTS]``, share of the weight decay that pulls each constant to zero."""
@@ -296,6 +300,21 @@ def measure(calibration: Calibration, training: Training, seed: int) -> dict[str
     searches = [*answer_examples(training.samples, found, calibration.answer_observation, seed)]
     answers = StageData.stack(searches, calibration.answer.names)
     found["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
+    return found
+
+
+def surface_estimates(training: Training) -> dict[str, Predictions]:
+    """Held-out estimates by a fit of length and format alone, of each stage that has steps."""
+    found: dict[str, Predictions] = {}
+    for stage, data in training.stages.items():
+        seen = data.evidence
+        if "steps" not in STAGES[stage].numbers or not len(seen):
+            continue
+        # A failed program is known to be wrong whatever its length; a wrong sum is neither of the two.
+        offset = np.zeros(len(seen)) if STAGES[stage].mode == "prose" else seen.offset
+        surface = Evidence(_SURFACE, seen.columns(_SURFACE), {}, offset)
+        _, quantiles = fit_stage(replace(data, evidence=surface), HeadConfig(components=0), seed=0)
+        found[stage] = data.predictions(quantiles)
     return found
 
 

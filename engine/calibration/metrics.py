@@ -22,6 +22,14 @@ Number = float | None
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """Metrics of other estimates of the same prefixes."""
+
+    skill: Number
+    auc: Number
+
+
+@dataclass(frozen=True, slots=True)
 class StageReport:
     """Metrics of the estimates of one stage on questions that were not fitted.
 
@@ -32,6 +40,7 @@ class StageReport:
         ece_floor: ECE that noise alone would show.
         intervals: 95 % interval of the skill over questions, by its name.
         auc_within: AUC within questions; None where no question has several prefixes.
+        surface: Length and format alone (``fit.surface_estimates``): what the states add is the difference.
     """
 
     n: int
@@ -45,14 +54,21 @@ class StageReport:
     ece_floor: Number
     intervals: Mapping[str, tuple[Number, Number]]
     auc_within: Number = field(default=None, metadata=omit(None))
+    surface: Baseline | None = field(default=None, metadata=omit(None))
 
 
-def report(predictions: Mapping[str, Predictions]) -> dict[str, StageReport]:
-    """Metrics of the estimates of each stage that occurred."""
-    return {name: _report(data) for name, data in predictions.items() if len(data.right)}
+def report(
+    predictions: Mapping[str, Predictions], surface: Mapping[str, Predictions] | None = None
+) -> dict[str, StageReport]:
+    """Metrics of the estimates of each stage that occurred, beside those of length and format alone."""
+    baselines = {
+        name: Baseline(_four_digits(skill(data)), _four_digits(auc(data)))
+        for name, data in (surface or {}).items()
+    }
+    return {name: _report(data, baselines.get(name)) for name, data in predictions.items() if len(data.right)}
 
 
-def _report(data: Predictions) -> StageReport:
+def _report(data: Predictions, surface: Baseline | None) -> StageReport:
     ends, questions = bootstrap(data, skill), len(np.unique(data.question))
     return StageReport(
         n=len(data.right),
@@ -66,6 +82,7 @@ def _report(data: Predictions) -> StageReport:
         ece_floor=_four_digits(ece_floor(data)),
         intervals={"skill": (_four_digits(ends[0]), _four_digits(ends[1]))},
         auc_within=_four_digits(auc_within(data)) if len(data.right) > questions else None,
+        surface=surface,
     )
 
 

@@ -26,6 +26,7 @@ from adascale.engine.calibration.fit import (
     StageData,
     Training,
     fit_calibration,
+    surface_estimates,
 )
 from adascale.engine.calibration.metrics import report
 from adascale.engine.errors import UsageError, setting
@@ -161,6 +162,6 @@ def fit_rollouts(session: Session, run: RolloutRun, data: Sequence[str]) -> Arte
             "llama_cpp": llama_cpp.__version__,
             "numpy": np.__version__,
         },
-        held_out=report(held_out),
+        held_out=report(held_out, surface_estimates(training)),
     )
     return Artefact(calibration, card)

@@ -21,8 +21,9 @@ from adascale.engine.calibration.fit import (
     fit_stage,
     measure,
     mode_spread,
+    surface_estimates,
 )
-from adascale.engine.calibration.metrics import Predictions, coverage, skill
+from adascale.engine.calibration.metrics import Predictions, coverage, report, skill
 from adascale.engine.calibration.posterior import SPREADS, log_odds, logit, of_votes, sigmoid
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Mode, NodeId
@@ -87,6 +88,17 @@ def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
         assert skill(fitted()[1][stage]) > 0.05, stage
         assert skill(new[stage]) > 0.05, stage
         assert np.all(np.diff(new[stage].quantiles, axis=1) >= 0)
+
+
+def test_a_report_has_what_length_alone_would_say_beside_what_the_states_do() -> None:
+    """A guess costs success, and its state tells it; how long a solution is tells less here."""
+    found = report(fitted()[1], surface_estimates(training(problems(60))))
+    assert {stage for stage, each in found.items() if each.surface} == {"step", "finished"}
+    finished = found["finished"]
+    assert finished.surface is not None
+    assert finished.surface.skill is not None
+    assert finished.skill is not None
+    assert finished.skill > finished.surface.skill + 0.1
 
 
 @pytest.mark.slow
