@@ -15,7 +15,6 @@ import tracemalloc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -407,7 +406,7 @@ def monty() -> Iterator[MontyRunner]:
 @pytest.mark.parametrize("task", REFERENCES)
 def test_a_reference_passes_in_both_and_another_program_does_not(monty: MontyRunner, task: str) -> None:
     right = REFERENCES[task]
-    wrong = replace(right, program=f"def {right.suite.entry_point}(*args):\n    return 0.5")
+    wrong = Harness.of(f"def {right.suite.entry_point}(*args):\n    return 0.5", right.suite)
     outcomes = []
     for judge in (monty.judge, cpython.run):
         assert right.verdicts(judge(right.source)) == PASSED
