@@ -1,4 +1,4 @@
-"""Set defaults in a file; flags and environment variables override them."""
+"""``adascale config``: what can be set, and defaults in a file."""
 
 from __future__ import annotations
 
@@ -7,19 +7,53 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from adascale.engine.errors import UsageError
 
 from ..disk.files import NAMES_FILES, with_absolute_path, write_file
-from ..options.command_line import config_path, read_config, suggestion, warn_unknown
+from ..options.command_line import config_path, read_config, suggestion, warn_unknown, why_refused
 from ..options.declare import JsonOption
-from ..options.settings import Value, form, keys, parse, usual, value_text
+from ..options.settings import Value, keys
 from ..terminal.console import say, write_json, write_payload
-from ..terminal.text import columns
 
-app = typer.Typer(help=__doc__, no_args_is_help=True)
+app = typer.Typer()
 
 SCHEMA = "adascale.config/1"
+
+
+@app.callback(invoke_without_command=True)
+def show(context: typer.Context, json_output: JsonOption = False) -> None:
+    """List what can be set, with its default, and set defaults in a file.
+
+    adascale config
+    adascale config set ctx_size 8192
+
+    The command line comes before environment variables, such as ADASCALE_CTX_SIZE, and these before the file.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    path = config_path()
+    config = read_config(path)
+    warn_unknown(config, path)
+    rows: list[dict[str, Any]] = []
+    groups: dict[bool, list[str]] = {False: [], True: []}
+    for key, setting in keys().items():
+        value, origin = config.get(key), f"file ({path})"
+        if in_environment := os.environ.get(str(setting.envvar)):
+            value, origin = in_environment, f"environment ({setting.envvar})"
+        words, usual = setting.show_default, setting.default
+        default = words if isinstance(words, str) else usual if isinstance(usual, Value) else None
+        value, origin = (default, "default") if value is None else (value, origin)
+        rows.append({"key": key, "value": value, "origin": origin, "default": default, "help": setting.help})
+        setting.hidden, setting.show_default = False, words or True
+        typed, does = setting.get_help_record(context) or ("", "")
+        now = "" if origin == "default" else f"    {value}, from {origin}"
+        groups[setting.opts[0].startswith("-o ")].append(f"{typed}{now}\n    {does}")
+    if json_output:
+        write_json({"schema": SCHEMA, "path": str(path), "settings": rows})
+    else:
+        write_payload("\n\n".join(map("\n".join, groups.values())))
 
 
 @app.command("path")
@@ -29,23 +63,6 @@ def path_() -> None:
     cat "$(adascale config path)"
     """
     write_payload(str(config_path()))
-
-
-@app.command()
-def show(json_output: JsonOption = False) -> None:
-    """Print every setting with its value and the origin of the value.
-
-    adascale config show
-    """
-    path = config_path()
-    config = read_config(path)
-    warn_unknown(config, path)
-    rows = [_setting_row(key, config, path) for key in keys()]
-    if json_output:
-        write_json({"schema": SCHEMA, "path": str(path), "settings": rows})
-        return
-    cells = [(row["key"], value_text(row["value"]), row["origin"]) for row in rows]
-    write_payload(columns(cells, "<<<"))
 
 
 @app.command("set")
@@ -75,33 +92,25 @@ def unset(
     """
     path = config_path()
     if key not in read_config(path):
-        raise UsageError(f"{_known(key)} is not set in {path}", hint="adascale config show says what is")
+        raise UsageError(f"{key} is not set in {path}", hint="adascale config says what is")
     _change(key, None)
-
-
-def _known(key: str) -> str:
-    """The key.
-
-    Raises:
-        UsageError: no setting has this name.
-    """
-    if key not in keys():
-        raise UsageError(f"{key} is no setting", hint=suggestion(key))
-    return key
 
 
 def parse_value(key: str, text: str) -> Value:
     """A value for the TOML file, checked by its setting.
 
     Raises:
-        UsageError: it is refused.
+        UsageError: no setting has this name, or the value is refused.
         ModelNotFoundError: no model has this name.
     """
-    setting = keys()[_known(key)]
+    if (setting := keys().get(key)) is None:
+        raise UsageError(f"{key} is no setting", hint=suggestion(key))
     try:
-        value = parse(setting, text)
-    except ValueError as error:
-        raise UsageError(f"{key} {error}", hint=f"it takes: {form(setting)}") from error
+        value = setting.process_value(None, text)  # type: ignore[arg-type]  # it heeds no context
+    except TyperException as error:
+        raise UsageError(
+            f"{key} {why_refused(error)}", hint="adascale config says what each takes"
+        ) from error
     if key in NAMES_FILES:
         return with_absolute_path(key, text)
     if isinstance(value, Path):
@@ -109,16 +118,6 @@ def parse_value(key: str, text: str) -> Value:
     # What has a unit stays as it was written, such as 90s.
     has_unit = setting.type_descriptor.parameter_info.parser is not None
     return value if isinstance(value, bool | int | float) and not has_unit else text
-
-
-def _setting_row(key: str, config: dict[str, Value], path: Path) -> dict[str, Any]:
-    """Key, present value and origin of a setting: environment before file before default."""
-    setting = keys()[key]
-    if value := os.environ.get(str(setting.envvar)):
-        return {"key": key, "value": value, "origin": f"environment ({setting.envvar})"}
-    if key in config:
-        return {"key": key, "value": config[key], "origin": f"file ({path})"}
-    return {"key": key, "value": usual(setting), "origin": "default"}
 
 
 def _change(key: str, value: Value | None) -> None:
@@ -137,18 +136,3 @@ def _change(key: str, value: Value | None) -> None:
     else:
         document[key] = value
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")
-
-
-def options() -> None:
-    """List the names of -o, with their ranges, units and defaults.
-
-    adascale options
-    adascale ask -o temperature 0.5 -o ctx_size 8192 "What is 17 * 23?"
-    adascale config set ctx_size 8192
-
-    adascale config sets them for all commands; so does an environment variable, such as ADASCALE_CTX_SIZE.
-    """
-    found = [(key, each) for key, each in keys().items() if each.hidden]
-    rows = [(key, form(each), f"default: {value_text(usual(each))}") for key, each in found]
-    table = columns(rows, "<<<").splitlines()
-    write_payload("\n".join(f"{row}\n    {each.help}" for row, (_, each) in zip(table, found, strict=True)))

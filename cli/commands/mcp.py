@@ -17,7 +17,7 @@ from adascale.models.machine import install_command
 from ..disk.files import NAMES_FILES, with_absolute_path
 from ..options.by_command import McpOptions
 from ..options.command_line import key_of
-from ..options.settings import typed_parameters, value_text, with_options
+from ..options.settings import typed_parameters, with_options
 from ..searching import open_worker, say_status
 from ..terminal.console import show_error, write_json
 from ..terminal.signals import leaving
@@ -81,7 +81,7 @@ def _typed_words(context: typer.Context) -> Iterator[str]:
         if option.is_flag or option.count:
             yield from [] if key == "print-config" else [option.opts[0]] * value
         else:  # no word but auto is read as None
-            yield from (*option.opts[0].split(), "auto" if value is None else value_text(value))
+            yield from (*option.opts[0].split(), "auto" if value is None else str(value))
 
 
 def _client_config(args: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ None for no flag. A field without a flag is fixed for its command.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -319,16 +319,16 @@ class DoctorOptions:
     json_output: JsonOption = False
 
 
-OPTION_TYPES: Mapping[type[Any], str] = {
-    AskOptions: "ask",
-    ChatOptions: "chat",
-    CodeOptions: "code",
-    BatchOptions: "batch",
-    ServeOptions: "serve",
-    McpOptions: "mcp",
-    EvalOptions: "eval",
-    FitOptions: "calibrate fit",
-    CalibrationOptions: "calibrate check",
-    DoctorOptions: "doctor",
-}
-"""Name of each dataclass's command. ``config show`` has the default of the first command with a setting."""
+OPTION_TYPES: Sequence[type[Any]] = (
+    AskOptions,
+    ChatOptions,
+    CodeOptions,
+    BatchOptions,
+    ServeOptions,
+    McpOptions,
+    EvalOptions,
+    FitOptions,
+    CalibrationOptions,
+    DoctorOptions,
+)
+"""All of them. ``adascale config`` has the default of the first one with a setting."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-import sys
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -73,60 +72,32 @@ def usage_error(error: TyperException) -> UsageError:
     """An error of Typer's as one of ours: what is wrong with which option, and a fix."""
     context: Context | None = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "adascale"
-    listing = f"{path} -h shows what there is"
     parameter: Any = getattr(error, "param", None)
-    text = error.format_message()
+    text, hint = error.format_message().rstrip("."), f"{path} -h shows what there is"
     match type(error).__name__:
         case "NoSuchOption":
-            name = str(getattr(error, "option_name", ""))
             near = getattr(error, "possibilities", None)
-            # A text that begins with a dash.
-            texts = (
-                word for word in sys.argv if word.startswith(name.strip()) and " " in word.partition("=")[0]
-            )
-            asked = next((f"{path} -- {shlex.quote(word)}" for word in texts), listing)
-            return UsageError(
-                f"{path} has no option {name}", hint=f"did you mean {near[0]}?" if near else asked
-            )
+            text = f"{path} has no option {getattr(error, 'option_name', '')}"
+            hint = f"did you mean {near[0]}?" if near else hint
         case "MissingParameter":
-            lines = ((context and context.command.help) or "").splitlines()
-            example = next((line.strip() for line in lines if line.strip().startswith("adascale ")), listing)
-            return UsageError(f"{_name(parameter)} is missing", hint=example)
+            text = f"{_name(parameter)} is missing"
         case "BadParameter":
             name, source = _name(parameter), context and context.get_parameter_source(parameter.name)
             origins = {
-                "ENVIRONMENT": f"{parameter.envvar}:",
-                "DEFAULT_MAP": f"{key_of(parameter.opts[0])} in {short_path(config_path())}:",
+                "ENVIRONMENT": parameter.envvar,
+                "DEFAULT_MAP": f"{key_of(parameter.opts[0])} in {short_path(config_path())}",
             }
-            hint = "adascale options says what each takes" if name.startswith("-o ") else listing
-            origin = origins.get(source.name, name) if source else name
-            return UsageError(f"{origin} {why_refused(error)}", hint=hint)
-    if text.startswith("Got unexpected extra argument"):
-        words = text.partition(" (")[2].removesuffix(")")
-        return UsageError(
-            f"{path} takes no more words, and got: {words}", hint='quotes keep words together: "..."'
-        )
-    return UsageError(text[:1].lower() + text[1:].rstrip("."), hint=listing)
+            text = f"{origins.get(source.name, name) if source else name} {why_refused(error)}"
+            hint = "adascale config says what each takes" if name.startswith("-o ") else hint
+        case _:
+            text = text[:1].lower() + text[1:]
+            hint = 'quotes keep words together: "..."' if "extra argument" in text else hint
+    return UsageError(text, hint=hint)
 
 
 def why_refused(error: TyperException) -> str:
-    """Why a value is refused, to stand behind its name: ``100 is less than 512``."""
-    faults = getattr(error.__cause__, "errors", None)
-    if faults is None:
-        return error.message.rstrip(".").replace("'", "")
-    fault = faults()[0]
-    limits = fault.get("ctx", {})
-    reasons = {
-        "int": "is not a whole number",
-        "float": "is not a number",
-        "bool": "is neither true nor false",
-        "greater": f"is less than {limits.get('ge')}",
-        "less": f"is more than {limits.get('le')}",
-    }
-    if reason := reasons.get(fault["type"].partition("_")[0]):
-        value = excerpt(str(fault["input"]), 40) or '""'
-        return f"{value} {reason}"
-    return str(fault["msg"]).removeprefix("Value error, ").rstrip(".").replace("'", "")
+    """Why a value is refused, to stand behind its name: ``should be a valid integer``."""
+    return error.message.removeprefix("Value error, ").replace("Input should", "should").rstrip(".")
 
 
 def _name(parameter: Any) -> str:
@@ -183,16 +154,16 @@ def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]
 
 def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
     """Warn of keys that are not settings."""
-    from .settings import known_keys
+    from .settings import keys
 
-    for key in config.keys() - known_keys():
+    for key in config.keys() - keys():
         text = f"{path}: {excerpt(key)} is no setting, and is ignored"
         show_warning(Notice("unknown-setting", text, hint=suggestion(key)))
 
 
 def suggestion(key: str) -> str:
     """The hint for an unknown key: the most similar setting."""
-    from .settings import known_keys, nearest
+    from .settings import keys
 
-    near = nearest(key, known_keys())
-    return f"did you mean {near}?" if near else "adascale config show lists them"
+    near = difflib.get_close_matches(key, keys(), 1, 0.7)
+    return f"did you mean {near[0]}?" if near else "adascale config lists them"

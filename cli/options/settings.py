@@ -10,10 +10,9 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 import typer.main
@@ -26,7 +25,7 @@ from adascale.engine.request import SearchRequest
 
 from ..terminal.console import use_warnings
 from .by_command import OPTION_TYPES
-from .command_line import key_of, why_refused
+from .command_line import key_of
 from .declare import FLAGS, flag
 
 Value = str | int | float | bool
@@ -36,7 +35,7 @@ _PAIRS = "option"
 
 _OPTION = flag(
     "--option -o",
-    "Set what adascale options lists, such as -o temperature 0.5.",
+    "Set what adascale config lists, such as -o temperature 0.5.",
     metavar="NAME VALUE",
     parser=tuple,
 )
@@ -75,12 +74,8 @@ class Command(TyperCommand):
                 word = f"-o {(name := rest.pop(0))}"
                 if word not in self._named:
                     known = {key_of(each.opts[0]): each.opts[0] for each in self.params}
-                    if elsewhere := commands_with(name):
-                        hint = f"it is for {', '.join(elsewhere)}"
-                    elif near := nearest(name, known):
-                        hint = f"{known[near]} {rest[0]}"
-                    else:
-                        hint = "adascale options lists the names"
+                    near = difflib.get_close_matches(name, known, 1, 0.7)
+                    hint = f"{known[near[0]]} {rest[0]}" if near else "adascale config lists the names"
                     raise UsageError(f"{context.command_path} has no -o {excerpt(name, 40)}", hint=hint)
             yield word
         yield from rest
@@ -169,83 +164,11 @@ def parameters(options_type: type) -> Mapping[str, TyperOption]:
     return {key_of(each.opts[0]): each for each in found if each.name != _PAIRS}
 
 
-def known_keys() -> set[str]:
-    """Keys of the config file."""
-    infos = [get_args(hint)[1] for options in OPTION_TYPES for _, (hint, _) in _declared(options())]
-    return {key_of(info.param_decls[0]) for info in infos if info.envvar}
-
-
 @functools.cache
 def keys() -> Mapping[str, TyperOption]:
     """The settings of the config file by key, in alphabetical order, each as the first command has it."""
-    by_key = {
-        key: each
-        for options in reversed(list(OPTION_TYPES))
-        for key, each in parameters(options).items()
-        if each.envvar
-    }
-    return dict(sorted(by_key.items()))
-
-
-def commands_with(name: str) -> list[str]:
-    """The commands that take a name of ``-o``."""
-    typed = f"-o {name}"
-    return [
-        command
-        for options, command in OPTION_TYPES.items()
-        if name in (found := parameters(options)) and found[name].opts[0] == typed
-    ]
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The most similar key, however its words are joined; None if there is none."""
-    by_name = {key.replace("-", "_"): key for key in known}
-    near = difflib.get_close_matches(name.lstrip("-").replace("-", "_"), by_name, 1, 0.7)
-    return by_name[near[0]] if near else None
-
-
-def parse(setting: TyperOption, value: Value) -> Any:
-    """The value of a setting from a word, or from the config file.
-
-    Raises:
-        ValueError: it is of another type, or out of range; the message goes behind the name.
-    """
-    try:
-        return setting.process_value(cast(Any, None), value)
-    except TyperException as error:
-        raise ValueError(why_refused(error)) from error
-
-
-def usual(setting: TyperOption) -> Value | None:
-    """The default for people: in words, where the value says too little."""
-    words, value = setting.show_default, setting.default
-    return words if isinstance(words, str) else value if isinstance(value, Value) else None
-
-
-def form(setting: TyperOption) -> str:
-    """The values that a setting takes: choices, or a range and a unit."""
-    kind = setting.type_descriptor.annotation
-    if kind is bool:
-        return "true|false"
-    if choices := setting.type_descriptor.choices:
-        return "|".join(choices)
-    unit = "" if setting.metavar == "N" else setting.metavar
-    match setting.min, setting.max:
-        case None, None:
-            words = {int: "whole number", float: "number", Path: "file", str: "text"}
-            limits = "" if setting.metavar else words[kind]
-        case low, None:
-            limits = f"{low:g} or more"
-        case low, high:
-            limits = f"{low:g} to {high:g}"
-    return ", ".join(filter(None, (limits, unit)))
-
-
-def value_text(value: Value | None) -> str:
-    """A value as it is written in TOML and on the command line."""
-    if value is None:
-        return "-"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    found = {key: each for options in reversed(OPTION_TYPES) for key, each in parameters(options).items()}
+    return {key: each for key, each in sorted(found.items()) if each.envvar}
 
 
 def typed_parameters(context: typer.Context) -> list[TyperOption]:
@@ -258,13 +181,11 @@ def typed_parameters(context: typer.Context) -> list[TyperOption]:
     ]
 
 
-_SAYS_HOW = {
-    key_of(info.param_decls[0])
-    for name, info in FLAGS[SearchRequest].items()
-    if info.param_decls and name not in ("effort", "seed", "width", "min_confidence")
+_SAYS_HOW = {f"search__{name}" for name in FLAGS[SearchRequest]} - {
+    f"search__{name}" for name in ("effort", "seed", "width", "min_confidence")
 }
 
 
 def chooses_search(context: typer.Context) -> bool:
     """True if what was typed says how to search, not only how hard; then no message gets a plain reply."""
-    return not _SAYS_HOW.isdisjoint({key_of(each.opts[0]) for each in typed_parameters(context)})
+    return not _SAYS_HOW.isdisjoint(each.name for each in typed_parameters(context))

@@ -12,7 +12,6 @@ from commands import run_here
 from terminal import environment
 
 from adascale.cli.app import COMMANDS, app, load_command
-from adascale.cli.options.settings import keys
 
 SCREEN = 24
 """Lines of a terminal."""
@@ -68,10 +67,3 @@ def test_help_is_plain_in_a_pipe(words: list[str]) -> None:
     assert "\x1b" not in text
     assert text.index("adascale ") < text.index("Options:")
     assert max(map(len, text.splitlines())) <= 110  # examples are not broken
-
-
-def test_options_lists_every_name_of_o_with_range_and_default() -> None:
-    shown = run_here(environment(), "options").stdout
-    for key, each in keys().items():
-        assert (f"{key} " in shown and str(each.help) in shown) is each.hidden
-    assert "512 or more, tokens    default: 2048 plus --think; 8192 in chat, serve\n" in shown

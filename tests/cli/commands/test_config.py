@@ -6,6 +6,7 @@ import pytest
 from commands import invoked, run_here
 from terminal import environment
 
+from adascale.cli.options.settings import keys
 from adascale.engine.errors import UsageError
 
 
@@ -29,7 +30,7 @@ def strategy(questions: str, *args: str) -> str:
 
 
 def row(key: str) -> tuple[object, str]:
-    shown = json.loads(invoked("config", "show", "--json")[0])
+    shown = json.loads(invoked("config", "--json")[0])
     [found] = [row for row in shown["settings"] if row["key"] == key]
     return found["value"], found["origin"]
 
@@ -67,7 +68,7 @@ def test_a_name_of_o_is_a_key_of_the_file(config: Path, questions: str) -> None:
     assert "at most 3 solutions each" in invoked("batch", questions, "--dry-run", "-o", "samples", "3")[1]
     config.write_text("samples = 0\n")
     done = run_here(environment(ADASCALE_CONFIG=str(config)), "batch", questions, "--dry-run")
-    assert f"error[usage]: samples in {config}: 0 is less than 1" in done.stderr
+    assert f"error[usage]: samples in {config} should be greater" in done.stderr
 
 
 def test_values_are_kept_as_what_they_are(config: Path) -> None:
@@ -94,19 +95,16 @@ def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
         invoked("config", "unset", key)
 
     assert config.read_text(encoding="utf-8") == "# mine\neffort = 'low'\n"
-    for key, message in (("threads", "threads is not set"), ("thread", "thread is no setting")):
-        with pytest.raises(UsageError, match=message):
-            invoked("config", "unset", key)
+    with pytest.raises(UsageError, match="threads is not set"):
+        invoked("config", "unset", "threads")
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message", "hint"),
     [
-        ("effort", "hgh", "effort hgh is not one of low, medium, high, max", "it takes: low|medium|high|max"),
-        ("threads", "0", "threads 0 is less than 1", "it takes: 1 to 512"),
-        ("think", "lots", "think lots is not off, on, auto or a number", "it takes: off|on|auto|TOKENS"),
+        ("effort", "hgh", "effort 'hgh' is not one of 'low'", "adascale config says"),
+        ("threads", "0", "threads should be greater", "adascale config says"),
         ("ctx-size", "9", "ctx-size is no setting", "did you mean ctx_size?"),
-        ("generator", "x", "generator is no setting", ""),
     ],
 )
 def test_a_wrong_value_is_told_before_it_is_kept(
@@ -117,6 +115,16 @@ def test_a_wrong_value_is_told_before_it_is_kept(
 
     assert caught.value.hint.startswith(hint)
     assert not config.exists()
+
+
+def test_every_setting_is_listed_with_its_help_and_where_its_value_is_from(config: Path) -> None:
+    invoked("config", "set", "ctx_size", "4096")
+    shown = invoked("config")[0]
+    for key, each in keys().items():
+        assert f"{key} " in shown.replace("\n", " ")
+        assert str(each.help) in shown
+    assert f"-o ctx_size tokens    4096, from file ({config})\n" in shown
+    assert "[default: (2048 plus --think; 8192 in chat, serve); x>=512]\n" in shown
 
 
 def test_an_unknown_key_warns_and_is_ignored(config: Path, questions: str) -> None:
@@ -135,7 +143,7 @@ def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
     config.parent.mkdir()
     config.write_bytes(text.encode("latin-1"))
 
-    for command in (["runs", "list"], ["config", "set", "strategy", "vote"], ["config", "show"]):
+    for command in (["runs", "list"], ["config", "set", "strategy", "vote"], ["config"]):
         with pytest.raises(UsageError, match=r"cannot read .*config\.toml") as caught:
             invoked(*command)
         assert caught.value.slug == "bad-config"
