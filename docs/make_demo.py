@@ -2,9 +2,9 @@
 
 Usage: ``python docs/make_demo.py``
 
-``demo.svg`` is what ``adascale`` leaves on the screen, and ``search.svg`` what ``adascale tree`` writes. The
-search is ``adascale ask -m qwen2.5-coder-1.5b --seed 1 --trace docs/demo.jsonl "A baker ..."``, with the
-folder of the package taken out of the calibration's path.
+``demo.svg`` is what ``adascale`` leaves on the screen, and ``search.svg`` what ``adascale replay --output``
+writes. The search is ``adascale ask -m qwen2.5-coder-1.5b --seed 1 --trace docs/demo.jsonl "A baker ..."``,
+with the folder of the package taken out of the calibration's path.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from pathlib import Path
 from rich.console import Group
 from rich.text import Text
 
-from adascale.cli.commands.tree import PICTURE_WIDTH, as_document
+from adascale.cli.commands.replay import PICTURE_WIDTH, document, picture
 from adascale.cli.disk.traces import read_trace
 from adascale.cli.render.solution import solution
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines
-from adascale.cli.render.tree import whole_tree
 
 FOLDER = Path(__file__).parent
 
@@ -32,8 +31,7 @@ def files() -> dict[str, str]:
     command = f'$ adascale "{state.tree.problem.question}"'
     typed = [Text(line, "bold") for line in textwrap.wrap(command, PICTURE_WIDTH, subsequent_indent="  ")]
     screen = Group(*typed, Text(), solution(state, state.best, whole=False), Text(), *closing_lines(state))
-    tree = whole_tree(state, PICTURE_WIDTH)
-    return {"demo.svg": as_document(screen, ".svg"), "search.svg": as_document(tree, ".svg")}
+    return {"demo.svg": document(screen, ".svg"), "search.svg": document(picture(state), ".svg")}
 
 
 if __name__ == "__main__":

@@ -1,22 +1,41 @@
-"""``adascale replay``: show a recorded search again."""
+"""``adascale replay``: show a recorded search again, or write its tree as a page or a picture."""
 
 from __future__ import annotations
 
+import io
+import re
+import shlex
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from adascale.engine.answer import Answer
 from adascale.engine.codec import to_plain
+from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
+from ..disk.files import check_output, write_file
 from ..disk.traces import read_trace, trace_path
-from ..options.declare import JsonOption, TraceArgument, flag
+from ..options.declare import JsonOption, OverwriteOption, TraceArgument, flag
 from ..render.display import open_renderer
 from ..render.solution import say_end, write_answer
-from ..terminal.console import may_animate, show_warning, write_json
+from ..terminal.console import clean, may_animate, new_console, say, show_warning, write_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..render.state import ViewState
+
+PICTURE_WIDTH = 110
+"""Cells of a line in a page or a picture."""
+
+_FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+"""A font that Rich's picture would load from the network."""
 
 SCHEMA = "adascale.replay/1"
 
@@ -34,13 +53,24 @@ def replay(
     ] = 1.0,
     show_tree: Annotated[bool, flag("--show-tree/--no-show-tree", "Show the tree.")] = True,
     json_output: JsonOption = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write the tree to a file, named .html or .svg, instead.")
+    ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
-    """Show a recorded search again, and print its answer.
+    """Show a recorded search again, leave its whole tree, and print its answer.
 
     adascale replay
     adascale replay trace.jsonl --speed 4
+    adascale replay --output search.svg
+
+    The trace itself is JSON Lines, with every event: adascale runs path.
     """
-    events = read_trace(trace_path(trace))
+    source = trace_path(trace)
+    if output is not None:
+        _write_picture(source, output, overwrite=overwrite)
+        return
+    events = read_trace(source)
     with open_renderer(0, show_tree=show_tree) as view:
         play(events, view.on, speed if may_animate() else None)
     record = view.record
@@ -54,6 +84,50 @@ def replay(
     else:
         write_answer(record)
     say_end(record)
+
+
+def _write_picture(source: Path, output: Path, *, overwrite: bool) -> None:
+    from ..render.state import ViewState
+
+    suffix = output.suffix.lower()
+    if suffix not in (".html", ".svg"):
+        raise UsageError(
+            f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
+            hint="--output search.html, or search.svg; without it the tree is printed",
+        )
+    other = f"--output {shlex.quote(f'{source.stem}-tree{suffix}')}"
+    check_output(output, other, reads=[source], overwrite=overwrite)
+    text = document(picture(ViewState.of(read_trace(source))), suffix)
+    write_file(output, text.encode())
+    say(f"adascale: wrote {output}")
+
+
+def picture(state: ViewState) -> RenderableType:
+    """The tree of a search and the lines below it, as wide as a picture."""
+    from rich.console import Group
+
+    from ..render.summary import closing_lines
+    from ..render.tree import final_tree
+
+    return Group(final_tree(state, PICTURE_WIDTH), *closing_lines(state, verbose=1))
+
+
+def document(drawn: RenderableType, suffix: str) -> str:
+    """A drawing as a page (``.html``) or a picture (``.svg``), which loads nothing."""
+    from rich.terminal_theme import SVG_EXPORT_THEME
+
+    console = new_console(
+        width=PICTURE_WIDTH,
+        record=True,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+        legacy_windows=False,
+    )
+    console.print(drawn)
+    is_page = suffix == ".html"
+    text = console.export_html(theme=SVG_EXPORT_THEME) if is_page else console.export_svg(title="adascale")
+    return clean(_FONT.sub("", text)).rstrip() + "\n"
 
 
 def play(events: list[Event], on: Callable[[Event], None], speed: float | None) -> None:

@@ -247,11 +247,6 @@ def _after(state: ViewState) -> str:
     return f"after {done} of {plural(most, 'solution')}"
 
 
-def steps_text(state: ViewState) -> str:
-    """``7 steps``: all nodes but the question."""
-    return plural(len(state.tree) - 1, "step")
-
-
 def tokens_text(state: ViewState) -> str:
     """``204 tokens``, or ``204 of 2,048 tokens`` if there is a limit."""
     if state.started.budget.max_tokens is None:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from adascale.engine.answer import Answer, fixed_tokens
+from adascale.engine.answer import fixed_tokens
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.search.tree import Node
@@ -23,7 +23,6 @@ from ..terminal.text import (
     MARKS,
     Mark,
     chance,
-    harmless,
     last_line,
     level,
     one_line,
@@ -34,13 +33,7 @@ from ..terminal.text import (
 )
 from .solution import fact_line, standing_lines
 from .state import ViewState
-from .summary import closing_lines, rate_text, steps_text, tokens_text
-
-FULL_TREE = 60
-"""Nodes of the largest tree that is left on the screen as a whole."""
-
-FOLDED_ROWS = 30
-"""Rows that are left of a larger one."""
+from .summary import tokens_text
 
 NARROW = 60
 """Below this width the column of answers is dropped."""
@@ -63,43 +56,21 @@ def live_tree(state: ViewState, width: int, height: int) -> Group:
     return Group(*rows, *footer)
 
 
-def final_tree(state: ViewState, width: int, *, whole: bool = False) -> Group:
-    """The finished tree; of a large one its best path and some other rows, unless it is wanted ``whole``."""
-    large = len(state.tree) > FULL_TREE and not whole
+def final_tree(state: ViewState, width: int) -> Group:
+    """The finished tree, all rows and all lines of programs, and below it what the search cost."""
     facts, fixed = [tokens_text(state)], fixed_tokens(state)
     if fixed is not None and fixed > state.tokens:
         facts.append(f"about {fixed:,} for all {state.samples}")
     cuts = sum(node.status == "pruned" for node in state.tree)
-    facts += [*rate_text(state), steps_text(state), *([f"{cuts:,} cut"] if cuts else [])]
-    note = f"{FOLDED_ROWS} rows for {steps_text(state)}; adascale tree has all."
-    return Group(
-        _tree(state, width, FOLDED_ROWS if large else None, whole=True),
-        Text(),
-        fact_line(facts),
-        *([Text(note, "faint")] if large else []),
-    )
+    facts += [plural(len(state.tree) - 1, "step"), *([f"{cuts:,} cut"] if cuts else [])]
+    return Group(_tree(state, width), Text(), fact_line(facts))
 
 
-def whole_tree(state: ViewState, width: int) -> Group:
-    """The tree without folds, the lines below it and the settings; of a message its reply instead."""
-    above: RenderableType
-    if state.tree.problem.is_chat:
-        solution = Answer.of(state).solution if state.result is not None else ""
-        reply = "\n".join(map(harmless, solution.split("\n")))
-        above = Text(f"Q  {one_line(state.tree.problem.question)}\n\n{reply}\n")
-    else:
-        above = final_tree(state, width, whole=True)
-    generator, started = state.started.models.generator, state.started
-    model = f"model {generator.name}, sha256 {generator.sha256}, " if generator else ""
-    settings = f"{model}strategy {started.strategy}, seed {started.seed}"
-    return Group(above, *closing_lines(state, verbose=1), Text(one_line(settings)))
-
-
-def _tree(state: ViewState, width: int, room: int | None, *, whole: bool = False) -> Group:
-    """The question and the rows below it; ``room`` bounds the rows, ``whole`` shows all lines of programs."""
+def _tree(state: ViewState, width: int, room: int | None = None) -> Group:
+    """The question and the rows below it; all rows and all lines of programs where ``room`` bounds none."""
     question = _line("", "").append("Q  ", "faint")
     question.append(one_line(readable(state.tree.problem.question)), "bold")
-    rows = _Rows(state, width, whole=whole)
+    rows = _Rows(state, width, whole=room is None)
     labels = rows.labels()
     kept = rows.kept(labels, room)
     root = Tree(rows.row("", labels.pop("")), guide_style="guide")

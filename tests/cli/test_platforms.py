@@ -52,7 +52,7 @@ def test_output_survives_a_legacy_code_page(run: Run, chain_gguf: Path, tmp_path
     asked = run("ask", QUESTION, "-m", str(chain_gguf), *SEARCH, "--show-tree", "--json", encoding=encoding)
     assert json.loads(asked.stdout.decode(encoding))["question"] == QUESTION
     for command in (
-        ("tree", trace), ("doctor",), ("ask", "--help"), ("ask", QUESTION, "-m", "./\u7b54.gguf"),
+        ("replay", trace), ("doctor",), ("ask", "--help"), ("ask", QUESTION, "-m", "./\u7b54.gguf"),
     ):  # fmt: skip
         done = run(*command, encoding=encoding)
         done.stdout.decode(encoding)

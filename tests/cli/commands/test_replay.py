@@ -1,4 +1,9 @@
+"""``adascale replay``: a recorded search again, on streams and as a page or a picture."""
+
 import json
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,12 +11,17 @@ from commands import invoked
 from sample_log import Log, pens, written
 from terminal import shown
 
-from adascale.cli.commands.replay import play
+from adascale.cli.commands.replay import document, picture, play
 from adascale.cli.disk.traces import read_trace
 from adascale.cli.render.state import ViewState
-from adascale.cli.render.tree import whole_tree
-from adascale.engine.errors import AdascaleError
-from adascale.engine.search.events import SearchFailed
+from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.search.events import (
+    GeneratorDescription,
+    ModelDescription,
+    NodesPruned,
+    SearchFailed,
+    SearchStarted,
+)
 from adascale.engine.types import ROOT, Notice
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -46,11 +56,10 @@ def test_a_search_that_failed_ends_as_it_did_when_it_was_asked(
     trace = written(tmp_path / "t.jsonl", log.events)
     with pytest.raises(AdascaleError, match="the question is too long"):
         invoked("replay", str(trace), *json_output)
-    told = shown(whole_tree(ViewState.of(read_trace(trace)), 100), 100)
+    told = shown(picture(ViewState.of(read_trace(trace))), 100)
     assert "failed: the question is too long" in told
-    assert "stopped by you" not in told
     unfinished = written(tmp_path / "u.jsonl", pens().events)
-    assert " · unfinished · " in shown(whole_tree(ViewState.of(read_trace(unfinished)), 100), 100)
+    assert " · unfinished · " in shown(picture(ViewState.of(read_trace(unfinished))), 100)
 
 
 def test_the_answer_of_a_code_task_is_its_program() -> None:
@@ -84,3 +93,46 @@ def test_a_live_view_keeps_the_recorded_pace(
     play(log.events, lambda event: times.append(now[0]), speed)
     assert times[-1] == pytest.approx(last)
     assert len(times) == len(log.events)
+
+
+HOSTILE = 'a "quoted" \\frac{1}{2} <script>alert(1)</script> & `x` #5; \u202e \x1b[2J [b]\ud800\ufffe\n'
+
+
+def test_no_format_lets_markup_or_control_characters_through() -> None:
+    log = Log(HOSTILE)
+    started = log.events[0]
+    assert isinstance(started, SearchStarted)
+    models = ModelDescription(GeneratorDescription(name=HOSTILE))
+    log.events[0] = replace(started, models=models, strategy=HOSTILE)
+    node = log.step(ROOT, HOSTILE, 0.5)
+    log.finish_path(node, HOSTILE, 0.5, "<u>\x1b[2J\ufffe", tokens=3)
+    log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)
+    log.end()
+    drawn = picture(log.state())
+    page, image = document(drawn, ".html"), document(drawn, ".svg")
+    for text in (shown(drawn, 110), page, image):
+        assert text.encode()
+        assert "alert(1)" in text
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ufffe]", text)
+    assert not re.search(r"<(script|u)\b|src=|href=|url\(http|@import", page + image)
+    ElementTree.fromstring(image)
+
+
+@pytest.mark.parametrize(("name", "begins"), [("t.html", "<!DOCTYPE html>"), ("t.svg", "<svg")])
+def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, begins: str) -> None:
+    stdout, stderr = invoked("replay", trace, "--output", str(tmp_path / name))
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+    assert stdout == ""
+    assert name in stderr
+    with pytest.raises(UsageError, match="which format") as caught:
+        invoked("replay", trace, "--output", str(tmp_path / "t.png"))
+    assert "--output search.html" in caught.value.hint
+
+
+def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:
+    log = Path(trace).rename(Path(trace).with_suffix(".svg"))
+    before = log.read_bytes()
+    with pytest.raises(UsageError, match="is the input") as caught:
+        invoked("replay", str(log), "--output", str(log))
+    assert caught.value.hint == "--output t-tree.svg"
+    assert log.read_bytes() == before

@@ -94,13 +94,12 @@ def test_a_code_task_is_no_conversation_to_continue() -> None:
     assert (last_finished(), trace_path(None)) == (answered, code)
 
 
-def test_replay_and_tree_take_the_last_run_or_a_name() -> None:
+def test_replay_takes_the_last_run_or_a_name() -> None:
     keep("20260101-120000-aaaa", ended=False)
     keep("20260102-120000-bbbb")
 
     assert invoked("replay")[0].endswith("Answer: 27\n")
     assert "Answer" not in invoked("replay", "20260101")[0]
-    assert invoked("tree")[0] == invoked("tree", "20260102-120000-bbbb")[0] != invoked("tree", "20260101")[0]
     assert invoked("runs", "path", "20260101")[0].strip().endswith("20260101-120000-aaaa.jsonl")
 
 
@@ -110,7 +109,7 @@ def test_names_that_say_nothing() -> None:
     keep("20260101-120000-aaaa")
     keep("20260101-120001-bbbb")
     with pytest.raises(TraceError, match="2 runs begin with 2026") as caught:
-        invoked("tree", "2026")
+        invoked("replay", "2026")
     assert "20260101-120001-bbbb" in caught.value.hint
     with pytest.raises(TraceError, match="neither a file nor a kept run"):
         invoked("replay", "nothing")

@@ -18,7 +18,7 @@ from terminal import shown
 from adascale.cli.render.solution import search_frame, solution
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines
-from adascale.cli.render.tree import final_tree, live_tree, whole_tree
+from adascale.cli.render.tree import final_tree, live_tree
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.strategies import STRATEGIES
 from adascale.engine.types import ROOT, BranchId, Budget
@@ -113,7 +113,7 @@ def test_every_style_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
         shown(Group(live_tree(log.state(), width, 40), search_frame(log.state(), 40)), width)
         log.end()
         state = log.state()
-        shown(Group(whole_tree(state, 120), solution(state, state.best or ROOT, whole=True)), 120)
+        shown(Group(final_tree(state, 120), solution(state, state.best or ROOT, whole=True)), 120)
 
 
 def rows(log: Log, height: int = 10_000) -> list[str]:

@@ -96,7 +96,7 @@ def run(home: Home, command: str) -> subprocess.CompletedProcess[str]:
         ),
         ("$A --help >/dev/full", 5, "error[system]: the system says: no space left on device\n"),
         ("$A ask <&-", 2, "error[empty-question]: the question is empty\n"),
-        ("$A tree 2>&-", 2, ""),
+        ("$A replay 2>&-", 2, ""),
         ("$A config path <&- >&- 2>&-", 2, ""),
     ],
 )
