@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from adascale.engine.answers.choosing import Standing
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, gather
@@ -32,7 +32,7 @@ class VoteUntil(Strategy):
     samples: int = 16
 
     @abstractmethod
-    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+    def is_satisfied(self, standing: SearchResult, answers: Sequence[str | None]) -> bool:
         """True if the votes satisfy the rule.
 
         Args:
@@ -64,7 +64,7 @@ class AdaptiveConsistency(VoteUntil):
 
     name: ClassVar[str] = "adaptive-consistency"
 
-    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+    def is_satisfied(self, standing: SearchResult, answers: Sequence[str | None]) -> bool:
         """True if the leader keeps the majority with a probability of .95."""
         return standing.votes > 0 and majority_confidence(standing.votes, standing.second) >= _MAJORITY
 
@@ -92,7 +92,7 @@ class FirstTo(VoteUntil):
 
     votes: int = 3
 
-    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+    def is_satisfied(self, standing: SearchResult, answers: Sequence[str | None]) -> bool:
         """True if the leader has the votes."""
         return standing.votes >= self.votes
 
@@ -110,7 +110,7 @@ class EarlyStopping(VoteUntil):
 
     window: int = 4
 
-    def is_satisfied(self, standing: Standing, answers: Sequence[str | None]) -> bool:
+    def is_satisfied(self, standing: SearchResult, answers: Sequence[str | None]) -> bool:
         """True if a window has just ended with one answer."""
         if not answers or len(answers) % self.window:
             return False

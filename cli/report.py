@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adascale import __version__
-from adascale.engine.answer import Answer
+from adascale.engine.answer import Answer, fixed_tokens
+from adascale.engine.answers.choosing import AnswerGroup
 from adascale.engine.answers.latex import readable
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, PartialError, WorkerDiedError
 from adascale.engine.request import Settings
 from adascale.engine.search.events import SearchStarted
 from adascale.engine.search.tree import Tree
-from adascale.engine.types import PROGRAMS, NodeId, Problem
+from adascale.engine.types import PROGRAMS, ROOT, NodeId, Problem, probability_of
 
 from .disk.files import ANSWER_SCHEMA
 from .terminal.console import as_typed, error_fields, json_text
@@ -93,7 +94,7 @@ def answer_record(answer: Answer, load_seconds: float, min_confidence: float = 0
         "options": dict(answer.options) or None,
         "agreement": _agreement(answer),
         "stop_reason": answer.stop_reason,
-        "why": to_plain(answer.account),
+        "why": _why(answer),
         "budget": {
             "tokens": {"used": usage.generated_tokens, "limit": first.budget.max_tokens},
             "time_s": {"used": round(record.t, 3), "limit": first.budget.max_seconds},
@@ -156,6 +157,25 @@ def _agreement(answer: Answer) -> dict[str, Any]:
             }
             for group in answer.groups
         ],
+    }
+
+
+def _why(answer: Answer) -> dict[str, Any]:
+    """Numbers that a search was decided by, and the answers of a vote and of the greedy solution."""
+    record = answer.record
+
+    def votes(group: AnswerGroup) -> tuple[int, tuple[int, int]]:
+        """Sorts answers by their votes; of equals the first drawn comes first."""
+        return -len(group.nodes), min(map(record.tree.draw_order, group.nodes))
+
+    greedy = (each.answer for each in record.candidates if each.greedy and each.answer is not None)
+    return {
+        "question_p": probability_of(record.tree[ROOT].estimate),
+        "required": record.required,
+        "at_most": record.samples,
+        "fixed_tokens": fixed_tokens(record),
+        "vote": min(record.groups, key=votes).answer if record.groups else None,
+        "greedy": next(greedy, None),
     }
 
 

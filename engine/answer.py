@@ -12,13 +12,12 @@ from itertools import chain, pairwise, repeat
 from statistics import fmean
 from typing import Any, Literal, Self
 
-from .answers.choosing import AnswerGroup, SearchResult
+from .answers.choosing import SearchResult
 from .kinds import kind_of
 from .search.events import BranchGrew, Event, StepProposed
 from .search.record import Record
 from .search.tree import Tree
 from .types import (
-    ROOT,
     Execution,
     Mode,
     NodeId,
@@ -72,59 +71,6 @@ class JudgedTest:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The reason why a search ended, and what it cost and saved.
-
-    Attributes:
-        stop_reason: Why it ended.
-        question_p: Probability that one solution is correct, before any was drawn; None if unknown.
-        required: Solutions that the paper's rule would draw; None without one.
-        at_most: Most solutions that the strategy may draw.
-        started, finished: Number of solutions that were begun, and that ended and count.
-        fixed_tokens: As ``fixed_tokens`` has it.
-        vote, vote_agrees: The answer that most solutions have, and if it is the one that was chosen.
-        greedy, greedy_agrees: The same of the greedy solution, if one was drawn and has an answer.
-    """
-
-    stop_reason: StopReason
-    question_p: float | None
-    required: int | None
-    at_most: int | None
-    started: int
-    finished: int
-    fixed_tokens: int | None
-    vote: str | None
-    vote_agrees: bool | None
-    greedy: str | None
-    greedy_agrees: bool | None
-
-    @classmethod
-    def of(cls, record: Record) -> Self:
-        """The account of a search that has a result."""
-        assert record.result is not None, "only a search that has ended has an account"
-
-        def votes(group: AnswerGroup) -> tuple[int, tuple[int, int]]:
-            """Sorts answers by their votes; of equals the first drawn comes first."""
-            return -len(group.nodes), min(map(record.tree.draw_order, group.nodes))
-
-        vote = min(record.groups, key=votes, default=None)
-        greedy = next((each for each in record.candidates if each.greedy and each.answer is not None), None)
-        return cls(
-            record.result.stop_reason,
-            probability_of(record.tree[ROOT].estimate),
-            record.required,
-            record.samples,
-            len(record.branches),
-            len(record.candidates),
-            fixed_tokens(record),
-            vote.answer if vote else None,
-            vote.nodes[0] in record.leading if vote else None,
-            greedy.answer if greedy else None,
-            greedy.node in record.leading if greedy else None,
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(SearchResult):
     """The result of a search as it is given to users.
@@ -140,12 +86,12 @@ class Answer(SearchResult):
         mode: Mode of reasoning of that solution; None without one.
         execution: Output and error of its program; None without one.
         tests: Tests of a code task with the verdicts on its program, in their order.
-        account: Why the search ended, and what it saved.
         notices: Warnings.
         fallback: The other server's answer, if that is the one that is given.
         record: The search, with its tree and costs.
     """
 
+    stop_reason: StopReason
     status: Status
     shown: str | None
     solution: str
@@ -153,7 +99,6 @@ class Answer(SearchResult):
     mode: Mode | None = None
     execution: Execution | None = None
     tests: tuple[JudgedTest, ...] = ()
-    account: Account
     notices: tuple[Notice, ...] = ()
     fallback: FallbackAnswer | None = None
     record: Record = field(repr=False, compare=False)
@@ -191,7 +136,7 @@ class Answer(SearchResult):
         result, problem, tree = record.result, record.started.problem, record.tree
         assert result is not None, "only a search that has ended has an answer"
         found: dict[str, Any] = {each.name: getattr(result, each.name) for each in fields(SearchResult)}
-        found |= {"record": record, "account": Account.of(record), "notices": tuple(record.notices)}
+        found |= {"record": record, "notices": tuple(record.notices)}
         kind = kind_of(problem)
         if isinstance(handed_on, FallbackAnswer):
             found |= {"answer": handed_on.answer, "confidence": None, "fields": {}, "fallback": handed_on}

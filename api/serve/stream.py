@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from adascale.engine.answer import GrowingReply
-from adascale.engine.answers.choosing import Standing
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.events import (
     AnswersJudged,
@@ -155,9 +155,9 @@ def _line(record: Record, event: Event) -> str:
             node = record.tree[event.node]
             return f"{record.tree.label(node.id)} {_said(node)} [{_estimate(event.estimate)}]\n"
         case AnswersJudged(
-            standing=Standing(answer=str() as answer, confidence=Estimate() as sure) as standing
+            result=SearchResult(answer=str() as answer, confidence=Estimate() as sure) as result
         ):
-            votes = f"{standing.votes} of {standing.finished}"
+            votes = f"{result.votes} of {result.finished}"
             return f"= {readable(answer)}: {votes} [{_estimate(sure)}]\n"
         case _:
             return ""

@@ -79,7 +79,7 @@ def run(session: Session, problems: list[Problem], rng: random.Random) -> Counte
     for number, (problem, event) in enumerate(driver.run(problems, settings)):
         events[problem.id] += 1
         if isinstance(event, SearchFinished):
-            reasons[event.result.stop_reason] += 1
+            reasons[str(event.result.stop_reason)] += 1
         if cancels.get(problem.id) == events[problem.id]:
             driver.cancel(problem.id)
         if number == interrupt_at:

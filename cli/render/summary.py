@@ -182,7 +182,7 @@ def _cut_short(state: ViewState) -> str:
     """Reason why a search did not come to its own end: budget, user, error; empty if it did."""
     if isinstance(state.end, SearchFailed):
         return f"failed: {as_typed(state.end.notice.message)}"
-    if state.result is None:
+    if state.result is None or state.result.stop_reason is None:
         return "unfinished"
     last = state.tree[state.result.best].step if state.result.best is not None else None
     if state.tree.problem.is_chat and last is not None and last.finish == "length":
@@ -222,17 +222,18 @@ def why(state: ViewState) -> str:
     ``stopped after 3 of 16 solutions: 3 votes ahead of every other answer (saved about 1,850 tokens)``
     """
     result = state.result
-    if result is None or state.started.strategy == "greedy" or state.tree.problem.kind in ("code", "text"):
+    reason = result.stop_reason if result is not None else None
+    if reason is None or state.started.strategy == "greedy" or state.tree.problem.kind in ("code", "text"):
         return ""
     fixed, lead = fixed_tokens(state), state.started.limit("lead")
-    reason = _REASONS.get(result.stop_reason, "")
-    if result.stop_reason == "confident" and lead is not None:
-        reason = f": {lead} votes ahead of every other answer"
-    verb = "ended" if result.stop_reason == "exhausted" else "stopped"
+    because = _REASONS.get(reason, "")
+    if reason == "confident" and lead is not None:
+        because = f": {lead} votes ahead of every other answer"
+    verb = "ended" if reason == "exhausted" else "stopped"
     saved = ""
     if fixed is not None and fixed > state.tokens and state.finished < (state.samples or 0):
         saved = f" (saved about {fixed - state.tokens:,} tokens)"
-    return f"{verb} {_after(state)}{reason}{saved}"
+    return f"{verb} {_after(state)}{because}{saved}"
 
 
 def _after(state: ViewState) -> str:

@@ -61,37 +61,14 @@ class FinishedSearch:
         candidates: All finished trajectories, those without an answer too.
         groups: Answer groups, the chosen one first.
         option_logits: Log-probability of each option, by its name; empty where none were read.
+        left: Trajectories that may still be drawn, by their mode.
     """
 
     questions: Mapping[Mode, Estimate]
     candidates: tuple[Candidate, ...]
     groups: tuple[AnswerGroup, ...]
     option_logits: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Which answer leads while a search runs.
-
-    Attributes:
-        answer: Answer that leads now; None while no finished trajectory has one.
-        confidence: Estimate for it; calibrated where the calibrator has one for answers.
-        votes: Number of finished trajectories with this answer.
-        second: Number of trajectories with the most frequent other answer.
-        shown: Number of trajectories that could be shown: with an answer, or ended by themselves.
-        finished: Number of trajectories that have ended, those that were cut too.
-        gain: Rise of P(the likeliest option is right) for each further trajectory, where options were read.
-        options: Probability of each option of a question whose options were read; empty for others.
-    """
-
-    answer: str | None
-    confidence: Estimate | None
-    votes: int
-    second: int
-    shown: int
-    finished: int
-    gain: float | None = field(default=None, metadata=omit(None))
-    options: Mapping[str, float] = field(default_factory=dict, metadata=omit({}))
+    left: Mapping[Mode, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,27 +94,45 @@ UNLIKELY = 0.2
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Result of a finished search.
+    """What a search has found: its result, and while it runs the standing that a strategy stops by.
 
     Attributes:
-        answer: The chosen answer; None when no trajectory reached one.
-        confidence: Estimate for the answer; uncalibrated until a calibration exists.
+        answer: The answer that leads; None while no trajectory has one.
+        confidence: Estimate for it; uncalibrated until a calibration exists.
         groups: Answer groups, the chosen one first.
         best: Terminal node of the trajectory that is shown; None when nothing finished, and for an option
             that no trajectory has chosen.
-        stop_reason: Why the search ended; its default stands until the search knows.
+        stop_reason: Why the search ended; None while it runs.
         options: Probability of each option of a question whose options were read; empty for others. The
             likeliest is the answer, whether a trajectory has chosen it or not.
         fields: Fields of an answer in JSON, with their votes; empty for others, and without a calibration.
+        finished: Number of trajectories that have ended, those that were cut too.
+        replies: Number of trajectories that can be shown: with an answer, or ended by themselves.
+        gain: Rise of P(the likeliest option is right) for each further trajectory, where options were read.
+        called: P(a call is right) of a request with tools, where that was read.
     """
 
     answer: str | None
     confidence: Estimate | None
     groups: tuple[AnswerGroup, ...]
     best: NodeId | None
-    stop_reason: StopReason = "exhausted"
+    stop_reason: StopReason | None = field(default=None, metadata=omit(None))
     options: Mapping[str, float] = field(default_factory=dict, metadata=omit({}))
     fields: Mapping[str, FieldEstimate] = field(default_factory=dict, metadata=omit({}))
+    finished: int = 0
+    replies: int = 0
+    gain: float | None = field(default=None, metadata=omit(None))
+    called: float | None = field(default=None, metadata=omit(None))
+
+    @property
+    def votes(self) -> int:
+        """Number of trajectories with the answer."""
+        return max((len(group.nodes) for group in self.groups if group.answer == self.answer), default=0)
+
+    @property
+    def second(self) -> int:
+        """Number of trajectories with the most frequent other answer."""
+        return max((len(group.nodes) for group in self.groups if group.answer != self.answer), default=0)
 
     @property
     def has_reply(self) -> bool:
@@ -233,18 +228,24 @@ def choose(
     return SearchResult(winner.answer, best.estimate, tuple(groups), shown)
 
 
-def likeliest(result: SearchResult, known: Mapping[NodeId, Estimate]) -> SearchResult:
+def likeliest(
+    result: SearchResult, known: Mapping[NodeId, Estimate], options: Mapping[str, float]
+) -> SearchResult:
     """The result with its answers by their probability, of equals that with more votes first.
 
     Args:
         result: Result of ``choose``.
         known: Probability of the answer of each trajectory; without any, the order of the votes stands.
+        options: Probability of each answer there can be; the likeliest leads, also if nobody has chosen it.
     """
-    if not known:
-        return result
-    groups = sorted(result.groups, key=lambda group: -known[group.nodes[0]].median)
-    first = groups[0].nodes[0]
-    return replace(result, answer=groups[0].answer, confidence=known[first], groups=tuple(groups), best=first)
+    if known:
+        groups = sorted(result.groups, key=lambda group: -known[group.nodes[0]].median)
+        first = groups[0].nodes[0]
+        result = SearchResult(groups[0].answer, known[first], tuple(groups), first)
+    if options and (answer := max(options, key=lambda option: options[option])) != result.answer:
+        p = options[answer]
+        result = replace(result, answer=answer, confidence=Estimate(p, p, p, calibrated=True), best=None)
+    return result
 
 
 def first_to_show(nodes: Sequence[NodeId], mode_of: Callable[[NodeId], Mode]) -> NodeId:
@@ -255,22 +256,3 @@ def first_to_show(nodes: Sequence[NodeId], mode_of: Callable[[NodeId], Mode]) ->
         mode_of: Mode of a node.
     """
     return min(nodes, key=lambda node: mode_of(node) != "prose")
-
-
-def standing(result: SearchResult, shown: Sequence[Candidate], finished: int) -> Standing:
-    """Standing of a running search, from the answers of its finished trajectories.
-
-    Args:
-        result: Result of ``choose``, with the probability of its answer.
-        shown: Finished trajectories that could be shown.
-        finished: How many have ended, those that were cut too.
-    """
-    votes = [len(group.nodes) for group in result.groups] or [0]
-    return Standing(
-        answer=result.answer,
-        confidence=result.confidence,
-        votes=votes[0],
-        second=max(votes[1:], default=0),
-        shown=len(shown),
-        finished=finished,
-    )

@@ -252,6 +252,8 @@ class Posterior:
         Without a head, lower and upper are those of models of this size that are right less and more often
         than 80 % of them. Options are weighed without this.
         """
+        if KINDS[self.kind].has_options and self.options is not None and finished.option_logits:
+            return self._of_options(self.options, finished)
         if self.head is not None:
             return AnswerEstimates(self.head.of_answer(prefix, finished))
         if self.prior is None or KINDS[self.kind].has_options:
@@ -263,18 +265,25 @@ class Posterior:
         for group, chances in zip(finished.groups, zip(*found, strict=True), strict=False):
             lower, _, upper = sorted(chances)
             revised |= dict.fromkeys(group.nodes, Estimate(lower, chances[1], upper, calibrated=True))
+        if self.kind == "call":
+            likeliest = max(revised.values(), key=lambda each: each.median, default=None)
+            called = self._call_chance(problem, finished) if finished.option_logits else None
+            return AnswerEstimates(likeliest, revised, called=called)
         judged = AnswerEstimates(revised[finished.groups[0].nodes[0]], revised)
         if self.kind == "json":
             return replace(judged, fields=self._of_fields(problem, finished, self.prior))
-        if self.kind != "call":
-            return judged
-        options = {}
-        if finished.option_logits:
-            call, none = finished.option_logits
-            p = self._call_chance(problem, finished)
-            options = {call: p, none: 1.0 - p}
-        likeliest = max(revised.values(), key=lambda each: each.median)
-        return AnswerEstimates(likeliest, revised, options)
+        return judged
+
+    def _of_options(self, weights: OptionWeights, finished: FinishedSearch) -> AnswerEstimates:
+        """Each option, by what its logits showed and what solutions have chosen; no interval is known."""
+        options, seen = tuple(finished.option_logits), tuple(finished.option_logits.values())
+        chosen = {each.node: each.answer for each in finished.candidates if each.answer is not None}
+        modes = (each.mode for each in finished.candidates if each.answer is not None)
+        votes = list(zip(map(options.index, chosen.values()), modes, strict=True))
+        p = dict(zip(options, weights.posterior(seen, votes), strict=True))
+        known = {option: Estimate(each, each, each, calibrated=True) for option, each in p.items()}
+        gain = max(weights.gain(seen, votes, mode, left) for mode, left in finished.left.items())
+        return AnswerEstimates(None, {node: known[answer] for node, answer in chosen.items()}, p, gain=gain)
 
     def _of_answers(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """P(it is correct) of each answer, the chosen one first, by this prior."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..answers.choosing import AnswerGroup, SearchResult, Standing
+from ..answers.choosing import SearchResult
 from ..codec import UNRECORDED, build, omit, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
 from ..types import BranchId, Budget, Estimate, Execution, Mode, NodeId, Notice, Problem, Reading, Step, Usage
@@ -242,14 +242,10 @@ class AnswerFound(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswersJudged(_Event):
-    """One more trajectory counts: the standing that an adaptive strategy stops by.
-
-    ``groups`` are all answers so far, the leading one first.
-    """
+    """One more trajectory counts, or the options were read: ``result`` has what is known now."""
 
     kind: ClassVar[str] = "answers_judged"
-    standing: Standing
-    groups: tuple[AnswerGroup, ...]
+    result: SearchResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

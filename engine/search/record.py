@@ -1,18 +1,17 @@
-"""The log of one search, and its read model: the one fold of events.
+"""The read model of one search: the one fold of events.
 
 The search itself, a replay, the views, the JSON of an answer and evaluations read ``Record``. A live search
-changes it through ``EventLog`` alone. Views add only what is on the screen.
+changes it by ``Search._emit`` alone. Views add only what is on the screen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
-from ..answers.choosing import AnswerGroup, Candidate, SearchResult, Standing
+from ..answers.choosing import AnswerGroup, Candidate, SearchResult
 from ..errors import TraceError
-from ..ports import Clock
 from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage
 from .events import (
     OUT_OF_DISTRIBUTION,
@@ -135,23 +134,19 @@ class Record:
         return self.end.result if isinstance(self.end, SearchFinished) else None
 
     @property
-    def _latest(self) -> SearchResult | Standing | None:
-        return self.result or self.tree.standing
-
-    @property
     def answer(self) -> str | None:
         """The leading answer."""
-        return self._latest.answer if self._latest else None
+        return self.tree.standing.answer if self.tree.standing else None
 
     @property
     def confidence(self) -> Estimate | None:
         """The estimate that goes with ``answer``."""
-        return self._latest.confidence if self._latest else None
+        return self.tree.standing.confidence if self.tree.standing else None
 
     @property
     def options(self) -> Mapping[str, float]:
         """Probability of each option of a question whose options were read; empty for others."""
-        return self._latest.options if self._latest else {}
+        return self.tree.standing.options if self.tree.standing else {}
 
     def add(self, event: Event) -> None:
         """Take the next event.
@@ -172,11 +167,11 @@ class Record:
             case AnswerFound():
                 self.candidates.append(self.tree.candidate(event.node, event.answer, event.estimate))
             case AnswersJudged():
-                self.tree.standing, self.tree.groups = event.standing, event.groups
+                self.tree.standing = event.result
             case Warned():
                 self.notices += [] if event.notice in self.notices else [event.notice]
             case SearchFinished():
-                self.tree.groups, self.usage, self.end = event.result.groups, event.usage, event
+                self.tree.standing, self.usage, self.end = event.result, event.usage, event
             case SearchFailed():
                 self.end = event
             case SearchStarted() | BranchGrew():
@@ -224,39 +219,3 @@ def replay(events: Iterable[Event]) -> Tree:
         TraceError: as ``Record.of``.
     """
     return Record.of(events).tree
-
-
-class EventLog:
-    """Stamps events, folds them and keeps them, so that the log and the record cannot disagree.
-
-    Args:
-        started: The first event.
-        clock: Time.
-
-    Attributes:
-        record: Fold of all events so far.
-    """
-
-    def __init__(self, started: SearchStarted, clock: Clock) -> None:
-        self._clock = clock
-        self._began = clock()
-        self._seq = 1
-        first = replace(started, seq=0, t=self.elapsed())
-        self._undelivered: list[Event] = [first]
-        self.record = Record(first)
-
-    def emit(self, event: Event) -> None:
-        """Append an event, stamped with its number and the time."""
-        stamped = replace(event, seq=self._seq, t=self.elapsed())
-        self._seq += 1
-        self.record.add(stamped)
-        self._undelivered.append(stamped)
-
-    def drain(self) -> list[Event]:
-        """Events since the last call."""
-        events, self._undelivered = self._undelivered, []
-        return events
-
-    def elapsed(self) -> float:
-        """Seconds since the search began."""
-        return self._clock() - self._began

@@ -13,12 +13,23 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Literal
 
+from ..answers.choosing import Candidate, FinishedSearch, SearchResult, choose, likeliest
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
 from ..kinds import OptionsPrompt, Runnable, kind_of
-from ..ports import BranchStart, Calibrator, Clock, Growth, OptionLogits, Prefix, QuestionEstimate
+from ..ports import (
+    AnswerEstimates,
+    BranchStart,
+    Calibrator,
+    Clock,
+    Growth,
+    OptionLogits,
+    Prefix,
+    QuestionEstimate,
+)
 from ..request import Settings
 from ..strategies import Cut, Expand
 from ..strategies.base import top_k
@@ -56,8 +67,7 @@ from .events import (
     StepScored,
     Warned,
 )
-from .leaderboard import Leaderboard
-from .record import EventLog
+from .record import Record
 
 if TYPE_CHECKING:
     from .driver import Driver
@@ -117,11 +127,15 @@ class Search:
         self.branches = Branches(settings.branches)
         self._engine = engine
         self._kind = kind_of(problem)
-        self._log = EventLog(settings.first_event(problem), clock)
-        self._emit = self._log.emit
-        self._record = self._log.record
+        self._calibrator = calibrator
+        self._clock, self._began = clock, clock()
+        first = replace(settings.first_event(problem), t=self._elapsed())
+        self._undelivered: list[Event] = [first]
+        self._numbers = count(1)
+        self._record = Record(first)
         self._tree = self._record.tree
-        self._leaderboard = Leaderboard(self._tree, strategy, calibrator)
+        self._result = SearchResult(None, None, (), None)
+        self._cut = 0  # trajectories, which count as ended
         self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
         self._phase: Phase = "searching"
         self._executing: dict[NodeId, Runnable] = {}
@@ -137,7 +151,17 @@ class Search:
 
     def drain(self) -> list[Event]:
         """Events since the last call."""
-        return self._log.drain()
+        events, self._undelivered = self._undelivered, []
+        return events
+
+    def _emit(self, event: Event) -> None:
+        """Stamp an event, fold it and keep it, so that the log and the record cannot disagree."""
+        stamped = replace(event, seq=next(self._numbers), t=self._elapsed())
+        self._record.add(stamped)
+        self._undelivered.append(stamped)
+
+    def _elapsed(self) -> float:
+        return self._clock() - self._began
 
     # Reading the question
 
@@ -149,8 +173,7 @@ class Search:
         found = self._estimate_question(read)
         is_out = any(each.out_of_distribution for each in found.values())
         if is_out and self.problem.kind == "value":
-            unfitted = self._leaderboard.calibrator.unfitted
-            self._leaderboard = Leaderboard(self._tree, self.settings.strategy, unfitted)
+            self._calibrator = self._calibrator.unfitted
             found = self._estimate_question(read)
         for mode, (usage, reading) in read.items():
             self._emit(PromptRead(usage=usage, estimate=found[mode].estimate, reading=reading, mode=mode))
@@ -161,13 +184,13 @@ class Search:
         self, read: Mapping[Mode, tuple[Usage, Reading | None]]
     ) -> dict[Mode, QuestionEstimate]:
         """The question in each mode, before anything is drawn."""
-        ask = self._leaderboard.calibrator.question
+        ask = self._calibrator.question
         return {mode: ask(Prefix(self.problem, (), reading, mode)) for mode, (_, reading) in read.items()}
 
     @property
     def option_prompts(self) -> tuple[OptionsPrompt, ...]:
         """Looks at the options that are worth their prompt: none where nobody can weigh what they show."""
-        is_weighed = self.settings.strategy.reads_options and self._leaderboard.calibrator.options is not None
+        is_weighed = self.settings.strategy.reads_options and self._calibrator.options is not None
         return self._kind.option_prompts(self.problem) if is_weighed else ()
 
     def read_options(self, asked: OptionsPrompt, seen: OptionLogits, usage: Usage) -> None:
@@ -294,22 +317,63 @@ class Search:
             if isinstance(score, ContextOverflowError):
                 self._warn_once(_UNREAD)
             reward = 0.0 if isinstance(score, ContextOverflowError) else score.reward
-            estimate = self._leaderboard.calibrator.estimate(self._tree.prefix(node), reward)
+            estimate = self._calibrator.estimate(self._tree.prefix(node), reward)
             self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=usage))
             self._fresh.append(node)
-            if (candidate := self._leaderboard.candidate(node)) is not None:
-                self._emit(AnswerFound(node=node, answer=candidate.answer, estimate=estimate))
+            if self._tree[node].status == "terminal":
+                self._emit(AnswerFound(node=node, answer=self._answer(node), estimate=estimate))
                 self._judge_answers()
 
+    def _answer(self, node: NodeId) -> str | None:
+        """The answer of the trajectory that ends at a node."""
+        end = self._tree[node]
+        finish = end.step.finish if end.step is not None else None
+        assert finish is not None, "it has ended"
+        return self._kind.answer(self.problem, end.mode, self._tree.text(node), finish, end.execution)
+
+    def _can_be_shown(self, candidate: Candidate) -> bool:
+        """True for an answer, prose that ended by itself without one, and a reply that stays alone."""
+        end = self._tree[candidate.node]
+        ended_by_itself = end.step is not None and end.step.finish == "stop"
+        is_prose = end.mode == "prose" and self.problem.kind != "json"
+        is_alone = self.problem.is_chat or self.problem.kind == "fact"
+        return candidate.answer is not None or (is_prose and (ended_by_itself or is_alone))
+
     def _judge_answers(self) -> None:
+        """Find the answer that leads, and how likely each is by all that has ended and was read."""
+        tree, strategy = self._tree, self.settings.strategy
         # Ties go to the trajectory that was drawn first.
-        candidates = sorted(self._record.candidates, key=lambda each: self._tree.draw_order(each.node))
-        standing, result = self._leaderboard.update(candidates)
-        for node, estimate in self._leaderboard.revisions().items():
-            reward = self._tree[node].reward
+        ended = sorted(self._record.candidates, key=lambda each: tree.draw_order(each.node))
+        shown = [each for each in ended if self._can_be_shown(each)]
+        same = self._kind.equality(self.problem)
+        result = choose(shown, strategy.rule, same, lambda node: tree[node].mode)
+        # A failed program cannot be shown, and speaks against the answer all the same.
+        counted = tuple(each for each in ended if each.mode != "prose" or each in shown)
+        modes = {each.mode for each in counted}
+        known = {mode: each for mode, each in tree.questions.items() if mode in modes}
+        finished, logits, judged = len(ended) + self._cut, tree.mean_option_logits, AnswerEstimates(None)
+        if result.groups or logits:
+            left = dict.fromkeys(strategy.modes, (strategy.at_most or 0) - finished)
+            found = FinishedSearch(known, counted, result.groups, logits, left)
+            judged = self._calibrator.judge(tree.prefix(ROOT, strategy.modes[0]), found)
+        result = replace(result, confidence=judged.confidence or result.confidence)
+        if strategy.rule == "likeliest" or judged.options:
+            result = likeliest(result, judged.revised, judged.options)
+        for node, estimate in judged.revised.items():
+            reward = tree[node].reward
             assert reward is not None, "a trajectory counts when it is scored"
-            self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=Usage()))
-        self._emit(AnswersJudged(standing=standing, groups=result.groups))
+            if estimate != tree[node].estimate:
+                self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=Usage()))
+        self._result = replace(
+            result,
+            options=judged.options,
+            fields=judged.fields[result.groups[0].nodes[0]] if judged.fields else {},
+            finished=finished,
+            replies=len(shown),
+            gain=judged.gain,
+            called=judged.called,
+        )
+        self._emit(AnswersJudged(result=self._result))
 
     def _warn_once(self, notice: Notice) -> None:
         if notice not in self._record.notices:
@@ -333,13 +397,12 @@ class Search:
 
     @property
     def _is_spent(self) -> bool:
-        return self.settings.budget.spent(self.branches.tokens, self._log.elapsed())
+        return self.settings.budget.spent(self.branches.tokens, self._elapsed())
 
     @property
     def _has_answer(self) -> bool:
         """True if there is something to show: a trajectory that has ended, or an option that was read."""
-        ended = any(map(self._leaderboard.can_be_shown, self._record.candidates))
-        return ended or self._leaderboard.result("budget").has_reply
+        return self._result.has_reply
 
     def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
         """Start the plan (None) or send it nodes, and obey it; its verdict ends the search.
@@ -379,7 +442,7 @@ class Search:
             self._drop(branch, "cut")
             is_redrawn = any(each.trajectory == branch.trajectory for each in branches.waiting)
             if branch.asked.until == "answer" and not is_redrawn:
-                self._leaderboard.cut += 1
+                self._cut += 1
                 self._judge_answers()
 
     def _is_below(self, node: NodeId, ancestors: Sequence[NodeId]) -> bool:
@@ -451,7 +514,7 @@ class Search:
 
     def _end(self, reason: StopReason, dropped: str = NOT_NEEDED) -> None:
         self._stop(dropped)
-        self._emit(SearchFinished(result=self._leaderboard.result(reason), usage=self._record.usage))
+        self._emit(SearchFinished(result=replace(self._result, stop_reason=reason), usage=self._record.usage))
 
     def _stop(self, reason: str) -> None:
         """End the plan and all branches."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..answers.choosing import AnswerGroup, Candidate, Standing
+from ..answers.choosing import AnswerGroup, Candidate, SearchResult
 from ..answers.program import computes, read_program
 from ..ports import Prefix
 from ..types import (
@@ -73,7 +73,6 @@ class Tree:
         questions: Estimate of the question in each mode, if known: P(a trajectory is correct).
         option_logits: Log-probability of each option, by its name, of each time that they were read.
         standing: The leading answer and its votes; None until a trajectory has finished.
-        groups: The answers so far, the leading one first.
         nodes: All nodes by id.
     """
 
@@ -84,8 +83,7 @@ class Tree:
         self.modes: set[Mode] = set()
         self.questions: dict[Mode, Estimate] = {}
         self.option_logits: list[Mapping[str, float]] = []
-        self.standing: Standing | None = None
-        self.groups: tuple[AnswerGroup, ...] = ()
+        self.standing: SearchResult | None = None
         self.nodes: list[Node] = [Node(ROOT, None, 0, None)]
         self._children: list[list[NodeId]] = [[]]
 
@@ -107,7 +105,12 @@ class Tree:
     __hash__ = None  # type: ignore[assignment]
 
     def _logged(self) -> tuple[object, ...]:
-        return self.problem, self.nodes, self.questions, self.option_logits, self.standing, self.groups
+        return self.problem, self.nodes, self.questions, self.option_logits, self.standing
+
+    @property
+    def groups(self) -> tuple[AnswerGroup, ...]:
+        """The answers so far, the leading one first."""
+        return () if self.standing is None else self.standing.groups
 
     @property
     def finished(self) -> int:

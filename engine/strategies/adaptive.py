@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import ClassVar
 
-from ..answers.choosing import Standing
+from ..answers.choosing import SearchResult
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, probability_of
 from .base import Cut, Expand, Plan, Strategy, draw_until, whole_trajectories
@@ -67,11 +67,11 @@ class Adaptive(Strategy):
             mode = "prose"
         return Expand(ROOT, 1, "answer", greedy=self.samples == 1, mode=mode)
 
-    def _verdict(self, now: Standing | None) -> StopReason | None:
+    def _verdict(self, now: SearchResult | None) -> StopReason | None:
         """The stop reason; None to go on."""
         if now is None:
             return None
-        if now.answer is None and now.shown > 1:
+        if now.answer is None and now.replies > 1:
             return "exhausted"  # a question without a checkable answer: more solutions would not agree either
         lead = now.votes - now.second
         if lead >= self.lead:

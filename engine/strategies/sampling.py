@@ -173,8 +173,8 @@ class Agreement(Strategy):
 
         def chance() -> float:
             """P(a call is right), by the option logits and what was drawn; 1 where nothing was read."""
-            options = {} if tree.standing is None else tree.standing.options
-            return next(iter(options.values()), 1.0)
+            now = tree.standing
+            return 1.0 if now is None or now.called is None else now.called
 
         def agreed() -> StopReason | None:
             now = tree.standing

@@ -9,7 +9,7 @@ from typing import Any
 
 from adascale.cli.disk.traces import TraceWriter
 from adascale.cli.render.state import ViewState
-from adascale.engine.answers.choosing import Candidate, SearchResult, choose, standing
+from adascale.engine.answers.choosing import Candidate, SearchResult, choose
 from adascale.engine.search.events import (
     AllocationDecided,
     AnswerFound,
@@ -158,11 +158,8 @@ class Log:
         self.add(AnswerFound, node=node, answer=answer, estimate=self._estimates[node])
         mode = kwargs.get("mode", "prose")
         self._candidates.append(Candidate(node, answer, self._estimates[node], mode))
-        found = self.chosen()
-        judged = standing(found, self._candidates, len(self._candidates))
-        self.events.append(
-            AnswersJudged(seq=len(self.events), t=self.events[-1].t, standing=judged, groups=found.groups)
-        )
+        judged = AnswersJudged(seq=len(self.events), t=self.events[-1].t, result=self.chosen())
+        self.events.append(judged)
         return node
 
     def program(
@@ -181,7 +178,8 @@ class Log:
 
     def chosen(self) -> SearchResult:
         """The result if the search ended now."""
-        return choose(sorted(self._candidates, key=lambda c: (self._branch_of[c.node], c.node)), self._select)
+        drawn = sorted(self._candidates, key=lambda c: (self._branch_of[c.node], c.node))
+        return replace(choose(drawn, self._select), finished=len(drawn), replies=len(drawn))
 
     def prune(self, *nodes: NodeId) -> None:
         """Nodes are cut."""

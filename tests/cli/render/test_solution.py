@@ -20,7 +20,7 @@ from adascale.cli.render.solution import (
     write_answer,
 )
 from adascale.cli.render.state import ViewState
-from adascale.engine.answers.choosing import SearchResult, Standing
+from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.search.events import (
     AnswersJudged,
@@ -133,8 +133,7 @@ def looked(problem: Problem, p: float) -> list[Event]:
     first, second = ("A", "B") if problem.kind == "choice" else ("yes", "no")
     options, sure = {first: 1 - p, second: p}, Estimate(p, p, p, calibrated=True)
     result = SearchResult(second, sure, (), None, stop_reason="confident", options=options)
-    standing = Standing(second, sure, 0, 0, 0, 0, options=options)
-    judged = AnswersJudged(seq=1, t=1.0, standing=standing, groups=())
+    judged = AnswersJudged(seq=1, t=1.0, result=replace(result, stop_reason=None))
     return [started, judged, SearchFinished(seq=2, t=2.0, result=result, usage=Usage())]
 
 

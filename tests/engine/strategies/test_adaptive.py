@@ -203,8 +203,8 @@ def test_a_step_that_slips_is_drawn_again_and_it_goes_on(
         log = search(slipping(at_all), changed, seed=seed, slots=slots, width=width)
         cut = [event for event in log if isinstance(event, NodesPruned)]
         slips = [event for event in cut if event.reason == "9 + 9 = 17 is wrong"]
-        standing = [event.standing for event in log if isinstance(event, AnswersJudged)][-1]
-        assert standing.finished == standing.shown  # each of them ends once, whatever was cut
+        standing = [event.result for event in log if isinstance(event, AnswersJudged)][-1]
+        assert standing.finished == standing.replies  # each of them ends once, whatever was cut
         answers = {group.answer: len(group.nodes) for group in ended(log).result.groups}
         assert sum(answers.values()) == standing.finished
         if redraws == 50:
