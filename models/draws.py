@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
@@ -169,9 +169,7 @@ class DrawWriter:
     def __init__(self, live: Policy, store: DrawStore) -> None:
         self._live = live
         self._store = store
-        self._running: dict[str, tuple[BranchStart, list[Step]]] = {}  # by key
-        self._keys: dict[BranchId, str] = {}  # of those that run
-        self._wanted: dict[str, BranchStart] = {}
+        self._running: dict[BranchId, tuple[str, BranchStart, list[Step]]] = {}  # with its key
         self._read: set[tuple[str, Mode]] = set()
         self._ids = count()
         self.tokens = 0
@@ -187,43 +185,22 @@ class DrawWriter:
         self._free_row()
         return self._live.option_logits(asked, problem)
 
-    def _free_row(self) -> None:
-        """Make room for a prompt, which is read in a row that no branch holds."""
-        while not self._make_room():
-            self._decode()
-
-    def write(self, wanted: Iterable[tuple[str, BranchStart]]) -> None:
-        """Decode one batch of draws that searches wait for, the first first; those it completes are kept."""
-        self._wanted = {}
-        for key, branch in wanted:
-            if key not in self._wanted or branch.until == "answer":
-                self._wanted[key] = branch
-        if not self._wanted:
+    def write(self, wanted: Mapping[str, BranchStart]) -> None:
+        """Decode one batch of draws, by key, the first first; those it completes are kept."""
+        if not wanted:
             return
-        for key in self._wanted:
-            if key not in self._running and self._make_room():
-                self._start(key)
+        running = {key for key, _, _ in self._running.values()}
+        for key, branch in wanted.items():
+            if key not in running and self._has_row:
+                self._start(key, branch)
         self._decode()
-
-    def is_writing(self, key: str) -> bool:
-        """True if the generator writes a draw."""
-        return key in self._running
-
-    def steps(self, key: str) -> tuple[Step, ...]:
-        """The steps of a draw so far; one that was kept in part is written again from its beginning."""
-        written = tuple(self._running[key][1]) if key in self._running else ()
-        return max(self._store.get(key), written, key=len)
-
-    def keep(self, key: str) -> None:
-        """Keep the steps that a draw has so far: no search waits for more of them."""
-        if steps := self.steps(key):
-            self._store.put(key, steps)
 
     def close(self, problem: Problem) -> None:
         """Stop the draws of a question, and forget its prompts."""
-        for id_, key in list(self._keys.items()):
-            if self._running[key][0].prefix.problem.id == problem.id:
-                self._stop(id_)
+        for id_, (_, branch, _) in list(self._running.items()):
+            if branch.prefix.problem.id == problem.id:
+                self._live.cancel(id_)
+                del self._running[id_]
         others = {(id_, mode) for id_, mode in self._read if id_ != problem.id}
         if others != self._read:
             self._live.close_problem(problem)
@@ -233,20 +210,17 @@ class DrawWriter:
     def _has_row(self) -> bool:
         return len(self._running) < self._live.slots
 
-    def _make_room(self) -> bool:
-        """True if a row is free; a draw that no search waits for gives way."""
-        unwanted = (id_ for id_, key in self._keys.items() if key not in self._wanted)
-        if not self._has_row and (id_ := next(unwanted, None)) is not None:
-            self._stop(id_)
-        return self._has_row
+    def _free_row(self) -> None:
+        """Make room for a prompt, which is read in a row that no branch holds."""
+        while not self._has_row:
+            self._decode()
 
-    def _start(self, key: str) -> None:
-        branch = self._wanted[key]
+    def _start(self, key: str, branch: BranchStart) -> None:
         problem, mode = branch.prefix.problem, branch.prefix.mode
         if (problem.id, mode) not in self._read:
             self.read(problem, mode)
         id_ = BranchId(next(self._ids))
-        self._keys[id_], self._running[key] = key, (branch, [])
+        self._running[id_] = key, branch, []
         # Whole, whatever its search would read of it: the next one may read more.
         self._live.start(id_, replace(branch, max_tokens=None))
 
@@ -255,16 +229,11 @@ class DrawWriter:
             self.tokens += growth.new_tokens
             if growth.step.finish is None:
                 continue
-            key = self._keys[growth.branch]
-            branch, steps = self._running[key]
+            key, branch, steps = self._running[growth.branch]
             steps.append(as_kept(growth.step))
             if growth.step.finish != "step" or branch.until == "step":
-                del self._running[self._keys.pop(growth.branch)]
+                del self._running[growth.branch]
                 self._store.put(key, tuple(steps))
-
-    def _stop(self, id_: BranchId) -> None:
-        self._live.cancel(id_)
-        del self._running[self._keys.pop(id_)]
 
 
 SLOTS = 1 << 16
@@ -293,15 +262,6 @@ class _PlayedBranch:
     def is_whole(self) -> bool:
         """True if all its steps are known."""
         return bool(self.steps) and (self.branch.until == "step" or self.steps[-1].finish != "step")
-
-    @property
-    def can_go_on(self) -> bool:
-        """True if the search may see more of it.
-
-        What begins at the question is drawn whole first, since other strategies use it too. What is drawn in
-        the place of a step with a wrong sum may soon be cut as well: it is shown step by step.
-        """
-        return self.is_whole or (bool(self.branch.prefix.steps) and self.at < len(self.steps))
 
     @property
     def step(self) -> Step:
@@ -427,20 +387,18 @@ class ReplayingPolicy:
         """
         every = [branch for branches in self._branches.values() for branch in branches.values()]
         missing = [branch for branch in every if not branch.is_whole]
-        # What is kept in part is written again only where that part ends.
-        wanted = ((b.key, b.branch) for b in missing if not b.can_go_on or self._writer.is_writing(b.key))
-        self._writer.write(wanted)
+        self._writer.write({branch.key: branch.branch for branch in missing})
         for branch in missing:
             branch.steps = self._known(branch.branch, branch.key)
         grown: list[Growth] = []
         for branches in self._branches.values():
-            if branches and all(branch.can_go_on for branch in branches.values()):
+            if branches and all(branch.is_whole for branch in branches.values()):
                 grown += self._play(branches)
         return grown
 
     def _known(self, branch: BranchStart, key: str) -> tuple[Step, ...]:
-        """The steps of a draw that are known, as far as its branch may go."""
-        steps, left = self._writer.steps(key), branch.max_tokens
+        """The steps of a draw that are kept, as far as its branch may go."""
+        steps, left = self._store.get(key), branch.max_tokens
         if branch.until == "step":
             return steps[:1]
         if left is None or not steps or steps[-1].finish == "step":
@@ -473,10 +431,8 @@ class ReplayingPolicy:
         return Growth(id_, tokens, step, cost, seconds)
 
     def cancel(self, id_: BranchId) -> None:
-        """End a branch."""
-        ended = self._branches[self._questions.pop(id_)].pop(id_)
-        if not ended.is_whole:
-            self._writer.keep(ended.key)
+        """End a branch; the generator still writes its draw to the end, unless its question is closed."""
+        del self._branches[self._questions.pop(id_)][id_]
 
     def close_problem(self, problem: Problem) -> None:
         """Forget a question; what still runs of it ends."""

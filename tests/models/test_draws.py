@@ -20,7 +20,7 @@ from adascale.engine.kinds import OptionsPrompt, recognise
 from adascale.engine.ports import BranchStart, OptionLogits, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import BranchStarted, Event, SearchFailed
+from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import replay
 from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step
@@ -129,26 +129,6 @@ def test_a_question_that_does_not_fit_fails_alone(store: DrawStore, place: int) 
     logs = logs_of(driver.run(asked, Settings(Vote(4)), 3))
     assert [id_ for id_, log in logs.items() if isinstance(log[-1], SearchFailed)] == ["long"]
     assert len(logs) == len(asked)
-
-
-def test_redraws_that_are_wrong_again_are_not_written_to_their_ends(store: DrawStore) -> None:
-    """Every sum is wrong and solutions are long: an evaluation takes about as long as the question alone."""
-
-    def wrong(prefix: Prefix, rng: random.Random) -> Step:
-        if len(prefix.steps) == 20:
-            return scripted_step("Answer: 18.", "stop")
-        return scripted_step(rng.choice(["so\n\n", "that is\n\n", "10 * 2 = 30\n\n"]))
-
-    def batches(policy: Any, live: ScriptedPolicy) -> int:
-        driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
-        log = logs_of(driver.run(PROBLEMS[:1], Settings(Vote(8, redraws=2))))["q0"]
-        assert sum(isinstance(event, BranchStarted) for event in log) > 16
-        return live.batches
-
-    live, kept, again = (ScriptedPolicy(wrong, 8) for _ in range(3))
-    alone = batches(live, live)
-    assert batches(ReplayingPolicy(kept, store, lambda branches: 1.0), kept) < 3 * alone
-    assert batches(ReplayingPolicy(again, store, lambda branches: 1.0), again) == 0
 
 
 def test_an_interrupt_waits_for_no_program() -> None:
