@@ -247,7 +247,6 @@ class BatchCounts:
     Attributes:
         read: Lines that were read.
         skipped: Lines that had a record already.
-        kept: Failed records of other questions, from earlier runs, which stay.
         done: Questions that were searched to an end.
         abstained: Questions that were done without an answer that is sure enough.
         failing: Code tasks that were done with a program that fails a test.
@@ -262,7 +261,6 @@ class BatchCounts:
 
     read: int = 0
     skipped: int = 0
-    kept: int = 0
     done: int = 0
     abstained: int = 0
     failing: int = 0
@@ -318,7 +316,7 @@ class BatchCounts:
         return f"{self.skipped:,} there already"
 
     def summary(self) -> Iterator[str]:
-        """Up to six lines for the end of the run."""
+        """Up to five lines for the end of the run."""
         yield self.headline() + (f", {self.not_asked()}" if self.skipped else "")
         if self.abstained:
             yield f"{self.abstained:,} of them not sure enough"
@@ -329,8 +327,6 @@ class BatchCounts:
         if self.fixed_tokens > self.tokens:
             saved = self.fixed_tokens - self.tokens
             yield f"{self.tokens:,} tokens, about {saved:,} fewer than all solutions"
-        if self.kept:
-            yield f"failed records of questions that are not among these, which stay: {self.kept:,}"
 
     def error(self, hint: str) -> PartialError | None:
         """The error of a run with failures, with a ``hint`` how to go on; None without failures."""

@@ -48,7 +48,7 @@ class BadLine:
     @property
     def id(self) -> str:
         """The id of its record."""
-        return line_id(self.number)
+        return f"line-{self.number}"
 
 
 def read_problems(
@@ -279,11 +279,6 @@ def _question_name(question: str, seen: dict[int, int]) -> str:
 
 def _text_id(question: str) -> str:
     return hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
-
-
-def line_id(number: object) -> str:
-    """The id of the record of a line that is no question."""
-    return f"line-{number}"
 
 
 def id_digest(id_: str) -> int:

@@ -162,8 +162,6 @@ class _Run:
         else:
             hint = 'one on each line, such as {"question": "What is 17 * 23?"}'
             raise UsageError(f"{name} holds no question", hint=hint, slug="no-question")
-        if self.options.limit is None and not self.counts.interrupted:
-            self.counts.kept = len(self.results.failed)
 
     def _questions(self, lines: Iterator[Problem | BadLine], name: str) -> Iterator[Problem]:
         """The questions to search; a line that is no question gets its record here."""

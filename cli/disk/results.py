@@ -15,14 +15,11 @@ from typing import Any
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.types import Problem
 from adascale.models.lines import LineWriter, locked, read_lines
-from adascale.models.questions import BadLine, line_id
+from adascale.models.questions import BadLine
 from adascale.models.storage import atomic_write
 
 from ..terminal.console import JSON_ESCAPES, json_text, write_payload
 from .files import ANSWER_SCHEMA, check_writable, writing
-
-UNFINISHED = ("error", "interrupted")
-"""Statuses of questions that are asked again."""
 
 _BEGIN = b'{"line": '
 """Beginning of every record of a batch, which tells a torn first record from another kind of file."""
@@ -31,11 +28,11 @@ _BEGIN = b'{"line": '
 class Results:
     """The records of earlier runs, to which new ones are added.
 
-    The output is not touched before ``begin``; records that are written earlier wait until then.
+    The output is not touched before ``begin``, which drops the records of questions that failed, since they
+    are asked again; records that are written earlier wait until then.
 
     Attributes:
         done: Kinds of the questions with a record, by id; None where a record has none.
-        failed: Ids of failed or interrupted records that have not been replaced.
         conditions: ``run_conditions`` of the earlier records, by kind.
     """
 
@@ -47,9 +44,8 @@ class Results:
         self._held: list[Mapping[str, Any]] = []
         self._lock = threading.Lock()
         self.done: dict[str, str | None] = {}
-        self.failed: set[str] = set()
         self.conditions: dict[str, dict[str, Any]] = {}
-        self._replaced: set[str] = set()  # ids of failed records that have a successor
+        self._failed: set[int] = set()  # numbers of the lines of failed records
 
     @property
     def seed(self) -> int | None:
@@ -73,17 +69,13 @@ class Results:
                         hint="another --output, or --overwrite to replace it",
                         slug="not-results",
                     )
-                self._add_earlier(record)
                 self._whole = line.end
-
-    def _add_earlier(self, record: Mapping[str, Any]) -> None:
-        if record["status"] in UNFINISHED:
-            self.failed.add(str(record["id"]))
-        else:
-            self._replace(record)
-            self.done[str(record["id"])] = record.get("kind")
-        if (conditions := run_conditions(record)) is not None:
-            self.conditions.setdefault(str(record.get("kind")), conditions)
+                if record["status"] in ("error", "interrupted"):
+                    self._failed.add(line.number)
+                else:
+                    self.done[str(record["id"])] = record.get("kind")
+                if (conditions := run_conditions(record)) is not None:
+                    self.conditions.setdefault(str(record.get("kind")), conditions)
 
     def has(self, line: Problem | BadLine) -> bool:
         """True if a line, identified by its id, has a record that is no failure.
@@ -105,7 +97,7 @@ class Results:
         Raises:
             UsageError: earlier records of a kind were made under other conditions; the facts list the
                 differences.
-            DiskFullError: the output could not be repaired.
+            DiskFullError: the output could not be made ready; it is as it was.
         """
         for kind, before in self.conditions.items():
             if (conditions := now.get(kind)) is not None and conditions != before:
@@ -114,6 +106,8 @@ class Results:
             if not self._has_begun:
                 if self._path is not None:
                     with writing(self._path):
+                        if self._failed:
+                            self._drop_failed(self._path)
                         self._writer = LineWriter(self._path, self._whole)
                 self._has_begun = True
                 for record in self._held:
@@ -138,38 +132,26 @@ class Results:
             text = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(JSON_ESCAPES)
             with writing(self._path):
                 self._writer.append(text, sync=True)
-        self._replace(record)
 
-    def _replace(self, record: Mapping[str, Any]) -> None:
-        """Mark the failed records of this one's question, or of its line if that was none, as replaced."""
-        replaced = self.failed & {str(record["id"]), line_id(record.get("line"))}
-        self.failed -= replaced
-        self._replaced |= replaced
+    def _drop_failed(self, path: Path) -> None:
+        """Replace the output by one without failed and torn records, at one stroke."""
+        with atomic_write(path) as new:
+            for line in read_lines(path):
+                if line.end <= self._whole and line.number not in self._failed:
+                    new.write(line.data + b"\n")
+            self._whole = new.tell()
 
     def close(self) -> None:
-        """Close the file, and drop the failed records of earlier runs that have a successor.
-
-        Raises:
-            DiskFullError, UsageError: it could not be written; the file is as it was.
-        """
-        if self._path is None or self._writer is None:
-            return
-        self._writer.close()
-        if not self._replaced:
-            return
-        with writing(self._path), atomic_write(self._path) as new:
-            for line in read_lines(self._path):
-                record = json.loads(line.data) if line.start < self._whole else {"status": "new"}
-                if record["status"] not in UNFINISHED or str(record["id"]) not in self._replaced:
-                    new.write(line.data + b"\n")
+        """Close the file."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 @contextmanager
 def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
     """The records of a file, locked against other runs, or stdout for ``-``.
 
-    When writing begins, a record that a crash has torn is cut off. A failed record stays until its question
-    has a new one and the output is closed, so a run that stops early forgets no question.
+    When writing begins, a record that a crash has torn is cut off.
 
     Raises:
         UsageError: the file cannot be written, is not the output of a batch, or is written by another run.
@@ -193,10 +175,8 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         results = Results(path)
         if path.exists() and not overwrite:
             results.read(path)
-        try:
-            yield results
-        finally:
-            results.close()
+        stack.callback(results.close)
+        yield results
 
 
 def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from adascale.cli.disk.results import Results, open_results, run_conditions
+from adascale.cli.disk.results import open_results, run_conditions
 from adascale.engine.errors import DiskFullError, UsageError
 from adascale.engine.types import Problem
 
@@ -75,15 +75,8 @@ def test_a_missing_line_end_is_added(path: Path) -> None:
     assert ids(path) == ["a", "b"]
 
 
-FAILED = (record("a"), record("b", "error"), record("c", "interrupted"), record("d", "no_answer"))
-
-
-def named(id_: str, line: int = 1) -> Problem:
-    return Problem(id_, "?", meta={"line": line})
-
-
-def standings(results: Results) -> list[bool]:
-    return [results.has(named(id_)) for id_ in "abcde"]
+def named(id_: str) -> Problem:
+    return Problem(id_, "?")
 
 
 def test_a_question_that_was_asked_as_another_kind_is_of_another_run(path: Path) -> None:
@@ -96,35 +89,17 @@ def test_a_question_that_was_asked_as_another_kind_is_of_another_run(path: Path)
     assert caught.value.facts == ("kind of a: value there, choice now",)
 
 
-def test_a_line_that_is_mended_has_failed_before_and_replaces_the_record(path: Path) -> None:
-    write(path, record("line-7", "error", line=7))
+def test_what_failed_is_asked_again_and_makes_way_for_the_new_record(path: Path) -> None:
+    write(path, record("a"), record("b", "error"), record("c", "no_answer"), record("d", "interrupted"))
+    with path.open("a") as file:
+        file.write('{"line": 1, "torn')
+    before = path.read_bytes()
     with open_results(str(path)) as results:
-        assert not results.has(named("x", 7))
+        assert [results.has(named(id_)) for id_ in "abcde"] == [True, False, True, False, False]
+        assert path.read_bytes() == before
         results.begin()
-        results.write(record("x", line=7))
-    assert ids(path) == ["x"]
-
-
-@pytest.mark.parametrize("status", ["answered", "error"])
-def test_a_failed_record_stays_until_its_question_has_a_new_one(path: Path, status: str) -> None:
-    write(path, *FAILED)
-    with open_results(str(path)) as results:
-        results.begin()
-        results.write(record("b", status))  # and there it is stopped
-        assert ids(path) == ["a", "b", "c", "d", "b"]
-    assert ids(path) == ["a", "c", "d", "b"]
-    with open_results(str(path)) as results:
-        assert standings(results) == [True, status == "answered", False, True, False]
-
-
-def test_what_a_killed_run_has_answered_is_not_asked_again_and_has_one_record_in_the_end(path: Path) -> None:
-    write(path, *FAILED)
-    with path.open("a") as file:  # as a run writes that is killed
-        file.write(json.dumps(record("b")) + "\n")
-    with open_results(str(path)) as results:
-        assert standings(results) == [True, True, False, True, False]
-        results.begin()
-    assert ids(path) == ["a", "c", "d", "b"]
+        results.write(record("b"))
+    assert ids(path) == ["a", "c", "b"]
 
 
 def test_stdout_has_every_letter_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +171,7 @@ def test_another_run_is_told_apart_and_what_differs_is_named(path: Path) -> None
     with open_results(str(path)) as results:
         results.write(record("y", "error"))
         results.begin({"value": run_conditions(made(1))})
-    assert ids(path) == ["x", "a", "y"]
+    assert ids(path) == ["a", "y"]
 
 
 def test_each_kind_has_conditions_of_its_own(path: Path) -> None:
