@@ -156,40 +156,17 @@ class Evidence:
         return self.numbers[:, [place[name] for name in names]]
 
 
-def prose_observation(prefix: Prefix, reward: float) -> Observation:
-    """Evidence about a solution in prose, finished or not, with its raw reward."""
-    is_wrong = any(step.wrong_sums for step in prefix.steps)
-    return _of_steps(prefix, reward, {}, _WRONG_SUM if is_wrong else 0.0)
-
-
-def program_observation(prefix: Prefix, reward: float, answer: str | None) -> Observation:
-    """Evidence about a program that printed this answer; None where it failed."""
-    number = _NUMBER.fullmatch(answer or "")
-    is_whole = number is not None and number[1] is None and number[2] is None
-    printed = {"whole": float(is_whole), "number": float(number is not None)}
-    return _of_steps(prefix, reward, printed, _FAILED if answer is None else 0.0)
-
-
-def code_observation(prefix: Prefix, reward: float, passed: int, *, failed: bool) -> Observation:
-    """Evidence about the program of a code task.
+def observe(prefix: Prefix, reward: float, answer: str | None = None) -> Observation:
+    """Evidence in the steps of a prefix, at least one, whose states were kept.
 
     Args:
-        prefix: The program.
+        prefix: A solution in any mode, finished or not.
         reward: Its raw reward.
-        passed: Number of given tests that it passes.
-        failed: True where it is no program or fails a given test.
+        answer: Output of a program that ran to its end.
     """
-    tested = {"passes": float(passed > 0), "passed": float(np.log1p(passed))}
-    return _of_steps(prefix, reward, tested, _FAILED if failed else 0.0)
-
-
-def _of_steps(prefix: Prefix, reward: float, more: Mapping[str, float], offset: float) -> Observation:
-    """Evidence in the steps of a prefix, at least one, whose states were kept."""
-    readings = [step.reading for step in prefix.steps]
-    known = [reading for reading in readings if reading is not None]
+    known = [step.reading for step in prefix.steps if step.reading is not None]
     assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
-    assert known, "a prefix has steps, and their states were kept"
-    assert len(known) == len(readings), "the generator's states were not kept"
+    assert len(known) == len(prefix.steps), "the generator's states were not kept"
     last_step, last = prefix.steps[-1], known[-1]
     tokens = np.array([len(step.token_ids) for step in prefix.steps], float)
     total = tokens.sum()
@@ -206,6 +183,18 @@ def _of_steps(prefix: Prefix, reward: float, more: Mapping[str, float], offset: 
         "cut_off": float(last_step.finish == "length"),
         "reward": float(logit(np.array(reward))),
     }
+    offset = 0.0
+    if prefix.mode == "prose":
+        offset = _WRONG_SUM if any(step.wrong_sums for step in prefix.steps) else 0.0
+    elif prefix.mode == "program":
+        number = _NUMBER.fullmatch(answer or "")
+        numbers["whole"] = float(number is not None and number[1] is None and number[2] is None)
+        numbers["number"] = float(number is not None)
+        offset = _FAILED if answer is None else 0.0
+    else:
+        passed = prefix.execution.passed if prefix.execution else 0
+        numbers |= {"passes": float(passed > 0), "passed": float(np.log1p(passed))}
+        offset = _FAILED if prefix.execution is None or prefix.execution.fails else 0.0
     share = (tokens / total).astype(np.float32)
     states = {
         "question": prefix.prompt.last,
@@ -213,7 +202,7 @@ def _of_steps(prefix: Prefix, reward: float, more: Mapping[str, float], offset: 
         "mean": last.mean,
         "path": share @ np.stack([reading.mean for reading in known]),
     }
-    return Observation({**numbers, **more}, states, offset)
+    return Observation(numbers, states, offset)
 
 
 def answer_observation(finished: FinishedSearch, spreads: Mapping[Mode, float]) -> Observation:
@@ -231,7 +220,13 @@ def answer_observation(finished: FinishedSearch, spreads: Mapping[Mode, float]) 
     n, votes = len(finished.candidates), len(chosen)
     other = max((len(group.nodes) for group in finished.groups[1:]), default=0)
     priors = [estimate.median for estimate in finished.questions.values()] or [0.5]
-    logits = logit(np.array([priors[0], medians.mean(), medians.max(), _posterior(finished, spreads)]))
+    posterior = 0.5
+    if finished.questions:
+        # What lies above the estimate of the question speaks for an answer.
+        asked = {mode: estimate.median for mode, estimate in finished.questions.items()}
+        odds = {c.node: log_odds(c.estimate.median) - log_odds(asked[c.mode]) for c in finished.candidates}
+        posterior = of_votes(finished, asked, odds, spreads)[0]
+    logits = logit(np.array([priors[0], medians.mean(), medians.max(), posterior]))
     return Observation(
         {
             **dict(zip(("question", "mean", "best", "posterior"), logits, strict=True)),
@@ -243,15 +238,3 @@ def answer_observation(finished: FinishedSearch, spreads: Mapping[Mode, float]) 
             "both modes": float(len(set(modes)) > 1),
         }
     )
-
-
-def _posterior(finished: FinishedSearch, spreads: Mapping[Mode, float]) -> float:
-    """P(the chosen answer is correct) by the votes of each mode, and by what each solution says of itself.
-
-    What lies above the estimate of the question speaks for an answer.
-    """
-    if not finished.questions:
-        return 0.5
-    asked = {mode: estimate.median for mode, estimate in finished.questions.items()}
-    odds = {c.node: log_odds(c.estimate.median) - log_odds(asked[c.mode]) for c in finished.candidates}
-    return of_votes(finished, asked, odds, spreads)[0]

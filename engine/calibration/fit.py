@@ -15,7 +15,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers.choosing import AnswerGroup, Candidate, FinishedSearch, choose, equal_answers
+from ..answers.choosing import Candidate, FinishedSearch, choose, equal_answers
 from ..types import Estimate, Mode, NodeId
 from .features import (
     ANSWER_FEATURES,
@@ -34,6 +34,9 @@ from .posterior import SPREADS, Array, logit, seating, sigmoid
 
 _RATE = 0.02
 """Largest step length of Adam; it falls to zero along a half cosine."""
+
+_DECAY = 10.0
+"""Prior precision of a weight, in questions: with more of them it matters less."""
 
 _SURFACE = ("steps", "tokens", "step_tokens", "cut_off")
 """Numbers of a prefix that nothing of the model is needed for."""
@@ -113,13 +116,11 @@ class HeadConfig:
 
     Attributes:
         components: Principal components of each block of states; 0 uses no states.
-        decay: Prior precision of a weight, in questions: with more of them it matters less.
         folds: Heads of the ensemble, each fitted without one fold of the questions.
         steps: Steps of Adam, on all rows at once.
     """
 
     components: int = 64
-    decay: float = 10.0
     folds: int = 5
     steps: int = 400
 
@@ -178,7 +179,7 @@ def fit(data: StageData, x: Array, weight: Array, seen: NDArray[np.bool_], confi
     questions = weight.sum()
     # The constant starts at the base rate, which may be far away for short steps.
     constants[0] = logit((weight @ (right / total) + 0.5) / (questions + 1))
-    decays = config.decay / questions, config.decay / questions * _SHRUNK
+    decays = _DECAY / questions, _DECAY / questions * _SHRUNK
     weight = weight / questions
     moments = [(np.zeros_like(param), np.zeros_like(param)) for param in params]
     for step in range(1, config.steps + 1):
@@ -198,15 +199,16 @@ def fit(data: StageData, x: Array, weight: Array, seen: NDArray[np.bool_], confi
 
 def _log_width(data: StageData, out: Array, weight: Array, seen: NDArray[np.bool_]) -> float:
     """Maximum-likelihood shift of the log concentrations on the grouped counts seen, given the means."""
-    out = out[seen]
-    groups = count_groups(data.question[seen], data.total[seen], data.independent[seen])
-    if not len(groups.rows):
+    raw = np.column_stack([sigmoid(out[:, 0]), out[:, 1]])[seen]
+    rows = data.question[seen], raw, data.right[seen], data.total[seen], weight[seen], data.independent[seen]
+    groups = count_groups(Predictions(*rows))
+    if not len(groups.right):
         return 0.0
-    w = groups.weights(weight[seen])
-    right, total = groups.sums(data.right[seen]), groups.sums(data.total[seen])
-    means, logs = logit(groups.mean(sigmoid(out[:, 0]))), groups.mean(out[:, 1])
+    assert groups.weight is not None, "groups have weights"
+    means, logs = groups.quantiles.T
     grid = np.linspace(-4, 4, 81)
-    losses = [float(w @ beta_loss(np.column_stack([means, logs + add]), right, total)[0]) for add in grid]
+    outs = (np.column_stack([logit(means), logs + add]) for add in grid)
+    losses = [float(groups.weight @ beta_loss(each, groups.right, groups.total)[0]) for each in outs]
     return float(grid[int(np.argmin(losses))])
 
 
@@ -248,11 +250,6 @@ class Training:
     stages: Mapping[Stage, StageData]
     samples: Sequence[Sequence[Sample]]
 
-    @property
-    def modes(self) -> list[Mode]:
-        """The modes of the solutions."""
-        return [mode for mode, stage in FINISHED.items() if stage in self.stages]
-
 
 def fit_calibration(
     training: Training, config: HeadConfig, seed: int
@@ -265,8 +262,9 @@ def fit_calibration(
     """
     stages: dict[Stage, HeadModel] = {}
     held_out: dict[str, Predictions] = {}
-    domains = {}
-    for mode in training.modes:
+    domains, spreads = {}, {}
+    for mode in (mode for mode, stage in FINISHED.items() if stage in training.stages):
+        spreads[mode] = mode_spread(training.samples, mode)
         questions = training.stages[QUESTION[mode]]
         domains[mode] = Domain.fit(questions.evidence.states["question"])
         base_rate = float(np.mean(questions.right / questions.total))
@@ -274,12 +272,9 @@ def fit_calibration(
             data = training.stages[stage]
             stages[stage], quantiles = fit_stage(data, config, seed, base_rate)
             held_out[stage] = data.predictions(quantiles)
-    spreads = {mode: mode_spread(training.samples, mode) for mode in training.modes}
     read = partial(answer_observation, spreads=spreads)
     answers = StageData.stack([*answer_examples(training.samples, held_out, read, seed)], ANSWER_FEATURES)
-    answer, quantiles = fit_stage(
-        answers, HeadConfig(components=0, decay=config.decay, folds=config.folds), seed
-    )
+    answer, quantiles = fit_stage(answers, HeadConfig(components=0, folds=config.folds), seed)
     held_out["answer"] = answers.predictions(quantiles)
     return Calibration(stages, answer, domains, spreads), held_out
 
@@ -364,20 +359,15 @@ def answer_examples(
         for places in _subsets(len(known), rng):
             chosen = tuple(candidates[at] for at in places)
             own = {mode: asked[mode] for mode in modes if any(c.mode == mode for c in chosen)}
-            for groups in _chosen_groups(chosen):
+            by_rule = [choose(chosen, rule).groups for rule in ("vote", "best")]
+            if by_rule[0] and by_rule[0][0].answer == by_rule[1][0].answer:
+                del by_rule[1]
+            for groups in filter(None, by_rule):
                 right = known[groups[0].nodes[0]].right
                 # Larger searches reuse the same solutions, which would be counted several times.
                 alone = len(chosen) == 1
                 found = read(FinishedSearch(own, chosen, groups))
                 yield Example(found, question, right, independent=alone)
-
-
-def _chosen_groups(candidates: tuple[Candidate, ...]) -> Iterator[tuple[AnswerGroup, ...]]:
-    vote, best = (choose(candidates, rule).groups for rule in ("vote", "best"))
-    if vote:
-        yield vote
-        if best[0].answer != vote[0].answer:
-            yield best
 
 
 def _subsets(count: int, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:

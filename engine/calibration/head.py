@@ -9,31 +9,26 @@ distribution intervals grow with the distance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..answers.choosing import FinishedSearch
 from ..answers.program import executed_answer
 from ..ports import Prefix, QuestionEstimate
 from ..types import Estimate, Mode
 from .features import (
+    FINISHED,
     QUESTION,
     Evidence,
     Observation,
     Stage,
     States,
     answer_observation,
-    code_observation,
-    program_observation,
-    prose_observation,
+    observe,
 )
 from .posterior import Array, beta_quantiles, logit, sigmoid
-
-Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
 _MIN_VARIANCE = 1e-8
 _CLIP = 4.0
@@ -79,20 +74,6 @@ class Projection:
         matrix = np.where(values > _MIN_VARIANCE, vectors / np.sqrt(values), 0.0)
         matrix = matrix.astype(np.float16).astype(np.float32)
         return cls(matrix, -(mean @ matrix), (values / values[0]) ** tempering)
-
-    @classmethod
-    def of(cls, arrays: Arrays, name: str) -> Projection:
-        """The inverse of ``arrays``.
-
-        Raises:
-            KeyError: one of its arrays is missing.
-        """
-        matrix, bias, size = (arrays[f"{name}.{part}"] for part in ("matrix", "bias", "size"))
-        return cls(matrix.astype(np.float32), bias.astype(np.float64), size.astype(np.float64))
-
-    def arrays(self, name: str) -> Arrays:
-        """Its arrays for an artefact, each with this name in front of its own."""
-        return {f"{name}.matrix": self.matrix, f"{name}.bias": self.bias, f"{name}.size": self.size}
 
     def __call__(self, states: States) -> Array:
         """``[n, components]``."""
@@ -228,34 +209,6 @@ class HeadModel:
         evidence = Evidence.stack([found], self.names, [*self.states])
         return Estimate.of_quantiles(self.quantiles(evidence)[0])
 
-    def arrays(self) -> Arrays:
-        """All its arrays by name, for an artefact, which keeps ``names`` and those of the states too."""
-        found: dict[str, NDArray[np.floating[Any]]] = {"weights": self.weights, "constants": self.constants}
-        found |= dict(zip(_MOMENTS, self.moments, strict=True))
-        for name, projection in self.states.items():
-            found |= projection.arrays(f"states.{name}")
-        return found
-
-    @classmethod
-    def of(cls, arrays: Arrays, names: Sequence[str], states: Sequence[str]) -> HeadModel:
-        """The inverse of ``arrays``.
-
-        Args:
-            arrays: Arrays by name.
-            names: Numbers that it reads.
-            states: Blocks of states that it reads.
-
-        Raises:
-            LookupError: one is missing.
-        """
-        moments = np.stack([arrays[name].astype(np.float64) for name in _MOMENTS])
-        weights, constants = (arrays[name].astype(np.float64) for name in ("weights", "constants"))
-        projections = {name: Projection.of(arrays, f"states.{name}") for name in states}
-        return cls(tuple(names), moments, projections, weights, constants)
-
-
-_MOMENTS = ("numbers.mean", "numbers.scale", "numbers.low", "numbers.high")
-
 
 _COMPONENTS = 16
 _QUESTIONS_PER_COMPONENT = 10
@@ -270,20 +223,20 @@ class Domain:
 
     Attributes:
         projection: Maps states to standardised components.
-        threshold: ``[1]`` root mean square component.
+        threshold: Root mean square component.
     """
 
     projection: Projection
-    threshold: Array
+    threshold: float
 
     @classmethod
     def fit(cls, states: States) -> Domain:
         """The domain of ``[questions, width]`` states."""
         components = max(1, min(_COMPONENTS, len(states) // _QUESTIONS_PER_COMPONENT))
         projection = Projection.fit(states, np.full(len(states), 1 / len(states)), components)
-        distance = cls(projection, np.ones(1)).distance(states)
+        distance = cls(projection, 1.0).distance(states)
         # Questions that all look the same would make everything else infinitely far.
-        return cls(projection, np.array([max(float(np.quantile(distance, _SHARE, method="higher")), 1e-3)]))
+        return cls(projection, max(float(np.quantile(distance, _SHARE, method="higher")), 1e-3))
 
     def distance(self, states: States) -> Array:
         """``[n]`` distances; above 1 is out of distribution."""
@@ -319,24 +272,17 @@ class Calibration:
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Estimate for a question of which nothing is written yet."""
-        found = Observation({}, {"question": self._known_by(prefix)})
-        estimate, distance = self.stages[QUESTION[prefix.mode]].estimate(found), self.distance(prefix)
+        assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
+        found, distance = Observation({}, {"question": prefix.prompt.last}), self.distance(prefix)
+        estimate = self.stages[QUESTION[prefix.mode]].estimate(found)
         return QuestionEstimate(widen(estimate, distance), distance > 1.0)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
-        execution = prefix.execution
-        match prefix.mode:
-            case "prose":
-                stage: Stage = "step" if prefix.steps[-1].finish == "step" else "finished"
-                found = prose_observation(prefix, reward)
-            case "program":
-                stage, answer = "program", None if execution is None else executed_answer(execution)
-                found = program_observation(prefix, reward, answer)
-            case "code":
-                stage, passed = "code", 0 if execution is None else execution.passed
-                failed = execution is None or execution.fails
-                found = code_observation(prefix, reward, passed, failed=failed)
+        is_unfinished = prefix.mode == "prose" and prefix.steps[-1].finish == "step"
+        stage: Stage = "step" if is_unfinished else FINISHED[prefix.mode]
+        answer = executed_answer(prefix.execution) if prefix.execution else None
+        found = observe(prefix, reward, answer)
         return widen(self.stages[stage].estimate(found), self.distance(prefix))
 
     def answer_observation(self, finished: FinishedSearch) -> Observation:
@@ -349,12 +295,8 @@ class Calibration:
 
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is out of distribution."""
-        return float(self.domains[prefix.mode].distance(self._known_by(prefix)[None])[0])
-
-    def _known_by(self, prefix: Prefix) -> States:
-        """``[width]`` by which a question is known."""
         assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
-        return prefix.prompt.last
+        return float(self.domains[prefix.mode].distance(prefix.prompt.last[None])[0])
 
 
 def widen(estimate: Estimate, distance: float) -> Estimate:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,29 +61,27 @@ def report(
     predictions: Mapping[str, Predictions], surface: Mapping[str, Predictions] | None = None
 ) -> dict[str, StageReport]:
     """Metrics of the estimates of each stage that occurred, beside those of length and format alone."""
-    baselines = {
-        name: Baseline(_four_digits(skill(data)), _four_digits(auc(data)))
-        for name, data in (surface or {}).items()
-    }
-    return {name: _report(data, baselines.get(name)) for name, data in predictions.items() if len(data.right)}
-
-
-def _report(data: Predictions, surface: Baseline | None) -> StageReport:
-    ends, questions = bootstrap(data, skill), len(np.unique(data.question))
-    return StageReport(
-        n=len(data.right),
-        questions=questions,
-        base_rate=_four_digits(base_rate(data)),
-        brier=_four_digits(brier(data)),
-        skill=_four_digits(skill(data)),
-        ece=_four_digits(ece(data)),
-        auc=_four_digits(auc(data)),
-        coverage=_four_digits(coverage(data)),
-        ece_floor=_four_digits(ece_floor(data)),
-        intervals={"skill": (_four_digits(ends[0]), _four_digits(ends[1]))},
-        auc_within=_four_digits(auc_within(data)) if len(data.right) > questions else None,
-        surface=surface,
-    )
+    found = {}
+    for name, data in predictions.items():
+        if not len(data.right):
+            continue
+        (low, high), questions = bootstrap(data, skill), len(np.unique(data.question))
+        beside = surface[name] if surface and name in surface else None
+        found[name] = StageReport(
+            n=len(data.right),
+            questions=questions,
+            base_rate=_four_digits(base_rate(data)),
+            brier=_four_digits(brier(data)),
+            skill=_four_digits(skill(data)),
+            ece=_four_digits(ece(data)),
+            auc=_four_digits(auc(data)),
+            coverage=_four_digits(coverage(data)),
+            ece_floor=_four_digits(ece_floor(data)),
+            intervals={"skill": (_four_digits(low), _four_digits(high))},
+            auc_within=_four_digits(auc_within(data)) if len(data.right) > questions else None,
+            surface=beside and Baseline(_four_digits(skill(beside)), _four_digits(auc(beside))),
+        )
+    return found
 
 
 def _four_digits(value: float) -> Number:
@@ -123,12 +121,6 @@ class Predictions:
         _, inverse, counts = np.unique(self.question, return_inverse=True, return_counts=True)
         weights: Array = 1.0 / (counts[inverse] * len(counts))
         return weights
-
-    def take(self, rows: NDArray[np.int64], weight: Array) -> Predictions:
-        """These rows, with their part of new ``[n]`` weights of all rows."""
-        independent = None if self.independent is None else self.independent[rows]
-        right, total = self.right[rows], self.total[rows]
-        return Predictions(self.question[rows], self.quantiles[rows], right, total, weight[rows], independent)
 
 
 def base_rate(data: Predictions) -> float:
@@ -203,72 +195,42 @@ def coverage(data: Predictions) -> float:
     median, and the PIT of a count is spread evenly over its step (Czado, Gneiting and Held, Biometrics 2009).
     nan if nothing can be counted.
     """
-    groups = count_groups(data.question, data.total, data.independent)
-    if not len(groups.rows):
+    groups = count_groups(data)
+    if not len(groups.right):
         return float("nan")
-    quantiles = np.column_stack([groups.mean(q) for q in data.quantiles.T])
-    low, high = _pit(quantiles, groups.sums(data.right), groups.sums(data.total))
+    low, high = _pit(groups.quantiles, groups.right, groups.total)
     inside = np.minimum(high, 0.9) - np.maximum(low, 0.1)
     # An outcome that was next to impossible has no width of its own, only a place.
     place = (low >= 0.1) & (low <= 0.9)
     share = np.where(high > low, np.clip(inside, 0, None) / np.maximum(high - low, 1e-12), place)
-    weights = groups.weights(data.weights())
-    return float(weights / weights.sum() @ share)
+    return float(groups.weights() @ share)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CountGroups:
-    """Rows whose outcomes are counted together.
-
-    Attributes:
-        rows: ``[m]`` rows that are counted.
-        index: ``[m]`` group of each counted row.
-        question: ``[groups]`` question of each group.
-        every: ``[n]`` question of every row, counted or not.
-    """
-
-    rows: NDArray[np.int64]
-    index: NDArray[np.int64]
-    question: NDArray[np.int64]
-    every: NDArray[np.int64]
-
-    def sums(self, values: Array) -> Array:
-        """``[groups]`` sums of ``[n]`` values."""
-        sums: Array = np.bincount(self.index, values[self.rows], len(self.question)).astype(float)
-        return sums
-
-    def mean(self, values: Array) -> Array:
-        """``[groups]`` means of ``[n]`` values."""
-        return self.sums(values) / np.bincount(self.index, minlength=len(self.question))
-
-    def weights(self, weight: Array) -> Array:
-        """``[groups]`` weights: the groups of a question share its whole weight."""
-        names, index = np.unique(self.every, return_inverse=True)
-        whole = np.bincount(index, weight)
-        of = np.searchsorted(names, self.question)
-        shares: Array = whole[of] / np.bincount(of, minlength=len(names))[of]
-        return shares
-
-
-def count_groups(
-    question: NDArray[np.int64], total: Array, independent: NDArray[np.bool_] | None = None
-) -> CountGroups:
-    """Group outcomes that can be counted together.
+def count_groups(data: Predictions) -> Predictions:
+    """Outcomes that can be counted together, each group as one row: counts, mean quantiles, and its weight.
 
     One Bernoulli outcome cannot identify the dispersion, so only groups with at least two outcomes are used.
     If most questions have prefixes with several outcomes, each such prefix is a group (a few of them, from
     rewritten steps, would not be representative). Otherwise the independent prefixes of a question are a
-    group, and the interval is of the share of correct ones among them.
+    group, and the interval is of the share of correct ones among them. The groups of a question share its
+    whole weight.
     """
-    several = total > 1
-    if 2 * len(np.unique(question[several])) > len(np.unique(question)):
+    names, question = np.unique(data.question, return_inverse=True)
+    several = data.total > 1
+    if 2 * len(np.unique(question[several])) > len(names):
         rows = np.flatnonzero(several)
-        return CountGroups(rows, np.arange(len(rows)), question[rows], question)
-    rows = np.arange(len(question)) if independent is None else np.flatnonzero(independent)
-    _, index, counts = np.unique(question[rows], return_inverse=True, return_counts=True)
-    rows = rows[counts[index] > 1]
-    names, index = np.unique(question[rows], return_inverse=True)
-    return CountGroups(rows, index, names, question)
+        of, group = question[rows], np.arange(len(rows))
+    else:
+        rows = np.arange(len(question)) if data.independent is None else np.flatnonzero(data.independent)
+        rows = rows[np.bincount(question[rows], minlength=len(names))[question[rows]] > 1]
+        of, group = np.unique(question[rows], return_inverse=True)
+    right, total, size, *sums = (
+        np.bincount(group, values[rows], len(of)).astype(float)
+        for values in (data.right, data.total, np.ones(len(question)), *data.quantiles.T)
+    )
+    weight = data.weights() if data.weight is None else data.weight
+    shares = np.bincount(question, weight, len(names))[of] / np.bincount(of, minlength=len(names))[of]
+    return Predictions(names[of], np.column_stack(sums) / size[:, None], right, total, shares)
 
 
 def _pit(quantiles: Array, right: Array, total: Array) -> tuple[Array, Array]:
@@ -309,25 +271,21 @@ def auc_within(data: Predictions) -> float:
 
     It measures what a search needs: to tell correct and wrong solutions of one question apart.
     """
-    rows = (np.flatnonzero(data.question == question) for question in np.unique(data.question))
-    weights = np.ones(len(data.right))
-    found = [auc(data.take(own, weights)) for own in rows]
+    every = (data.question == question for question in np.unique(data.question))
+    found = [auc(replace(data, weight=own.astype(float))) for own in every]
     known = [value for value in found if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
-Metric = Callable[[Predictions], float]
-
-
-def bootstrap(data: Predictions, metric: Metric, rounds: int = 400) -> tuple[float, float]:
+def bootstrap(
+    data: Predictions, metric: Callable[[Predictions], float], rounds: int = 400
+) -> tuple[float, float]:
     """95 % interval of a metric over questions that are drawn with replacement."""
     rng = np.random.default_rng(0)
     names, index = np.unique(data.question, return_inverse=True)
     weights, values = data.weights(), np.empty(rounds)
     for at in range(rounds):
         times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[index]
-        rows = np.flatnonzero(times)
-        values[at] = metric(data.take(rows, weights * times))
-    known = values[~np.isnan(values)]
-    low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (np.nan, np.nan)
+        values[at] = metric(replace(data, weight=weights * times))
+    low, high = np.nanpercentile(values, (2.5, 97.5))
     return float(low), float(high)

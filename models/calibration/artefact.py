@@ -227,16 +227,24 @@ def _with_sorted_header(data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
+_MOMENTS = ("mean", "scale", "low", "high")
+_PROJECTION = ("matrix", "bias", "size")
+
+
 def _to_tensors(calibration: Calibration, models: Mapping[str, HeadModel]) -> Tensors:
     """All arrays, named by stage."""
-    found: Tensors = {}
+    found: dict[str, NDArray[np.floating[Any]]] = {}
+    projections: dict[str, Projection] = {}
     for stage, model in models.items():
-        found |= {f"{stage}.{part}": array for part, array in model.arrays().items()}
+        found |= {f"{stage}.weights": model.weights, f"{stage}.constants": model.constants}
+        found |= {f"{stage}.numbers.{part}": x for part, x in zip(_MOMENTS, model.moments, strict=True)}
+        projections |= {f"{stage}.states.{name}": each for name, each in model.states.items()}
     for mode, domain in calibration.domains.items():
-        name = _DOMAINS[mode]
-        found |= domain.projection.arrays(name)
-        found[f"{name}.threshold"] = domain.threshold
-        found[f"{name}.profile"] = np.array([calibration.spreads[mode]])
+        projections[_DOMAINS[mode]] = domain.projection
+        found[f"{_DOMAINS[mode]}.threshold"] = np.array([domain.threshold])
+        found[f"{_DOMAINS[mode]}.profile"] = np.array([calibration.spreads[mode]])
+    for name, each in projections.items():
+        found |= {f"{name}.{part}": getattr(each, part) for part in _PROJECTION}
     # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
     kinds = {name: np.float16 if name.endswith(".matrix") else np.float32 for name in found}
     return {name: np.ascontiguousarray(array, kinds[name]) for name, array in found.items()}
@@ -246,18 +254,29 @@ def _from_tensors(tensors: Tensors, inputs: Mapping[str, InputNames]) -> Calibra
     modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
     if not modes:
         raise ValueError("a domain")
+    known = {
+        name: array.astype(np.float32 if name.endswith(".matrix") else np.float64)
+        for name, array in tensors.items()
+    }
+
+    def projection(name: str) -> Projection:
+        return Projection(*(known[f"{name}.{part}"] for part in _PROJECTION))
 
     def model(name: str) -> HeadModel:
-        own = {key.removeprefix(f"{name}."): x for key, x in tensors.items() if key.startswith(f"{name}.")}
-        return HeadModel.of(own, inputs[name]["numbers"], inputs[name]["states"])
+        return HeadModel(
+            tuple(inputs[name]["numbers"]),
+            np.stack([known[f"{name}.numbers.{part}"] for part in _MOMENTS]),
+            {block: projection(f"{name}.states.{block}") for block in inputs[name]["states"]},
+            known[f"{name}.weights"],
+            known[f"{name}.constants"],
+        )
 
-    def domain(name: str) -> Domain:
-        return Domain(Projection.of(tensors, name), tensors[f"{name}.threshold"].astype(np.float64))
+    def number(mode: Mode, part: str) -> float:
+        return float(known[f"{_DOMAINS[mode]}.{part}"][0])
 
     stages: dict[Stage, HeadModel] = {stage: model(stage) for mode in modes for stage in STAGES_OF[mode]}
-    domains = {mode: domain(_DOMAINS[mode]) for mode in modes}
-    spreads = {mode: float(tensors[f"{_DOMAINS[mode]}.profile"][0]) for mode in modes}
-    return Calibration(stages, model(_ANSWER), domains, spreads)
+    domains = {mode: Domain(projection(_DOMAINS[mode]), number(mode, "threshold")) for mode in modes}
+    return Calibration(stages, model(_ANSWER), domains, {mode: number(mode, "profile") for mode in modes})
 
 
 def own_folder() -> Path:
@@ -346,10 +365,13 @@ def mismatches(card: Card, used: Fingerprint) -> list[Notice]:
     )
     if changed:
         others.append(f"another sampler ({changed})")
-    far = "it is right for the models that it was fitted with and no others: its estimates may be far off"
+    said, far = f'the calibration "{card.name}" was fitted with', "its estimates may be off"
+    farther = "it is right for the models that it was fitted with and no others: its estimates may be far off"
+    fix, unused = command("calibrate", "fit"), setting("calibration", "none")
+    hint = f"{fix} makes one for this setting; {unused} shows scores as scores"
     return [
-        *(_mismatch(card, what, far, "calibration-other-model") for what in models),
-        *(_mismatch(card, what, "its estimates may be off", "calibration-mismatch") for what in others),
+        *(Notice("calibration-other-model", f"{said} {what}", (farther,), hint) for what in models),
+        *(Notice("calibration-mismatch", f"{said} {what}", (far,), hint) for what in others),
     ]
 
 
@@ -370,12 +392,4 @@ def wrong_kind(card: Card, kind: KindName) -> Notice:
         f'the calibration "{card.name}" is for the kind {card.fingerprint.kind}, this is a {kind}',
         ("scores are shown as scores",),
         hint=f"{setting('calibration', 'auto')} takes the one for this kind of problem, where there is one",
-    )
-
-
-def _mismatch(card: Card, what: str, follows: str, code: str) -> Notice:
-    fix, unused = command("calibrate", "fit"), setting("calibration", "none")
-    said = f'the calibration "{card.name}" was fitted with {what}'
-    return Notice(
-        code, said, (follows,), f"{fix} makes one for this setting; {unused} shows scores as scores"
     )

@@ -16,8 +16,7 @@ from adascale.engine.calibration.features import (
     STAGES_OF,
     Observation,
     Stage,
-    program_observation,
-    prose_observation,
+    observe,
 )
 from adascale.engine.calibration.fit import (
     Example,
@@ -74,8 +73,7 @@ def training_set(*modes: Sequence[Rollouts], rewards: Sequence[FloatArray] | Non
             root, state = rollouts.nodes[0], rollouts.last[0].astype(np.float32)
             asked = Observation({}, {"question": state})
             found[QUESTION[mode]].append(Example(asked, index, root.right, root.total))
-            kept = rollouts.counted_samples()
-            row_of = {}
+            kept, row_of = rollouts.counted_samples(), {}
             for row, node in enumerate(rollouts.nodes):
                 if row == 0 or not node.total or not (node.is_end or mode == "prose"):
                     continue
@@ -84,16 +82,12 @@ def training_set(*modes: Sequence[Rollouts], rewards: Sequence[FloatArray] | Non
                     reward = float(rewards[index][row])
                 else:
                     reward = SequenceLogprob().score([prefix])[0].reward
-                if mode == "prose":
-                    observed = prose_observation(prefix, reward)
-                else:
-                    observed = program_observation(prefix, reward, node.answer)
                 # Steps of one draw, and draws from one prefix, share its fate: each is no further outcome.
-                if node.is_end:
-                    row_of[row] = len(ends)
-                    ends.append(Example(observed, index, node.right, node.total, row in kept))
-                else:
-                    found["step"].append(Example(observed, index, node.right, node.total, node.parent == 0))
+                alone = row in kept if node.is_end else node.parent == 0
+                row_of[row] = len(ends)
+                examples = ends if node.is_end else found["step"]
+                observed = observe(prefix, reward, node.answer)
+                examples.append(Example(observed, index, node.right, node.total, alone))
             for row in kept:
                 end = rollouts.nodes[row]
                 samples[index].append(Sample(row_of[row], end.answer, end.right, mode))

@@ -9,11 +9,7 @@ import numpy as np
 import pytest
 from worlds import fitted, problems, searched
 
-from adascale.engine.calibration.features import (
-    Observation,
-    program_observation,
-    prose_observation,
-)
+from adascale.engine.calibration.features import Observation, observe
 from adascale.engine.calibration.head import widen
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Problem, Reading, Step
@@ -36,7 +32,7 @@ PROMPT = reading(9, 0)
 
 
 def seen(*steps: Step, reward: float = 0.5, prompt: Reading | None = PROMPT) -> Observation:
-    return prose_observation(Prefix(PROBLEM, steps, prompt), reward)
+    return observe(Prefix(PROBLEM, steps, prompt), reward)
 
 
 def test_the_numbers_of_a_prefix_by_hand() -> None:
@@ -78,7 +74,7 @@ def test_a_limit_a_reward_and_a_wrong_sum_are_seen() -> None:
     [("18", (1, 1)), ("-2.5", (0, 1)), ("1/3", (0, 1)), ("yes", (0, 0)), (None, (0, 0))],
 )
 def test_a_program_is_known_by_its_output(answer: str | None, numbers: tuple[int, int]) -> None:
-    found = program_observation(Prefix(PROBLEM, STEPS[:1], PROMPT), 0.5, answer)
+    found = observe(Prefix(PROBLEM, STEPS[:1], PROMPT, "program"), 0.5, answer)
     assert (found.numbers["whole"], found.numbers["number"]) == numbers
     assert (found.offset < 0) == (answer is None)
 
