@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from adascale.engine.answers.equality import is_right
+from adascale.engine.calibration import fit
 from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF, Stage
-from adascale.engine.calibration.fit import Sample, StageData, answer_examples
+from adascale.engine.calibration.fit import Sample, answer_examples
 from adascale.engine.calibration.head import Calibration
 from adascale.engine.calibration.metrics import Predictions, report
 from adascale.engine.codec import to_plain
@@ -78,10 +79,8 @@ def check(records: Sequence[Mapping[str, Any]], calibration: Calibration) -> dic
     stages: dict[str, Predictions] = {
         stage: predictions(found, independent=stage != "step") for stage, found in rows.items() if found
     }
-    answer, read = calibration.answer, calibration.answer_observation
-    searches = [*answer_examples(samples, stages, read, seed=0)]
-    answers = StageData.stack(searches, answer.names)
-    return {**stages, "answer": answers.predictions(answer.quantiles(answers.evidence))}
+    searches = [*answer_examples(samples, stages, calibration.answer_observation, seed=0)]
+    return {**stages, "answer": fit.predictions(calibration.answer, searches)}
 
 
 def main() -> None:

@@ -18,17 +18,24 @@ from numpy.typing import NDArray
 from ..answers.choosing import Candidate, FinishedSearch, choose, equal_answers
 from ..types import Estimate, Mode, NodeId
 from .features import (
-    ANSWER_FEATURES,
     FINISHED,
     QUESTION,
-    STAGES,
     STAGES_OF,
-    Evidence,
     Observation,
     Stage,
     answer_observation,
 )
-from .head import OUTPUTS, Calibration, Domain, HeadModel, Params, beta_loss, forward, quantiles_of
+from .head import (
+    OUTPUTS,
+    Calibration,
+    Domain,
+    HeadModel,
+    Params,
+    beta_loss,
+    forward,
+    quantiles_of,
+    stack_states,
+)
 from .metrics import Predictions, count_groups
 from .posterior import SPREADS, Array, logit, seating, sigmoid
 
@@ -64,50 +71,15 @@ class Example:
     independent: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StageData:
-    """Examples of one stage as arrays.
-
-    Attributes:
-        evidence: ``n`` observations.
-        question: ``[n]`` index of each one's question.
-        right, total: ``[n]`` outcomes.
-        independent: ``[n]``, as in ``Example``.
-    """
-
-    evidence: Evidence
-    question: NDArray[np.int64]
-    right: Array
-    total: Array
-    independent: NDArray[np.bool_]
-
-    @classmethod
-    def stack(
-        cls, examples: Sequence[Example], numbers: Sequence[str], states: Sequence[str] = ()
-    ) -> StageData:
-        """Arrays of examples, with the named numbers and states."""
-        return cls(
-            Evidence.stack([each.observation for each in examples], numbers, states),
-            np.array([each.question for each in examples], int),
-            np.array([each.right for each in examples], float),
-            np.array([each.total for each in examples], float),
-            np.array([each.independent for each in examples], bool),
-        )
-
-    def weight(self) -> Array:
-        """``[n]``, summing to one for every question."""
-        _, index, counts = np.unique(self.question, return_inverse=True, return_counts=True)
-        weight: Array = 1.0 / counts[index]
-        return weight
-
-    def folds(self, count: int, seed: int) -> NDArray[np.int64]:
-        """``[n]`` fold of each row, one of ``count`` at random; all rows of a question share one."""
-        names, index = np.unique(self.question, return_inverse=True)
-        return (np.random.default_rng(seed).permutation(len(names)) % count)[index]
-
-    def predictions(self, quantiles: Array) -> Predictions:
-        """``[n, 3]`` estimates with the outcomes."""
-        return Predictions(self.question, quantiles, self.right, self.total, independent=self.independent)
+def predictions(model: HeadModel, examples: Sequence[Example]) -> Predictions:
+    """Estimates of a model for examples, with their outcomes."""
+    return Predictions(
+        np.array([each.question for each in examples], int),
+        model.quantiles([each.observation for each in examples]),
+        np.array([each.right for each in examples], float),
+        np.array([each.total for each in examples], float),
+        independent=np.array([each.independent for each in examples], bool),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,54 +98,61 @@ class HeadConfig:
 
 
 def fit_stage(
-    data: StageData, config: HeadConfig, seed: int, base_rate: float = 0.5
-) -> tuple[HeadModel, Array]:
+    examples: Sequence[Example], config: HeadConfig, seed: int, base_rate: float = 0.5
+) -> tuple[HeadModel, Predictions]:
     """Fit one stage.
 
     Args:
-        data: Its examples.
+        examples: Its examples, all with the same numbers and states.
         config: Settings.
-        seed: Seed of the folds.
+        seed: Seed of the folds; all examples of a question share one.
         base_rate: Estimate if fewer than two questions have such prefixes, as with a model that answers in
             one step.
 
     Returns:
-        The model, and ``[n, 3]`` held-out estimates of the rows.
+        The model, and held-out estimates of the examples.
     """
-    if len(np.unique(data.question)) < 2:
-        constant = HeadModel.constant(base_rate)
-        return constant, constant.quantiles(data.evidence)
-    weight, folds = data.weight(), data.folds(config.folds, seed)
-    model = HeadModel.over(data.evidence, weight, config.components)
-    x = model.inputs(data.evidence)
+    constant = HeadModel.constant(base_rate)
+    data, observations = predictions(constant, examples), [each.observation for each in examples]
+    names, index, counts = np.unique(data.question, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        return constant, data
+    weight = 1.0 / counts[index]
+    folds = (np.random.default_rng(seed).permutation(len(names)) % config.folds)[index]
+    model = HeadModel.over(observations, weight, config.components)
+    x, offset = model.inputs(observations), np.array([each.offset for each in observations])
     without = [folds != fold for fold in range(int(folds.max()) + 1)]
     ensemble: list[Params] = []
     out = np.empty((len(data.right), OUTPUTS))
     for seen in without:
-        ensemble.append(fit(data, x, weight, seen, config))
+        ensemble.append(fit(data, x, offset, weight, seen, config))
         out[~seen] = forward(ensemble[-1], x[~seen])
-    out[:, 0] += data.evidence.offset
+    out[:, 0] += offset
     # A head is too sure on questions that it was fitted on: held-out questions set the width.
     shift = np.array([0.0, _log_width(data, out, weight, np.full(len(out), True))])
     weights, constants = (np.stack(part) for part in zip(*ensemble, strict=True))
     # The width of a fold's estimates must not depend on its own outcomes either.
     widths = [_log_width(data, out, weight, seen) for seen in without]
     out[:, 1] += np.array(widths)[folds]
-    return replace(model, weights=weights, constants=constants + shift), quantiles_of(out)
+    model = replace(model, weights=weights, constants=constants + shift)
+    return model, replace(data, quantiles=quantiles_of(out))
 
 
-def fit(data: StageData, x: Array, weight: Array, seen: NDArray[np.bool_], config: HeadConfig) -> Params:
+def fit(
+    data: Predictions, x: Array, offset: Array, weight: Array, seen: NDArray[np.bool_], config: HeadConfig
+) -> Params:
     """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980).
 
     Args:
         data: Outcomes of all rows.
         x: ``[n, features]``, roughly standardised.
+        offset: ``[n]`` logits that are added.
         weight: ``[n]``, summing to the number of questions.
         seen: ``[n]``, True for the rows to fit on.
         config: Settings.
     """
-    x, right, total, offset = x[seen], data.right[seen], data.total[seen], data.evidence.offset[seen]
-    weight = weight[seen]
+    right, total = data.right[seen], data.total[seen]
+    x, offset, weight = x[seen], offset[seen], weight[seen]
     constants = np.zeros(OUTPUTS)
     params = np.zeros((x.shape[1], OUTPUTS)), constants
     questions = weight.sum()
@@ -197,11 +176,15 @@ def fit(data: StageData, x: Array, weight: Array, seen: NDArray[np.bool_], confi
     return params
 
 
-def _log_width(data: StageData, out: Array, weight: Array, seen: NDArray[np.bool_]) -> float:
+def _log_width(data: Predictions, out: Array, weight: Array, seen: NDArray[np.bool_]) -> float:
     """Maximum-likelihood shift of the log concentrations on the grouped counts seen, given the means."""
-    raw = np.column_stack([sigmoid(out[:, 0]), out[:, 1]])[seen]
-    rows = data.question[seen], raw, data.right[seen], data.total[seen], weight[seen], data.independent[seen]
-    groups = count_groups(Predictions(*rows))
+    raw = np.column_stack([sigmoid(out[:, 0]), out[:, 1]])
+    independent = None if data.independent is None else data.independent[seen]
+    groups = count_groups(
+        Predictions(
+            data.question[seen], raw[seen], data.right[seen], data.total[seen], weight[seen], independent
+        )
+    )
     if not len(groups.right):
         return 0.0
     assert groups.weight is not None, "groups have weights"
@@ -243,11 +226,11 @@ class Training:
     """Data to fit or measure a calibration on.
 
     Attributes:
-        stages: Prefixes of each stage; in the question stages, row i is question i.
+        stages: Examples of each stage; in the question stages, the i-th is of question i.
         samples: Finished solutions of each question, from which searches are replayed.
     """
 
-    stages: Mapping[Stage, StageData]
+    stages: Mapping[Stage, Sequence[Example]]
     samples: Sequence[Sequence[Sample]]
 
 
@@ -266,16 +249,13 @@ def fit_calibration(
     for mode in (mode for mode, stage in FINISHED.items() if stage in training.stages):
         spreads[mode] = mode_spread(training.samples, mode)
         questions = training.stages[QUESTION[mode]]
-        domains[mode] = Domain.fit(questions.evidence.states["question"])
-        base_rate = float(np.mean(questions.right / questions.total))
+        domains[mode] = Domain.fit(stack_states([each.observation for each in questions], "question"))
+        base_rate = float(np.mean([each.right / each.total for each in questions]))
         for stage in STAGES_OF[mode]:
-            data = training.stages[stage]
-            stages[stage], quantiles = fit_stage(data, config, seed, base_rate)
-            held_out[stage] = data.predictions(quantiles)
+            stages[stage], held_out[stage] = fit_stage(training.stages[stage], config, seed, base_rate)
     read = partial(answer_observation, spreads=spreads)
-    answers = StageData.stack([*answer_examples(training.samples, held_out, read, seed)], ANSWER_FEATURES)
-    answer, quantiles = fit_stage(answers, HeadConfig(components=0, folds=config.folds), seed)
-    held_out["answer"] = answers.predictions(quantiles)
+    answers = [*answer_examples(training.samples, held_out, read, seed)]
+    answer, held_out["answer"] = fit_stage(answers, HeadConfig(components=0, folds=config.folds), seed)
     return Calibration(stages, answer, domains, spreads), held_out
 
 
@@ -288,28 +268,27 @@ def measure(calibration: Calibration, training: Training, seed: int) -> dict[str
         seed: Seed of the replayed searches.
     """
     found: dict[str, Predictions] = {
-        stage: data.predictions(calibration.stages[stage].quantiles(data.evidence))
-        for stage, data in training.stages.items()
+        stage: predictions(calibration.stages[stage], examples)
+        for stage, examples in training.stages.items()
         if stage in calibration.stages
     }
-    searches = [*answer_examples(training.samples, found, calibration.answer_observation, seed)]
-    answers = StageData.stack(searches, calibration.answer.names)
-    found["answer"] = answers.predictions(calibration.answer.quantiles(answers.evidence))
-    return found
+    answers = [*answer_examples(training.samples, found, calibration.answer_observation, seed)]
+    return {**found, "answer": predictions(calibration.answer, answers)}
 
 
 def surface_estimates(training: Training) -> dict[str, Predictions]:
     """Held-out estimates by a fit of length and format alone, of each stage that has steps."""
     found: dict[str, Predictions] = {}
-    for stage, data in training.stages.items():
-        seen = data.evidence
-        if "steps" not in STAGES[stage].numbers or not len(seen):
+    for stage, examples in training.stages.items():
+        if stage in QUESTION.values() or not examples:
             continue
-        # A failed program is known to be wrong whatever its length; a wrong sum is neither of the two.
-        offset = np.zeros(len(seen)) if STAGES[stage].mode == "prose" else seen.offset
-        surface = Evidence(_SURFACE, seen.columns(_SURFACE), {}, offset)
-        _, quantiles = fit_stage(replace(data, evidence=surface), HeadConfig(components=0), seed=0)
-        found[stage] = data.predictions(quantiles)
+        surface = []
+        for each in examples:
+            numbers = {name: each.observation.numbers[name] for name in _SURFACE}
+            # A failed program is known to be wrong whatever its length; a wrong sum is neither of the two.
+            offset = 0.0 if stage in STAGES_OF["prose"] else each.observation.offset
+            surface.append(replace(each, observation=Observation(numbers, offset=offset)))
+        _, found[stage] = fit_stage(surface, HeadConfig(components=0), seed=0)
     return found
 
 

@@ -9,7 +9,7 @@ distribution intervals grow with the distance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,6 @@ from ..types import Estimate, Mode
 from .features import (
     FINISHED,
     QUESTION,
-    Evidence,
     Observation,
     Stage,
     States,
@@ -166,20 +165,23 @@ class HeadModel:
     constants: Array
 
     @classmethod
-    def over(cls, evidence: Evidence, weight: Array, components: int) -> HeadModel:
-        """A model without heads, whose inputs are standardised by weighted moments.
+    def over(cls, observations: Sequence[Observation], weight: Array, components: int) -> HeadModel:
+        """A model without heads of what observations have, standardised by weighted moments.
 
         States are read where ``components`` is not 0.
         """
-        w = weight / weight.sum()
-        mean = w @ evidence.numbers
-        deviation = np.sqrt(w @ (evidence.numbers - mean) ** 2)
+        names, read = tuple(observations[0].numbers), observations[0].states if components else ()
+        numbers, w = _numbers(observations, names), weight / weight.sum()
+        mean = w @ numbers
+        deviation = np.sqrt(w @ (numbers - mean) ** 2)
         # A number that was constant in fitting (say no step was ever cut off) must have no effect later.
         scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
-        read = evidence.states if components else {}
-        states = {name: Projection.fit(block, weight, components, _TEMPERING) for name, block in read.items()}
-        moments = np.stack([mean, scale, evidence.numbers.min(axis=0), evidence.numbers.max(axis=0)])
-        return cls(evidence.names, moments, states, np.empty((0, 0, OUTPUTS)), np.empty((0, OUTPUTS)))
+        moments = np.stack([mean, scale, numbers.min(axis=0), numbers.max(axis=0)])
+        states = {
+            name: Projection.fit(stack_states(observations, name), weight, components, _TEMPERING)
+            for name in read
+        }
+        return cls(names, moments, states, np.empty((0, 0, OUTPUTS)), np.empty((0, OUTPUTS)))
 
     @classmethod
     def constant(cls, rate: float) -> HeadModel:
@@ -187,27 +189,35 @@ class HeadModel:
         constants = np.array([[logit(np.array(rate)), -np.log(PRIOR_KAPPA)]])
         return cls((), np.empty((4, 0)), {}, np.empty((1, 0, OUTPUTS)), constants)
 
-    def inputs(self, evidence: Evidence) -> Array:
+    def inputs(self, observations: Sequence[Observation]) -> Array:
         """``[n, numbers + blocks * components]``."""
         mean, scale, low, high = self.moments
-        numbers = (evidence.columns(self.names).clip(low, high) - mean) * scale
-        parts = [project(evidence.states[name]) for name, project in self.states.items()]
+        numbers = (_numbers(observations, self.names).clip(low, high) - mean) * scale
+        parts = [project(stack_states(observations, name)) for name, project in self.states.items()]
         return np.concatenate([numbers, *parts], axis=1)
 
-    def quantiles(self, evidence: Evidence) -> Array:
+    def quantiles(self, observations: Sequence[Observation]) -> Array:
         """``[n, 3]`` lower, median and upper, in [0, 1] and in order."""
-        if not len(evidence):
+        if not observations:
             return np.empty((0, 3))
-        x = self.inputs(evidence)
+        x = self.inputs(observations)
         heads = zip(self.weights, self.constants, strict=True)
         out: Array = np.mean([forward(params, x) for params in heads], axis=0)
-        out[:, 0] += evidence.offset
+        out[:, 0] += [each.offset for each in observations]
         return quantiles_of(out)
 
     def estimate(self, found: Observation) -> Estimate:
         """The estimate of one prefix or answer."""
-        evidence = Evidence.stack([found], self.names, [*self.states])
-        return Estimate.of_quantiles(self.quantiles(evidence)[0])
+        return Estimate.of_quantiles(self.quantiles([found])[0])
+
+
+def _numbers(observations: Sequence[Observation], names: Sequence[str]) -> Array:
+    return np.array([[each.numbers[name] for name in names] for each in observations], float)
+
+
+def stack_states(observations: Sequence[Observation], name: str) -> States:
+    """``[n, width]`` states of this name."""
+    return np.array([each.states[name] for each in observations], np.float32)
 
 
 _COMPONENTS = 16

@@ -79,7 +79,7 @@ def report(
             ece_floor=_four_digits(ece_floor(data)),
             intervals={"skill": (_four_digits(low), _four_digits(high))},
             auc_within=_four_digits(auc_within(data)) if len(data.right) > questions else None,
-            surface=beside and Baseline(_four_digits(skill(beside)), _four_digits(auc(beside))),
+            surface=Baseline(_four_digits(skill(beside)), _four_digits(auc(beside))) if beside else None,
         )
     return found
 

@@ -254,7 +254,7 @@ def _from_tensors(tensors: Tensors, inputs: Mapping[str, InputNames]) -> Calibra
     modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
     if not modes:
         raise ValueError("a domain")
-    known = {
+    known: dict[str, NDArray[Any]] = {
         name: array.astype(np.float32 if name.endswith(".matrix") else np.float64)
         for name, array in tensors.items()
     }

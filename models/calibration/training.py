@@ -12,7 +12,6 @@ import numpy as np
 from adascale.engine.calibration.features import (
     FINISHED,
     QUESTION,
-    STAGES,
     STAGES_OF,
     Observation,
     Stage,
@@ -22,7 +21,6 @@ from adascale.engine.calibration.fit import (
     Example,
     HeadConfig,
     Sample,
-    StageData,
     Training,
     fit_calibration,
     surface_estimates,
@@ -63,11 +61,11 @@ def training_set(*modes: Sequence[Rollouts], rewards: Sequence[FloatArray] | Non
         modes: Rollouts of each question, mode by mode.
         rewards: ``[nodes]`` raw rewards of each in prose; None without a PRM, for the mean log-probability.
     """
-    stages: dict[Stage, StageData] = {}
+    stages: dict[Stage, list[Example]] = {}
     samples: list[list[Sample]] = [[] for _ in modes[0]]
     for questions in modes:
         mode = questions[0].mode
-        found: dict[Stage, list[Example]] = {stage: [] for stage in STAGES_OF[mode]}
+        found = dict[Stage, list[Example]]((stage, []) for stage in STAGES_OF[mode])
         ends = found[FINISHED[mode]]
         for index, rollouts in enumerate(questions):
             root, state = rollouts.nodes[0], rollouts.last[0].astype(np.float32)
@@ -91,8 +89,7 @@ def training_set(*modes: Sequence[Rollouts], rewards: Sequence[FloatArray] | Non
             for row in kept:
                 end = rollouts.nodes[row]
                 samples[index].append(Sample(row_of[row], end.answer, end.right, mode))
-        for stage, examples in found.items():
-            stages[stage] = StageData.stack(examples, STAGES[stage].numbers, STAGES[stage].states)
+        stages |= found
     return Training(stages, samples)
 
 

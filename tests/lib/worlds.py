@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scripted import ScriptedExecutor, records_of, ticking
 
-from adascale.engine.calibration.features import Evidence, States
-from adascale.engine.calibration.fit import HeadConfig, StageData, Training, fit_calibration
+from adascale.engine.calibration.features import Observation, States
+from adascale.engine.calibration.fit import Example, HeadConfig, Training, fit_calibration
 from adascale.engine.calibration.head import Calibration
 from adascale.engine.calibration.metrics import Predictions, StageReport, report
 from adascale.engine.calibration.posterior import Array
@@ -47,34 +47,31 @@ def scored(
     )
 
 
-def by_reward(reward: Array, right: Array, question: NDArray[np.int64] | None = None) -> StageData:
-    """Prefixes of which the logit of the reward alone is known."""
-    return stage_data(np.asarray(reward, float)[:, None], right, question=question, names=("reward",))
-
-
-def stage_data(
+def examples(
     numbers: Array,
     right: Array,
     total: Array | None = None,
     question: NDArray[np.int64] | None = None,
-    names: Sequence[str] = (),
     states: Mapping[str, States] | None = None,
-) -> StageData:
+    offset: Array | None = None,
+) -> list[Example]:
     """Rows of ``[n, columns]`` numbers; every row its own question and one outcome, unless said otherwise."""
-    n, columns = numbers.shape
-    names = names or tuple(f"x{i}" for i in range(columns))
-    return StageData(
-        Evidence(tuple(names), numbers, states or {}, np.zeros(n)),
-        np.arange(n) if question is None else np.asarray(question),
-        np.asarray(right, float),
-        np.ones(n) if total is None else np.asarray(total, float),
-        np.ones(n, bool),
-    )
+    total = np.ones(len(numbers)) if total is None else total
+    question = np.arange(len(numbers)) if question is None else question
+    found = []
+    for at, row in enumerate(numbers):
+        seen = Observation(
+            {f"x{i}": x for i, x in enumerate(row)},
+            {name: block[at] for name, block in (states or {}).items()},
+            0.0 if offset is None else offset[at],
+        )
+        found.append(Example(seen, int(question[at]), right[at], total[at]))
+    return found
 
 
 def beta_world(
     questions: int, prefixes: int = 3, total: int = 4, kappa: float = 8.0
-) -> tuple[StageData, Array]:
+) -> tuple[list[Example], Array]:
     """Success probabilities that are Beta around a logistic mean; also ``[n]`` that mean.
 
     The logit of the mean is a direction of the question's state, one of the prefix's, and one scalar.
@@ -94,7 +91,7 @@ def beta_world(
         )
     }
     numbers = np.column_stack([sure, np.ones(n)])
-    return stage_data(numbers, rng.binomial(outcomes, p), outcomes, question, states=states), mean
+    return examples(numbers, rng.binomial(outcomes, p), outcomes, question, states=states), mean
 
 
 def ease(problem: Problem) -> float:

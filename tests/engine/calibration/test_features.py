@@ -85,12 +85,12 @@ def test_live_prefixes_get_the_estimates_of_their_stored_rows() -> None:
     record = next(f for f in searched(problems(8, 500)).values() if len(f.tree) > 12)
     tree, rollouts = record.tree, Rollouts.of(record)
     training = training_set([rollouts])
-    question = training.stages["question"].evidence
-    distance = float(calibration.domains["prose"].distance(question.states["question"])[0])
-    stored: dict[str, list[Estimate]] = {}
-    for stage, data in training.stages.items():
-        quantiles = calibration.stages[stage].quantiles(data.evidence)
-        stored[stage] = [widen(Estimate.of_quantiles(each), distance) for each in quantiles]
+    [question] = (each.observation for each in training.stages["question"])
+    distance = float(calibration.domains["prose"].distance(question.states["question"][None])[0])
+    stored: dict[str, list[Estimate]] = {
+        stage: [widen(calibration.stages[stage].estimate(each.observation), distance) for each in own]
+        for stage, own in training.stages.items()
+    }
     live: dict[str, list[Estimate]] = {"question": [], "step": [], "finished": []}
     for node in tree:
         prefix = Prefix(record.started.problem, tree.steps(node.id), tree.readings["prose"])

@@ -7,22 +7,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import beta_world, by_reward, fitted, problems, searched, stage_data, training
+from worlds import beta_world, examples, fitted, problems, searched, training
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_answers
-from adascale.engine.calibration.features import ANSWER_FEATURES, answer_observation
+from adascale.engine.calibration.features import answer_observation
 from adascale.engine.calibration.fit import (
     Example,
     HeadConfig,
     Sample,
-    StageData,
     answer_examples,
     fit_calibration,
     fit_stage,
     measure,
     mode_spread,
+    predictions,
     surface_estimates,
 )
+from adascale.engine.calibration.head import HeadModel
 from adascale.engine.calibration.metrics import Predictions, coverage, report, skill
 from adascale.engine.calibration.posterior import SPREADS, log_odds, logit, of_votes, sigmoid
 from adascale.engine.ports import Prefix
@@ -76,7 +77,7 @@ def test_the_features_of_an_answer_by_hand() -> None:
         log_odds(of_votes(search, {"prose": 0.5}, dict.fromkeys(range(4), log_odds(0.8)), SPREADS)[0])
     )
     assert found["programs"] == found["both modes"] == 0
-    assert found.keys() == set(ANSWER_FEATURES)
+    assert list(found) == [*fitted()[0].answer.names]
     assert answer_observation(finished("18", question=None), SPREADS).numbers["question"] == 0
 
 
@@ -111,7 +112,7 @@ def test_programs_have_estimates_of_their_own() -> None:
     for stage in ("program question", "program", "answer"):
         assert skill(held_out[stage]) > 0.05, stage
         assert skill(new[stage]) > 0.05, stage
-    failed = new["program"].quantiles[data.stages["program"].evidence.offset < 0]
+    failed = new["program"].quantiles[[each.observation.offset < 0 for each in data.stages["program"]]]
     assert len(failed) > 10
     assert np.all(failed[:, 1] < 0.01)
     assert mode_spread(data.samples, "program") < mode_spread(data.samples, "prose")
@@ -134,9 +135,8 @@ def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:
 
 def test_searches_of_every_size_are_played_back() -> None:
     known = training(problems(10))
-    halves = {
-        stage: data.predictions(np.full((len(data.right), 3), 0.5)) for stage, data in known.stages.items()
-    }
+    even = HeadModel.constant(0.5)
+    halves: Mapping[str, Predictions] = {stage: predictions(even, own) for stage, own in known.stages.items()}
     searches = played(known.samples, halves)
     sizes = [round(np.exp(each.observation.numbers["samples"])) for each in searches]
     assert set(sizes) == {1, 2, 3, 4}
@@ -168,52 +168,53 @@ def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None
         "question": Predictions(np.arange(80), np.full((80, 3), 0.6), ones, ones),
         "finished": Predictions(np.arange(80 * size), np.full((80 * size, 3), 0.6), many, many),
     }
-    answers = StageData.stack(played(samples, estimates), ANSWER_FEATURES)
-    assert answers.independent.sum() == 80 * size
+    answers = played(samples, estimates)
     model, _ = fit_stage(answers, HeadConfig(components=0, steps=120, folds=3), 0)
-    lower, _, upper = model.quantiles(answers.evidence)[answers.independent].T
+    alone = [each.observation for each in answers if each.independent]
+    assert len(alone) == 80 * size
+    lower, _, upper = model.quantiles(alone).T
     assert np.all(upper - lower < 0.35)
 
 
 def test_held_out_estimates_never_see_their_own_question() -> None:
     data, _ = beta_world(20)
     _, before = fit_stage(data, STAGE, seed=1)
-    own = data.question == 7
-    other = np.where(own, data.total - data.right, data.right)
-    _, after = fit_stage(replace(data, right=other), STAGE, seed=1)
+    other = [replace(each, right=each.total - each.right) if each.question == 7 else each for each in data]
+    _, after = fit_stage(other, STAGE, seed=1)
+    own = before.question == 7
     # The width of a head's interval is one number of all other folds, whose heads saw this one.
-    assert np.array_equal(before[own, 1], after[own, 1])
-    assert not np.array_equal(before, after)
+    assert np.array_equal(before.quantiles[own, 1], after.quantiles[own, 1])
+    assert not np.array_equal(before.quantiles, after.quantiles)
 
 
 def test_known_logits_are_added_and_not_learned_again() -> None:
     rng = np.random.default_rng(5)
     x, offset = rng.normal(0, 1, 1500), -2.5 * (rng.random(1500) < 0.3)
-    data = by_reward(x, rng.binomial(1, sigmoid(x + offset)))
-    data = replace(data, evidence=replace(data.evidence, offset=offset))
+    right = rng.binomial(1, sigmoid(x + offset))
+    data = examples(x[:, None], right, offset=offset)
     model, held_out = fit_stage(data, HeadConfig(steps=200), seed=0)
     for rows in (offset == 0, offset < 0):
-        assert held_out[rows, 1].mean() == pytest.approx(data.right[rows].mean(), abs=0.04)
-    sound = logit(model.quantiles(replace(data.evidence, offset=np.zeros(1500)))[:, 1])
-    assert logit(model.quantiles(data.evidence)[:, 1]) == pytest.approx(sound + offset, abs=0.01)
+        assert held_out.quantiles[rows, 1].mean() == pytest.approx(right[rows].mean(), abs=0.04)
+    sound = logit(predictions(model, examples(x[:, None], right)).quantiles[:, 1])
+    assert logit(predictions(model, data).quantiles[:, 1]) == pytest.approx(sound + offset, abs=0.01)
 
 
 def test_a_head_finds_a_world_of_logistic_means() -> None:
     data, mean = beta_world(500)
-    oracle = skill(data.predictions(np.column_stack([mean, mean, mean])))
     model, held_out = fit_stage(data, HeadConfig(), seed=0)
-    assert skill(data.predictions(held_out)) > 0.85 * oracle
+    oracle = skill(replace(held_out, quantiles=np.column_stack([mean, mean, mean])))
+    assert skill(held_out) > 0.85 * oracle
     fresh, mean = beta_world(500)
-    assert np.corrcoef(model.quantiles(fresh.evidence)[:, 1], mean)[0, 1] > 0.95
+    assert np.corrcoef(predictions(model, fresh).quantiles[:, 1], mean)[0, 1] > 0.95
 
 
 def test_an_interval_holds_eighty_percent() -> None:
     kappa = 3.0
     data, mean = beta_world(350, total=8, kappa=kappa)
     _, held_out = fit_stage(data, HeadConfig(), seed=0)
-    assert coverage(data.predictions(held_out)) == pytest.approx(0.82, abs=0.05)
+    assert coverage(held_out) == pytest.approx(0.82, abs=0.05)
     truth = np.random.default_rng(1).beta(mean * kappa, (1 - mean) * kappa)
-    inside = (held_out[:, 0] < truth) & (truth < held_out[:, 2])
+    inside = (held_out.quantiles[:, 0] < truth) & (truth < held_out.quantiles[:, 2])
     assert inside.mean() == pytest.approx(0.8, abs=0.08)
 
 
@@ -222,17 +223,16 @@ def test_an_interval_is_as_wide_as_held_out_counts_ask_for() -> None:
     rng = np.random.default_rng(2)
     question = np.repeat(np.arange(300), 6)
     right = rng.binomial(1, np.repeat(rng.beta(0.6, 0.6, 300), 6))
-    data = stage_data(rng.standard_normal((1800, 3)), right, question=question)
+    data = examples(rng.standard_normal((1800, 3)), right, question=question)
     _, held_out = fit_stage(data, HeadConfig(), seed=0)
-    assert coverage(data.predictions(held_out)) == pytest.approx(0.8, abs=0.06)
+    assert coverage(held_out) == pytest.approx(0.8, abs=0.06)
 
 
 def test_a_stage_of_one_question_says_the_base_rate() -> None:
-    evidence = beta_world(20)[0].evidence
-    for data in (beta_world(1)[0], StageData.stack([], evidence.names)):
+    for data in (beta_world(1)[0], []):
         model, held_out = fit_stage(data, STAGE, 0, base_rate=0.3)
-        found = model.quantiles(evidence)
-        assert held_out.shape == (len(data.right), 3)
+        assert held_out.quantiles.shape == (len(data), 3)
+        found = predictions(model, beta_world(20)[0]).quantiles
         assert found[:, 1] == pytest.approx(0.3)
         assert np.all(found[:, 2] - found[:, 0] > 0.5)
 
@@ -241,17 +241,17 @@ def test_a_stage_of_one_question_says_the_base_rate() -> None:
 def test_a_head_with_nothing_to_learn_says_the_base_rate_however_rare(rate: float) -> None:
     rng = np.random.default_rng(0)
     right = (rng.random(600) < rate).astype(float)
-    data = stage_data(rng.standard_normal((600, 20)), right, question=np.repeat(np.arange(150), 4))
+    data = examples(rng.standard_normal((600, 20)), right, question=np.repeat(np.arange(150), 4))
     _, held_out = fit_stage(data, HeadConfig(), seed=0)
-    assert held_out[:, 1].mean() == pytest.approx(right.mean(), abs=0.01)
-    assert skill(data.predictions(held_out)) > -0.03
+    assert held_out.quantiles[:, 1].mean() == pytest.approx(right.mean(), abs=0.01)
+    assert skill(held_out) > -0.03
 
 
 def test_a_head_does_not_extrapolate_beyond_the_numbers_it_was_fitted_on() -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (200, 1))
-    model, _ = fit_stage(stage_data(x, rng.random(200) < sigmoid(3 * x[:, 0])), STAGE, seed=0)
+    model, _ = fit_stage(examples(x, rng.random(200) < sigmoid(3 * x[:, 0])), STAGE, seed=0)
     inside, far = (
-        model.quantiles(stage_data(np.array([[v]]), np.ones(1)).evidence) for v in (float(x.max()), 50.0)
+        predictions(model, examples(np.array([[v]]), np.ones(1))).quantiles for v in (float(x.max()), 50.0)
     )
     assert np.array_equal(inside, far)

@@ -16,6 +16,7 @@ from worlds import fitted, fitted_report, problems, training
 
 from adascale.engine.calibration.features import QUESTION, Observation
 from adascale.engine.calibration.fit import measure
+from adascale.engine.calibration.head import stack_states
 from adascale.engine.errors import CalibrationError
 from adascale.models.calibration import artefact as module
 from adascale.models.calibration.artefact import (
@@ -87,7 +88,7 @@ def test_a_loaded_calibration_says_the_same(tmp_path: Path, programs: int) -> No
     for stage, expected in ours.items():
         assert theirs[stage].quantiles == pytest.approx(expected.quantiles, abs=1e-6)
     for mode, domain in before.domains.items():
-        states = data.stages[QUESTION[mode]].evidence.states["question"]
+        states = stack_states([each.observation for each in data.stages[QUESTION[mode]]], "question")
         after = found.calibration.domains[mode].distance(states)
         assert after == pytest.approx(domain.distance(states), rel=1e-4)
         assert found.calibration.spreads[mode] == pytest.approx(before.spreads[mode], rel=1e-6)

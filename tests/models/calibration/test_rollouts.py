@@ -14,8 +14,7 @@ import pytest
 from scripted import ScriptedPRM, ticking
 from worlds import ReadingPolicy, drawn, problems, searched, solve
 
-from adascale.engine.calibration.features import STAGES
-from adascale.engine.calibration.fit import HeadConfig, StageData, fit_calibration, measure
+from adascale.engine.calibration.fit import HeadConfig, fit_calibration, measure
 from adascale.engine.calibration.metrics import report
 from adascale.engine.calibration.posterior import sigmoid
 from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelCorruptError
@@ -222,10 +221,10 @@ def test_a_question_that_a_prm_cannot_read_is_told_and_has_no_rewards(store: Rol
 def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
     kept = drawn(problems(6))
     training = training_set(kept)
-    assert training.stages["question"].total.tolist() == [4] * 6
-    assert training.stages["question"].question.tolist() == list(range(6))
+    finished = training.stages["finished"]
+    assert [(each.question, each.total) for each in training.stages["question"]] == [(i, 4) for i in range(6)]
     nodes = sum(len(r.nodes) - 1 for r in kept)
-    assert nodes == len(training.stages["step"].right) + len(training.stages["finished"].right)
+    assert nodes == len(training.stages["step"]) + len(finished)
     cut_off = 0
     for question, (sampled, rollouts) in enumerate(zip(training.samples, kept, strict=True)):
         # As in a search, a run that was cut off without an answer is no candidate.
@@ -235,27 +234,28 @@ def test_training_rows_are_all_prefixes_with_their_outcomes() -> None:
         rows = [sample.row for sample in sampled]
         right = [sample.right for sample in sampled]
         assert len(rows) == sum(ended)
-        assert training.stages["finished"].independent[rows].all()
+        assert all(finished[row].independent for row in rows)
         assert sum(right) == rollouts.nodes[0].right
         assert [sample.answer == "18" for sample in sampled] == right
-        assert set(training.stages["finished"].question[rows]) == {question}
+        assert {finished[row].question for row in rows} == {question}
     assert cut_off > 0
 
 
 def test_rewards_of_a_prm_take_the_place_of_the_likelihood() -> None:
     kept = drawn(problems(3))
     rewards = [np.linspace(0.1, 0.9, len(r.nodes)).astype(np.float32) for r in kept]
-    evidence = training_set(kept, rewards=rewards).stages["finished"].evidence
+    finished = training_set(kept, rewards=rewards).stages["finished"]
     expected = [
         float(rewards[i][n]) for i, r in enumerate(kept) for n, node in enumerate(r.nodes) if node.is_end
     ]
-    assert sigmoid(evidence.columns(["reward"])[:, 0]) == pytest.approx(expected, rel=1e-5)
+    assert sigmoid(np.array([each.observation.numbers["reward"] for each in finished])) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_a_model_that_answers_in_one_step_can_be_fitted_and_measured() -> None:
     whole = training_set(drawn(problems(30)))
-    none = StageData.stack([], STAGES["step"].numbers, STAGES["step"].states)
-    training = replace(whole, stages={**whole.stages, "step": none})
+    training = replace(whole, stages={**whole.stages, "step": []})
     calibration, held_out = fit_calibration(training, HeadConfig(steps=20, folds=2), seed=0)
     new = measure(calibration, training, 0)
     assert len(new["step"].right) == 0
