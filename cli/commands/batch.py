@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from adascale.engine.answer import Answer
-from adascale.engine.errors import AdascaleError, UsageError
+from adascale.engine.errors import AdascaleError, PartialError, UsageError
 from adascale.engine.kinds import KINDS, kind_of
-from adascale.engine.request import Request, SearchRequest, Settings
+from adascale.engine.request import Request, SearchRequest
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Strategy
@@ -31,7 +31,7 @@ from ..disk.traces import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..options.by_command import BatchOptions
 from ..options.settings import chooses_search, with_options
-from ..render.views import open_batch_view
+from ..render.views import LiveBatch, PlainBatch, open_batch_view
 from ..report import FIELDS, BatchCounts, answer_record, error_record, run_fields
 from ..searching import (
     choose_seed,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from adascale.models.fallback import Fallback
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster
+    from adascale.models.worker.server import ModelsOpened
 
 _WIDTH = 4
 """Solutions of a question that run side by side at most: questions fill the batch, and a wider search draws
@@ -89,7 +90,7 @@ def batch(
             return
         run = _Run(options, search, source, results, fallback)
         run.ask_all(lines)
-    _finish(run.counts, source, options)
+    _finish(run.counts, options)
 
 
 def _read_lines(
@@ -150,7 +151,7 @@ class _Run:
 
         Raises:
             UsageError: there is no question, or the output was made under other conditions.
-            AdascaleError: the models cannot be opened, or, with ``fail_on_error``, a question failed.
+            AdascaleError: the models cannot be opened.
         """
         name = "stdin" if self.source == "-" else Path(self.source).name
         todo = self._questions(lines, name)
@@ -167,55 +168,26 @@ class _Run:
         """The questions to search; a line that is no question gets its record here."""
         for line in _wanted(lines, self.results, self.counts):
             if isinstance(line, BadLine):
-                stub, where = Problem(line.id, line.text, meta={"line": line.number}), f"line {line.number}"
-                self._write_failure(stub, line.error, where, f"{name} {line.error.message}")
+                stub = Problem(line.id, line.text, meta={"line": line.number})
+                self._write_failure(stub, line.error, name)
             else:
                 yield line
 
     def _search(self, todo: Iterator[Problem]) -> None:
         """Open the models and search; a question that the worker loses is searched once more."""
-        options, results = self.options, self.results
+        options, started = self.options, time.monotonic()
         traces = None if options.traces is None else TraceFolder(options.traces)
-        started = time.monotonic()
         with ExitStack() as stack:
-            quiet = bool(options.terminal.quiet)
-            # No live picture if records go to the same terminal.
-            live = not quiet and may_animate() and not (options.output == "-" and sys.stdout.isatty())
-            total = _total(self.source, options) if live else None
-            view = stack.enter_context(open_batch_view(self.counts, total, live=live, quiet=quiet))
+            view = stack.enter_context(self._open_view())
             models = options.session, options.terminal, view.status
             opening: AbstractContextManager[Worker | Cluster] = (
                 open_worker(*models) if options.ray is None else open_cluster(*models, options.ray)
             )
             worker = stack.enter_context(opening)
-            opened = worker.open_models
-            files = [path for _, path, _ in opened.files]
-            check_apart(options.output, files, "--output another-name.jsonl")
-            # Seed and width are those of the earlier records unless others are given.
-            given = self.search.seed
-            seed = choose_seed(results.seed if given is None else given, options.terminal)
-            search = replace(self.search, seed=seed)
-
-            def settings(problem: Problem) -> Settings:
-                usual = opened.conditions[problem.kind]
-                before = results.conditions.get(problem.kind, {}).get("width")
-                width = before or (usual.width and min(usual.width, _WIDTH))
-                return search.settings(problem, replace(usual, width=width), opened.modes)
-
-            def asking() -> Iterator[Request]:
-                for problem in todo:
-                    found = Request(problem, settings(problem))
-                    self._warn_once(*found.settings.warnings)
-                    yield found
-
-            fields = {
-                kind: run_fields(settings(Problem("", "", kind=kind)), search.min_confidence)
-                for kind in KINDS
-            }
-            results.begin({kind: run_conditions(each) for kind, each in fields.items()})
+            requests = self._requests(todo, worker.open_models)
             load_seconds = time.monotonic() - started
             stack.enter_context(graceful(worker.interrupt))
-            served = worker.serve(asking(), retry=True)
+            served = worker.serve(requests, retry=True)
             records: dict[str, Record] = {}
             for problem, event in served if traces is None else traces.keep(served):
                 record = records[problem.id] = Record.after(records.get(problem.id), event)
@@ -225,14 +197,55 @@ class _Run:
                 view.on(problem.id, event)
             self.counts.interrupted = worker.interrupted
 
+    def _open_view(self) -> AbstractContextManager[PlainBatch | LiveBatch]:
+        """The view of the run; no live picture if records go to the same terminal."""
+        options, quiet = self.options, bool(self.options.terminal.quiet)
+        live = not quiet and may_animate() and not (options.output == "-" and sys.stdout.isatty())
+        total = None
+        if live and self.source != "-":  # those with a record included
+            total = count_lines(Path(self.source), options.form)
+            total = total and min(total, options.limit or total)
+        return open_batch_view(self.counts, total, live=live, quiet=quiet)
+
+    def _requests(self, todo: Iterator[Problem], opened: ModelsOpened) -> Iterator[Request]:
+        """The questions with their settings; seed and width are those of earlier records if none is given.
+
+        Raises:
+            UsageError: the output is one of the models, or was made under other conditions.
+        """
+        results, seed = self.results, self.search.seed
+        check_apart(self.options.output, [path for _, path, _ in opened.files], "--output another-name.jsonl")
+        chosen = choose_seed(results.seed if seed is None else seed, self.options.terminal)
+        search = replace(self.search, seed=chosen)
+
+        def request(problem: Problem) -> Request:
+            usual = opened.conditions[problem.kind]
+            before = results.conditions.get(problem.kind, {}).get("width")
+            width = before or (usual.width and min(usual.width, _WIDTH))
+            return Request(problem, search.settings(problem, replace(usual, width=width), opened.modes))
+
+        conditions: dict[str, Any] = {}
+        for kind in KINDS:
+            stub = Problem("", "", kind=kind)
+            begun = request(stub).settings.first_event(stub)
+            conditions[kind] = run_conditions(run_fields(begun, search.min_confidence))
+        results.begin(conditions)
+
+        def asked() -> Iterator[Request]:
+            for problem in todo:
+                found = request(problem)
+                self._warn_once(*found.settings.warnings)
+                yield found
+
+        return asked()
+
     def _write_record(self, problem: Problem, search: Record, load_seconds: float, *, is_last: bool) -> None:
         """Write the record of a search that has ended; an interrupted one is asked again and gets none."""
         handed_on = None if is_last else hand_on(self.fallback, search)
         if isinstance(handed_on, Notice):
             self._warn_once(handed_on)
         if isinstance(search.end, SearchFailed):
-            error = search.end.error()
-            self._write_failure(problem, error, problem.id, f"{problem.id}: {error.message}")
+            self._write_failure(problem, search.end.error(), f"{problem.id}:")
             return
         answer = Answer.of(search, self.search.min_confidence, handed_on)
         if answer.status != "interrupted":
@@ -250,19 +263,12 @@ class _Run:
                 self._told.add(notice.message)
                 show_warning(notice)
 
-    def _write_failure(self, problem: Problem, error: AdascaleError, name: str, message: str) -> None:
-        """Count a failure by a name and write its record; the first few are warnings too.
-
-        Raises:
-            AdascaleError: ``error`` itself, with ``fail_on_error``.
-        """
-        self.counts.add_failure(error.slug, name)
+    def _write_failure(self, problem: Problem, error: AdascaleError, where: str) -> None:
+        """Count a failure and write its record; the first few are warnings too."""
+        self.counts.failures[error.slug] += 1
         self.results.write(_carried(problem) | error_record(problem, error))
-        if self.options.fail_on_error:
-            self.results.begin()
-            raise error
         if self.counts.failed <= _MOST_WARNINGS:
-            show_warning(Notice(error.slug, message, error.facts, error.hint))
+            show_warning(Notice(error.slug, f"{where} {error.message}", error.facts, error.hint))
 
 
 def _carried(problem: Problem) -> dict[str, Any]:
@@ -270,30 +276,29 @@ def _carried(problem: Problem) -> dict[str, Any]:
     return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
 
 
-def _total(source: str, options: BatchOptions) -> int | None:
-    """Approximate number of questions, those with a record included; None for a pipe."""
-    total = None if source == "-" else count_lines(Path(source), options.form)
-    return total if total is None or options.limit is None else min(total, options.limit)
-
-
-def _finish(counts: BatchCounts, source: str, options: BatchOptions) -> None:
+def _finish(counts: BatchCounts, options: BatchOptions) -> None:
     """Print the summary, and leave with the exit code of the run."""
     if not options.terminal.quiet:
-        for line in counts.summary():
-            say(f"adascale: {line}")
+        there = f", {counts.skipped:,} there already" if counts.skipped else ""
+        say(f"adascale: {counts.headline()}{there}")
+        for remark, count in counts.remarks.items():
+            say(f"adascale: {count:,} of them {remark}")
     same = "the same command without --overwrite" if options.overwrite else "the same command"
     is_kept = options.output != "-"
-    again = f"mend them and run {same}: only these are asked again"
-    failure = counts.error(again if is_kept else "--output FILE keeps what is done for another run")
+    failure = PartialError(
+        f"{counts.done + counts.skipped:,} of {counts.settled:,} are done, {counts.failed:,} failed",
+        *(f"{slug}: {count:,}" for slug, count in counts.failures.most_common()),
+        hint=f"mend them and run {same}: only these are asked again"
+        if is_kept
+        else "--output FILE keeps what is done for another run",
+    )
     if counts.interrupted:
-        if failure is not None:
+        if counts.failures:
             show_error(failure)
-        total = _total(source, options)
-        done = f"{counts.done + counts.skipped:,}" + (f" of {total:,}" if total is not None else "")
         goes_on = f"{same} continues it" if is_kept else "with --output FILE it could be continued"
-        say(f"adascale: stopped at {done}; {goes_on}")
+        say(f"adascale: stopped; {goes_on}")
         raise typer.Exit(INTERRUPTED)
-    if failure is not None:
+    if counts.failures:
         raise failure
 
 
@@ -306,21 +311,20 @@ def _say_plan(
         typer.Exit: some lines are no questions.
     """
     counts = BatchCounts()
-    bad: Counter[str] = Counter()
     asked: Counter[KindName] = Counter()
     for line in _wanted(lines, results, counts):
         if isinstance(line, BadLine):
-            bad[line.error.message] += 1
+            counts.failures[line.error.message] += 1
         else:
             asked[line.kind] += 1
-    say(f"adascale: {asked.total():,} to ask, {counts.not_asked()}, {plural(bad.total(), 'bad line')}")
-    for message in list(bad)[:10]:
+    bad = plural(counts.failed, "bad line")
+    say(f"adascale: {asked.total():,} to ask, {counts.skipped:,} there already, {bad}")
+    for message in list(counts.failures)[:_MOST_WARNINGS]:
         say(f"adascale: {message}")
     for kind, number in asked.items():
-        strategy = strategies[kind]
-        most = (
-            "" if strategy.at_most is None else f", at most {plural(strategy.at_most, KINDS[kind].noun)} each"
-        )
-        say(f"adascale: {number:,} {kind}: {'one reply each' if kind == 'text' else strategy.name + most}")
-    if bad:
+        at_most = strategies[kind].at_most
+        most = "" if at_most is None else f", at most {plural(at_most, KINDS[kind].noun)} each"
+        how = "one reply each" if kind == "text" else strategies[kind].name + most
+        say(f"adascale: {number:,} {kind}: {how}")
+    if counts.failures:
         raise typer.Exit(PARTIAL)

@@ -163,9 +163,6 @@ class BatchOptions:
     schema: SchemaOption = None
     fallback: FallbackOptions = FallbackOptions()
     traces: TracesOption = None
-    fail_on_error: Annotated[
-        bool, option("fail_on_error", "batch: stop at the first question that fails.")
-    ] = False
     ray: Annotated[
         str | None,
         option(

@@ -28,7 +28,7 @@ def made(seed: int) -> dict[str, Any]:
         "model": {"sha256": "abc", "n_ctx": 512},
         "prm": None,
         "calibration": None,
-        "budget": {"tokens": {"limit": None}, "time_s": {"limit": None}},
+        "budget": {"tokens": None, "time_s": None},
         "sampling": {"temperature": 0.8},
         "search": {"strategy": "vote", "samples": 4, "seed": seed},
     }
