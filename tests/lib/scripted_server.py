@@ -7,11 +7,12 @@ import math
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import httpx2
 from scripted import judging
 
 from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
@@ -25,6 +26,31 @@ from adascale.serve.request import ServedEffort
 from bench.scripted import InlineWorker, ScriptedPolicy, echo, scripted_step
 
 LOCAL = Access("127.0.0.1")
+
+CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
+MESSAGES, OLLAMA, GENERATE = "/v1/messages", "/api/chat", "/api/generate"
+
+
+def say(content: object, role: str = "user", **more: object) -> dict[str, object]:
+    """A message."""
+    return {"role": role, "content": content, **more}
+
+
+_SAY_42 = {"messages": [say("Say 42")]}
+_ASKED: Mapping[str, Mapping[str, object]] = {
+    CHAT: _SAY_42,
+    COMPLETIONS: {"prompt": "Say 42"},
+    RESPONSES: {"input": "Say 42"},
+    MESSAGES: _SAY_42,
+    OLLAMA: {**_SAY_42, "stream": False},
+    GENERATE: {"prompt": "Say 42", "stream": False},
+}
+"""A body of each protocol."""
+
+
+def chunks_of(stream: str) -> list[Any]:
+    """The JSON of server-sent events."""
+    return [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: {")]
 
 
 def steady(prefix: Prefix, rng: random.Random) -> Step:
@@ -104,6 +130,29 @@ class Served:
         """Where it listens."""
         return int(self.url.rpartition(":")[2])
 
+    def post(
+        self,
+        path: str = CHAT,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | Iterator[bytes] | None = None,
+        **body: object,
+    ) -> httpx2.Response:
+        """The response to some bytes, or to a body that says 42 unless it says something else."""
+        given = None if content is not None else {**_ASKED.get(path, {}), **body}
+        return httpx2.post(self.url + path, json=given, content=content, headers=headers, timeout=60)
+
+    def ask(self, path: str = CHAT, **body: object) -> Any:
+        """The answer to such a body."""
+        found = self.post(path, **body)
+        assert found.status_code == 200, found.text
+        return found.json()
+
+    def stream(self, path: str = CHAT, **body: object) -> list[Any]:
+        """The chunks of an answer."""
+        found = self.post(path, stream=True, **body)
+        assert found.status_code == 200, found.text
+        return chunks_of(found.text)
+
     def wait_until_idle(self) -> None:
         """Until nothing runs or waits; an AssertionError if that does not come."""
         end = time.monotonic() + 10
@@ -157,8 +206,6 @@ def served(
 
 QUESTION = "Look up the price of an apple, then multiply it by 7. How much do 7 apples cost?"
 PERSON = {"name": "Anna", "age": 31}
-WORK = [["get_price", "apple"], ["multiply", 3, 7]]
-"""The calls that answer the question."""
 
 
 def shop(prefix: Prefix, rng: random.Random) -> Step:
@@ -177,9 +224,29 @@ def shop(prefix: Prefix, rng: random.Random) -> Step:
     return scripted_step(said, "stop")
 
 
-@contextmanager
-def open_shop() -> Iterator[Served]:
-    """A server on that generator, which looks as if a call was right."""
-    policy = EchoPolicy(shop, logits=lambda asked: [math.log(0.95), math.log(0.05)])
-    with served(policy=policy, calibrators={"call": judging("call", 0.6)}) as running:
-        yield running
+def weather(prefix: Prefix, rng: random.Random) -> Step:
+    """Calls for the cities that are named; without one says hello, and of a result what it is."""
+    messages: Any = prefix.problem.details.get("messages", [])
+    last = messages[-1] if messages else say(prefix.problem.question)
+    if last["role"] == "tool" and "again" in last["content"]:
+        return scripted_step(json.dumps({"name": "get_weather", "arguments": {"city": "Paris"}}), "stop")
+    if prefix.mode != "call" or last["role"] == "tool":
+        return scripted_step(f"It is {last['content']}.", "stop")
+    cities = [word.strip("?.") for word in last["content"].split() if word[0].isupper()][1:]
+    calls = [json.dumps({"name": "get_weather", "arguments": {"city": each}}) for each in cities]
+    return scripted_step("\n".join(calls) or "Hello.", "stop")
+
+
+def open_shop() -> AbstractContextManager[Served]:
+    """A server whose model works in a shop, and whose option logits say that a call is right."""
+    return _calling(shop)
+
+
+def open_weather() -> AbstractContextManager[Served]:
+    """Such a server whose model asks for the weather."""
+    return _calling(weather)
+
+
+def _calling(script: Callable[[Prefix, random.Random], Step]) -> AbstractContextManager[Served]:
+    policy = EchoPolicy(script, logits=lambda asked: [math.log(0.95), math.log(0.05)])
+    return served(policy=policy, calibrators={"call": judging("call", 0.6)})

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
-from scripted_server import Served, served
+from scripted_server import CHAT, MESSAGES, OLLAMA, Served, say, served
 
 from adascale.serve import app
 from adascale.serve.http import Access
 
-QUESTION = {"messages": [{"role": "user", "content": "Say 42"}], "reasoning_effort": "none"}
 KEY = "sesame"
 
 
@@ -21,9 +20,9 @@ def locked() -> Iterator[Served]:
         yield running
 
 
-def post(server: Served, body: object = QUESTION, **headers: str) -> httpx2.Response:
+def post(server: Served, **headers: str) -> httpx2.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx2.post(f"{server.url}/v1/chat/completions", json=body, headers=named, timeout=20)
+    return server.post(headers=named, reasoning_effort="none")
 
 
 def code(response: httpx2.Response) -> str:
@@ -40,6 +39,9 @@ def test_a_key_is_wanted_for_everything_but_health(locked: Served) -> None:
         assert refused.headers["WWW-Authenticate"] == "Bearer"
         assert KEY not in refused.text
     assert httpx2.get(f"{locked.url}/v1/models").status_code == 401
+    found = locked.post(MESSAGES).json()
+    assert (found["type"], found["error"]["type"]) == ("error", "authentication_error")
+    assert isinstance(locked.post(OLLAMA).json()["error"], str)
     assert httpx2.get(f"{locked.url}/health").json() == {"status": "ok"}
     assert post(locked, Authorization=f"Bearer {KEY}").status_code == 200
     assert post(locked, X_API_Key=KEY).status_code == 200
@@ -47,16 +49,17 @@ def test_a_key_is_wanted_for_everything_but_health(locked: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "host",
-    ["evil.example:8321", "127.0.0.1.evil.example", "", "[::1].evil.example", "evil@localhost"],
+    ("host", "status"),
+    [
+        ("evil.example:8321", 400),
+        ("127.0.0.1.evil.example", 400),
+        ("[::1].evil.example", 400),
+        ("LOCALHOST:1", 200),
+        ("[::1]:8321", 200),
+    ],
 )
-def test_another_host_is_refused_against_dns_rebinding(server: Served, host: str) -> None:
-    assert post(server, Host=host).status_code == 400
-
-
-@pytest.mark.parametrize("host", ["LOCALHOST:1", "127.0.0.1:8321", "[::1]:8321"])
-def test_names_of_loopback_are_this_server(server: Served, host: str) -> None:
-    assert post(server, Host=host).status_code == 200
+def test_another_host_is_refused_against_dns_rebinding(server: Served, host: str, status: int) -> None:
+    assert post(server, Host=host).status_code == status
 
 
 def test_scripts_of_other_pages_may_not_ask(server: Served, locked: Served) -> None:
@@ -76,20 +79,20 @@ def test_scripts_of_other_pages_may_not_ask(server: Served, locked: Served) -> N
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization, content-type, x-stainless-lang",
     }
-    assert httpx2.options(f"{locked.url}/v1/chat/completions", headers=asks).status_code == 200
+    assert httpx2.options(locked.url + CHAT, headers=asks).status_code == 200
     asks["Origin"] = "https://evil.example"
-    assert httpx2.options(f"{locked.url}/v1/chat/completions", headers=asks).status_code == 400
+    assert httpx2.options(locked.url + CHAT, headers=asks).status_code == 400
 
 
 def test_a_long_body_is_refused_whether_it_says_so_or_not(server: Served) -> None:
-    refused = post(server, {"messages": [{"role": "user", "content": "x" * (2 << 20)}]})
+    refused = server.post(messages=[say("x" * (2 << 20))])
     assert (refused.status_code, code(refused)) == (413, "body-too-long")
 
     def parts() -> Iterator[bytes]:
         for _ in range(40):
             yield b"x" * 50_000
 
-    refused = httpx2.post(f"{server.url}/v1/chat/completions", content=parts())
+    refused = server.post(content=parts())
     assert (refused.status_code, code(refused)) == (413, "body-too-long")
 
 
@@ -106,15 +109,14 @@ def test_a_long_body_is_refused_whether_it_says_so_or_not(server: Served) -> Non
     ids=range(6),
 )
 def test_what_is_no_json_object_is_refused(server: Served, body: bytes) -> None:
-    refused = httpx2.post(f"{server.url}/v1/chat/completions", content=body)
+    refused = server.post(content=body)
     assert (refused.status_code, code(refused)) == (400, "invalid-json")
 
 
 def test_unknown_paths_and_methods_have_the_shape_of_an_error(server: Served) -> None:
-    found = httpx2.get(f"{server.url}/v1/nothing")
-    assert (found.status_code, code(found)) == (404, "not-found")
-    found = httpx2.get(f"{server.url}/v1/chat/completions")
-    assert (found.status_code, code(found)) == (405, "method-not-allowed")
+    for path, wanted in (("/v1/nothing", (404, "not-found")), (CHAT, (405, "method-not-allowed"))):
+        found = httpx2.get(server.url + path)
+        assert (found.status_code, code(found)) == wanted
 
 
 def test_an_unexpected_error_is_a_500_that_says_no_more(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +12,12 @@ import httpx2
 import pytest
 from other_server import KEY, Call, other_server, says
 from scripted import judging
-from scripted_server import EchoPolicy, Served, served, steady
+from scripted_server import CHAT, EchoPolicy, Served, chunks_of, say, served, steady
 
 from adascale.models.fallback import HANDED_ON, Fallback
 from adascale.models.options import FallbackOptions
 from adascale.serve import stream
 
-CHAT = "/v1/chat/completions"
 GOOD = says("It is \\boxed{391}.")
 
 
@@ -37,18 +35,15 @@ def handing_on(url: str) -> Iterator[Served]:
         yield running
 
 
-def post(server: Served, headers: dict[str, str] | None = None, **more: object) -> Any:
-    body = {"messages": [{"role": "user", "content": "Echo 18 + 0?"}], "seed": 1, **more}
-    response = httpx2.post(server.url + CHAT, json=body, headers=headers or {}, timeout=60)
-    assert response.status_code == 200, response.text
-    assert KEY not in response.text
-    return response
+ECHO = [say("Echo 18 + 0?")]
 
 
 def test_the_other_answer_is_returned_and_says_so() -> None:
     with other_server(GOOD) as other, handing_on(other.url) as server:
-        chat = post(server).json()
+        reply = server.post(messages=ECHO)
+    chat = reply.json()
     assert chat["choices"][0]["message"]["content"] == "It is \\boxed{391}."
+    assert KEY not in reply.text
     summary = chat["adascale"]
     assert (summary["answer"], summary["probability"]) == ("391", None)
     assert (summary["fallback"]["model"], summary["fallback"]["own_answer"]) == ("large", "18")
@@ -64,19 +59,18 @@ def test_a_stream_shows_signs_of_life_meanwhile_and_the_other_answer_alone(
         GOOD(call)
 
     with other_server(is_slow) as other, handing_on(other.url) as server:
-        text = post(server, stream=True).text
-    chunks = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
-    assert "".join(each["choices"][0]["delta"].get("content", "") for each in chunks) == "It is \\boxed{391}."
-    reasoning = "".join(each["choices"][0]["delta"].get("reasoning", "") for each in chunks)
-    assert "= handed on to 127.0.0.1" in reasoning
+        text = server.post(messages=ECHO, stream=True).text
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks_of(text)]
+    assert "".join(each.get("content", "") for each in deltas) == "It is \\boxed{391}."
+    assert "= handed on to 127.0.0.1" in "".join(each.get("reasoning", "") for each in deltas)
     assert any(line.startswith(":") for line in text.splitlines())
 
 
 def test_what_was_handed_on_or_is_not_searched_is_not_handed_on() -> None:
     with other_server(GOOD) as other, handing_on(other.url) as server:
-        again = post(server, headers={HANDED_ON: "1"}).json()
-        post(server, reasoning_effort="none")
-        post(server, messages=[{"role": "user", "content": "Write a poem about rain."}])
+        again = server.post(headers={HANDED_ON: "1"}, messages=ECHO).json()
+        server.ask(messages=ECHO, reasoning_effort="none")
+        server.ask(messages=[say("Write a poem about rain.")])
     assert again["adascale"]["answer"] == "18"
     assert other.asked == []
 
@@ -88,8 +82,7 @@ def test_a_client_that_leaves_ends_the_call() -> None:
         if not call.connection.recv(1):
             hung_up.set()
 
-    body = {"messages": [{"role": "user", "content": "Echo 18 + 0?"}]}
     with other_server(waits_for_the_end) as other, handing_on(other.url) as server:
         with pytest.raises(httpx2.ReadTimeout):
-            httpx2.post(server.url + CHAT, json=body, timeout=1.0)
+            httpx2.post(server.url + CHAT, json={"messages": ECHO}, timeout=1.0)
         assert hung_up.wait(10)

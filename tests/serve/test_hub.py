@@ -1,14 +1,22 @@
-"""Who is next, and what a request gets when the worker ends."""
+"""Who is next, what a request gets when the worker ends, and what is left of clients that go away."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import aclosing, contextmanager
+import json
+import random
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from queue import SimpleQueue
+from typing import Any
 
+import httpx2
 import pytest
+from scripted_server import CHAT, OLLAMA, EchoPolicy, Served, chunks_of, say, served
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import ModelCorruptError
@@ -20,7 +28,7 @@ from adascale.engine.types import Budget, Problem, Usage
 from adascale.serve import hub as hub_module
 from adascale.serve.http import Refusal
 from adascale.serve.hub import Hub, lower
-from bench.scripted import OPENED
+from bench.scripted import OPENED, WAYS, echo_as_asked
 
 SEARCH = SearchRequest(strategy=Greedy())
 END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())
@@ -50,16 +58,24 @@ class Stepped:
         self.ends.put(None)
 
 
-async def opened(worker: Stepped, parallel: int = 1, max_queue: int = 9, limits: Budget = Budget()) -> Hub:
+@asynccontextmanager
+async def opened(
+    worker: Stepped, parallel: int = 1, max_queue: int = 9, limits: Budget = Budget()
+) -> AsyncGenerator[Hub, None]:
     @contextmanager
     def open_worker() -> Iterator[Stepped]:
         yield worker
 
     hub = Hub(open_worker, parallel, max_queue, limits)
     hub.start()
-    while hub.state == "loading":
+    await until(lambda: hub.state != "loading")
+    yield hub
+    await hub.close()
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    while not is_so():
         await asyncio.sleep(0.001)
-    return hub
 
 
 async def log_of(hub: Hub, name: str) -> list[Event]:
@@ -68,93 +84,78 @@ async def log_of(hub: Hub, name: str) -> list[Event]:
     return [event async for event in events if event is not None]
 
 
-async def search(hub: Hub, name: str) -> Event:
-    """The last event of a search."""
-    return (await log_of(hub, name))[-1]
-
-
-async def until_running(hub: Hub, waiting: int) -> None:
-    while not (hub._running and len(hub._waiting) == waiting):
-        await asyncio.sleep(0.001)
+async def searches(hub: Hub, *names: str) -> list[asyncio.Task[list[Event]]]:
+    """Searches of which one waits."""
+    tasks = [asyncio.create_task(log_of(hub, name)) for name in names]
+    await until(lambda: bool(hub._running) and len(hub._waiting) == 1)
+    return tasks
 
 
 def test_a_search_that_nobody_waits_for_is_cancelled_or_never_begins() -> None:
-    async def ask() -> Stepped:
-        worker = Stepped()
-        hub = await opened(worker, parallel=2)
-        searches = [asyncio.ensure_future(search(hub, name)) for name in ("begun", "taken", "waiting")]
-        await until_running(hub, waiting=1)
-        while not worker.begun:
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(0.05)
-        for task in reversed(searches):
-            task.cancel()
-        await asyncio.gather(*searches, return_exceptions=True)
-        while hub._running:
-            await asyncio.sleep(0.001)
-        await hub.close()
-        return worker
+    worker = Stepped()
 
-    worker = asyncio.run(ask())
+    async def run() -> None:
+        async with opened(worker, parallel=2) as hub:
+            tasks = await searches(hub, "begun", "taken", "waiting")
+            await until(lambda: bool(worker.begun))
+            await asyncio.sleep(0.05)
+            for task in reversed(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await until(lambda: not hub._running)
+
+    asyncio.run(run())
     assert worker.begun == worker.cancelled == ["begun"]
 
 
 def test_when_the_worker_ends_all_that_ran_or_waited_fails_and_more_is_refused() -> None:
-    async def ask() -> None:
+    async def run() -> None:
         worker = Stepped()
-        hub = await opened(worker)
-        searches = [asyncio.ensure_future(log_of(hub, name)) for name in "ab"]
-        await until_running(hub, waiting=1)
-        worker.ends.put(ModelCorruptError("the file is torn"))
-        for log in await asyncio.gather(*searches):
-            end = Record.of(log).end
-            assert isinstance(end, SearchFailed)
-            assert end.notice.message == "the file is torn"
-        assert isinstance(hub.error, ModelCorruptError)
-        with pytest.raises(Refusal) as caught:
-            await search(hub, "c")
-        assert (caught.value.status, caught.value.code) == (503, "stopping")
-        await hub.close()
+        async with opened(worker) as hub:
+            tasks = await searches(hub, "a", "b")
+            worker.ends.put(ModelCorruptError("the file is torn"))
+            for log in await asyncio.gather(*tasks):
+                end = Record.of(log).end
+                assert isinstance(end, SearchFailed)
+                assert end.notice.message == "the file is torn"
+            assert isinstance(hub.error, ModelCorruptError)
+            with pytest.raises(Refusal) as caught:
+                await log_of(hub, "c")
+            assert (caught.value.status, caught.value.code) == (503, "stopping")
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
 def test_a_full_queue_says_when_to_come_again() -> None:
-    async def ask() -> Refusal:
+    async def run() -> None:
         worker = Stepped()
-        hub = await opened(worker, max_queue=1)
-        searches = [asyncio.ensure_future(search(hub, name)) for name in "ab"]
-        await until_running(hub, waiting=1)
-        with pytest.raises(Refusal) as caught:
-            await search(hub, "c")
-        for _ in searches:
-            worker.ends.put(None)
-        await asyncio.gather(*searches)
-        await hub.close()
-        return caught.value
+        async with opened(worker, max_queue=1) as hub:
+            tasks = await searches(hub, "a", "b")
+            with pytest.raises(Refusal) as caught:
+                await log_of(hub, "c")
+            assert (caught.value.status, int(caught.value.headers["Retry-After"]) > 0) == (429, True)
+            for _ in tasks:
+                worker.ends.put(None)
+            await asyncio.gather(*tasks)
 
-    refused = asyncio.run(ask())
-    assert refused.status == 429
-    assert int(refused.headers["Retry-After"]) > 0
+    asyncio.run(run())
 
 
 def test_a_silent_search_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "PATIENCE", 0.02)
+    seen: list[type[Event] | None] = []
 
-    async def ask() -> list[type[Event] | None]:
+    async def run() -> None:
         worker = Stepped()
-        hub = await opened(worker)
-        seen: list[type[Event] | None] = []
-        async for event in hub.ask(Problem("a", "?"), SEARCH):
-            seen.append(None if event is None else type(event))
-            if event is None and len(seen) == 2:
-                worker.ends.put(None)
-        await hub.close()
-        return seen
+        async with opened(worker) as hub:
+            async for event in hub.ask(Problem("a", "?"), SEARCH):
+                seen.append(None if event is None else type(event))
+                if event is None and len(seen) == 2:
+                    worker.ends.put(None)
 
-    found = asyncio.run(ask())
-    assert found[:2] == [SearchStarted, None]
-    assert found[-1] is SearchFinished
+    asyncio.run(run())
+    assert seen[:2] == [SearchStarted, None]
+    assert seen[-1] is SearchFinished
 
 
 @pytest.mark.parametrize(
@@ -168,15 +169,114 @@ def test_a_silent_search_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_client_may_lower_the_limits_of_the_server_and_never_lift_them(
     asked: Budget, limits: Budget
 ) -> None:
-    async def ask() -> Event | None:
-        worker = Stepped()
-        hub = await opened(worker, limits=Budget(50, 60.0))
-        async with aclosing(hub.ask(Problem("a", "?"), replace(SEARCH, budget=asked))) as events:
-            first = await anext(events)
-        await hub.close()
-        return first
+    async def run() -> Event | None:
+        async with (
+            opened(Stepped(), limits=Budget(50, 60.0)) as hub,
+            aclosing(hub.ask(Problem("a", "?"), replace(SEARCH, budget=asked))) as events,
+        ):
+            return await anext(events)
 
-    first = asyncio.run(ask())
+    first = asyncio.run(run())
     assert isinstance(first, SearchStarted)
     assert first.budget == limits
     assert lower(Budget(), asked) == asked
+
+
+@pytest.fixture
+def server() -> Iterator[Served]:
+    with served(policy=EchoPolicy(echo_as_asked, pause=0.002), parallel=3) as running:
+        yield running
+
+
+TOOLS, SCHEMA = WAYS["tools"], WAYS["schema"]
+
+
+def request(path: str = CHAT, **more: object) -> bytes:
+    body = json.dumps({"messages": [say("Say 42")], **more})
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (head + body).encode()
+
+
+def all_are_closed(server: Served) -> bool:
+    server.wait_until_idle()
+    return {problem.id for problem in server.policy.opened} == set(server.policy.closed)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request(reasoning_effort="max"),
+        request(reasoning_effort="max", stream=True),
+        request(OLLAMA, think="high"),
+        request(reasoning_effort="max", **TOOLS),
+    ],
+    ids=["whole", "streamed", "ollama", "tools"],
+)
+def test_a_search_ends_within_two_batches_of_its_clients_leaving(server: Served, sent: bytes) -> None:
+    server.policy.pause = 0.1
+    with socket.create_connection(("127.0.0.1", server.port)) as connected:
+        connected.sendall(sent)
+        while not server.policy.running:
+            time.sleep(0.005)
+    before = server.policy.batches
+    assert all_are_closed(server)
+    assert server.policy.batches <= before + 2
+
+
+@pytest.mark.slow
+def test_whatever_the_moment_nothing_is_left_and_others_get_their_answers(server: Served) -> None:
+    rng = random.Random(0)
+    ways = ({}, TOOLS, SCHEMA)
+    moments = [(rng.random() * 0.2, rng.random() < 0.5, rng.random(), ways[n % 3]) for n in range(100)]
+
+    def leave(moment: tuple[float, bool, float, Mapping[str, Any]]) -> None:
+        seconds, streamed, share, way = moment
+        data = request(stream=streamed, reasoning_effort="max", **way)
+        with socket.create_connection(("127.0.0.1", server.port)) as connected:
+            connected.sendall(data[: int(len(data) * share)] if share < 0.2 else data)
+            time.sleep(seconds)
+            if share > 0.9:  # with data that nobody has read the connection is reset
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = [pool.submit(said, server, 3 * n) for n in range(1, 5)]
+        list(pool.map(leave, moments))
+        assert [found.result() // 3000 for found in answers] == [1, 2, 3, 4]
+    assert all_are_closed(server)
+    assert said(server, 15) // 3000 == 5
+
+
+def said(server: Served, number: int) -> int:
+    """The number that comes back: in words, as an argument of a call, or as a field of an object."""
+    way = list(WAYS)[number % 3]
+    asked = {"messages": [say(f"Say {1000 * number}")], "seed": number, **WAYS[way]}
+    whole = server.stream(**asked) if number % 2 == 0 else [server.ask(**asked)]
+    parts = [
+        choice.get("delta") or choice.get("message") or {} for each in whole for choice in each["choices"]
+    ]
+    if way == "tools":
+        [call] = [call for part in parts for call in part.get("tool_calls", ())]
+        return int(json.loads(call["function"]["arguments"])["number"])
+    content = "".join(part.get("content") or "" for part in parts)
+    return int(json.loads(content)["number"] if way == "schema" else whole[-1]["adascale"]["answer"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_of_many_clients_at_once_no_answer_is_lost_or_another_clients() -> None:
+    policy = EchoPolicy(echo_as_asked, pause=0.002, slots=32)
+    with served(policy=policy, parallel=16, max_queue=32) as server, ThreadPoolExecutor(32) as pool:
+        found = list(pool.map(lambda number: said(server, number), range(1, 201)))
+        assert all_are_closed(server)
+    assert [each // 1000 for each in found] == list(range(1, 201))
+
+
+def test_a_server_that_is_told_to_stop_lets_its_streams_end(server: Served) -> None:
+    body = {"messages": [say("Say 42")], "stream": True, "reasoning_effort": "high"}
+    with httpx2.stream("POST", server.url + CHAT, json=body, timeout=30) as response:
+        lines = response.iter_lines()
+        assert "assistant" in next(lines)
+        server.listener.stop()
+        rest = [line for line in lines if line]
+    assert rest[-1] == "data: [DONE]"
+    assert chunks_of(rest[-2])[0]["adascale"]["stop_reason"] != "interrupted"

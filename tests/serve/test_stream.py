@@ -1,26 +1,40 @@
-"""What becomes of the events of a search: parts for every protocol, and its outcome."""
+"""What becomes of the events of a search: parts, the outcome, and the events of each protocol."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+import random
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sample_log import Log, wide
 from scripted import PLANETS, PRIME, WEIGHTS, search_options
+from scripted_server import (
+    COMPLETIONS,
+    GENERATE,
+    MESSAGES,
+    RESPONSES,
+    EchoPolicy,
+    Served,
+    say,
+    served,
+)
 
+from adascale.engine.ports import Prefix
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Greedy
-from adascale.engine.types import ROOT, KindName, Problem, Usage
+from adascale.engine.types import ROOT, KindName, Problem, Step, TokenLogprob, Usage
 from adascale.serve import stream
 from adascale.serve.outcome import Outcome
 from adascale.serve.request import Ask
 from adascale.serve.stream import Part
+from bench.scripted import echo, scripted_step
 
 SEARCH = SearchRequest("What?", is_searched=True)
 REQUEST = Ask(SEARCH.problem("1"), SEARCH)
@@ -45,15 +59,6 @@ def progress(events: Sequence[Event | None], request: Ask = REQUEST) -> list[Par
         return [part async for part in stream.follow(come(), request)]
 
     return asyncio.run(run())
-
-
-def test_a_search_begins_has_lines_and_ends_with_what_it_found(log: Log) -> None:
-    first, *lines, last = progress(log.events)
-    assert isinstance(first, Part)
-    assert (first.reasoning, first.text) == ("", "")
-    assert isinstance(last, Outcome)
-    assert any(isinstance(part, Part) and part.reasoning for part in lines)
-    assert Part() not in lines
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["waits", "writes a long step"])
@@ -129,3 +134,136 @@ def test_a_solution_that_is_outweighed_by_the_reading_counts_as_reasoning() -> N
     outcome = Outcome(OPTIONS_ASK, record, Usage())
     assert [choice.content for choice in outcome.choices] == ["B. Jupiter"]
     assert outcome.reasoning_tokens == outcome.usage.generated_tokens > 0
+
+
+def spelled(prefix: Prefix, rng: random.Random) -> Step:
+    """As ``echo``, with logprobs of each character; a raw text is gone on with by blanks and a word."""
+    step = scripted_step("  so be it.  ", "stop") if prefix.problem.is_raw else echo(prefix, rng)
+    likeliest = (TokenLogprob((ord("~"),), -0.25),)
+    return replace(step, logprobs=tuple(TokenLogprob((ord(each),), -0.5, likeliest) for each in step.text))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served(policy=EchoPolicy(spelled)) as running:
+        yield running
+
+
+def streamed(server: Served, **body: Any) -> tuple[list[str], list[Any]]:
+    """The contents of the answers of a stream, and its chunks; ``[DONE]`` is no JSON."""
+    *chunks, last = server.stream(**body)
+    texts: dict[int, str] = {}
+    for choice in (choice for chunk in [*chunks, last] for choice in chunk["choices"]):
+        delta = choice["delta"]
+        assert (delta.get("role") == "assistant") == (choice["index"] not in texts)
+        texts[choice["index"]] = texts.get(choice["index"], "") + (delta.get("content") or "")
+    assert "adascale" in [*chunks, last][-len(texts)]
+    return [*texts.values()], [*chunks, last]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({"reasoning_effort": "none", "stop": stop} for stop in ("boxed", ["zzz", " is"], "\n\n")),
+        {"reasoning_effort": "low", "stop": "boxed"},
+        {"n": 3, "reasoning_effort": "none"},
+        {"n": 3, "messages": [say("Say something kind about 42")]},
+        {"n": 5, "reasoning_effort": "high", "seed": 0},
+    ],
+    ids=str,
+)
+def test_a_stream_has_the_texts_of_the_whole_answer(server: Served, more: dict[str, Any]) -> None:
+    asked = {"seed": 1, **more}
+    texts = [choice["message"]["content"] for choice in server.ask(**asked)["choices"]]
+    found, chunks = streamed(server, **asked)
+    assert found == texts
+    assert all(text.startswith("We look at 42.") for text in texts)
+    for stop in [more["stop"]] if isinstance(more.get("stop"), str) else more.get("stop", ()):
+        assert not any(stop in text for text in texts)
+    ends = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
+    assert [end for end in ends if end] == ["stop"] * len(texts)
+    if "high" in more.values():  # different answers, likeliest first
+        assert [text.rpartition(": ")[2] for text in texts] == ["42", "43"]
+    else:
+        assert len(texts) == more.get("n", 1)
+
+
+def test_one_solution_is_streamed_as_it_is_written(server: Served) -> None:
+    _, chunks = streamed(server, reasoning_effort="none")
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert sum(bool(delta.get("content")) for delta in deltas) > 3
+    assert not any("reasoning" in delta for delta in deltas)
+    assert chunks[-1]["adascale"]["votes"]["finished"] == 1
+
+
+@pytest.mark.parametrize("stop", [None, "boxed"])
+@pytest.mark.parametrize("effort", ["none", "low"])
+def test_tokens_of_the_answer_that_is_shown_have_log_probabilities(
+    server: Served, stop: str | None, effort: str
+) -> None:
+    asked = {"logprobs": True, "top_logprobs": 1, "stop": stop, "reasoning_effort": effort, "seed": 1}
+    [choice] = server.ask(**asked)["choices"]
+    tokens = choice["logprobs"]["content"]
+    text = "".join(each["token"] for each in tokens)
+    assert text.startswith("We look at 42.\n\nIt is \\")
+    assert choice["message"]["content"].startswith(text)
+    assert {(each["logprob"], each["top_logprobs"][0]["token"]) for each in tokens} == {(-0.5, "~")}
+    ends = [end["logprobs"] for chunk in server.stream(**asked) for end in chunk["choices"]]
+    assert [each for end in ends if end for each in end["content"]] == tokens
+
+
+@pytest.mark.parametrize("more", [{}, {"stop": " it"}])
+def test_a_text_is_gone_on_with_as_it_stands(server: Served, more: dict[str, object]) -> None:
+    asked = {"prompt": " def f(x):\n", "suffix": "\nf(2)", "max_tokens": 30, **more}
+    found = server.ask(COMPLETIONS, **asked)
+    problem = server.policy.opened[-1]
+    assert (problem.question, problem.details, problem.history) == (" def f(x):\n", {"suffix": "\nf(2)"}, ())
+    assert server.policy.samplers[-1].max_tokens == 30
+    assert found["choices"][0]["text"] == ("  so be" if more else "  so be it.  ")
+    chunks = server.stream(COMPLETIONS, **asked)
+    assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == found["choices"][0]["text"]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert server.ask(GENERATE, prompt="def f", raw=True)["response"] == "  so be it.  "
+
+
+def test_events_of_a_response_build_what_the_last_one_has(server: Served) -> None:
+    events = server.stream(RESPONSES, seed=1)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    names = [event["type"].removeprefix("response.") for event in events]
+    assert list(dict.fromkeys(names)) == [
+        *("created", "in_progress", "output_item.added", "content_part.added"),
+        *("reasoning_text.delta", "reasoning_text.done", "content_part.done", "output_item.done"),
+        *("output_text.delta", "output_text.done", "completed"),
+    ]
+    last = events[-1]["response"]
+    assert [event["item"] for event in events if event["type"].endswith("item.done")] == last["output"]
+    for item in last["output"]:
+        deltas = [each["delta"] for each in events if "delta" in each and each["item_id"] == item["id"]]
+        assert "".join(deltas) == item["content"][0]["text"]
+    varies = {"adascale", "id", "created_at", "output"}
+    whole = server.ask(RESPONSES, seed=1)
+    assert {name: each for name, each in last.items() if name not in varies} == {
+        name: each for name, each in whole.items() if name not in varies
+    }
+    assert (whole["temperature"], whole["top_p"]) == (0.5, 0.95)
+
+
+def test_events_of_a_message_come_in_the_order_of_its_blocks(server: Served) -> None:
+    events = server.stream(MESSAGES, stop_sequences=["zzz", " is"])
+    names = [event["type"] for event in events]
+    block = [f"content_block_{each}" for each in ("start", "delta", "stop")]
+    assert list(dict.fromkeys(names)) == ["message_start", *block, "message_delta", "message_stop"]
+    assert names.count(block[0]) == names.count(block[2]) == 2
+    assert events[-2]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": " is"}
+    usage = events[-2]["usage"]
+    assert 0 < usage["output_tokens_details"]["thinking_tokens"] < usage["output_tokens"]
+
+
+def test_the_object_of_the_result_agrees_with_the_usage(server: Served) -> None:
+    found = server.ask(seed=1)
+    usage, summary = found["usage"], found["adascale"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert 0 < usage["completion_tokens_details"]["reasoning_tokens"] < usage["completion_tokens"]
+    assert (summary["probability"], summary["calibration"], summary["seed"]) == (None, "none", 1)
+    assert summary["groups"][0]["votes"] == summary["votes"]["agree"]
+    assert summary["tokens"] == usage["completion_tokens"]
