@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from adascale.engine.kinds import OptionsPrompt, kind_of
-from adascale.engine.ports import BranchStart, Executor, Growth, OptionLogits, Policy, Prefix, PrefixWork
-from adascale.engine.types import AS_USUAL, BranchId, Execution, KindName, Mode, Problem, Reading, Step, Trial
+from adascale.engine.ports import BranchStart, Growth, OptionLogits, Policy, Prefix, PrefixWork
+from adascale.engine.types import AS_USUAL, BranchId, KindName, Mode, Problem, Reading, Step
 
 from .lines import Arrays, KeyedLines
 from .options import PROMPTS
@@ -272,42 +272,6 @@ class _PlayedBranch:
     def tokens_left(self) -> int:
         """Tokens of this step that the search has not seen."""
         return len(self.step.token_ids) - self.written
-
-
-class WaitingExecutor:
-    """Implements ``engine.ports.Executor``: waits for every program before anything else goes on.
-
-    So a search that is played back goes the same way on every machine.
-
-    Args:
-        executor: Runs the programs.
-        is_stopped: True once the session is aborted: then each call waits a moment at most.
-    """
-
-    def __init__(self, executor: Executor, is_stopped: Callable[[], bool]) -> None:
-        self._executor = executor
-        self._is_stopped = is_stopped
-        self._running = 0
-
-    def submit(self, ticket: int, program: str | Trial) -> None:
-        """Run a program."""
-        self._executor.submit(ticket, program)
-        self._running += 1
-
-    def cancel(self, ticket: int) -> None:
-        """Forget a program."""
-        self._executor.cancel(ticket)
-        self._running -= 1
-
-    def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
-        """All executions since the last call, by ticket; those that have ended where it is stopped."""
-        ended: list[tuple[int, Execution]] = []
-        while len(ended) < self._running:
-            ended += self._executor.collect(block=True)
-            if self._is_stopped():
-                break
-        self._running -= len(ended)
-        return sorted(ended, key=lambda each: each[0])
 
 
 class ReplayingPolicy:

@@ -133,12 +133,7 @@ class Session:
         policy = policy or self.policy
         if self.options.purpose == "rollouts":  # a PRM reads them afterwards, once
             return Driver(policy, SequenceLogprob(), {}, clock, executor=self.executor)
-        executor = self.executor
-        if self.options.purpose == "replay":
-            from .draws import WaitingExecutor
-
-            executor = WaitingExecutor(executor, lambda: bool(self.abort))
-        return Driver(policy, self.reward_model, self.prompts.posteriors, clock, executor)
+        return Driver(policy, self.reward_model, self.prompts.posteriors, clock, self.executor)
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -236,7 +231,12 @@ class Session:
         )
         self._stack.callback(policy.close)
         self.reward_model = self._open_prm(files, window, cache_bytes)
-        self.executor = self._stack.enter_context(ProgramExecutor(unsandboxed=options.unsandboxed))
+        replays = options.purpose == "replay"  # and goes the same way on every machine
+        self.executor = self._stack.enter_context(
+            ProgramExecutor(
+                unsandboxed=options.unsandboxed, waits_while=lambda: replays and not bool(self.abort)
+            )
+        )
         self.policy = policy
 
     def _load_model(self, file: ModelFile) -> LlamaModel:

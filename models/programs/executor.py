@@ -158,11 +158,19 @@ class ProgramExecutor:
     Args:
         unsandboxed: Run code tasks in CPython with limits alone.
         limits: Limits of each program.
+        waits_while: As long as this is true, ``collect`` waits for every program.
     """
 
-    def __init__(self, *, unsandboxed: bool = False, limits: ProgramLimits = ProgramLimits()) -> None:
+    def __init__(
+        self,
+        *,
+        unsandboxed: bool = False,
+        limits: ProgramLimits = ProgramLimits(),
+        waits_while: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._unsandboxed = unsandboxed
         self._limits = limits
+        self._waits_while = waits_while
         self._opened = ExitStack()
         self._monty = self._opened.enter_context(MontyRunner(limits))
         self._thread = ThreadPoolExecutor(1)
@@ -193,6 +201,8 @@ class ProgramExecutor:
         """Executions that have ended since the last call, by ticket; ``block`` waits a moment for one."""
         if block:
             wait(self._running.values(), _WAIT_SECONDS, FIRST_COMPLETED)
+        while self._waits_while() and wait(self._running.values(), _WAIT_SECONDS).not_done:
+            pass
         ended = sorted(ticket for ticket, future in self._running.items() if future.done())
         return [(ticket, self._running.pop(ticket).result()) for ticket in ended]
 

@@ -52,6 +52,7 @@ class ScriptedExecutor:
     """Runs programs by a function; an execution arrives one ``collect`` late, unless it is waited for."""
 
     run: Callable[[Any], Execution]
+    waits: bool = False
     _submitted: list[tuple[int, str | Trial]] = field(default_factory=list)
     _ended: list[tuple[int, Execution]] = field(default_factory=list)
 
@@ -68,7 +69,7 @@ class ScriptedExecutor:
         """Those that were submitted before the last call; with ``block`` all."""
         ran = [(ticket, self.run(program)) for ticket, program in self._submitted]
         self._submitted = []
-        arrived, self._ended = (self._ended + ran, []) if block else (self._ended, ran)
+        arrived, self._ended = (self._ended + ran, []) if block or self.waits else (self._ended, ran)
         return arrived
 
 

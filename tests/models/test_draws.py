@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import replay
 from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step
-from adascale.models.draws import DrawStore, ReplayingPolicy, WaitingExecutor, draw_key
+from adascale.models.draws import DrawStore, ReplayingPolicy, draw_key
 from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
@@ -50,7 +49,7 @@ def run(
     strategy: str, store: DrawStore, problems: Sequence[Problem] = PROBLEMS, slots: int = 3, at_once: int = 4
 ) -> tuple[dict[str, list[Event]], ReplayingPolicy]:
     policy = ReplayingPolicy(ScriptedPolicy(script, slots), store, lambda branches: 1.0 + branches)
-    executor = WaitingExecutor(ScriptedExecutor(lambda program: Execution("18", "", 0.0)), lambda: False)
+    executor = ScriptedExecutor(lambda program: Execution("18", "", 0.0), waits=True)
     driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0, executor=executor)
     logs = logs_of(driver.run(problems, Settings(sized(strategy, **SMALL), seed=5), at_once))
     return logs, policy
@@ -129,18 +128,6 @@ def test_a_question_that_does_not_fit_fails_alone(store: DrawStore, place: int) 
     logs = logs_of(driver.run(asked, Settings(Vote(4)), 3))
     assert [id_ for id_, log in logs.items() if isinstance(log[-1], SearchFailed)] == ["long"]
     assert len(logs) == len(asked)
-
-
-def test_an_interrupt_waits_for_no_program() -> None:
-    """Each may take seconds, and a question has several."""
-    endless = Mock(collect=Mock(return_value=()))
-    executor = WaitingExecutor(endless, lambda: endless.collect.call_count == 3)
-    executor.submit(0, "while True: pass")
-    assert executor.collect(block=True) == []
-    executor.cancel(0)
-    endless.cancel.assert_called_once_with(0)
-    assert executor.collect() == []
-    assert endless.collect.call_count == 3  # nothing runs any more
 
 
 def test_equal_questions_share_a_greedy_draw(store: DrawStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -92,6 +93,17 @@ def test_a_program_that_is_cancelled_never_begins_and_its_end_is_nobodys(
     executor.cancel(2)
     assert ran(executor, "print(2)").output == "2\n"
     assert not any(tmp_path.iterdir())
+
+
+def test_a_replay_waits_for_every_program_until_it_is_stopped() -> None:
+    stopped = threading.Event()
+    with ProgramExecutor(limits=LIMITS, waits_while=lambda: not stopped.is_set()) as executor:
+        executor.submit(1, "print(1)")
+        executor.submit(2, "print(2)")
+        assert [ticket for ticket, _ in executor.collect()] == [1, 2]
+        executor.submit(3, "while True: pass")
+        threading.Timer(0.3, stopped.set).start()
+        assert executor.collect() == []
 
 
 TIGHT = ProgramLimits(seconds=0.5, memory_bytes=32 << 20, output_bytes=4 << 10)
