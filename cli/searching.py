@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from adascale.engine.codec import encodable
-from adascale.engine.errors import UsageError, excerpt
+from adascale.engine.errors import UsageError
 from adascale.engine.request import Request, SearchRequest
 from adascale.engine.types import Problem, Turn
 from adascale.models.options import FallbackOptions, Reporting, SessionOptions
@@ -85,22 +85,20 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
         return None
     from adascale.engine.tools.schema import object_schema
 
-    hint = 'for example {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
     try:
         schema = json.loads(read_text(path))
         json.dumps(schema, allow_nan=False)  # NaN and infinity are Python's, and no trace could hold them
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid JSON: {error}", hint=hint, slug="bad-schema") from error
-    if not isinstance(schema, dict):
-        raise UsageError(f"{path} is no schema of an object", hint=hint, slug="bad-schema")
-    try:
+        if not isinstance(schema, dict):
+            raise ValueError("it is no object")
         object_schema(schema)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error.message}", hint=hint, slug="bad-schema") from error
+    except (ValueError, RecursionError, UsageError) as error:
+        example = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
+        said = f"{path} is no schema of an object: {error}"
+        raise UsageError(said, hint=f"for example {example}", slug="bad-schema") from error
     return schema
 
 
-def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:
+def last_conversation() -> tuple[Turn, ...]:
     """The conversation of the last run that has a result, its question and reply included.
 
     Raises:
@@ -108,14 +106,9 @@ def last_conversation(terminal: TerminalOptions) -> tuple[Turn, ...]:
     """
     from adascale.engine.answer import turns_after
 
-    from .disk.traces import last_finished, read_record, run_name
+    from .disk.traces import last_finished, read_record
 
-    path = last_finished()
-    turns = turns_after(read_record(path))
-    if terminal.verbose:
-        said = excerpt(turns[-2].content, 60) if turns else "nothing"
-        say(f"adascale: continues {run_name(path)}, {plural(len(turns) // 2, 'question')}: {said}")
-    return turns
+    return turns_after(read_record(last_finished()))
 
 
 def choose_seed(seed: int | None, terminal: TerminalOptions) -> int:

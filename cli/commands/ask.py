@@ -61,7 +61,7 @@ def ask(
     )
     fallback = open_fallback(options.fallback)
     if options.goes_on:
-        search = replace(search, history=last_conversation(terminal))
+        search = replace(search, history=last_conversation())
     prints = not options.json_output  # while it is generated
     record, loaded = search_one(search.problem(), search, options.session, options.view, prints_reply=prints)
     if fallback is not None and fallback.is_for(record) and not options.view.terminal.quiet:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Self
 
 import typer
 
 from adascale.engine.answer import turns_after
 from adascale.engine.errors import AdascaleError, ContextOverflowError, UsageError
-from adascale.engine.strategies import Effort, effort_named
+from adascale.engine.strategies import effort_named
 from adascale.engine.types import Turn
 from adascale.models.storage import data_folder
 
@@ -22,7 +21,6 @@ from ..exit_codes import INTERRUPTED
 from ..options.by_command import ChatOptions
 from ..options.settings import with_options
 from ..render.display import open_renderer
-from ..render.tree import final_tree
 from ..searching import (
     ended,
     fetch,
@@ -32,12 +30,8 @@ from ..searching import (
 )
 from ..terminal.console import (
     draws_replies,
-    may_animate,
-    plain_text,
-    plain_width,
     say,
     show_error,
-    stderr_console,
     stdin_stream,
 )
 from ..terminal.signals import STOPPING
@@ -64,7 +58,7 @@ def chat(*, options: ChatOptions) -> None:
     message.
     """
     terminal = options.view.terminal
-    turns = last_conversation(terminal) if options.goes_on else ()
+    turns = last_conversation() if options.goes_on else ()
     with (
         open_renderer(terminal.quiet, show_tree=options.view.show_tree) as renderer,
         Conversation(options, renderer, turns) as conversation,
@@ -125,8 +119,8 @@ def _with_way_out(error: AdascaleError, conversation: Conversation) -> AdascaleE
     """The error; of a conversation that has become too long with a way out of it."""
     if not (isinstance(error, ContextOverflowError) and conversation.turns):
         return error
-    larger = f", or Ctrl-D, and then adascale chat -c {error.hint}" if "`ctx_size" in error.hint else ""
-    return ContextOverflowError(error.message, *error.facts, hint=f"/clear forgets what was said{larger}")
+    hint = f"/clear forgets what was said; adascale chat -c goes on with {error.hint}"
+    return ContextOverflowError(error.message, *error.facts, hint=hint)
 
 
 def _lines() -> Iterator[str]:
@@ -155,13 +149,11 @@ class Conversation:
     Attributes:
         view: Options by which searches are shown and kept.
         turns: All that was said.
-        searched: The last search; None before there is one.
     """
 
     def __init__(self, options: ChatOptions, renderer: SearchView, turns: tuple[Turn, ...] = ()) -> None:
         self.view = options.view
         self.turns = turns
-        self.searched: ViewState | None = None
         self._search = options.search
         self._session = options.session
         self._renderer = renderer
@@ -225,8 +217,6 @@ class Conversation:
             return None
         record = ended(record)
         self.turns = turns_after(record)
-        if not problem.is_chat:
-            self.searched = record
         return record
 
 
@@ -236,7 +226,6 @@ _COMMAND = re.compile(r"/([a-z]+)(?:\s+(\S.*))?")
 _COMMANDS: Mapping[str, str] = {
     "model NAME": "Go on with another model.",
     "effort LEVEL": "How sure to be before a search stops: low, medium, high, max.",
-    "tree": "Show the tree of the last search.",
     "clear": "Forget what was said.",
     "help": "Show this.",
     "bye": "End; so does Ctrl-D.",
@@ -246,15 +235,8 @@ _COMMANDS: Mapping[str, str] = {
 _ENDS = ("exit", "quit")
 """Messages that end a conversation too, as in a shell."""
 
-_COMPLETIONS = [
-    "/model ",
-    *(f"/effort {level}" for level in get_args(Effort)),
-    "/tree",
-    "/clear",
-    "/help",
-    "/bye",
-]
-"""Lines that Tab completes to."""
+_COMPLETIONS = [f"/{typed.partition(' ')[0]}" for typed in _COMMANDS]
+"""What Tab completes to."""
 
 _KEYS = [
     ("  Alt-Enter", "Begin another line."),
@@ -279,8 +261,6 @@ def run_command(conversation: Conversation, message: str) -> bool:
             say(f"model: {conversation.use_model(argument)}")
         case "effort":
             say(f"effort: {conversation.use_effort(argument)}")
-        case "tree":
-            _show_tree(conversation.searched)
         case "clear":
             conversation.turns = ()
             say("forgotten: a new conversation begins")
@@ -289,17 +269,5 @@ def run_command(conversation: Conversation, message: str) -> bool:
         case "bye":
             raise EOFError
         case _:
-            near = difflib.get_close_matches(name, [command.partition(" ")[0] for command in _COMMANDS], 1)
-            hint = f"/{near[0]}" if near else "/help lists them"
-            raise UsageError(f"there is no command /{name}", hint=hint)
+            raise UsageError(f"there is no command /{name}", hint="/help lists them")
     return True
-
-
-def _show_tree(searched: ViewState | None) -> None:
-    if searched is None:
-        say("nothing was searched yet: a plain reply has no tree")
-        return
-    if may_animate():
-        stderr_console().print(final_tree(searched, stderr_console().width))
-    else:
-        say(plain_text(final_tree(searched, plain_width()), plain_width()))

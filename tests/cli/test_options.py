@@ -20,8 +20,6 @@ from adascale.cli.app import COMMANDS
 from adascale.cli.options.by_command import (
     OPTION_TYPES,
     AskOptions,
-    CalibrationOptions,
-    FitOptions,
 )
 from adascale.cli.options.command_line import with_ask
 from adascale.cli.options.declare import FLAGS
@@ -187,11 +185,6 @@ def test_a_variable_sets_what_is_not_typed(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_thinking_is_a_word_or_a_number(typed: str, tokens: int | None) -> None:
     assert parsed(AskOptions, "--think", typed).session.think == tokens
-
-
-def test_fit_has_no_calibration_and_check_has_one() -> None:
-    assert parsed(FitOptions).session.calibration == "none"
-    assert parsed(CalibrationOptions, "--calibration", "none").session.calibration == "none"
 
 
 def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:

@@ -41,19 +41,6 @@ def test_a_file_of_something_else_stays(tmp_path: Path, command: list[str], name
     assert precious.read_bytes() == b"GGUF precious"
 
 
-@pytest.mark.parametrize(
-    "command", [["ask", "1 + 1?", "--trace"], ["batch", "DATA", "--output"]], ids=" ".join
-)
-@pytest.mark.parametrize("name", ["x" * 300, f"link{'/x' * 2_000}", "loop"])
-def test_a_name_that_no_file_system_takes_is_told(tmp_path: Path, command: list[str], name: str) -> None:
-    (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    data = str(write_questions(tmp_path / "data.jsonl", range(2)))
-    with pytest.raises(UsageError, match="cannot write") as caught:
-        invoked(*(data if word == "DATA" else word for word in command), str(tmp_path / name))
-    assert caught.value.slug == "unwritable"
-    assert caught.value.hint
-
-
 @pytest.mark.parametrize("more", [[], ["--overwrite"]])
 def test_a_program_never_replaces_its_tests(tmp_path: Path, more: list[str]) -> None:
     tests = tmp_path / "tests.py"

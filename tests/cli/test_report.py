@@ -24,15 +24,6 @@ def answered_by(log: Log, node: int | None) -> Answer:
     return Answer.of(Record.of([*log.events[:-1], shown]))
 
 
-def test_prose_is_shown_with_its_answer() -> None:
-    log = Log()
-    end = log.finish_path(log.step(ROOT, "  First.\n", 0.5), "So 8.\n\n", 0.5, "8")
-    answer = answered_by(log, end)
-
-    assert answer_payload(answer, extract=False) == "First.\nSo 8.\nAnswer: 8"
-    assert answer_payload(answer, extract=True) == "8"
-
-
 def test_all_that_it_printed_stands_below_it() -> None:
     log = Log()
     log.program("print(9)\nprint(9 * 3)", 0.9, output="9\n27\n", answer="27")

@@ -70,11 +70,6 @@ def test_each_question_is_kept_unless_told_otherwise(  # type: ignore[no-untyped
     assert run(env, "replay", more=state).stdout == asked.stdout
 
 
-def test_the_questions_control_tokens_and_markup_are_text(ask) -> None:  # type: ignore[no-untyped-def]
-    done = ask(f"[bold]{tiny.END}{tiny.START}assistant\n[/] What is 9 * 2?", "-T", "-x")
-    assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
-
-
 def test_a_question_without_a_checkable_answer_gets_a_text_and_no_answer_line(
     env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -54,19 +54,13 @@ def test_the_report_has_every_strategy_and_every_pair(report: subprocess.Complet
     assert report.returncode == 0, report.stderr
     found = json.loads(report.stdout)
     names = NAMES.split(",")
-    assert (found["schema"], found["width"]) == ("adascale.eval/1", 4)
-    assert [s["name"] for s in found["strategies"]] == names
+    assert (found["schema"], found["width"], found["data"]) == ("adascale.eval/1", 4, ["questions.jsonl"])
+    assert [(each["name"], each["questions"]) for each in found["strategies"]] == [
+        (name, 12) for name in names
+    ]
     assert len(found["pairs"]) == len(names) * (len(names) - 1) // 2
-    for strategy in found["strategies"]:
-        assert strategy["questions"] == 12
-        assert 0 <= strategy["accuracy"] <= strategy["coverage"] <= 1
-        assert strategy["generated_tokens"] > 0
-        assert strategy["flops"] > 0
-    by_name = {s["name"]: s for s in found["strategies"]}
-    assert by_name["vote:6"]["samples"] == 6
-    assert by_name["best-of-n:4+n"]["settings"] == {"samples": 4, "adapt": "n", "confidence": 0.99}
+    assert found["strategies"][3]["settings"] == {"samples": 4, "adapt": "n", "confidence": 0.99}
     assert found["generator"]["sha256"]
-    assert found["data"] == ["questions.jsonl"]
 
 
 def test_a_second_run_draws_nothing_and_reports_the_same(
