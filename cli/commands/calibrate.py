@@ -39,7 +39,7 @@ from ..terminal.text import columns, duration, fitted
 if TYPE_CHECKING:
     from adascale.engine.calibration.metrics import Number, StageReport
     from adascale.models.calibration.artefact import Artefact
-    from adascale.models.calibration.rollouts import FinishedQuestion, RolloutRun
+    from adascale.models.calibration.rollouts import RolloutRun
     from adascale.models.session import Session
 
 SCHEMA = "adascale.calibrate/1"
@@ -145,7 +145,6 @@ def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -
 
     plan = DrawPlan(run.samples, run.seed, run.programs)
     quiet, total = bool(run.terminal.quiet), len(problems)
-    progress = Progress("questions", quiet=quiet)
     with open_rollouts(session, problems, plan) as rollouts:
         if todo := len(rollouts.undrawn()):
             if not quiet:
@@ -158,7 +157,7 @@ def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -
                     "this machine decodes. Stop at any time; the same command continues."
                 )
             with stoppable(session, session.driver(time.monotonic)) as driver:
-                failed = _follow("generating", rollouts.draw(driver), todo, total, progress)
+                failed = _follow("generating", rollouts.draw(driver), todo, total, quiet)
             if (left := len(rollouts.undrawn())) > failed:
                 say(f"adascale: {total - left} of {total} questions are kept; the same command continues")
                 raise typer.Exit(INTERRUPTED)
@@ -170,7 +169,7 @@ def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -
                 )
             with graceful(session.abort.set):
                 try:
-                    _follow("scoring", rollouts.score(session.reward_model), todo, total, progress)
+                    _follow("scoring", rollouts.score(session.reward_model), todo, total, quiet)
                 except DecodeAbortedError as error:
                     scored = todo - len(rollouts.unscored())
                     say(f"adascale: {scored} of {todo} questions are scored; the same command continues")
@@ -226,24 +225,17 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
     return problems
 
 
-def _follow(
-    task: str, finished: Iterable[FinishedQuestion], todo: int, total: int, progress: Progress
-) -> int:
-    """Go through ``todo`` of ``total`` questions and show speed and time left; returns how many failed."""
-    failed = tokens = 0
-    started, here = time.monotonic(), total - todo
-    with progress:
+def _follow(task: str, ended: Iterable[tuple[Problem, str]], todo: int, total: int, quiet: bool) -> int:
+    """Go through ``todo`` of ``total`` questions and show the time left; returns how many failed."""
+    failed, started, here = 0, time.monotonic(), total - todo
+    with Progress("questions", quiet=quiet) as progress:
         progress.show(task, here, total)
-        for count, done in enumerate(finished, start=1):
-            tokens += done.tokens
-            if done.error:
+        for count, (problem, error) in enumerate(ended, start=1):
+            if error:
                 failed += 1
-                say(f"adascale: {clean(done.problem.id)} is left out: {clean(done.error)}")
-            speed = done.spent / max(time.monotonic() - started, 1e-9)
-            # Tokens of unfinished questions are spent already; early on that is nearly all of them.
-            ahead = max(0.0, tokens / count * todo - done.spent)
-            left = duration(ahead / max(speed, 1e-9))
-            progress.show(task, here + count, total, f"{speed:.0f} tokens/s, about {left} left")
+                say(f"adascale: {clean(problem.id)} is left out: {clean(error)}")
+            left = (time.monotonic() - started) / count * (todo - count)
+            progress.show(task, here + count, total, f"about {duration(left)} left")
     return failed
 
 

@@ -130,19 +130,15 @@ def base_rate(data: Predictions) -> float:
 
 def brier(data: Predictions) -> float:
     """Mean squared error of the median against single outcomes, in [0, 1]."""
-    return _brier(data, data.quantiles[:, 1])
+    rate, p = data.right / data.total, data.quantiles[:, 1]
+    return float(data.weights() @ (rate * (1 - p) ** 2 + (1 - rate) * p**2))
 
 
 def skill(data: Predictions) -> float:
-    """Brier skill: 1 is perfect, 0 is no better than the base rate of this very data."""
-    constant = _brier(data, np.full(len(data.right), base_rate(data)))
-    # If all outcomes are equal, weights that do not quite sum to one leave a remainder of 1e-32 here.
-    return 1.0 - brier(data) / constant if constant > 1e-12 else 0.0
-
-
-def _brier(data: Predictions, p: Array) -> float:
-    rate = data.right / data.total
-    return float(data.weights() @ (rate * (1 - p) ** 2 + (1 - rate) * p**2))
+    """Brier skill: 1 is perfect, 0 is no better than the base rate of this very data, or if all are equal."""
+    rate = base_rate(data)
+    # If all outcomes are equal, weights that do not quite sum to one leave a remainder of 1e-16 here.
+    return 1.0 - brier(data) / (rate * (1.0 - rate)) if abs(rate * (1.0 - rate)) > 1e-12 else 0.0
 
 
 def _bin_of(data: Predictions) -> NDArray[np.int64]:

@@ -228,9 +228,7 @@ class Posterior:
             return QuestionEstimate(None)
         right, wrong = np.array([self.prior]) * STRENGTH, np.array([1.0 - self.prior]) * STRENGTH
         [[lower, _, upper]] = beta_quantiles(right, wrong).tolist()
-        return QuestionEstimate(
-            Estimate(min(lower, self.prior), self.prior, max(upper, self.prior), calibrated=True)
-        )
+        return QuestionEstimate(Estimate(lower, self.prior, upper, calibrated=True))
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for one scored prefix: without a head the reward, as a score that is no probability.
@@ -460,20 +458,14 @@ def beta_quantiles(alpha: Array, beta: Array) -> Array:
     By the trapezoid rule over the logit, where the density is smooth and has one peak. It goes by blocks of
     rows, as a row takes 30 KB.
     """
-    blocks = len(alpha) // _BLOCK + 1
-    parts = zip(np.array_split(alpha, blocks), np.array_split(beta, blocks), strict=True)
-    return sigmoid(np.concatenate([_logit_quantiles(a[:, None], b[:, None]) for a, b in parts]))
-
-
-def _logit_quantiles(a: Array, b: Array) -> Array:
-    """``[n, 3]`` logits of the quantiles of Beta distributions with ``[n, 1]`` parameters."""
-    centre = np.log(a) - np.log(b)
-    # The variance of the logit is trigamma(a) + trigamma(b), here by its first two terms.
-    spread = np.sqrt(1 / a + 0.5 / a**2 + 1 / b + 0.5 / b**2)
-    x = centre + spread * _GRID
-    log_density = -a * np.logaddexp(0.0, -x) - b * np.logaddexp(0.0, x)
-    density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-    below = np.cumsum(density, axis=1) - 0.5 * density
-    below /= below[:, -1:] + 0.5 * density[:, -1:]
-    found = [np.interp(LEVELS, row, at) for row, at in zip(below, x, strict=True)]
-    return np.array(found).reshape(-1, len(LEVELS))
+    blocks, found = len(alpha) // _BLOCK + 1, []
+    for a, b in zip(*(np.array_split(each[:, None], blocks) for each in (alpha, beta)), strict=True):
+        # The variance of the logit is trigamma(a) + trigamma(b), here by its first two terms.
+        spread = np.sqrt(1 / a + 0.5 / a**2 + 1 / b + 0.5 / b**2)
+        x = np.log(a) - np.log(b) + spread * _GRID
+        log_density = -a * np.logaddexp(0.0, -x) - b * np.logaddexp(0.0, x)
+        density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+        below = np.cumsum(density, axis=1) - 0.5 * density
+        below /= below[:, -1:] + 0.5 * density[:, -1:]
+        found += [np.interp(LEVELS, row, at) for row, at in zip(below, x, strict=True)]
+    return sigmoid(np.array(found).reshape(-1, len(LEVELS)))

@@ -122,8 +122,9 @@ class Card:
         """Sampler settings of each mode that it knows."""
         fitted = self.fingerprint
         known: dict[Mode, Mapping[str, int | float]] = {KINDS[fitted.kind].modes[0]: fitted.sampling}
-        program = fitted.program if self.programs else None
-        return known if program is None else {**known, "program": program.sampling}
+        if self.programs and fitted.program:
+            known["program"] = fitted.program.sampling
+        return known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,10 +189,8 @@ def load_artefact(path: Path) -> Artefact:
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
         text = f"{path} cannot be read: it is torn or no safetensors file"
         raise CalibrationError(text, hint=shown) from error
-    schema = metadata.get("schema")
-    if schema != SCHEMA:
-        facts = [f"it says {schema}, this version reads {SCHEMA}"] if schema is not None else []
-        raise CalibrationError(f"{path} is no calibration that this version reads", *facts)
+    if metadata.get("schema") != SCHEMA:
+        raise CalibrationError(f"{path} is no calibration that this version reads")
     try:
         card: Card = build(Card, json.loads(metadata["card"]))
         return Artefact(_from_tensors(tensors, json.loads(metadata["inputs"])), card, path)
@@ -377,12 +376,9 @@ def mismatches(card: Card, used: Fingerprint) -> list[Notice]:
 
 def overlap(card: Card, problems: Sequence[Problem]) -> list[Notice]:
     """A notice if a calibration is to be measured on questions that it was fitted on."""
-    fitted = set(card.questions)
-    again = sum(question_key(problem.question) in fitted for problem in problems)
-    if not again:
-        return []
+    again = sum(question_key(problem.question) in card.questions for problem in problems)
     said = f"the calibration was fitted on {again} of these questions: its figures will flatter it"
-    return [Notice("fitted-on-this", said, hint="check on questions that are new to it")]
+    return [Notice("fitted-on-this", said, hint="check on questions that are new to it")] if again else []
 
 
 def wrong_kind(card: Card, kind: KindName) -> Notice:

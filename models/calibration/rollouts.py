@@ -18,7 +18,7 @@ from adascale.engine.evaluation.evaluate import prefix_outcomes
 from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import ModelDescription, SearchFailed, SearchFinished, StepProposed
+from adascale.engine.search.events import ModelDescription, SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.strategies.redraws import RolloutDraws
@@ -125,20 +125,18 @@ class Rollouts:
 
     def path(self, row: int) -> list[int]:
         """Rows from the first step below the question to this one."""
-        chain = []
-        while row > 0:
-            chain.append(row)
-            row = self.nodes[row].parent
-        return chain[::-1]
+        return [*self.path(self.nodes[row].parent), row] if row > 0 else []
 
     def prefix(self, row: int) -> Prefix:
         """The question and the steps to this row, as a search would have them."""
-        return Prefix(self.problem, tuple(map(self._step, self.path(row))), self._reading(0), self.mode)
-
-    def _step(self, row: int) -> Step:
-        node = self.nodes[row]
-        wrong_sums = (node.text,) if node.wrong_sum else ()
-        return Step(node.text, node.token_ids, node.logprob, node.finish, self._reading(row), wrong_sums)
+        steps = []
+        for at in self.path(row):
+            node = self.nodes[at]
+            wrong_sums = (node.text,) if node.wrong_sum else ()
+            steps.append(
+                Step(node.text, node.token_ids, node.logprob, node.finish, self._reading(at), wrong_sums)
+            )
+        return Prefix(self.problem, tuple(steps), self._reading(0), self.mode)
 
     def _reading(self, row: int) -> Reading:
         last, mean = self.last[row].astype(np.float32), self.mean[row].astype(np.float32)
@@ -153,12 +151,9 @@ class Rollouts:
 
         The others share a prefix with one of them, or are prose that was cut off before it gave an answer.
         """
-        ends = map(self.replacement_of, self.ends_from(0))
-        return [
-            end
-            for end in ends
-            if self.nodes[end].answer is not None or self.nodes[end].finish == "stop" or self.mode != "prose"
-        ]
+        ends = ((end, self.nodes[end]) for end in map(self.replacement_of, self.ends_from(0)))
+        is_prose = self.mode == "prose"
+        return [at for at, end in ends if end.answer is not None or end.finish == "stop" or not is_prose]
 
     def replacement_of(self, end: int) -> int:
         """The trajectory that replaces this one when ``adaptive`` redraws a wrong sum."""
@@ -213,12 +208,8 @@ class RolloutStore(KeyedLines):
 
     def models(self) -> ModelDescription:
         """Generator and sampler of the contents; empty if nobody said."""
-
-        def read(value: Any, arrays: Arrays) -> ModelDescription:
-            models: ModelDescription = build(ModelDescription, value)
-            return models
-
-        return self._get(_MODELS, "", read) or ModelDescription()
+        found = self._get(_MODELS, "", lambda value, _: value)
+        return ModelDescription() if found is None else build(ModelDescription, found)
 
     def put(self, rollouts: Rollouts) -> None:
         """Keep a question in a mode, without its ``meta``, for good: later ones change nothing."""
@@ -310,23 +301,6 @@ class DrawPlan:
         return keyed_path(data_folder() / "rollouts", [*asked, *own, llama_cpp.__version__], ".jsonl")
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedQuestion:
-    """A question that was finished in this run, or could not be searched.
-
-    Attributes:
-        problem: The question.
-        tokens: Tokens generated for it in this run.
-        spent: Tokens generated in this run so far, for unfinished questions too.
-        error: Reason why it could not be searched, or empty.
-    """
-
-    problem: Problem
-    tokens: int
-    spent: int
-    error: str = ""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class RolloutRun:
     """Rollouts of some problems: what is kept, and what is to be drawn and scored yet.
@@ -355,56 +329,53 @@ class RolloutRun:
         drawn = [problem for problem in self.problems if self.store.holds(problem)]
         return [problem for problem in drawn if self.store.rewards(problem, self.prm) is None]
 
-    def draw(self, driver: Driver) -> Iterator[FinishedQuestion]:
+    def draw(self, driver: Driver) -> Iterator[tuple[Problem, str]]:
         """Draw what the store lacks; each question is kept before it is reported.
 
         The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then
         a question's draws do not depend on which others are in flight, and a run that was killed and resumed
         ends with the same rollouts.
+
+        Yields:
+            Each question that ended, with the reason why it could not be searched, or an empty text.
         """
         plan, todo = self.plan, {problem.id: problem for problem in self.undrawn()}
         records: dict[str, Record] = {}
-        spent = 0
         settings = Settings(RolloutDraws(plan.samples, programs=plan.programs), seed=plan.seed)
         for asked, event in driver.run(list(todo.values()), settings):
             problem = todo[asked.id]
             records[problem.id] = Record.after(records.get(problem.id), event)
-            if isinstance(event, StepProposed):
-                spent += event.usage.generated_tokens
-            elif isinstance(event, SearchFailed):
+            if isinstance(event, SearchFailed):
                 del records[problem.id]
-                yield FinishedQuestion(problem, 0, spent, event.notice.message)
+                yield problem, event.notice.message
             elif isinstance(event, SearchFinished):
                 record = records.pop(problem.id)
                 if event.result.stop_reason == "exhausted":
                     for mode in plan.trajectories:
                         self.store.put(Rollouts.of(record, mode))
-                    yield FinishedQuestion(problem, event.usage.generated_tokens, spent)
+                    yield problem, ""
 
-    def score(self, model: RewardModel) -> Iterator[FinishedQuestion]:
-        """Score every prefix that the PRM has not scored; nothing without one.
+    def score(self, model: RewardModel) -> Iterator[tuple[Problem, str]]:
+        """Score every prefix that the PRM has not scored; yields what ``draw`` does.
 
         A question that it cannot read (too long for its window, say) is reported with its error.
 
         Raises:
             DecodeAbortedError: the session was aborted; what is scored is kept.
         """
-        spent = 0
+        assert self.prm is not None, "there is a PRM"
         for problem in self.unscored():
             rollouts = self.store.get(problem)
             assert rollouts is not None, "they are drawn"
-            assert self.prm is not None, "there is a PRM"
+            rewards = np.zeros(len(rollouts.nodes), np.float32)
             try:
-                rewards, tokens = np.zeros(len(rollouts.nodes), np.float32), 0
-                for row in range(1, len(rollouts.nodes)):
+                for row in range(1, len(rewards)):
                     [found] = model.score([rollouts.prefix(row)])
                     rewards[row] = found.reward
-                    tokens += found.prm_tokens
             except (ContextOverflowError, ModelError) as error:
-                yield FinishedQuestion(problem, 0, spent, error.message)
+                yield problem, error.message
             else:
                 self.store.put_rewards(problem, self.prm, rewards)
-                spent += tokens
-                yield FinishedQuestion(problem, tokens, spent)
+                yield problem, ""
             finally:
                 model.close_problem(problem)
