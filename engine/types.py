@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NewType, Self, get_args
@@ -305,8 +306,8 @@ class Notice:
 TestOutcome = Literal["passed", "failed", "error", "time-limit", "not-run"]
 """Outcome of one test; ``not-run``: the run ended at an earlier test, or in the program itself."""
 
-_KEPT = 1000
-"""Characters of a detail as it is reported."""
+_SHOWN = 200
+"""Characters of a value or message that a verdict keeps."""
 _OUTCOMES: tuple[TestOutcome, ...] = get_args(TestOutcome)
 
 
@@ -333,7 +334,7 @@ class Verdict:
         """
         match report:
             case [outcome, str(detail)] if outcome in _OUTCOMES:
-                return cls(outcome, detail[:_KEPT])
+                return cls(outcome, detail)
         raise ValueError("a test reports what is no verdict")
 
 
@@ -348,6 +349,24 @@ class Trial:
 
     program: str
     tests: tuple[str, ...]
+
+    def judged(self, execution: Execution) -> Execution:
+        """The result of running it, with the program and one verdict for each test, which fits a line."""
+        found = [Verdict(each.outcome, _shown(each.detail)) for each in execution.verdicts]
+        if missing := len(self.tests) - len(found):  # it ended in the first of these
+            detail = _shown(execution.error) or "the program ended before its tests did"
+            is_late = execution.error.startswith("TimeoutError")
+            found += [Verdict("time-limit") if is_late else Verdict("error", detail)]
+            found += [Verdict("not-run")] * (missing - 1)
+        return replace(execution, program=self.program, verdicts=tuple(found))
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def _shown(text: str) -> str:
+    """A text as one line without addresses of objects, which differ from run to run."""
+    return _ADDRESS.sub("", text.strip().split("\n")[0])[:_SHOWN]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,12 @@ Trajectories are programs; those that pass as many of the given tests are equal,
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import replace
 
 from adascale.engine.answers.program import parse
 from adascale.engine.codec import to_plain
-from adascale.engine.kinds import NO_PROGRAM, Kind, Run, Runnable
+from adascale.engine.kinds import NO_PROGRAM, Kind, Run
 from adascale.engine.types import Execution, Finish, Mode, Problem, Trial, Verdict
 
 from .program import extract_program, unparse
@@ -44,7 +42,7 @@ class Code(Kind):
         """The problem without its hidden tests."""
         return replace(problem, details=to_plain(replace(CodeTask.of(problem), hidden=Suite())))
 
-    def program(self, problem: Problem, text: str) -> Runnable | Execution:
+    def program(self, problem: Problem, text: str) -> str | Trial | Execution:
         """The program with its tests; without a test nothing of it is run."""
         suite = CodeTask.of(problem).given
         program = extract_program(text, suite.entry_point)
@@ -52,11 +50,7 @@ class Code(Kind):
             return replace(NO_PROGRAM, verdicts=(Verdict("not-run"),) * len(suite.tests))
         if not suite.tests:
             return Execution("", "", 0.0, program)
-        return Harness.of(program, suite)
-
-    def modes(self, problem: Problem) -> tuple[Mode, ...]:
-        """Code alone."""
-        return ("code",)
+        return trial_of(program, suite)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
@@ -81,15 +75,10 @@ class Code(Kind):
         assert run is not None, "hidden tests need something that runs them"
         if execution is None or not execution.program:
             return False
-        harness = Harness.of(execution.program, CodeTask.of(problem).hidden)
-        return all(verdict.outcome == "passed" for verdict in harness.verdicts(run(harness.source)))
+        return run(trial_of(execution.program, CodeTask.of(problem).hidden)).passes
 
 
 # A program with its tests
-
-_SHOWN = 200
-"""Characters of a value or message that a verdict keeps."""
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 _PYTEST = """\
 
@@ -188,46 +177,9 @@ pytest = Pytest_adascale()
 """The stand-in for pytest, which is not installed where programs run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Harness(Runnable):
-    """A program with the tests that it has to pass.
-
-    Attributes:
-        source: The trial that an executor runs.
-        suite: The tests.
-    """
-
-    source: Trial
-    suite: Suite
-
-    @classmethod
-    def of(cls, program: str, suite: Suite) -> Self:
-        """A program with its tests."""
-        return cls(Trial(program, tuple(map(_runnable, suite.tests))), suite)
-
-    def ran(self, execution: Execution) -> Execution:
-        """Output of the program itself, and the verdicts of its tests."""
-        return replace(execution, program=self.source.program, verdicts=self.verdicts(execution))
-
-    def verdicts(self, execution: Execution) -> tuple[Verdict, ...]:
-        """One verdict for each test, in their order, from running the trial."""
-        found = [Verdict(each.outcome, _shown(each.detail)) for each in execution.verdicts]
-        missing = len(self.suite.tests) - len(found)
-        if missing:
-            found += [_ending(execution), *[Verdict("not-run")] * (missing - 1)]
-        return tuple(found)
-
-
-def _ending(execution: Execution) -> Verdict:
-    """The verdict of the test in which a run ended."""
-    if execution.error.startswith("TimeoutError"):
-        return Verdict("time-limit")
-    return Verdict("error", _shown(execution.error) or "the program ended before its tests did")
-
-
-def _shown(text: str) -> str:
-    """A text as one line without addresses of objects, which differ from run to run."""
-    return _ADDRESS.sub("", text.strip().split("\n")[0])[:_SHOWN]
+def trial_of(program: str, suite: Suite) -> Trial:
+    """A program with the tests that it has to pass."""
+    return Trial(program, tuple(map(_runnable, suite.tests)))
 
 
 def _runnable(test: CodeTest) -> str:

@@ -15,7 +15,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from adascale.codetasks.kind import Harness
+from adascale.codetasks.kind import trial_of
 from adascale.codetasks.program import extract_program
 from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask, suite_of
@@ -37,9 +37,9 @@ def answer_of(text: str, task: CodeTask, cpython: CPythonRunner) -> str | None:
     program = extract_program(text, task.given.entry_point)
     if program is None:
         return None
-    harness = Harness.of(program, task.given)
-    verdicts = harness.verdicts(cpython.judge(harness.source))
-    return f"{sum(each.outcome == 'passed' for each in verdicts)}/{len(verdicts)}"
+    trial = trial_of(program, task.given)
+    execution = trial.judged(cpython.judge(trial))
+    return f"{execution.passed}/{len(execution.verdicts)}"
 
 
 def main() -> None:
@@ -55,9 +55,9 @@ def main() -> None:
         for record in records:
             task = tasks[record["id"]]
             suite = suite_of([*task.given.tests, *task.hidden.tests], record["entry_point"])
-            harness = Harness.of(record["solution"], suite)
+            trial = trial_of(record["solution"], suite)
             in_monty, in_cpython = (
-                gap(harness.verdicts(each.judge(harness.source))) for each in (monty, cpython)
+                gap(trial.judged(each.judge(trial)).verdicts) for each in (monty, cpython)
             )
             gaps[record["id"]] = in_monty, in_cpython
     table(["reference", "monty", "CPython"], [[id_, *why] for id_, why in gaps.items() if any(why)])

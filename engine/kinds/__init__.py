@@ -24,21 +24,6 @@ Run = Callable[[str | Trial], Execution]
 
 
 @dataclass(frozen=True, slots=True)
-class Runnable:
-    """A program in a trajectory's text, made ready to run.
-
-    Attributes:
-        source: Python source, or a program with its tests, for an executor to run.
-    """
-
-    source: str | Trial
-
-    def ran(self, execution: Execution) -> Execution:
-        """Result of the program, given that of ``source``."""
-        return execution
-
-
-@dataclass(frozen=True, slots=True)
 class OptionsPrompt:
     """A prompt whose reply is not written: the logits of its first token tell what the model favours.
 
@@ -77,8 +62,11 @@ class Kind(ABC):
         return problem.question
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
-        """Ways of reasoning that make sense for a problem, the first of them without a calibration."""
-        return ("prose",)
+        """Ways of reasoning that make sense for a problem, the first of them without a calibration.
+
+        By default all that its kind has.
+        """
+        return KINDS[problem.kind].modes
 
     def options(self, problem: Problem) -> tuple[str, ...]:
         """All answers that there can be, if they are known; empty if not."""
@@ -96,13 +84,13 @@ class Kind(ABC):
         """The problem without what only an evaluation may see."""
         return problem
 
-    def program(self, problem: Problem, text: str) -> Runnable | Execution:
-        """The program in a trajectory's text; an execution where its fate is known without running it.
+    def program(self, problem: Problem, text: str) -> str | Trial | Execution:
+        """The program in a trajectory's text, to be run or judged; an execution where its fate is known.
 
         By default it is run as it is, made to print its result.
         """
         source = read_program(text)
-        return NO_PROGRAM if source is None else Runnable(source)
+        return NO_PROGRAM if source is None else source
 
     @abstractmethod
     def answer(

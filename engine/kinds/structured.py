@@ -65,7 +65,7 @@ class ToolCall(Kind):
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
         """``call`` if calls are allowed, and ``prose`` unless a call is required."""
         if not problem.details:  # any request: a batch asks for the settings of a kind beforehand
-            return ("call", "prose")
+            return super().modes(problem)
         request = ToolRequest.of(problem.details)
         if not request.may_call:
             return ("prose",)

@@ -28,10 +28,6 @@ from . import Kind
 class Value(Kind):
     """See the module."""
 
-    def modes(self, problem: Problem) -> tuple[Mode, ...]:
-        """Prose and programs."""
-        return ("prose", "program")
-
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from ..answers.choosing import Candidate, FinishedSearch, SearchResult, choose, likeliest
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
-from ..kinds import OptionsPrompt, Runnable, kind_of
+from ..kinds import OptionsPrompt, kind_of
 from ..ports import (
     AnswerEstimates,
     BranchStart,
@@ -138,7 +138,7 @@ class Search:
         self._cut = 0  # trajectories, which count as ended
         self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
         self._phase: Phase = "searching"
-        self._executing: dict[NodeId, Runnable] = {}
+        self._executing: set[NodeId] = set()
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
         for notice in settings.warnings:
@@ -286,12 +286,13 @@ class Search:
         if isinstance(program, Execution):
             self._record_result(node, program)
         else:
-            self._executing[node] = program
-            self._engine.execute(self, node, program.source)
+            self._executing.add(node)
+            self._engine.execute(self, node, program)
 
     def record_execution(self, node: NodeId, execution: Execution) -> None:
         """A program has run: its node can be scored."""
-        self._record_result(node, self._executing.pop(node).ran(execution))
+        self._executing.remove(node)
+        self._record_result(node, execution)
 
     def _record_result(self, node: NodeId, execution: Execution) -> None:
         self._emit(ProgramRan(node=node, execution=execution))

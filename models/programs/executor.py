@@ -208,7 +208,9 @@ class ProgramExecutor:
 
     def run(self, program: str | Trial) -> Execution:
         """Run one program to its end, where ``submit`` would; raises as that does."""
-        return self._monty.run(program) if isinstance(program, str) else self._judge.judge(program)
+        if isinstance(program, str):
+            return self._monty.run(program)
+        return program.judged(self._judge.judge(program))
 
     @cached_property
     def _judge(self) -> CPythonRunner | MontyRunner:

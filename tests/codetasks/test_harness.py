@@ -5,23 +5,22 @@ from __future__ import annotations
 import cpython
 import pytest
 
-from adascale.codetasks.kind import Harness
+from adascale.codetasks.kind import trial_of
 from adascale.codetasks.reading import read_tests
 from adascale.codetasks.task import suite_of
-from adascale.engine.types import Execution, Verdict
+from adascale.engine.types import Execution, Trial, Verdict
 from adascale.models.programs.executor import MontyRunner
 
 TESTS = ["assert f(2) == 4", "assert f(3) == 9", "assert not f(0)"]
 SQUARE = "def f(n):\n    return n * n"
 
 
-def harness(program: str, tests: list[str] = TESTS) -> Harness:
-    return Harness.of(program, suite_of([test for source in tests for test in read_tests(source)], "f"))
+def trial(program: str, tests: list[str] = TESTS) -> Trial:
+    return trial_of(program, suite_of([test for source in tests for test in read_tests(source)], "f"))
 
 
 def in_cpython(program: str, tests: list[str] = TESTS) -> tuple[Verdict, ...]:
-    judged = harness(program, tests)
-    return judged.verdicts(cpython.run(judged.source))
+    return cpython.run(trial(program, tests)).verdicts
 
 
 @pytest.mark.parametrize(
@@ -98,8 +97,7 @@ def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
     ],
 )
 def test_a_failed_test_tells_what_it_was_about(program: str, test: str, detail: str) -> None:
-    judged = Harness.of(program, suite_of(read_tests(test)))
-    [verdict] = judged.verdicts(cpython.run(judged.source))
+    [verdict] = cpython.run(trial_of(program, suite_of(read_tests(test)))).verdicts
     assert verdict == Verdict("failed", detail.replace("<Box", "<__main__.Box"))
 
 
@@ -120,7 +118,7 @@ def test_names_of_a_test_do_not_reach_the_program() -> None:
 )
 def test_a_run_that_ends_early(error: str, verdict: Verdict) -> None:
     execution = Execution("", error, 2.0, verdicts=(Verdict("passed"),))
-    assert harness(SQUARE).verdicts(execution) == (Verdict("passed"), verdict, Verdict("not-run"))
+    assert trial(SQUARE).judged(execution).verdicts == (Verdict("passed"), verdict, Verdict("not-run"))
 
 
 PYTEST = """\
@@ -166,9 +164,9 @@ def test_one_name(n):
 def test_a_stand_in_for_pytest_runs_in_both_interpreters() -> None:
     with MontyRunner() as monty:
         for run in (cpython.run, monty.judge):
-            judged = harness(SQUARE, [PYTEST])
-            assert judged.verdicts(run(judged.source)) == (Verdict("passed"),) * 5
-            wrong = harness("def f(n):\n    return 4 if n == 2 else 'b'", [PYTEST])
-            outcomes = [verdict.outcome for verdict in wrong.verdicts(run(wrong.source))]
-            assert "passed" not in outcomes
-            assert wrong.verdicts(run(wrong.source))[3].detail.endswith("was not raised")
+            right = trial(SQUARE, [PYTEST])
+            assert right.judged(run(right)).verdicts == (Verdict("passed"),) * 5
+            wrong = trial("def f(n):\n    return 4 if n == 2 else 'b'", [PYTEST])
+            verdicts = wrong.judged(run(wrong)).verdicts
+            assert "passed" not in [verdict.outcome for verdict in verdicts]
+            assert verdicts[3].detail.endswith("was not raised")

@@ -15,4 +15,6 @@ def run(program: str | Trial) -> Execution:
 
 def run_in(runner: CPythonRunner, program: str | Trial) -> Execution:
     """As ``run``, in any runner."""
-    return runner.judge(Trial(program, ()) if isinstance(program, str) else program)
+    if isinstance(program, str):
+        return runner.judge(Trial(program, ()))
+    return program.judged(runner.judge(program))

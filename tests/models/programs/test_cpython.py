@@ -24,7 +24,7 @@ import psutil
 import pytest
 from cpython import run_in
 
-from adascale.codetasks.kind import Harness
+from adascale.codetasks.kind import trial_of
 from adascale.codetasks.reading import read_tests
 from adascale.codetasks.task import suite_of
 from adascale.engine.errors import AdascaleError
@@ -383,16 +383,17 @@ def test_other_tables_of_numbers_are_refused(machine: str) -> None:
     assert decision(machine, 0x40000000) == ENOSYS  # x32
 
 
-def harness_of(task: Mapping[str, Any]) -> Harness:
+def trials_of(task: Mapping[str, Any]) -> tuple[Trial, Trial]:
+    """The reference with its tests, and a wrong program with them."""
     setup = "\n".join(task["imports"])
-    return Harness.of(
-        task["solution"], suite_of([t for s in task["tests"] for t in read_tests(s, setup=setup)])
-    )
+    suite = suite_of([test for source in task["tests"] for test in read_tests(source, setup=setup)])
+    wrong = f"def {suite.entry_point}(*args):\n    return 0.5"
+    return trial_of(task["solution"], suite), trial_of(wrong, suite)
 
 
 LINES = Path(__file__).with_name("references.jsonl").read_text(encoding="utf-8").splitlines()
-REFERENCES = {task["id"]: harness_of(task) for task in map(json.loads, LINES)}
-BEYOND = REFERENCES.pop("mbpp-585")
+REFERENCES = {task["id"]: trials_of(task) for task in map(json.loads, LINES)}
+BEYOND, _ = REFERENCES.pop("mbpp-585")
 """Needs a module that monty lacks."""
 PASSED = (Verdict("passed"),) * 3
 
@@ -405,17 +406,16 @@ def monty() -> Iterator[MontyRunner]:
 
 @pytest.mark.parametrize("task", REFERENCES)
 def test_a_reference_passes_in_both_and_another_program_does_not(monty: MontyRunner, task: str) -> None:
-    right = REFERENCES[task]
-    wrong = Harness.of(f"def {right.suite.entry_point}(*args):\n    return 0.5", right.suite)
+    right, wrong = REFERENCES[task]
     outcomes = []
     for judge in (monty.judge, cpython.run):
-        assert right.verdicts(judge(right.source)) == PASSED
-        outcomes.append([verdict.outcome for verdict in wrong.verdicts(judge(wrong.source))])
+        assert right.judged(judge(right)).verdicts == PASSED
+        outcomes.append([verdict.outcome for verdict in wrong.judged(judge(wrong)).verdicts])
     assert outcomes[0] == outcomes[1]
     assert "failed" in outcomes[0]
 
 
 def test_what_monty_lacks_is_an_error(monty: MontyRunner) -> None:
     missing = Verdict("error", "ModuleNotFoundError: No module named 'heapq'")
-    assert BEYOND.verdicts(monty.judge(BEYOND.source)) == (missing, *[Verdict("not-run")] * 2)
-    assert BEYOND.verdicts(cpython.run(BEYOND.source)) == PASSED
+    assert BEYOND.judged(monty.judge(BEYOND)).verdicts == (missing, *[Verdict("not-run")] * 2)
+    assert cpython.run(BEYOND).verdicts == PASSED
