@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scripted import ScriptedPRM, ticking
-from worlds import ReadingPolicy, drawn, problems, searched, solve
+from worlds import ReadingPolicy, drawn, problems, solve
 
 from adascale.engine.calibration.fit import HeadConfig, fit_calibration, measure
 from adascale.engine.calibration.metrics import report
@@ -59,20 +58,6 @@ def test_what_was_put_comes_back_for_good(store: RolloutStore, tmp_path: Path) -
         for rollouts, kept in zip(put, again.every(), strict=True):
             assert same(again.get(rollouts.problem), rollouts)
             assert kept == KeptRollouts(rollouts.problem, rollouts.mode, tuple(rollouts.nodes))
-
-
-def test_a_search_is_kept_step_by_step(store: RolloutStore) -> None:
-    [record] = searched(problems(1)).values()
-    rollouts = Rollouts.of(record)
-    assert Counter(node.text for node in rollouts.nodes) == Counter(
-        node.step.text if node.step else "" for node in record.tree
-    )
-    right = sum(candidate.answer == "18" for candidate in record.candidates)
-    assert [node.answer for node in rollouts.nodes].count("18") == right
-    for row in range(1, len(rollouts.nodes)):
-        path = rollouts.path(row)
-        assert path[-1] == row
-        assert [rollouts.nodes[at].parent for at in path] == [0, *path[:-1]]
 
 
 def test_rollouts_that_nobody_put_are_damage(store: RolloutStore) -> None:
