@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,8 +16,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.search.events import SearchStarted
-from adascale.engine.search.tree import Tree
-from adascale.engine.types import PROGRAMS, ROOT, NodeId, Problem, probability_of
+from adascale.engine.types import PROGRAMS, ROOT, Problem, probability_of
 
 from .disk.files import ANSWER_SCHEMA
 from .terminal.console import as_typed, error_fields, json_text
@@ -35,8 +34,6 @@ FIELDS = frozenset({
 """Every field that a record of a batch may have; no field of a question takes its name."""
 
 _ENDS_IN_ANSWER = re.compile(r"\s*^\W*(?:final )?answer\W[^\n]*\s*\Z", re.IGNORECASE | re.MULTILINE)
-
-_MEASURES = ("brier", "skill", "ece", "auc", "coverage")
 
 
 def answer_payload(answer: Answer, extract: bool) -> str:
@@ -63,7 +60,7 @@ def answer_payload(answer: Answer, extract: bool) -> str:
     return "\n".join(part for part in (reasons, f"Answer: {readable(shown)}") if part)
 
 
-def answer_record(answer: Answer, load_seconds: float, min_confidence: float = 0.0) -> dict[str, Any]:
+def answer_record(answer: Answer, min_confidence: float = 0.0) -> dict[str, Any]:
     """The record of a question; unknown values are None, never missing."""
     record, problem, execution = answer.record, answer.problem, answer.execution
     more: dict[str, Any] = {"fields": to_plain(answer.fields)} if problem.kind == "json" else {}
@@ -93,7 +90,6 @@ def answer_record(answer: Answer, load_seconds: float, min_confidence: float = 0
         "why": _why(answer),
         "usage": to_plain(record.usage),
         "timing": {
-            "load_s": round(load_seconds, 3),
             "search_s": round(record.t, 3),
             "tokens_per_s": round(record.usage.generated_tokens / record.t, 1) if record.t else None,
         },
@@ -119,21 +115,12 @@ def _confidence(answer: Answer) -> dict[str, Any]:
 
 
 def _agreement(answer: Answer) -> dict[str, Any]:
-    tree, (agree, finished) = answer.record.tree, answer.record.agreement
-    return {
-        "solutions": finished,
-        "programs": _count_programs(tree, (each.node for each in answer.record.candidates)),
-        "agree": agree,
-        "answers": [
-            {
-                "answer": group.answer,
-                "solutions": len(group.nodes),
-                "programs": _count_programs(tree, group.nodes),
-                "weight": round(group.weight, 4),
-            }
-            for group in answer.groups
-        ],
-    }
+    agree, finished = answer.record.agreement
+    answers = [
+        {"answer": each.answer, "solutions": len(each.nodes), "weight": round(each.weight, 4)}
+        for each in answer.groups
+    ]
+    return {"solutions": finished, "agree": agree, "answers": answers}
 
 
 def _why(answer: Answer) -> dict[str, Any]:
@@ -155,18 +142,15 @@ def _why(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _count_programs(tree: Tree, nodes: Iterable[NodeId]) -> int:
-    return sum(tree[node].mode in PROGRAMS for node in nodes)
-
-
 def run_fields(started: SearchStarted, min_confidence: float) -> dict[str, Any]:
     """Fields of a record that are known before anything is asked."""
-    models, budget = started.models, started.budget
+    models, budget, described = started.models, started.budget, started.models.calibration
     return {
         "budget": {"tokens": budget.max_tokens, "time_s": budget.max_seconds},
         "model": to_plain(models.generator),
         "prm": to_plain(models.prm),
-        "calibration": _brief_calibration(models.calibration),
+        # There is a record for every question: its figures are in its file.
+        "calibration": described and {key: described[key] for key in described if key != "held_out"},
         "sampling": models.sampling,
         "search": {
             "strategy": started.strategy,
@@ -177,17 +161,6 @@ def run_fields(started: SearchStarted, min_confidence: float) -> dict[str, Any]:
         "min_confidence": min_confidence,
         "version": __version__,
     }
-
-
-def _brief_calibration(described: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The calibration with few of its figures: there is a record for every question."""
-    if described is None:
-        return None
-    held_out = {
-        stage: {name: found[name] for name in _MEASURES if name in found}
-        for stage, found in (described.get("held_out") or {}).items()
-    }
-    return {**described, "held_out": held_out}
 
 
 def error_record(problem: Problem, error: AdascaleError) -> dict[str, Any]:

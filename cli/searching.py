@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
@@ -291,7 +290,7 @@ def search_one(
     view: ViewOptions,
     *,
     prints_reply: bool = False,
-) -> tuple[ViewState, float]:
+) -> ViewState:
     """Search one problem with models of this machine, show it and keep it.
 
     Args:
@@ -302,7 +301,7 @@ def search_one(
         prints_reply: As of ``follow_search``.
 
     Returns:
-        The record of a search that has a result, and the seconds that loading took.
+        The record of a search that has a result.
 
     Raises:
         typer.Exit: it was interrupted before it began.
@@ -310,15 +309,13 @@ def search_one(
     """
     if view.trace is not None:
         check_output(view.trace, "--trace another-name.jsonl", is_ours=is_trace)
-    started = time.monotonic()
     session = options.for_one(search.strategy_for(problem.kind), search.width)
     with (
         open_renderer(view.terminal.quiet, show_tree=view.show_tree) as renderer,
         open_worker(session, view.terminal, renderer.status) as worker,
     ):
-        loaded = time.monotonic() - started
         record = follow_search(worker, problem, search, renderer, view, prints_reply=prints_reply)
-    return ended(record), loaded
+    return ended(record)
 
 
 def follow_search(

@@ -63,7 +63,7 @@ def ask(
     if options.goes_on:
         search = replace(search, history=last_conversation())
     prints = not options.json_output  # while it is generated
-    record, loaded = search_one(search.problem(), search, options.session, options.view, prints_reply=prints)
+    record = search_one(search.problem(), search, options.session, options.view, prints_reply=prints)
     if fallback is not None and fallback.is_for(record) and not options.view.terminal.quiet:
         say(f"adascale: not sure enough, asking {fallback.server}...")
     try:
@@ -72,12 +72,10 @@ def ask(
         handed_on = Notice("no-fallback", "stopped by you; the answer is our own")
     if isinstance(handed_on, Notice):
         show_warning(handed_on)
-    _finish(record, loaded, options, handed_on)
+    _finish(record, options, handed_on)
 
 
-def _finish(
-    record: ViewState, load_seconds: float, options: AskOptions, handed_on: FallbackAnswer | Notice | None
-) -> None:
+def _finish(record: ViewState, options: AskOptions, handed_on: FallbackAnswer | Notice | None) -> None:
     """Write the payload, how sure it is, and leave with the exit code of the outcome."""
     from adascale.engine.answer import Answer
 
@@ -87,7 +85,7 @@ def _finish(
     terminal, least = options.view.terminal, options.search.min_confidence
     answer = Answer.of(record, least, handed_on)
     if options.json_output:
-        write_json(answer_record(answer, load_seconds, least))
+        write_json(answer_record(answer, least))
     elif answer.fallback is not None:
         write_payload(answer_payload(answer, options.extract))
     elif not answer.problem.is_chat or draws_replies(terminal.quiet):

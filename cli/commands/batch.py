@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -175,7 +174,7 @@ class _Run:
 
     def _search(self, todo: Iterator[Problem]) -> None:
         """Open the models and search; a question that the worker loses is searched once more."""
-        options, started = self.options, time.monotonic()
+        options = self.options
         traces = None if options.traces is None else TraceFolder(options.traces)
         with ExitStack() as stack:
             view = stack.enter_context(self._open_view())
@@ -185,14 +184,13 @@ class _Run:
             )
             worker = stack.enter_context(opening)
             requests = self._requests(todo, worker.open_models)
-            load_seconds = time.monotonic() - started
             stack.enter_context(graceful(worker.interrupt))
             served = worker.serve(requests, retry=True)
             records: dict[str, Record] = {}
             for problem, event in served if traces is None else traces.keep(served):
                 record = records[problem.id] = Record.after(records.get(problem.id), event)
                 if isinstance(event, SearchFinished | SearchFailed):
-                    self._write_record(problem, record, load_seconds, is_last=worker.interrupted)
+                    self._write_record(problem, record, is_last=worker.interrupted)
                     del records[problem.id]
                 view.on(problem.id, event)
             self.counts.interrupted = worker.interrupted
@@ -239,7 +237,7 @@ class _Run:
 
         return asked()
 
-    def _write_record(self, problem: Problem, search: Record, load_seconds: float, *, is_last: bool) -> None:
+    def _write_record(self, problem: Problem, search: Record, *, is_last: bool) -> None:
         """Write the record of a search that has ended; an interrupted one is asked again and gets none."""
         handed_on = None if is_last else hand_on(self.fallback, search)
         if isinstance(handed_on, Notice):
@@ -249,7 +247,7 @@ class _Run:
             return
         answer = Answer.of(search, self.search.min_confidence, handed_on)
         if answer.status != "interrupted":
-            record = _carried(problem) | answer_record(answer, load_seconds, self.search.min_confidence)
+            record = _carried(problem) | answer_record(answer, self.search.min_confidence)
             if problem.answer is not None and KINDS[problem.kind].judged_by == "answer":
                 is_right = kind_of(problem).is_right(problem, record["answer"], None, None)
                 record |= {"expected": problem.answer, "correct": is_right}

@@ -66,8 +66,8 @@ def code(
         read = [*options.session.references(), str(options.tests or "")]
         check_apart(options.output, read, "--output another-name.py")
         check_output(options.output, "--overwrite, or another name", overwrite=options.overwrite)
-    record, loaded = search_one(problem, options.search, options.session, options.view)
-    _finish(record, loaded, options)
+    record = search_one(problem, options.search, options.session, options.view)
+    _finish(record, options)
 
 
 def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
@@ -84,7 +84,7 @@ def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
         yield from read_tests(read_text(options.tests), options.tests.name)
 
 
-def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> None:
+def _finish(record: ViewState, options: CodeOptions) -> None:
     """Write the program, what its tests say, and leave with the exit code of that."""
     from adascale.engine.answer import Answer
 
@@ -96,7 +96,7 @@ def _finish(record: ViewState, load_seconds: float, options: CodeOptions) -> Non
     if options.output is not None and program:
         write_file(options.output, f"{program}\n".encode())
     if options.json_output:
-        write_json(answer_record(answer, load_seconds))
+        write_json(answer_record(answer))
     elif options.output is None and program:
         write_payload(program)
     if not options.view.terminal.quiet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -23,7 +22,7 @@ app = typer.Typer(
     "tree take the last run, or one by (the beginning of) its name.",
 )
 
-_QUESTION_CELLS, _QUESTION_CELLS_IN_A_PIPE = 1000, 48
+_QUESTION_CELLS = 1000
 """Width of a question at most; a terminal cuts its end."""
 
 
@@ -82,7 +81,6 @@ def rm(
 
 def _runs_table(facts: list[dict[str, Any]]) -> str:
     """A line for each run."""
-    room = _QUESTION_CELLS if sys.stdout.isatty() else _QUESTION_CELLS_IN_A_PIPE
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:
         p = f"  {percent(fact['p'])}" if fact["p"] is not None else ""
@@ -92,7 +90,7 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
                 fact["run"],
                 "-" if tokens is None else f"{tokens:,}",
                 cut(one_line(_ending(fact)), 20) + p,
-                cut(one_line(fact["question"] or "(unreadable)"), room),
+                cut(one_line(fact["question"] or "(unreadable)"), _QUESTION_CELLS),
             )
         )
     return fitted(columns(rows, "<><<"))

@@ -37,15 +37,15 @@ def test_all_that_it_printed_stands_below_it() -> None:
 
 @pytest.mark.parametrize(("node", "mode"), [(3, "prose"), (5, "program")])
 def test_its_record_says_how_it_reasons_and_how_many_programs_agree(node: int, mode: str) -> None:
-    record = answer_record(answered_by(programs(running=False), node), 0.0)
+    record = answer_record(answered_by(programs(running=False), node))
 
     assert (record["mode"], record["solution"].startswith("```python")) == (mode, mode == "program")
     assert record["execution"] == (
         {"output": "27.0\n", "error": "", "seconds": 0.01} if mode == "program" else None
     )
     agreement = record["agreement"]
-    assert (agreement["solutions"], agreement["programs"], agreement["agree"]) == (4, 3, 3)
-    assert [(a["answer"], a["solutions"], a["programs"]) for a in agreement["answers"]] == [("27", 3, 2)]
+    assert (agreement["solutions"], agreement["agree"]) == (4, 3)
+    assert [(a["answer"], a["solutions"]) for a in agreement["answers"]] == [("27", 3)]
     json.dumps(record)
 
 
@@ -54,11 +54,11 @@ def test_without_a_solution_there_is_no_mode() -> None:
     log.program("1 / 0", 0.1, error="ZeroDivisionError")
     answer = answered_by(log, None)
 
-    found = answer_record(answer, 0.0)
+    found = answer_record(answer)
 
     assert (answer_payload(answer, extract=False), answer_payload(answer, extract=True)) == ("", "")
     assert (found["status"], found["mode"], found["execution"]) == ("no_answer", None, None)
-    assert (found["agreement"]["solutions"], found["agreement"]["programs"]) == (1, 1)
+    assert found["agreement"]["solutions"] == 1
 
 
 def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
@@ -70,7 +70,7 @@ def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
     last = log.step(first, "I have to answer.\n</think>\n\n", 0.4, branch=branch, ended=False, thought="cut")
     end = log.finish_path(last, "It is \\boxed{27}.", 0.9, "27", branch=branch)
     answer = answered_by(log, end)
-    found = answer_record(answer, 0.0)
+    found = answer_record(answer)
     assert found["solution"] == "It is \\boxed{27}."
     assert found["thought"] == {
         "text": "<think>\nIs it 26?\n\nI have to answer.\n</think>\n\n",
@@ -78,7 +78,7 @@ def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
         "cut": True,
     }
     assert answer_payload(answer, extract=False) == "It is 27.\nAnswer: 27"
-    assert answer_record(answered_by(programs(running=False), 3), 0.0)["thought"] is None
+    assert answer_record(answered_by(programs(running=False), 3))["thought"] is None
 
 
 def test_a_program_that_fails_a_test_is_not_a_doubtful_answer() -> None:
