@@ -34,7 +34,7 @@ from .http import (
 )
 from .hub import Hub
 from .messages import MESSAGES
-from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE, OllamaModels
+from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE, model_routes
 from .page import page_routes
 from .request import Ask, ServedEffort, ServedModel
 from .responses import RESPONSES
@@ -75,7 +75,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
-        *OllamaModels(hub, server.served, time.time()).routes(),
+        *model_routes(server.served, time.time()),
         mcp.over_http(tools),
         *page_routes(),
     ]

@@ -140,17 +140,30 @@ def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 
 
+def lifted(field: str) -> BeforeValidator:
+    """Reads an object whose fields may stand in its own field of this name, as in chat completions."""
+
+    def lift(value: Any) -> Any:
+        inner = value.get(field) if isinstance(value, dict) else None
+        return {**inner, **value} if isinstance(inner, dict) else value
+
+    return BeforeValidator(lift)
+
+
 class Named(Fields):
     """The name of a function."""
 
+    type: Literal["function"] = "function"
     name: Name
 
 
-class Function(Named):
-    """A function that the model may call."""
+class Function(Fields):
+    """A function that the model may call; Anthropic's name of its schema differs."""
 
+    type: Literal["function"] = "function"
+    name: Name
     description: str = ""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field({}, validation_alias=AliasChoices("parameters", "input_schema"))
     """JSON schema of its arguments, an object."""
 
     def tool(self) -> JsonObject:
@@ -159,51 +172,14 @@ class Function(Named):
         return {"type": "function", "function": shown}
 
 
-class FunctionTool(Fields):
-    """A tool of a chat completion."""
+class Format(Fields):
+    """Plain text, or a JSON object of any form or of a schema."""
 
-    type: Literal["function"]
-    function: Function
-
-
-class FunctionChoice(Fields):
-    """One function that has to be called."""
-
-    type: Literal["function"]
-    function: Named
-
-
-class CalledFunction(Named):
-    """A function that an earlier answer has called; its arguments are JSON."""
-
-    arguments: Any = "{}"
-
-
-class EarlierCall(Fields):
-    """A call of an earlier answer."""
-
-    id: str = ""
-    type: Literal["function"] = "function"
-    function: CalledFunction
-
-    @property
-    def stated(self) -> tuple[str, str, Any]:
-        """Its id, name and arguments."""
-        return self.id, self.function.name, self.function.arguments
-
-
-class SchemaFields(Fields):
-    """The JSON schema of an object, and fields beside it."""
-
-    name: str = ""
+    type: Literal["text", "json_object", "json_schema"]
     schema_: dict[str, Any] = Field({}, alias="schema")
 
 
-class Format(SchemaFields):
-    """Plain text, or a JSON object of any form or of a schema; chat completions have that in a field."""
-
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: SchemaFields | None = None
+AnyFormat = Annotated[Format | None, lifted("json_schema")]
 
 
 def schema_of(asked: Format | None, place: str) -> JsonObject | None:
@@ -220,7 +196,7 @@ def schema_of(asked: Format | None, place: str) -> JsonObject | None:
         return None
     if asked.type == "json_object":
         return {"type": "object"}
-    return checked((asked.json_schema or asked).schema_, place)
+    return checked(asked.schema_, place)
 
 
 def checked(schema: JsonObject, place: str) -> JsonObject:

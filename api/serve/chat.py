@@ -11,17 +11,17 @@ from adascale.engine.tools.calls import Choice
 from adascale.engine.types import TokenLogprob, Usage
 
 from .body import (
+    AnyFormat,
     Body,
-    EarlierCall,
     Effort,
     Fields,
-    Format,
-    FunctionChoice,
-    FunctionTool,
+    Function,
+    Named,
     Nothing,
     OpenTokens,
     Parts,
     Texts,
+    lifted,
     schema_of,
     text_of,
 )
@@ -34,11 +34,20 @@ MAX_LIKELIEST = 20
 """Largest number of alternatives to each token."""
 
 
-class OpenAIBody(Body):
-    """Fields of all protocols of OpenAI."""
+class ToolsBody(Body):
+    """Fields of a body with tools, in every protocol but Anthropic's."""
 
+    tools: list[Annotated[Function, lifted("function")]] = []
+    tool_choice: Annotated[Choice | Named | None, lifted("function")] = None
     parallel_tool_calls: bool = True
     """Allow several calls in one turn."""
+
+    def with_tools(self, said: Sequence[JsonObject], place: str) -> Messages:
+        """The messages with the tools; ``place`` is the field of the last one's content."""
+        choice, tools = self.tool_choice, [each.tool() for each in self.tools]
+        if isinstance(choice, Named):
+            return Messages(said, place, tools, None, choice.name, self.parallel_tool_calls)
+        return Messages(said, place, tools, choice, None, self.parallel_tool_calls)
 
 
 class StreamOptions(Fields):
@@ -47,7 +56,7 @@ class StreamOptions(Fields):
     include_usage: bool = False
 
 
-class ChoicesBody(OpenAIBody):
+class ChoicesBody(Body):
     """Fields of a body whose answer is a list of choices."""
 
     max_tokens: OpenTokens = None
@@ -74,6 +83,13 @@ def call_id(token: str, place: int) -> str:
     return f"call_{token}_{place}"
 
 
+class EarlierCall(Named):
+    """A call of an earlier answer; its arguments are JSON, or an object."""
+
+    id: str = ""
+    arguments: Any = "{}"
+
+
 class Message(Fields):
     """A message, here and in Ollama's chat; an earlier answer may come back with all its fields."""
 
@@ -81,11 +97,32 @@ class Message(Fields):
     content: Parts = []
     images: Nothing = []
     name: str = Field("", validation_alias=AliasChoices("name", "tool_name"))
-    tool_calls: list[EarlierCall] = []
+    tool_calls: list[Annotated[EarlierCall, lifted("function")]] = []
     tool_call_id: str = ""
 
+    def said(self, place: str) -> JsonObject:
+        """The message as chat templates read it; ``place`` is its field, for refusals."""
+        content = text_of(self.content, f"{place}.content")
+        if self.role == "tool":
+            return returned(content, self.tool_call_id, self.name)
+        if self.tool_calls:
+            calls = [(each.id, each.name, each.arguments) for each in self.tool_calls]
+            return calling(content, calls, f"{place}.tool_calls")
+        return spoken(self.role, content)
 
-class ChatBody(ChoicesBody):
+
+class MessagesBody(ToolsBody):
+    """Fields of a chat, here and in Ollama's."""
+
+    messages: list[Message] = []
+
+    def asked(self) -> Messages:
+        """The conversation."""
+        said = [each.said(f"messages[{n}]") for n, each in enumerate(self.messages)]
+        return self.with_tools(said, f"messages[{len(said) - 1}].content")
+
+
+class ChatBody(ChoicesBody, MessagesBody):
     """Body of a chat completion."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -97,19 +134,7 @@ class ChatBody(ChoicesBody):
     """Give the log-probability of each token of the answer; a stream has them at its end."""
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
     """Number of likeliest alternatives to each token."""
-    response_format: Format | None = None
-    tools: list[FunctionTool] = []
-    tool_choice: Choice | FunctionChoice | None = None
-
-
-def said_in(message: Message, place: str) -> JsonObject:
-    """A message as chat templates read it; ``place`` is its field, for refusals."""
-    content = text_of(message.content, f"{place}.content")
-    if message.role == "tool":
-        return returned(content, message.tool_call_id, message.name)
-    if message.tool_calls:
-        return calling(content, [call.stated for call in message.tool_calls], f"{place}.tool_calls")
-    return spoken(message.role, content)
+    response_format: AnyFormat = None
 
 
 def _read(body: ChatBody, served: ServedModel) -> Ask:
@@ -117,18 +142,9 @@ def _read(body: ChatBody, served: ServedModel) -> Ask:
         raise Refusal.of_field("stream_options", "is for requests with stream: true")
     if body.top_logprobs and not body.logprobs:
         raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
-    said = [said_in(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
-    choice = body.tool_choice
     return served.ask(
         body,
-        Messages(
-            said,
-            f"messages[{len(said) - 1}].content",
-            [each.function.tool() for each in body.tools],
-            None if isinstance(choice, FunctionChoice) else choice,
-            choice.function.name if isinstance(choice, FunctionChoice) else None,
-            body.parallel_tool_calls,
-        ),
+        body.asked(),
         body.reasoning_effort,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         answers=body.n,

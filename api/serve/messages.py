@@ -11,11 +11,11 @@ from adascale.engine.tools.calls import Choice
 from adascale.engine.types import Usage
 
 from .body import (
+    AnyFormat,
     Body,
     Effort,
     Fields,
-    Format,
-    Name,
+    Function,
     Part,
     Parts,
     Texts,
@@ -60,22 +60,13 @@ class OutputConfig(Fields):
     """Options of the output."""
 
     effort: Effort | None = None
-    format: Format | None = None
+    format: AnyFormat = None
 
 
-class MessageTool(Fields):
+class MessageTool(Function):
     """A function that the model may call."""
 
-    name: Name
-    description: str = ""
-    input_schema: dict[str, Any] = {}
-    """JSON schema of its arguments, an object."""
-    type: Literal["custom"] = "custom"
-
-    def tool(self) -> JsonObject:
-        """The tool as a template reads it."""
-        function = {"name": self.name, "description": self.description, "parameters": self.input_schema}
-        return {"type": "function", "function": function}
+    type: Literal["custom"] = "custom"  # type: ignore[assignment]
 
 
 class ToolChoice(Fields):

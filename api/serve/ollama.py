@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -14,14 +12,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from adascale import __version__
-from adascale.engine.errors import AdascaleError
 from adascale.engine.tools.calls import Call
-from adascale.models.files.gguf import read_info
 
-from .body import Body, Fields, FunctionTool, Nothing, Texts, checked
-from .chat import Message, said_in
+from .body import Body, Fields, Nothing, Texts, checked
+from .chat import MessagesBody
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
-from .hub import Hub
 from .outcome import Outcome
 from .request import Ask, Messages, RawText, ServedModel, spoken
 from .stream import Protocol, Writer
@@ -63,11 +58,8 @@ class OllamaBody(Body):
         return None if isinstance(self.think, bool) else self.think
 
 
-class ChatBody(OllamaBody):
+class ChatBody(OllamaBody, MessagesBody):
     """Body of a chat; without messages it only loads the model."""
-
-    messages: list[Message] = []
-    tools: list[FunctionTool] = []
 
 
 class GenerateBody(OllamaBody):
@@ -143,9 +135,7 @@ class OllamaWriter(Writer[OllamaBody]):
 def _read_chat(body: ChatBody, served: ServedModel) -> Ask | JsonObject:
     if not body.messages:
         return _loaded(body, served, {"message": {"role": "assistant", "content": ""}})
-    said = [said_in(each, f"messages[{n}]") for n, each in enumerate(body.messages)]
-    tools = [each.function.tool() for each in body.tools]
-    return _ask(body, served, Messages(said, f"messages[{len(said) - 1}].content", tools))
+    return _ask(body, served, body.asked())
 
 
 def _read_generate(body: GenerateBody, served: ServedModel) -> Ask | JsonObject:
@@ -194,6 +184,10 @@ _LOADED_FOR = timedelta(days=1)
 """Time for which the model is said to stay loaded; it stays until the server ends."""
 
 
+_FAMILY = "adascale"
+"""Stands for the architecture of the model, which clients look up to find its window."""
+
+
 class ShowBody(Fields):
     """Body of ``/api/show``; older clients send ``name`` instead of ``model``."""
 
@@ -201,78 +195,41 @@ class ShowBody(Fields):
     name: str | None = None
 
 
-class OllamaModels:
-    """The routes that describe the model of a hub."""
+def model_routes(models: Callable[[], ServedModel], started: float) -> list[BaseRoute]:
+    """The routes that describe the model, which was loaded at a Unix time and stays loaded."""
 
-    def __init__(self, hub: Hub, served: Callable[[], ServedModel], started: float) -> None:
-        self._hub = hub
-        self._served = served
-        self._started = datetime.fromtimestamp(started, UTC)
-
-    def routes(self) -> list[BaseRoute]:
-        """All of them."""
-        return [
-            Route("/api/version", self.version),
-            Route("/api/tags", self.tags),
-            Route("/api/ps", self.running),
-            Route("/api/show", self.show, methods=["POST"]),
-        ]
-
-    async def version(self, request: HttpRequest) -> Response:
-        """The version of Ollama's interface, and of this server."""
-        return json_response({"version": VERSION, "adascale": __version__})
-
-    async def tags(self, request: HttpRequest) -> Response:
-        """The model."""
-        return json_response({"models": [self._entry()]})
-
-    async def running(self, request: HttpRequest) -> Response:
-        """The model: it is always loaded."""
-        expires = (datetime.now(UTC) + _LOADED_FOR).isoformat()
-        return json_response({"models": [{**self._entry(), "expires_at": expires, "size_vram": 0}]})
-
-    async def show(self, request: HttpRequest) -> Response:
-        """Describe the model and the longest conversation, in Ollama's words."""
-        body = ShowBody.read(read_object(await read_body(request)))
-        served, entry = self._served(), self._entry()
-        served.effort_of(body.model or body.name, None)
-        family = entry["details"]["family"]
-        length = {"general.architecture": family, f"{family}.context_length": served.window}
-        return json_response(
-            {
-                "details": entry["details"],
-                "model_info": length,
-                "capabilities": ["completion", "tools"],
-                "modified_at": entry["modified_at"],
-            }
-        )
-
-    def _entry(self) -> JsonObject:
-        served = self._served()
+    def entry() -> JsonObject:
+        served = models()
         name = served.name if ":" in served.name else f"{served.name}:latest"
-        paths = {sha256: path for _, path, sha256 in self._hub.worker.open_models.files}
-        size, details = _read_info(paths.get(served.sha256))
+        details = {"format": "gguf", "family": _FAMILY, "families": [_FAMILY]}
         return {
             "name": name,
             "model": name,
-            "modified_at": self._started.isoformat(),
-            "size": size,
+            "modified_at": datetime.fromtimestamp(started, UTC).isoformat(),
+            "size": 0,
             "digest": served.sha256,
-            "details": {"parent_model": "", "format": "gguf", **details},
+            "details": {**details, "parameter_size": "", "quantization_level": ""},
         }
 
+    async def version(request: HttpRequest) -> Response:
+        return json_response({"version": VERSION, "adascale": __version__})
 
-@functools.cache
-def _read_info(path: Path | None) -> tuple[int, JsonObject]:
-    """Size and details of the model's file; blank where it cannot be read any more."""
-    try:
-        info = read_info(path) if path is not None else None
-    except (AdascaleError, OSError):
-        info = None
-    family = "unknown" if info is None else info.architecture
-    return (0 if info is None else info.size_bytes), {
-        "family": family,
-        "families": [family],
-        "parameter_size": "" if info is None else f"{info.parameter_count / 1e9:.1f}B",
-        "quantization_level": "" if info is None else info.file_type,
-    }
+    async def tags(request: HttpRequest) -> Response:
+        return json_response({"models": [entry()]})
+
+    async def running(request: HttpRequest) -> Response:
+        expires = (datetime.now(UTC) + _LOADED_FOR).isoformat()
+        return json_response({"models": [{**entry(), "expires_at": expires, "size_vram": 0}]})
+
+    async def show(request: HttpRequest) -> Response:
+        body, served = ShowBody.read(read_object(await read_body(request))), models()
+        served.effort_of(body.model or body.name, None)
+        window = {"general.architecture": _FAMILY, f"{_FAMILY}.context_length": served.window}
+        return json_response({**entry(), "model_info": window, "capabilities": ["completion", "tools"]})
+
+    return [
+        Route("/api/version", version),
+        Route("/api/tags", tags),
+        Route("/api/ps", running),
+        Route("/api/show", show, methods=["POST"]),
+    ]

@@ -7,24 +7,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from adascale.engine.tools.calls import Choice
 from adascale.engine.types import Usage
 
 from .body import (
+    AnyFormat,
     Effort,
     Fields,
-    Format,
-    Function,
     Named,
     Parts,
     Tokens,
     schema_of,
     text_of,
 )
-from .chat import OpenAIBody, call_id
+from .chat import ToolsBody, call_id
 from .http import JsonObject, Refusal, event
 from .outcome import Outcome
-from .request import Ask, Messages, ServedModel, calling, public_sampling, returned, spoken
+from .request import Ask, ServedModel, calling, public_sampling, returned, spoken
 from .stream import Block, BlockWriter, Protocol
 
 
@@ -40,18 +38,6 @@ class Item(Fields):
     output: Parts = []
 
 
-class ResponseTool(Function):
-    """A function that the model may call."""
-
-    type: Literal["function"]
-
-
-class NamedTool(Named):
-    """One function that has to be called."""
-
-    type: Literal["function"]
-
-
 class Reasoning(Fields):
     """Options of the reasoning."""
 
@@ -61,14 +47,14 @@ class Reasoning(Fields):
 class TextOptions(Fields):
     """Options of the text."""
 
-    format: Format | None = None
+    format: AnyFormat = None
 
 
 def _as_items(value: Any) -> Any:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-class ResponseBody(OpenAIBody):
+class ResponseBody(ToolsBody):
     """Body of a response."""
 
     input: Annotated[
@@ -84,8 +70,6 @@ class ResponseBody(OpenAIBody):
     previous_response_id: None = None
     conversation: None = None
     background: Literal[False] = False
-    tools: list[ResponseTool] = []
-    tool_choice: Choice | NamedTool | None = None
 
 
 def _spoken(item: Item, place: str) -> list[JsonObject]:
@@ -111,17 +95,9 @@ def _read(body: ResponseBody, served: ServedModel) -> Ask:
                 said[-1] = {**said[-1], "tool_calls": calls}
             else:
                 said.append(each)
-    choice = body.tool_choice
     return served.ask(
         body,
-        Messages(
-            said,
-            f"input[{len(body.input) - 1}].content",
-            [each.tool() for each in body.tools],
-            None if isinstance(choice, NamedTool) else choice,
-            choice.name if isinstance(choice, NamedTool) else None,
-            body.parallel_tool_calls,
-        ),
+        body.with_tools(said, f"input[{len(body.input) - 1}].content"),
         body.reasoning.effort,
         max_tokens=body.max_output_tokens,
         schema=schema_of(body.text.format, "text.format.schema"),
@@ -238,7 +214,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "output": list(output),
             "usage": None,
             "parallel_tool_calls": body.parallel_tool_calls,
-            "tool_choice": choice.model_dump() if isinstance(choice, NamedTool) else choice or "auto",
+            "tool_choice": choice.model_dump() if isinstance(choice, Named) else choice or "auto",
             "tools": [{"type": "function", **each.tool()["function"], "strict": True} for each in body.tools],
             **public_sampling(None),
         }
