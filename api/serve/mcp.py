@@ -28,12 +28,12 @@ from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import SearchRequest
 from adascale.engine.strategies import Adaptive, Effort
-from adascale.engine.types import KindName, Problem, StopReason, rounded_probability
+from adascale.engine.types import KindName, Problem, StopReason
 
 from .body import MAX_SEED, Tokens
-from .http import MAX_BODY, Refusal, for_clients
+from .http import MAX_BODY, Refusal
 from .hub import Hub
-from .outcome import Outcome, interval_of
+from .outcome import Outcome, result_of
 from .request import Ask, limited, new_id
 from .stream import follow
 
@@ -66,13 +66,9 @@ Tests = Annotated[
 
 
 class Result(BaseModel):
-    """Structured content of a call."""
+    """Structured content of a call, with fields of the object ``adascale`` of HTTP."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-
-class Cost(Result):
-    """Cost of a search."""
 
     tokens: int
     """Generated tokens of all solutions."""
@@ -81,15 +77,16 @@ class Cost(Result):
     """The same seed gives the same solutions on the same machine."""
     warnings: list[str]
 
-    @classmethod
-    def of(cls, answer: Answer) -> Self:
-        """The cost of a search."""
-        return cls(
-            tokens=answer.record.usage.generated_tokens,
-            seconds=round(answer.record.t, 3),
-            seed=answer.record.started.seed,
-            warnings=[for_clients(notice.message) for notice in answer.notices],
-        )
+
+class Votes(BaseModel):
+    """Solutions that agree."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    agree: int
+    """Number of solutions with this answer."""
+    finished: int
+    """Number of solutions that were written to their end."""
 
 
 class Solution(Result):
@@ -107,29 +104,13 @@ class Solution(Result):
     """Probability that the answer is correct; null if no calibration fits the model."""
     interval: tuple[float, float] | None
     """10 and 90 % quantiles of the probability."""
-    agree: int
-    """Number of solutions with this answer."""
-    finished: int
-    """Number of solutions that were written to their end."""
+    votes: Votes
     stop_reason: StopReason
-    cost: Cost
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
         """The answer of a search."""
-        agree, finished = answer.record.agreement
-        return cls(
-            answer=answer.answer,
-            kind=answer.problem.kind,
-            options=dict(answer.options) or None,
-            solution=answer.solution,
-            probability=rounded_probability(answer.confidence),
-            interval=interval_of(answer.confidence),
-            agree=agree,
-            finished=finished,
-            stop_reason=answer.stop_reason,
-            cost=Cost.of(answer),
-        )
+        return cls(**result_of(answer), solution=answer.solution)
 
 
 class TestedProgram(Result):
@@ -147,19 +128,16 @@ class TestedProgram(Result):
     programs: int
     """Number of programs that were written."""
     stop_reason: StopReason
-    cost: Cost
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
         """The program of a search."""
         return cls(
+            **result_of(answer),
             program=answer.answer,
             passes=answer.passes,
             tests=answer.tests,
-            probability=rounded_probability(answer.confidence),
             programs=len(answer.record.candidates),
-            stop_reason=answer.stop_reason,
-            cost=Cost.of(answer),
         )
 
 
@@ -168,10 +146,7 @@ class Check(Result):
 
     verdict: str
     """The finding, in a sentence."""
-    agree: int
-    """Number of solutions with this answer."""
-    finished: int
-    """Number of solutions that were written to their end."""
+    votes: Votes
     likeliest: str | None
     """The likeliest answer that was found."""
     probability: float | None
@@ -179,15 +154,15 @@ class Check(Result):
     has options, or if no calibration fits."""
     probability_at_most: float | None
     """If another answer is likelier: 1 - P(that one is correct), since at most one of them is correct."""
-    cost: Cost
 
     @classmethod
     def of(cls, answer: Answer, same: Collection[str]) -> Self:
         """The result of a search; ``same`` are its options or answers that the checked answer equals."""
+        found = result_of(answer)
         agree = sum(len(group.nodes) for group in answer.groups if group.answer in same)
-        finished = len(answer.record.candidates)
+        finished, leading = len(answer.record.candidates), found["probability"]
         probability = at_most = None
-        if answer.answer is not None and (leading := rounded_probability(answer.confidence)) is not None:
+        if answer.answer is not None and leading is not None:
             if answer.answer in same:
                 probability = leading
             elif same and answer.options:
@@ -199,15 +174,14 @@ class Check(Result):
             verdict = f"correct with probability {probability:.2f}: {verdict}"
         elif at_most is not None:
             verdict = f"correct with probability {at_most:.2f} at most: {verdict}"
-        return cls(
-            verdict=verdict,
-            agree=agree,
-            finished=finished,
-            likeliest=answer.answer,
-            probability=probability,
-            probability_at_most=at_most,
-            cost=Cost.of(answer),
-        )
+        of_checked = {
+            "verdict": verdict,
+            "votes": Votes(agree=agree, finished=finished),
+            "likeliest": answer.answer,
+            "probability": probability,
+            "probability_at_most": at_most,
+        }
+        return cls(**{**found, **of_checked})
 
 
 def equal_answers(answer: Answer, checked: str) -> set[str]:

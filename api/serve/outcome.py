@@ -16,7 +16,6 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node
 from adascale.engine.tools.calls import Call, ToolRequest, calls_of, read_reply
 from adascale.engine.types import (
-    Estimate,
     NodeId,
     Notice,
     TokenLogprob,
@@ -105,28 +104,16 @@ class Outcome:
     def summary(self) -> dict[str, Any]:
         """The ``adascale`` object: result and cost of the search; unknown values are None."""
         record, answer = self.record, self.answer
-        agree, finished = record.agreement
-        estimate = answer.confidence
         return {
-            "answer": answer.answer,
-            "kind": answer.problem.kind,
+            **result_of(answer),
             "why": answer.problem.why or None,
-            "options": dict(answer.options) or None,
-            "probability": rounded_probability(estimate),
-            "interval": interval_of(estimate),
             "calibration": record.level,
-            "votes": {"agree": agree, "finished": finished},
-            "stop_reason": answer.stop_reason,
             "groups": [{"answer": group.answer, "votes": len(group.nodes)} for group in answer.groups],
             **({"fields": to_plain(answer.fields)} if answer.problem.kind == "json" else {}),
             **({"alternatives": self._alternatives} if answer.problem.kind == "call" else {}),
-            "tokens": record.usage.generated_tokens,
-            "seconds": round(record.t, 3),
-            "seed": record.started.seed,
             "sampling": self._sampling,
             "ignored": list(self.ask.ignored),
             "trace": answer.problem.id,
-            "warnings": [for_clients(notice.message) for notice in answer.notices],
             **({} if answer.fallback is None else {"fallback": answer.fallback_record}),
         }
 
@@ -240,8 +227,22 @@ class Outcome:
         return found
 
 
-def interval_of(estimate: Estimate | None) -> tuple[float, float] | None:
-    """The 10 and 90 % quantiles of a calibrated estimate, to four places."""
-    if estimate is None or not estimate.calibrated:
-        return None
-    return round(estimate.lower, 4), round(estimate.upper, 4)
+def result_of(answer: Answer) -> dict[str, Any]:
+    """The answer of a search, how sure it is and what it cost, for HTTP and MCP; unknown values are None."""
+    record, estimate = answer.record, answer.confidence
+    agree, finished = record.agreement
+    return {
+        "answer": answer.answer,
+        "kind": answer.problem.kind,
+        "options": dict(answer.options) or None,
+        "probability": rounded_probability(estimate),
+        "interval": None
+        if estimate is None or not estimate.calibrated
+        else (round(estimate.lower, 4), round(estimate.upper, 4)),
+        "votes": {"agree": agree, "finished": finished},
+        "stop_reason": answer.stop_reason,
+        "tokens": record.usage.generated_tokens,
+        "seconds": round(record.t, 3),
+        "seed": record.started.seed,
+        "warnings": [for_clients(notice.message) for notice in answer.notices],
+    }

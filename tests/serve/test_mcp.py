@@ -63,8 +63,8 @@ def test_a_question_is_solved_with_progress_and_structured_content(server: Serve
         found = await client.call_tool("solve", arguments, progress_callback=on_progress)
         result = found.structured_content
         assert result is not None
-        assert (result["answer"], result["probability"], result["cost"]["seed"]) == ("18", None, 7)
-        assert result["agree"] <= result["finished"]
+        assert (result["answer"], result["probability"], result["seed"]) == ("18", None, 7)
+        assert result["votes"]["agree"] <= result["votes"]["finished"]
         assert steps == sorted(set(steps))
         assert any("We look at 18." in message for message in messages)
 
@@ -101,7 +101,7 @@ def test_an_answer_to_a_question_with_options_is_checked_as_that_option(
     given = Answer.of(record)
     found = Check.of(given, tools.equal_answers(given, answer))
     assert record.result is not None
-    assert found.agree == agree
+    assert found.votes.agree == agree
     assert found.probability == pytest.approx(record.result.options[option], abs=1e-4)
 
 
