@@ -83,18 +83,23 @@ def vocabulary(words: Sequence[str] = _WORDS) -> list[str]:
     return [*byte_tokens(), spelled("\n\n"), *map(spelled, words), START, END]
 
 
-def write_random(path: Path, context: int = 512, template: str = CHATML) -> Path:
-    """A two-layer llama with random float32 weights."""
-    rng = np.random.default_rng(0)
-    width, heads, kv_heads, layers, hidden = 64, 4, 2, 2, 96
-    tokens = vocabulary()
+SIZES = 64, 4, 2, 2, 96
+"""Width, heads, heads of keys and values, layers and hidden width of a random transformer."""
+
+
+def random_weights(
+    words: int, seed: int = 0, *, output: float = 3.0, biases: bool = False
+) -> dict[str, NDArray[np.float32]]:
+    """Random float32 tensors by their names in GGUF."""
+    rng = np.random.default_rng(seed)
+    width, heads, kv_heads, layers, hidden = SIZES
 
     def weight(rows: int, columns: int, scale: float = 1.0) -> NDArray[np.float32]:
         return (rng.standard_normal((rows, columns)) * scale / math.sqrt(columns)).astype(np.float32)
 
     ones = np.ones(width, np.float32)
     kv_width = width // heads * kv_heads
-    tensors = {"token_embd.weight": weight(len(tokens), width, 8.0), "output_norm.weight": ones}
+    tensors = {"token_embd.weight": weight(words, width, 8.0), "output_norm.weight": ones}
     for layer in range(layers):
         own = {
             "attn_norm": ones,
@@ -108,8 +113,18 @@ def write_random(path: Path, context: int = 512, template: str = CHATML) -> Path
             "ffn_down": weight(width, hidden),
         }
         tensors |= {f"blk.{layer}.{name}.weight": tensor for name, tensor in own.items()}
-    tensors["output.weight"] = louder(weight(len(tokens), width, 3.0), tokens)
-    writer = begin(path, "llama", decoder(context, width, heads, kv_heads, layers, hidden, len(tokens)))
+        if biases:
+            sizes = {"attn_q": width, "attn_k": kv_width, "attn_v": kv_width}
+            tensors |= {f"blk.{layer}.{name}.bias": weight(1, size)[0] for name, size in sizes.items()}
+    return tensors | {"output.weight": weight(words, width, output)}
+
+
+def write_random(path: Path, context: int = 512, template: str = CHATML) -> Path:
+    """A two-layer llama with random float32 weights."""
+    tokens = vocabulary()
+    tensors = random_weights(len(tokens))
+    louder(tensors["output.weight"], tokens)
+    writer = begin(path, "llama", decoder(context, *SIZES, len(tokens)))
     add_vocabulary(writer, tokens, template)
     return finish(writer, tensors, path)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 import tiny_prm
 from numpy.typing import NDArray
 
@@ -26,7 +27,7 @@ from .net import Net
 
 QWEN_PRM = HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97")
 Tensors = Mapping[str, NDArray[np.generic]]
-WIDTH = tiny_prm.QWEN.width
+WIDTH = tiny.SIZES[0]
 
 
 def safetensors(tensors: Tensors, kind: str = "F32") -> bytes:

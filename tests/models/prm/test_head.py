@@ -1,4 +1,4 @@
-"""Head PRMs: the score of a GGUF backbone and a head is that of an independent forward pass in numpy."""
+"""Head PRMs: the score of a GGUF backbone and a head is that of the head on states read one by one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 import tiny
 import tiny_prm
 from numpy.typing import NDArray
-from tiny_prm import final_states
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, UsageError
 from adascale.engine.ports import Prefix
@@ -18,13 +17,14 @@ from adascale.engine.types import Problem
 from adascale.models.files.gguf import read_info
 from adascale.models.files.library import ModelFile
 from adascale.models.files.safetensors import save_tensors
+from adascale.models.llama.context import Run
 from adascale.models.prm.formats import settle_format
 
 from . import scoring
 from .scoring import Opened, step
 
 Tensors = Mapping[str, NDArray[np.float32]]
-WIDTH = tiny_prm.QWEN.width
+WIDTH = tiny.SIZES[0]
 QUESTION = Problem("p", "Sue has 18 flamingos. How many are white?")
 STEPS = (step("First we count all 18."), step("Then we add\n3 more."), step("The answer is \\boxed{21}."))
 
@@ -71,32 +71,29 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def gguf(tmp_path: Path) -> Path:
-    return tmp_path / "tiny.Q4_K_M.gguf"
+    return tiny_prm.write_qwen2(tmp_path / "tiny.Q4_K_M.gguf")
 
 
 @pytest.fixture
-def weights(gguf: Path) -> dict[str, NDArray[np.float32]]:
-    return tiny_prm.write_qwen2(gguf)
-
-
-@pytest.fixture
-def prm(name: str, gguf: Path, weights: Tensors) -> Iterator[Opened]:
+def prm(name: str, gguf: Path) -> Iterator[Opened]:
     save_tensors(sidecar(gguf), random_head(name), {})
     with scoring.opened(gguf, name) as opened:
         yield opened
 
 
-def test_scores_are_those_of_an_independent_forward_pass(
-    prm: Opened, name: str, weights: dict[str, NDArray[np.float32]]
-) -> None:
+def test_scores_are_those_of_the_head_on_states_read_one_by_one(prm: Opened, name: str) -> None:
     rewards = [prm.reward(QUESTION, *STEPS[: count + 1]) for count in range(3)]
     tokens, ends = prm.prm.tokens(Prefix(QUESTION, STEPS))
-    states = final_states(tiny_prm.QWEN, weights, tokens)
+    states = []
+    for at, token in enumerate(tokens):
+        prm.context.decode([Run(1, at, [token])])
+        states.append(prm.context.state(0).astype(np.float64))
     reference = [expected(name, random_head(name), states[end - 1]) for end in ends[2:]]
     assert rewards == pytest.approx(reference, abs=1e-3)
     # The head hears the state: at the token before, or before the last norm, it would say something else.
     before = [expected(name, random_head(name), states[end - 2]) for end in ends[2:]]
     assert rewards != pytest.approx(before, abs=1e-2)
+    assert np.mean(np.square(states), axis=1) == pytest.approx(1.0, abs=1e-3)
     assert max(rewards) - min(rewards) > 0.01
 
 
@@ -125,7 +122,7 @@ def test_skyworks_lines_are_tokenized_one_by_one(prm: Opened) -> None:
     assert tokens.count(merged[0]) == 1  # in the question; a step's "?" and newline stay apart
 
 
-def test_a_head_of_the_other_kind_is_refused(gguf: Path, weights: Tensors) -> None:
+def test_a_head_of_the_other_kind_is_refused(gguf: Path) -> None:
     two = {key.replace("score.2", "v_head.summary"): t for key, t in random_head("qwen-math-prm").items()}
     save_tensors(sidecar(gguf), two, {})
     with (
@@ -138,7 +135,7 @@ def test_a_head_of_the_other_kind_is_refused(gguf: Path, weights: Tensors) -> No
         pass
 
 
-def test_a_backbone_alone_is_refused_before_it_is_loaded(name: str, gguf: Path, weights: Tensors) -> None:
+def test_a_backbone_alone_is_refused_before_it_is_loaded(name: str, gguf: Path) -> None:
     file = ModelFile(str(gguf), gguf, "", None, "path", read_info(gguf))
     with pytest.raises(AdascaleError, match=f"has no head, which a {name} PRM needs") as raised:
         settle_format(file, name, print, offline=False)
