@@ -13,7 +13,6 @@ from adascale.cli.disk.traces import (
     open_run,
     past_runs,
     read_trace,
-    run_name,
     runs_dir,
     trace_path,
 )
@@ -123,7 +122,7 @@ def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
         keep(name)
 
     assert invoked("runs", "rm", "20260102", "20260102-b")[1] == "removed 1\n"
-    assert [run_name(path) for path in past_runs()] == ["20260103-c", "20260101-a"]
+    assert [path.stem for path in past_runs()] == ["20260103-c", "20260101-a"]
 
     mine = written(tmp_path / "mine.jsonl", pens().events)
     for said, wrong in (
@@ -150,7 +149,7 @@ def test_old_runs_go(most: int, most_bytes: int, left: int) -> None:
 
     drop_old(most, most_bytes)
 
-    assert [run_name(path) for path in past_runs()] == names[::-1][:left]
+    assert [path.stem for path in past_runs()] == names[::-1][:left]
 
 
 def test_without_a_name_a_search_that_is_under_way_is_passed_over() -> None:
