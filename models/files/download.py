@@ -317,10 +317,9 @@ def _refusal_error(response: httpx2.Response, repo: str, name: str) -> ModelErro
 
 def offline_error(name: str, *, again: bool = False) -> ModelUnavailableError:
     """Build the error for a model to be fetched, or fetched again, while the network is off limits."""
-    absent = f"{name} is not in the cache, so it has to be downloaded once"
     return ModelUnavailableError(
         "offline mode is on",
-        f"{name} was not fetched again" if again else absent,
+        f"{name} was not fetched again" if again else _absence(name),
         hint=f"leave out {setting('offline')}, unset HF_HUB_OFFLINE, then run the same command again",
         slug="offline",
     )

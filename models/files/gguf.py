@@ -26,8 +26,6 @@ _STRING, _ARRAY = 8, 9
 # Per-layer numbers (heads of a hybrid model) are short; vocabularies are long and are skipped.
 _LONGEST_ARRAY_KEPT = 1024
 
-_MOST_DIMENSIONS = 4
-
 # ggml tensor type: (weights per block, bytes per block), from ggml.h and ggml-common.h.
 _BLOCKS = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36),
@@ -231,7 +229,7 @@ class _Header:
     def _tensor(self) -> tuple[int, str]:
         """Read an entry of the table; returns the end of its data, from the first tensor on, and its name."""
         name, dimensions = self._string(), int(self._scalar("I"))
-        if dimensions > _MOST_DIMENSIONS:
+        if dimensions > 4:  # GGML_MAX_DIMS; a wrong number may be billions
             raise ValueError(f"{dimensions} dimensions")
         count = math.prod(int(self._scalar("Q")) for _ in range(dimensions))
         kind, offset = int(self._scalar("I")), int(self._scalar("Q"))

@@ -8,8 +8,10 @@ few known sentences, and the whole command can be tested in seconds.
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -253,3 +255,20 @@ def finish(writer: gguf.GGUFWriter, tensors: Mapping[str, NDArray[np.float32]], 
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def gguf_bytes(
+    metadata: Mapping[str, Any] = {"general.architecture": "llama"},
+    tensors: Mapping[str, tuple[int, ...]] = {"token_embd.weight": (4, 8)},
+) -> bytes:
+    """A GGUF with this metadata and F32 tensors of these shapes, as GGUF has them: the innermost first."""
+    with tempfile.TemporaryDirectory() as folder:
+        writer = gguf.GGUFWriter(Path(folder) / "made.gguf", metadata["general.architecture"])
+        for key, value in metadata.items():
+            if key != "general.architecture":
+                writer.add_key_value(key, value, gguf.GGUFValueType.get_type(value))
+        made = {
+            name: (np.arange(math.prod(shape), dtype=np.float32) % 251).reshape(shape[::-1])
+            for name, shape in tensors.items()
+        }
+        return finish(writer, made, Path(folder) / "made.gguf").read_bytes()

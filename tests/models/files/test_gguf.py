@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import math
 import os
-import struct
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from tiny import gguf_bytes
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError
 from adascale.models.files.gguf import read_info
-
-Make = Callable[..., bytes]
 
 METADATA = {
     "general.architecture": "qwen2",
@@ -34,8 +31,8 @@ def write(tmp_path: Path, data: bytes) -> Path:
     return path
 
 
-def test_a_whole_file_passes_and_tells_its_facts(tmp_path: Path, make_gguf: Make) -> None:
-    path = write(tmp_path, make_gguf(METADATA, {"a": (64, 10), "b": (3,)}))
+def test_a_whole_file_passes_and_tells_its_facts(tmp_path: Path) -> None:
+    path = write(tmp_path, gguf_bytes(METADATA, {"a": (64, 10), "b": (3,)}))
     info = read_info(path)
     assert (info.architecture, info.name, info.file_type) == ("qwen2", "Tiny", "Q4_K_M")
     assert (info.context_length, info.block_count) == (4096, 2)
@@ -60,9 +57,9 @@ MIXTURE = METADATA | {"qwen2.expert_count": 8, "qwen2.expert_used_count": 2}
     ],
 )
 def test_active_parameters_are_those_that_a_token_is_multiplied_by(
-    tmp_path: Path, make_gguf: Make, tensors: dict[str, tuple[int, ...]], active: int
+    tmp_path: Path, tensors: dict[str, tuple[int, ...]], active: int
 ) -> None:
-    assert read_info(write(tmp_path, make_gguf(MIXTURE, tensors))).active_parameters == active
+    assert read_info(write(tmp_path, gguf_bytes(MIXTURE, tensors))).active_parameters == active
 
 
 @pytest.mark.parametrize(
@@ -90,8 +87,8 @@ def test_nothing_and_a_directory(tmp_path: Path) -> None:
     assert refused.value.hint
 
 
-def test_a_torn_file_names_the_tensor_and_both_sizes(tmp_path: Path, make_gguf: Make) -> None:
-    data = make_gguf(tensors={"first": (8, 8), "last": (300, 1000)})
+def test_a_torn_file_names_the_tensor_and_both_sizes(tmp_path: Path) -> None:
+    data = gguf_bytes(tensors={"first": (8, 8), "last": (300, 1000)})
     # The shape of "last" in the header grows to 1.1 GB, and the file to 0.7 GB of nothing.
     data = data.replace((1000).to_bytes(8, "little"), (900_000).to_bytes(8, "little"))
     path = write(tmp_path, data)
@@ -101,48 +98,27 @@ def test_a_torn_file_names_the_tensor_and_both_sizes(tmp_path: Path, make_gguf: 
     assert raised.value.facts == ("tensor last lies beyond the end of the file (700 MB of 1.1 GB are here)",)
 
 
-def test_every_truncation_is_noticed(tmp_path: Path, make_gguf: Make) -> None:
+def test_every_truncation_is_noticed(tmp_path: Path) -> None:
     small = {"general.architecture": "llama", "tokenizer.ggml.tokens": ["a", "b"], "numbers": [1, 2]}
-    data = make_gguf(small, {"t": (8, 4)})
+    data = gguf_bytes(small, {"t": (8, 4)})
     read_info(write(tmp_path, data))
     for size in range(len(data)):
         with pytest.raises(ModelCorruptError):
             read_info(write(tmp_path, data[:size]))
 
 
-U32, F32, BOOL, STRING, ARRAY, F64 = 4, 6, 7, 8, 9, 12
+def replaced(metadata: dict[str, object], old: bytes, new: bytes) -> bytes:
+    data = gguf_bytes({"general.architecture": "llama", **metadata})
+    assert data.count(old) == 1
+    return data.replace(old, new)
 
 
-def text(value: str) -> bytes:
-    data = value.encode()
-    return struct.pack("<Q", len(data)) + data
-
-
-def field(key: str, kind: int, value: bytes) -> bytes:
-    return text(key) + struct.pack("<I", kind) + value
-
-
-def tensor(name: str, *shape: int, dimensions: int | None = None) -> bytes:
-    count = len(shape) if dimensions is None else dimensions
-    return text(name) + struct.pack(f"<I{len(shape)}QIQ", count, *shape, 0, 0)
-
-
-def header(*fields: bytes, tensors: Sequence[bytes] = (), behind: int = 4096) -> bytes:
-    counts = struct.pack("<QQ", len(tensors), len(fields))
-    return b"GGUF\3\0\0\0" + counts + b"".join(fields) + b"".join(tensors) + bytes(behind)
-
-
-LLAMA = field("general.architecture", STRING, text("llama"))
-NAN, INFINITY = struct.pack("<f", math.nan), struct.pack("<d", math.inf)
 DAMAGED = {
-    "a number that is none": header(LLAMA, field("llama.attention.head_count", F32, NAN)),
-    "a list without end": header(
-        LLAMA, field("llama.context_length", ARRAY, struct.pack("<IQ", F64, 1) + INFINITY)
-    ),
-    "a negative number": header(LLAMA, field("llama.block_count", F32, struct.pack("<f", -1))),
-    "an unknown type": header(field("a", 99, b"")),
-    "an array of arrays": header(field("a\nb\x1b", ARRAY, struct.pack("<IQ", ARRAY, 1) + bytes(64))),
-    "a million dimensions": header(LLAMA, tensors=[tensor("t", dimensions=1_000_000)], behind=8_000_000),
+    "a number that is none": gguf_bytes(METADATA | {"qwen2.attention.head_count": math.nan}),
+    "a list without end": gguf_bytes(METADATA | {"qwen2.context_length": [math.inf]}),
+    "a negative number": gguf_bytes(METADATA | {"qwen2.block_count": -1.0}),
+    "an unknown type": replaced({"key": 1}, b"key\5\0\0\0", b"key\x63\0\0\0"),
+    "an array of arrays": replaced({"key": [1]}, b"key\t\0\0\0\5", b"key\t\0\0\0\t"),
 }
 
 
@@ -153,7 +129,7 @@ def test_a_damaged_header_is_refused(tmp_path: Path, what: str) -> None:
 
 
 def test_a_part_of_a_model_says_how_the_parts_are_joined(tmp_path: Path) -> None:
-    part = header(LLAMA, field("split.count", U32, struct.pack("<I", 2)))
+    part = write(tmp_path, gguf_bytes(METADATA | {"split.count": 2}))
     with pytest.raises(ModelCorruptError, match="one of 2 parts") as raised:
-        read_info(write(tmp_path, part))
+        read_info(part)
     assert "llama-gguf-split --merge" in raised.value.hint

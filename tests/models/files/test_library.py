@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny import gguf_bytes
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError, UsageError
 from adascale.models.files.cache import Transfer
@@ -70,12 +70,10 @@ def test_offline_touches_nothing_and_says_how_to_go_on(gguf: bytes, net: Net) ->
         net.patch.setenv("HF_HUB_OFFLINE", "1")
 
 
-def test_installed_lists_each_file_once_and_knows_its_name(
-    make_gguf: Callable[..., bytes], gguf: bytes, net: Net
-) -> None:
+def test_installed_lists_each_file_once_and_knows_its_name(gguf: bytes, net: Net) -> None:
     spec = net.know(make_spec(gguf))
     link = net.put(spec, gguf)
-    other = make_gguf(tensors={"t": (2, 2)})
+    other = gguf_bytes(tensors={"t": (2, 2)})
     net.put(make_spec(other, name="another"), other)
     twin = link.parent.parent / ("e" * 40) / spec.file
     twin.parent.mkdir()

@@ -18,12 +18,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 from loopback import COMMIT, Hook, Server
+from tiny import gguf_bytes
 
 from adascale.engine.errors import (
     DiskFullError,
@@ -360,8 +360,8 @@ def test_a_digest_that_is_known_alone_is_compared_before_the_download(gguf: byte
     assert f"GET /{spec.hub.repo}/resolve/{COMMIT}/{spec.file}" not in net.server.asked
 
 
-def test_fetching_again_follows_main(make_gguf: Callable[..., bytes], net: Net) -> None:
-    old, new = make_gguf(tensors={"t": (4, 4)}), make_gguf(tensors={"t": (8, 4)})
+def test_fetching_again_follows_main(net: Net) -> None:
+    old, new = gguf_bytes(tensors={"t": (4, 4)}), gguf_bytes(tensors={"t": (8, 4)})
     before = net.put(make_spec(old, name="moving"), old, revision="a" * 40)
     main = net.cache / "models--someone--moving-GGUF" / "refs" / "main"
     main.parent.mkdir()
