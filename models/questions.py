@@ -121,21 +121,18 @@ def _decode(stream: Iterable[bytes]) -> Iterator[_Line]:
     for number, raw in enumerate(stream, start=1):
         if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise UsageError("the questions are in UTF-16, not in UTF-8", hint=conversion_hint(raw))
-        data = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
-        yield number, data.decode("utf-8", "replace").rstrip("\r\n"), _fault(number, data)
+        data, error = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw, None
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as exc:
+            place = f"byte {exc.start} of it, 0x{data[exc.start]:02x}"
+            error = _bad(number, f"is not UTF-8 ({place})", hint=conversion_hint(data))
+        yield number, data.decode("utf-8", "replace").rstrip("\r\n"), error
 
 
-def _fault(number: int, data: bytes) -> UsageError | None:
-    """Why a line is no text in UTF-8; None if it is."""
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        return UsageError(
-            f"line {number} is not UTF-8 (byte {exc.start} of it, 0x{data[exc.start]:02x})",
-            hint=conversion_hint(data),
-            slug="bad-line",
-        )
-    return None
+def _bad(number: int, why: str, *facts: str, hint: str = "") -> UsageError:
+    """The error of a line."""
+    return UsageError(f"line {number} {why}", *facts, hint=hint, slug="bad-line")
 
 
 def _line_rows(lines: Iterable[_Line], form: QuestionFormat, question_field: str) -> Iterator[_Row]:
@@ -146,30 +143,23 @@ def _line_rows(lines: Iterable[_Line], form: QuestionFormat, question_field: str
         elif not line:
             continue
         elif form != "text" and (line == "[" or line.startswith("[{")):
-            yield number, line, _array_error(number)
+            hint = "jq -c '.[]' questions.json > questions.jsonl"
+            yield number, line, _bad(number, "begins a JSON array; a record a line is read here", hint=hint)
         elif form == "text" or (form == "auto" and not line.startswith("{")):
             yield number, line, {question_field: line}
         else:
             yield number, line, _json_object(number, line)
 
 
-def _array_error(number: int) -> UsageError:
-    return UsageError(
-        f"line {number} begins a JSON array; a record a line is read here",
-        hint="jq -c '.[]' questions.json > questions.jsonl",
-        slug="bad-line",
-    )
-
-
 def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
     try:
         data = _DECODER.decode(line)
     except (ValueError, RecursionError) as exc:
-        return UsageError(f"line {number}: not valid JSON: {exc}", slug="bad-line")
+        return _bad(number, f"is not valid JSON: {exc}")
     if not isinstance(data, dict):
-        return UsageError(f"line {number} is no JSON object", slug="bad-line")
+        return _bad(number, "is no JSON object")
     if nesting(data) > _DEEPEST:
-        return UsageError(f"line {number} is nested more than {_DEEPEST} levels deep", slug="bad-line")
+        return _bad(number, f"is nested more than {_DEEPEST} levels deep")
     return data
 
 
@@ -200,7 +190,7 @@ def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
     try:
         header = list(reader.fieldnames or [])
     except csv.Error as exc:
-        raise UsageError(f"line 1 is no CSV: {exc}", slug="bad-line") from exc
+        raise _bad(1, f"is no CSV: {exc}") from exc
     if (field or _FIELD) not in header:
         raise UsageError(
             f'the header has no field "{field or _FIELD}"',
@@ -215,13 +205,13 @@ def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
         except StopIteration:
             return
         except csv.Error as exc:
-            yield first, "", UsageError(f"line {first} is no CSV: {exc}", slug="bad-line")
+            yield first, "", _bad(first, f"is no CSV: {exc}")
             continue
         more = row.pop(None, [])
         found = {str(name): value for name, value in row.items() if value}
         if more:
-            message = f"line {first} has {len(header) + len(more)} fields, the header {len(header)}"
-            wrong.append(UsageError(message, slug="bad-line"))
+            count = len(header) + len(more)
+            wrong.append(_bad(first, f"has {count} fields, the header {len(header)}"))
         yield first, ",".join(found.values()), wrong[0] if wrong else found
 
 
@@ -237,16 +227,16 @@ def _make_problem(
     question = data.get(question_field, _last_message(data) if field is None else None)
     if not isinstance(question, str) or not question.strip():
         others = [name for name, value in data.items() if isinstance(value, str) and name not in _OWN]
-        return UsageError(
-            f'line {number} has no text in its field "{question_field}"',
+        return _bad(
+            number,
+            f'has no text in its field "{question_field}"',
             *([f"it has: {', '.join(others)}"] if others else []),
             hint=_field_advice(field, others[0]) if others and question_field not in data else "",
-            slug="bad-line",
         )
     given = data.get("id")
     id_ = _question_name(question.strip(), seen) if given is None else str(given)
     if id_digest(id_) in seen:
-        return UsageError(f'line {number} repeats the id "{id_}"', slug="bad-line")
+        return _bad(number, f'repeats the id "{id_}"')
     seen[id_digest(id_)] = 1
     known = data.get("answer")
     answer = json.dumps(known) if isinstance(known, dict) else None if known is None else str(known)

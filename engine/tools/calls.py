@@ -24,7 +24,6 @@ MAX_TOOLS = 128
 """Tools of one request."""
 
 _NAME = re.compile(r"[\w.:/-]{1,128}")
-_REPEATABLE = "x-repeatable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +176,17 @@ class ToolRequest:
         return bool(self.messages) and self.messages[-1]["role"] == "user"
 
     def known_result(self, call: Call) -> str | None:
-        """The result of an equal call since the last message of the user; None for a new call.
-
-        It is None too for a tool with ``"x-repeatable": true`` in its schema, whose results may differ.
-        """
-        if self.tools[call.name].parameters.get(_REPEATABLE) is True:
-            return None
+        """The result of an equal call since the last message of the user; None for a new call."""
         last = max((at for at, each in enumerate(self.messages) if each["role"] == "user"), default=-1)
         since = self.messages[last + 1 :]
         made = [each for message in since for each in message.get("tool_calls", ())]
         results = [message for message in since if message["role"] == "tool"]
-        by_id = {message.get("tool_call_id"): message["content"] for message in results}
-        in_order = [message["content"] for message in results] + [None] * len(made)
-        for each, result in zip(made, in_order, strict=False):
+        for at, each in enumerate(made):
             if Call(each["function"]["name"], each["function"]["arguments"]) == call:
                 # Results of parallel calls come in any order; Ollama's have no ids.
-                return by_id.get(each["id"]) if each.get("id") else result
+                named = [result for result in results if result.get("tool_call_id") == each.get("id")]
+                own = named if each.get("id") else results[at : at + 1]
+                return own[-1]["content"] if own else None
         return None
 
     @property

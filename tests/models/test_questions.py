@@ -75,7 +75,7 @@ def test_a_header_without_the_field_says_what_there_is(file: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"question": "One?"', ": not valid JSON"),
+        ('{"question": "One?"', "is not valid JSON"),
         ('{"problem": "One?"}', 'has no text in its field "question"'),
         ('{"id": "line 1", "question": "Again?"}', 'repeats the id "line 1"'),
         (f'{{"question": "One?", "x": {"[" * 64}{"]" * 64}}}', "is nested more than 64 levels deep"),
@@ -183,7 +183,7 @@ ADD = 'add it: {"question": "...", "answer": "..."}, or remove the line'
         ("q.jsonl", '{"text": "1+1?", "answer": "2"}', "line 1 has no text in its field", UNNAMED),
         ("q.csv", '"question,answer', "line 1 is no CSV", BROKEN),
         ("q.jsonl", '{"question": "1+1?", "answer": " "}', 'line 1 has nothing in its field "answer"', ADD),
-        ("q.jsonl", '{"question": "1+1?"', "line 1: not valid JSON", BROKEN),
+        ("q.jsonl", '{"question": "1+1?"', "line 1 is not valid JSON", BROKEN),
         ("q.jsonl", '{"question": "Red?", "options": ["sky", "rose"], "answer": 1}', 'line 1 has "1"', NAMED),
         ("q.jsonl", '{"question": "Red?", "kind": "yes-no", "answer": "maybe"}', 'line 1 has "maybe"', NAMED),
     ],

@@ -133,12 +133,8 @@ def test_a_call_whose_result_is_known_does_not_speak_against_a_new_one(replies: 
     assert found.confidence.median > 0.4
 
 
-def test_a_call_may_be_made_again_for_a_new_message_or_if_its_tool_may_be_repeated() -> None:
+def test_a_call_may_be_made_again_for_a_new_message() -> None:
     asked = problem([ASKED, *called("Paris", "15 degrees"), ASKED])
-    assert calls_of(search(asked, 0.9, weather("Paris"))[0].answer or "")
-    schema = {**TOOL["function"]["parameters"], "x-repeatable": True}  # type: ignore[dict-item]
-    dice = {"type": "function", "function": {"name": "get_weather", "parameters": schema}}
-    asked = problem([ASKED, *called("Paris", "15 degrees")], tools=[dice])
     assert calls_of(search(asked, 0.9, weather("Paris"))[0].answer or "")
 
 
