@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale.engine.codec import to_plain
-from adascale.engine.evaluation.evaluate import for_kind, parse_contestants
+from adascale.engine.evaluation.compare import Comparison, markdown
+from adascale.engine.evaluation.evaluate import Contestant, evaluate, for_kind, parse_contestants
+from adascale.engine.request import Conditions, SearchRequest
+from adascale.engine.types import KindName, Notice, Problem
+from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.questions import choose_questions, only_kind, read_known
 
 from ..exit_codes import INTERRUPTED
@@ -25,10 +29,6 @@ from ..terminal.progress import Progress
 from ..terminal.text import duration
 
 if TYPE_CHECKING:
-    from adascale.engine.evaluation.compare import Comparison
-    from adascale.engine.evaluation.evaluate import Contestant
-    from adascale.engine.request import Conditions
-    from adascale.engine.types import KindName, Notice, Problem
     from adascale.models.session import Session
 
 SCHEMA = "adascale.eval/1"
@@ -47,8 +47,6 @@ def eval_(
 
     All strategies use the same generated text, which is kept. Stop at any time: the same command continues.
     """
-    from adascale.engine.evaluation.compare import markdown
-
     search = options.search
     problems = choose_questions(read_known(data), options.questions, search.seed or 0)
     kind = only_kind(problems)
@@ -82,10 +80,6 @@ def _search_all(
 
     What was drawn before is played back, and every new draw is kept.
     """
-    from adascale.engine.evaluation.compare import Comparison
-    from adascale.engine.evaluation.evaluate import evaluate
-    from adascale.models.draws import DrawStore, ReplayingPolicy
-
     found = Comparison(contestants, [problem.id for problem in problems])
     rounds = len(contestants) * options.repeats
     with closing(DrawStore.of(session, kind)) as store:
@@ -125,9 +119,6 @@ def _search_all(
 
 def warnings_of(conditions: Conditions, contestants: Sequence[Contestant]) -> Iterable[Notice]:
     """Warnings of the models, and of contestants whose modes the calibration does not know; each once."""
-    from adascale.engine.request import SearchRequest
-    from adascale.engine.types import Problem
-
     requests = [SearchRequest(strategy=entry.strategy) for entry in contestants]
     settings = [each.settings(Problem("", ""), conditions) for each in requests]
     return dict.fromkeys(notice for each in settings for notice in each.warnings)

@@ -92,9 +92,6 @@ def _rows(sources: Sequence[Path], to: FormatName, omissions: Counter[str]) -> I
         )
 
 
-UNREADABLE_RUN = "kept runs that cannot be read"
-NO_STEPS = "searches without a step"
-
 _FIXES = {
     "runs": 'adascale ask "What is 17 * 23?"',
     "rollouts": "adascale calibrate fit -d questions.jsonl",
@@ -122,15 +119,9 @@ def find_sources(names: Sequence[str]) -> list[Path]:
             if name == "runs"
             else sorted(path.glob("*.jsonl"))
         )
-        if not paths and name in _FIXES:
-            text, hint = f"no {name} are kept yet", _FIXES[name]
-            raise UsageError(text, f"they would be in {path}", hint=hint, slug="no-source")
         if not paths:
-            raise UsageError(
-                f"{path} holds no searches" if path.is_dir() else f"there is no source {path}",
-                hint="--from runs, rollouts, a trace, a folder of traces, or a store of rollouts",
-                slug="no-source",
-            )
+            hint = "--from runs, rollouts, a trace, a folder of traces, or a store of rollouts"
+            raise UsageError(f"there is no search in {path}", hint=_FIXES.get(name, hint), slug="no-source")
         for each in paths:
             found.setdefault(each.resolve(), each)
     return list(found.values())
@@ -154,6 +145,6 @@ def read_sources(sources: Sequence[Path]) -> Iterator[SampledQuestion | str]:
         except TraceError:
             if path.parent != runs_dir():
                 raise
-            yield UNREADABLE_RUN
+            yield "kept runs that cannot be read"
         else:
-            yield SampledQuestion.of(record) if len(record.tree) > 1 else NO_STEPS
+            yield SampledQuestion.of(record) if len(record.tree) > 1 else "searches without a step"

