@@ -30,7 +30,6 @@ from ..disk.traces import TraceFolder
 from ..exit_codes import INTERRUPTED, PARTIAL
 from ..options.by_command import BatchOptions
 from ..options.settings import chooses_search, with_options
-from ..render.views import LiveBatch, PlainBatch, open_batch_view
 from ..report import FIELDS, BatchCounts, answer_record, error_record, run_fields
 from ..searching import (
     choose_seed,
@@ -39,8 +38,10 @@ from ..searching import (
     open_fallback,
     open_worker,
     read_schema,
+    say_status,
 )
-from ..terminal.console import may_animate, say, show_error, show_warning, stdin_stream
+from ..terminal.console import say, show_error, show_warning, stdin_stream
+from ..terminal.progress import Progress
 from ..terminal.signals import graceful
 from ..terminal.text import plural
 
@@ -177,13 +178,18 @@ class _Run:
         options = self.options
         traces = None if options.traces is None else TraceFolder(options.traces)
         with ExitStack() as stack:
-            view = stack.enter_context(self._open_view())
-            models = options.session, options.terminal, view.status
+            quiet = bool(options.terminal.quiet)
+            # Records that go to the same terminal say how far it is.
+            on_screen = options.output == "-" and sys.stdout.isatty()
+            progress = stack.enter_context(Progress("questions", quiet=quiet or on_screen))
+            total = self._total()
+            models = options.session, options.terminal, say_status(options.terminal)
             opening: AbstractContextManager[Worker | Cluster] = (
                 open_worker(*models) if options.ray is None else open_cluster(*models, options.ray)
             )
             worker = stack.enter_context(opening)
             requests = self._requests(todo, worker.open_models)
+            progress.show("answering", self.counts.settled, total)
             stack.enter_context(graceful(worker.interrupt))
             served = worker.serve(requests, retry=True)
             records: dict[str, Record] = {}
@@ -192,18 +198,13 @@ class _Run:
                 if isinstance(event, SearchFinished | SearchFailed):
                     self._write_record(problem, record, is_last=worker.interrupted)
                     del records[problem.id]
-                view.on(problem.id, event)
+                    progress.show("answering", self.counts.settled, total, *self.counts.facts())
             self.counts.interrupted = worker.interrupted
 
-    def _open_view(self) -> AbstractContextManager[PlainBatch | LiveBatch]:
-        """The view of the run; no live picture if records go to the same terminal."""
-        options, quiet = self.options, bool(self.options.terminal.quiet)
-        live = not quiet and may_animate() and not (options.output == "-" and sys.stdout.isatty())
-        total = None
-        if live and self.source != "-":  # those with a record included
-            total = count_lines(Path(self.source), options.form)
-            total = total and min(total, options.limit or total)
-        return open_batch_view(self.counts, total, live=live, quiet=quiet)
+    def _total(self) -> int | None:
+        """Approximate number of questions, those with a record included; None for a pipe."""
+        total = None if self.source == "-" else count_lines(Path(self.source), self.options.form)
+        return total and min(total, self.options.limit or total)
 
     def _requests(self, todo: Iterator[Problem], opened: ModelsOpened) -> Iterator[Request]:
         """The questions with their settings; seed and width are those of earlier records if none is given.

@@ -226,16 +226,15 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
 
 
 def _follow(task: str, ended: Iterable[tuple[Problem, str]], todo: int, total: int, quiet: bool) -> int:
-    """Go through ``todo`` of ``total`` questions and show the time left; returns how many failed."""
-    failed, started, here = 0, time.monotonic(), total - todo
+    """Go through ``todo`` of ``total`` questions and show how far it is; returns how many failed."""
+    failed, here = 0, total - todo
     with Progress("questions", quiet=quiet) as progress:
         progress.show(task, here, total)
         for count, (problem, error) in enumerate(ended, start=1):
             if error:
                 failed += 1
                 say(f"adascale: {clean(problem.id)} is left out: {clean(error)}")
-            left = (time.monotonic() - started) / count * (todo - count)
-            progress.show(task, here + count, total, f"about {duration(left)} left")
+            progress.show(task, here + count, total)
     return failed
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -26,7 +25,6 @@ from ..options.settings import with_options
 from ..searching import open_session, stoppable
 from ..terminal.console import say, show_warning, write_json, write_payload
 from ..terminal.progress import Progress
-from ..terminal.text import duration
 
 if TYPE_CHECKING:
     from adascale.models.session import Session
@@ -101,16 +99,11 @@ def _search_all(
                 session.modes,
                 width,
             )
-            asked, began = len(problems), time.monotonic()
+            asked = len(problems)
             for count, outcome in enumerate(outcomes):
                 found.add(outcome)
                 number, done = count // asked + 1, count % asked + 1
-                # What later rounds, each a strategy in one repeat, lack is not known yet.
-                left = duration((time.monotonic() - began) / done * (asked - done))
-                note = f"{left} left of this strategy"
-                progress.show(f"{outcome.entry} ({number}/{rounds}):", done, asked, note)
-                if done == asked:
-                    began = time.monotonic()
+                progress.show(f"{outcome.entry} ({number}/{rounds}):", done, asked)
         if found.searches < rounds * len(problems):
             say(f"adascale: {len(store):,} continuations are kept; the same command continues")
             return None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, sqrt
-from statistics import fmean
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
@@ -14,7 +12,7 @@ from rich.text import Text
 
 from adascale.engine.answer import Answer, FallbackAnswer
 from adascale.engine.search.events import BranchGrew
-from adascale.engine.types import PROGRAMS, BranchId, Mode, NodeId
+from adascale.engine.types import PROGRAMS, BranchId, NodeId
 
 from ..report import answer_payload
 from ..terminal.console import is_one_screen, stderr_console, write_payload, write_screen
@@ -25,7 +23,6 @@ from ..terminal.text import (
     ELLIPSIS,
     MARKS,
     Mark,
-    duration,
     last_line,
     one_line,
     percent,
@@ -39,12 +36,8 @@ from .summary import (
     is_unsure,
     leader_facts,
     outcome_text,
-    solutions_text,
-    tokens_text,
+    status_facts,
 )
-
-_LEAST_LEFT = 0.25
-"""Share of the usual length that any solution is expected to go on for."""
 
 _FOOTER = 3
 """Lines below the solutions, the empty one among them."""
@@ -55,30 +48,22 @@ _WHOLE_PROGRAM = 4
 """Lines of code of the longest program that is not folded."""
 
 
-def search_frame(state: ViewState, height: int) -> Group:
-    """A bar for each option that was read, the solutions, and who leads, in at most ``height`` lines.
+def search_frame(state: ViewState, height: int) -> RenderableType:
+    """A bar for each option that was read, the solutions, and who leads: the last ``height`` lines of them.
 
-    Of several solutions each has a row, in half of the screen at most; of a single one the end of its text is
-    shown. Where there is no room for solutions or for the bars, they are left out.
+    Of several solutions each has a row, in half of the screen at most; of a single one its text is shown.
     """
-    bars, room = len(state.options), height - _FOOTER
-    blocks: list[RenderableType] = []
-    if bars and bars <= room:
-        blocks += [option_bars(state), Text()]
-        room -= bars + 1
-    if room > 0 and (written := _written(state, room, max(1, height // 2 - _FOOTER))) is not None:
-        blocks += [_Tail(written, room), Text()]
-    return Group(*blocks, *standing_lines(state)[-height:])
-
-
-def _written(state: ViewState, room: int, most_rows: int) -> RenderableType | None:
-    if not state.places or (state.tree.problem.is_chat and not is_one_screen()):  # stdout shows the reply
-        return None
-    if _is_wide(state):
-        return solution_rows(state, min(room, most_rows))
-    if state.best is not None:
-        return solution(state, state.best, whole=False)
-    return Group(*(_running(state, each) for each in state.running.values()))
+    blocks: list[RenderableType] = [option_bars(state)] if state.options else []
+    # The reply to a message stands on stdout where that is another screen.
+    if state.places and (is_one_screen() or not state.tree.problem.is_chat):
+        if _is_wide(state):
+            blocks.append(solution_rows(state, max(1, height // 2 - _FOOTER)))
+        elif state.best is not None:
+            blocks.append(solution(state, state.best, whole=False))
+        else:
+            blocks += [_running(state, each) for each in state.running.values()]
+    apart = [part for block in blocks for part in (block, Text())]
+    return _Tail(Group(*apart, *standing_lines(state)), height)
 
 
 class _Tail:
@@ -113,10 +98,8 @@ def solution_rows(state: ViewState, room: int) -> Group:
             Text(f"{state.length(branch):5,}", "guide"),
             Text(_content(state, branch), style),
         )
-    hidden = state.places[len(shown) :]
-    running = sum(branch in state.running for branch in hidden)
-    more = [fact_line([f"  and {len(hidden)} more, {running} being written"])] if hidden else []
-    return Group(*([grid] if shown else []), *more)
+    hidden = len(state.places) - len(shown)
+    return Group(*([grid] if shown else []), *([fact_line([f"  and {hidden} more"])] if hidden else []))
 
 
 def _content(state: ViewState, branch: BranchId) -> str:
@@ -182,13 +165,10 @@ def option_bars(state: ViewState) -> Table:
 def standing_lines(state: ViewState) -> list[Text]:
     """Who leads, once there are solutions side by side, and how far the search is.
 
-    ``24 leads, about 84 % sure · 5 of 7 solutions agree · then 30 (2)``
-    ``◐ 7 of up to 16 solutions · 1,204 tokens · 12 s · about 20 s left``
+    ``24 leads, about 84 % sure · 5 of 7 solutions agree``
+    ``◐ 7 of up to 16 solutions · 1,204 tokens · 12 s``
     """
-    facts = [solutions_text(state)]
-    if state.tokens:
-        facts += [tokens_text(state), duration(state.t), *_left(state)]
-    status = fact_line(facts, f"{spin()} ")
+    status = fact_line(status_facts(state), f"{spin()} ")
     known = leader_facts(state)
     if state.tree.problem.is_chat or not (known or _is_wide(state)):
         return [status]
@@ -203,41 +183,6 @@ def fact_line(facts: Sequence[str], mark: str = "", style: str = "faint") -> Tex
     """Facts side by side in one line, cut where the screen ends."""
     line = Text(no_wrap=True, overflow="ellipsis")
     return line.append(mark, "running").append(DOT.join(facts), style)
-
-
-def _left(state: ViewState) -> list[str]:
-    """``about 20 s left``, in steps of five seconds, or ``at most 27 s left`` where a limit comes first."""
-    about, limit = seconds_left(state), state.started.budget.max_seconds
-    at_most = None if limit is None else max(0.0, limit - state.t)
-    if at_most is not None and (about is None or at_most < about):
-        return [f"at most {duration(at_most)} left"]
-    return [] if about is None else [f"about {duration(5 * ceil(about / 5))} left"]
-
-
-def seconds_left(state: ViewState) -> float | None:
-    """About how long it takes until all solutions have ended; None before each mode that runs has one.
-
-    Short ones end first, so their mean length is too small, and all tokens for each that has ended are too
-    many: the usual length is the geometric mean of both.
-    """
-    samples = state.samples
-    if samples is None or state.rate <= 0.0 or state.tree.problem.kind == "code":
-        return None
-    ended, running = dict[Mode, list[int]](), dict[Mode, list[int]]()
-    for found in state.candidates:
-        ended.setdefault(state.tree[found.node].mode, []).append(found.tokens)
-    for branch in state.running:
-        running.setdefault(state.mode(branch), []).append(state.length(branch))
-    if not ended or running.keys() - ended.keys():
-        return None
-    usual = {
-        mode: sqrt(fmean(lengths) * (sum(lengths) + sum(running.get(mode, []))) / len(lengths))
-        for mode, lengths in ended.items()
-    }
-    rest = [max(usual[m] - n, _LEAST_LEFT * usual[m]) for m, lengths in running.items() for n in lengths]
-    to_start = max(0, samples - state.finished - len(rest))
-    tokens = max(sum(rest) + to_start * fmean(usual.values()), len(state.places) * max(rest, default=0.0))
-    return tokens / state.rate
 
 
 def _is_wide(state: ViewState) -> bool:

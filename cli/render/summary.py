@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from rich.text import Text
 
@@ -16,7 +16,7 @@ from adascale.engine.types import Execution, StopReason, probability_of
 
 from ..terminal.console import as_typed
 from ..terminal.markdown import verdict_text
-from ..terminal.text import DOT, chance, cut, duration, nouns, one_line, percent, plural, rounded
+from ..terminal.text import DOT, cut, duration, nouns, one_line, percent, plural, rounded
 from .state import ViewState
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
@@ -39,7 +39,7 @@ def summary(state: ViewState) -> Text:
         head, *facts = _code_facts(state)
         is_good = (program := _best_program(state)) is not None and program.passes
     elif state.tree.problem.is_chat:
-        head, facts, is_good = tokens_text(state), [], False
+        head, facts, is_good = cost_text(state), [], False
     else:
         head, *facts = _answer_facts(state)
         is_good = not is_unsure(state)
@@ -55,19 +55,8 @@ def closing_lines(state: ViewState, verbose: int = 0) -> list[Text]:
     """
     if state.tree.problem.is_chat and not verbose and not _cut_short(state):
         return []
-    faint = [Text(one_line(text), "faint") for text in details(state)] if verbose else []
-    return [summary(state), *faint]
-
-
-def details(state: ViewState) -> Iterator[str]:
-    """Statistics of a search that has ended, a line each."""
-    if reason := why(state):
-        yield reason
-    if state.tree.problem.is_chat:
-        yield "; ".join(rate_text(state))
-        return
-    facts = [tokens_text(state), *rate_text(state), *_interval_facts(state)]
-    yield "; ".join(facts)
+    more = [why(state), "" if state.tree.problem.is_chat else cost_text(state)] if verbose else []
+    return [summary(state), *(Text(one_line(text), "faint") for text in more if text)]
 
 
 def _answer_facts(state: ViewState) -> list[str]:
@@ -75,7 +64,7 @@ def _answer_facts(state: ViewState) -> list[str]:
     if state.answer is None:
         return [f"no answer {_after(state)}" if state.candidates else "no answer"]
     if state.tree.problem.kind == "json" and state.result is not None and state.result.fields:
-        return [_fields_text(state.result.fields), *support(state)]
+        return [fields_text(state.result.fields), *support(state)]
     answer = answer_words(state, state.answer)
     if is_unsure(state):
         likely = f" is {sure} likely" if (sure := sure_text(state)) else ", a guess,"
@@ -83,19 +72,15 @@ def _answer_facts(state: ViewState) -> list[str]:
     return [answer, *support(state)]
 
 
-def _fields_text(fields: Mapping[str, FieldEstimate]) -> str:
-    """``7 fields``, or ``2 of 7 fields doubtful: city 45 %, date 62 %``."""
-    found = doubts(fields)
-    if not found:
+def fields_text(fields: Mapping[str, FieldEstimate]) -> str:
+    """``7 fields``, or ``2 of 7 fields doubtful: city 45 %, date 62 %``, the least likely first."""
+    doubtful = sorted(
+        (each.probability, name) for name, each in fields.items() if each.probability < DOUBTFUL
+    )
+    if not doubtful:
         return plural(len(fields), "field")
-    words = cut(one_line(", ".join(found)), 80)
-    return f"{len(found)} of {plural(len(fields), 'field')} doubtful: {words}"
-
-
-def doubts(fields: Mapping[str, FieldEstimate]) -> list[str]:
-    """``city 45 %``, for example: each doubtful field, the least likely first."""
-    doubtful = [(name, each.probability) for name, each in fields.items() if each.probability < DOUBTFUL]
-    return [f"{name} {percent(p)}".strip() for name, p in sorted(doubtful, key=lambda each: each[1])]
+    words = ", ".join(f"{name} {percent(p)}".strip() for p, name in doubtful)
+    return f"{len(doubtful)} of {plural(len(fields), 'field')} doubtful: {cut(one_line(words), 80)}"
 
 
 def is_unsure(state: ViewState) -> bool:
@@ -123,17 +108,12 @@ def sure_text(state: ViewState) -> str:
     p = probability_of(state.confidence)
     if p is None:
         return ""
-    return f"about {percent(p).lstrip('<>')}" if is_prior(state) else percent(p)
+    return f"about {percent(p).lstrip('<>')}" if state.level == "prior" else percent(p)
 
 
-def is_prior(state: ViewState) -> bool:
-    """True if nobody has measured how good its numbers are for this model and question."""
-    return state.level == "prior"
-
-
-def progress_facts(state: ViewState) -> list[str]:
-    """``2 of up to 16 solutions`` and ``391 leads, 84 % sure``, while the search runs."""
-    return [solutions_text(state), *leader_facts(state)[:1]]
+def status_facts(state: ViewState) -> list[str]:
+    """``2 of up to 16 solutions``, ``204 tokens``, ``12 s``: how far a search is that runs."""
+    return [solutions_text(state), *([tokens_text(state), duration(state.t)] if state.tokens else [])]
 
 
 def solutions_text(state: ViewState) -> str:
@@ -147,21 +127,13 @@ def solutions_text(state: ViewState) -> str:
 
 
 def leader_facts(state: ViewState) -> list[str]:
-    """``391 leads, 84 % sure``, ``5 of 7 solutions agree``, ``then 26 (2)``; nothing before a solution."""
+    """``391 leads, 84 % sure`` and ``5 of 7 solutions agree``; nothing before a solution."""
     if state.tree.problem.kind == "code":
         return [f"the best {_code_words(state)}"] if state.candidates else []
     if state.answer is None:
         return ["no answer yet"] if state.candidates else []
     first, *more = support(state)
-    return [f"{answer_words(state, state.answer)} leads, {first}", *more, *_rivals(state)]
-
-
-def _rivals(state: ViewState) -> list[str]:
-    """``then 26 (2), 13 (1), 3 more``: other answers, and how many solutions have each."""
-    groups = state.groups[1:]
-    named = [f"{answer_words(state, group.answer, 12)} ({len(group.nodes)})" for group in groups[:2]]
-    more = [f"{len(groups) - 2} more"] if len(groups) > 2 else []
-    return ["then " + ", ".join([*named, *more])] if groups else []
+    return [f"{answer_words(state, state.answer)} leads, {first}", *more]
 
 
 def outcome_text(state: ViewState, node: Node) -> str:
@@ -255,26 +227,9 @@ def tokens_text(state: ViewState) -> str:
     return f"{state.tokens:,} of {state.started.budget.max_tokens:,} tokens"
 
 
-def rate_text(state: ViewState) -> list[str]:
-    """``31 tokens/s``; nothing where it is not known."""
-    rate = state.rate
-    return [f"{rate:.0f} tokens/s" if rate >= 9.5 else f"{rate:.1f} tokens/s"] if rate > 0 else []
-
-
-def _interval_facts(state: ViewState) -> list[str]:
-    """``between 81 % and 99 %``, where it has a width, ``rough (uncalibrated prior)``, or ``score .83``.
-
-    A number that is not calibrated is never called a probability.
-    """
-    estimate = state.confidence
-    if estimate is None or state.answer is None:
-        return []
-    if not estimate.calibrated:
-        return [f"score {chance(estimate.median)}"]
-    low, high = percent(estimate.lower), percent(estimate.upper)
-    facts = [f"between {low} and {high}"] if low != high else []
-    facts += ["rough (uncalibrated prior)"] if is_prior(state) else []
-    return [", ".join(facts)] if facts else []
+def cost_text(state: ViewState) -> str:
+    """``204 tokens · 31 tokens/s``."""
+    return f"{tokens_text(state)}{DOT}{state.rate:.3g} tokens/s"
 
 
 def answer_words(state: ViewState, answer: str, width: int = 40) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from adascale.engine.answer import fixed_tokens
 from adascale.engine.answers.latex import readable
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.search.tree import Node
-from adascale.engine.types import ROOT, Estimate, NodeId
+from adascale.engine.types import ROOT, NodeId
 
 from ..terminal.markdown import highlighted
 from ..terminal.text import (
@@ -36,16 +35,14 @@ from .state import ViewState
 from .summary import tokens_text
 
 NARROW = 60
-"""Below this width the column of answers is dropped."""
-
-WIDE = 100
-"""From this width on intervals are shown, the tokens of a step, and why one was cut."""
+"""Cells of the narrowest tree with columns of answers and tokens."""
 
 _HEADER = 3
 """Lines of a live tree that are neither rows nor below them: the question, the columns, an empty one."""
 
 _LEVEL_CELLS = 4
-_LABEL_CHARACTERS = 15
+
+Row = Node | BranchGrew
 
 
 def live_tree(state: ViewState, width: int, height: int) -> Group:
@@ -58,129 +55,95 @@ def live_tree(state: ViewState, width: int, height: int) -> Group:
 
 def final_tree(state: ViewState, width: int) -> Group:
     """The finished tree, all rows and all lines of programs, and below it what the search cost."""
-    facts, fixed = [tokens_text(state)], fixed_tokens(state)
-    if fixed is not None and fixed > state.tokens:
-        facts.append(f"about {fixed:,} for all {state.samples}")
     cuts = sum(node.status == "pruned" for node in state.tree)
-    facts += [plural(len(state.tree) - 1, "step"), *([f"{cuts:,} cut"] if cuts else [])]
+    facts = [tokens_text(state), plural(len(state.tree) - 1, "step"), *([f"{cuts:,} cut"] if cuts else [])]
     return Group(_tree(state, width), Text(), fact_line(facts))
 
 
 def _tree(state: ViewState, width: int, room: int | None = None) -> Group:
     """The question and the rows below it; all rows and all lines of programs where ``room`` bounds none."""
-    question = _line("", "").append("Q  ", "faint")
-    question.append(one_line(readable(state.tree.problem.question)), "bold")
-    rows = _Rows(state, width, whole=room is None)
-    labels = rows.labels()
-    kept = rows.kept(labels, room)
-    root = Tree(rows.row("", labels.pop("")), guide_style="guide")
-    path, levels = [("", root)], max(1, width // (3 * _LEVEL_CELLS))
-    for label, item in labels.items():
-        if label in kept:
-            while len(path) > 1 and not label.startswith(f"{path[-1][0]}."):
-                path.pop()
-            # What is deeper stands at the last level, and its label says where.
-            _, parent = path[min(len(path), levels) - 1]
-            path.append((label, parent.add(rows.row(label, item))))
-    if hidden := [item for label, item in labels.items() if label not in kept]:
-        running = sum(isinstance(item, BranchGrew) for item in hidden)
-        note = f", {running} being written" if running else ""
-        root.add(_line(f"{ELLIPSIS} {plural(len(hidden), 'more row')}{note}", "faint"))
-    return Group(question, rows.head(), root)
+    question = _line("Q  ", "faint").append(one_line(readable(state.tree.problem.question)), "bold")
+    best = {ROOT} if state.best is None else {ROOT, *(node.id for node in state.tree.path(state.best))}
+    rows: list[Row] = [*state.tree, *state.running.values()]
+    shown = [at for at, row in enumerate(rows) if not _is_followed(state, row)]
+
+    def need(at: int) -> tuple[bool, bool, bool, int]:
+        """The best answer is needed most, then what is written, then the way to that answer."""
+        row = rows[at]
+        if isinstance(row, BranchGrew):
+            return True, False, True, 0
+        return row.id not in (ROOT, state.best), True, row.id not in best, row.depth
+
+    fits = room is None or len(shown) <= room
+    kept = set(shown if fits else sorted(shown, key=need)[: max(1, (room or 0) - 1)])
+    table = _Table(state, width, best, whole=room is None)
+    root = Tree(table.row(state.tree[ROOT]), guide_style="guide")
+    # What is below a row that is left out, or too deep, stands beside it. Parents come before their children.
+    places, deepest = {ROOT: (root, 1)}, max(1, width // (3 * _LEVEL_CELLS))
+    for at, row in enumerate(rows[1:], 1):
+        assert row.parent is not None, "the question alone has none"
+        above, depth = places[row.parent]
+        below = above.add(table.row(row)) if at in kept else above
+        if isinstance(row, Node):
+            places[row.id] = (below, depth + 1) if at in kept and depth < deepest else (above, depth)
+    if len(kept) < len(shown):
+        root.add(_line(f"{ELLIPSIS} {plural(len(shown) - len(kept), 'more row')}", "faint"))
+    return Group(question, table.head(), root)
 
 
-class _Rows:
-    """The rows of a tree of a given width: mark, label, text, and columns where there is room for them."""
+def _is_followed(state: ViewState, row: Row) -> bool:
+    """True for a part of a thought that only the rest of the thought follows: it has no row."""
+    if isinstance(row, BranchGrew) or not row.is_thought:
+        return False
+    children = state.tree.children(row.id)
+    running = any(branch.parent == row.id for branch in state.running.values())
+    return len(children) == 1 and not running and state.tree[children[0]].is_thought
 
-    def __init__(self, state: ViewState, width: int, *, whole: bool) -> None:
-        self._state, self._tree, self._whole = state, state.tree, whole
-        self._best_path = (
-            {ROOT} if state.best is None else {ROOT, *(n.id for n in state.tree.path(state.best))}
-        )
+
+class _Table:
+    """The rows of a tree of a given width: mark, text, and columns where there is room for them."""
+
+    def __init__(self, state: ViewState, width: int, best: Collection[NodeId], *, whole: bool) -> None:
+        self._state, self._best, self._whole = state, best, whole
         self._answers = {found.node: found.answer for found in state.candidates}
-        self._is_wide = width >= WIDE
         self._columns = {"correct" if state.started.calibrated else "score": 9}
-        if self._is_wide and state.started.calibrated:
-            self._columns["10-90 %"] = 10
         if width >= NARROW:
-            self._columns["answer"] = 10
-        if self._is_wide:
-            self._columns["tokens"] = 8
-
-    def labels(self) -> dict[str, Node | BranchGrew]:
-        """All rows by their child numbers from the root, top down: children in order, then running branches.
-
-        A part of a thought that only the rest of the thought follows has none.
-        """
-        running: dict[NodeId, list[BranchGrew]] = {}
-        for branch in self._state.running.values():
-            running.setdefault(branch.parent, []).append(branch)
-        found = dict[str, Node | BranchGrew]()
-        stack: list[tuple[str, Node | BranchGrew]] = [("", self._tree[ROOT])]
-        while stack:
-            label, item = stack.pop()
-            if isinstance(item, BranchGrew):
-                found[label] = item
-                continue
-            children = [self._tree[child] for child in self._tree.children(item.id)]
-            below: list[Node | BranchGrew] = [*children, *running.get(item.id, [])]
-            is_followed = len(below) == len(children) == 1 and children[0].is_thought
-            if not (item.is_thought and is_followed):
-                found[label] = item
-            stack += reversed([(f"{label}.{at}".strip("."), each) for at, each in enumerate(below, 1)])
-        return found
-
-    def kept(self, labels: Mapping[str, Node | BranchGrew], room: int | None) -> set[str]:
-        """Labels of the rows for which there is room: the best answer, what runs, the way to that answer."""
-        if room is None or len(labels) <= room:
-            return set(labels)
-
-        def need(label: str) -> tuple[bool, bool, bool, int]:
-            item = labels[label]
-            node = None if isinstance(item, BranchGrew) else item.id
-            is_end = node in (ROOT, self._state.best) and node is not None
-            return not is_end, node is not None, node not in self._best_path, label.count(".")
-
-        return set(sorted(labels, key=need)[: max(1, room - 1)])
+            self._columns |= {"answer": 10, "tokens": 8}
 
     def head(self) -> Table:
         """The heads of the columns."""
-        return self._grid(Text(" "), Text(" "), {name: (name, "guide") for name in self._columns})
+        return self._grid(Text(" "), Text(" "), *((name, "guide") for name in self._columns))
 
-    def row(self, label: str, item: Node | BranchGrew) -> Table:
+    def row(self, row: Row) -> Table:
         """One row."""
-        short = label if len(label) <= _LABEL_CHARACTERS else ELLIPSIS + label[1 - _LABEL_CHARACTERS :]
-        mark = "running" if isinstance(item, BranchGrew) else self._state.mark(item)
-        start = Text().append(f"{MARKS[mark]} ", mark).append(f"{short} " if label else "", "guide")
-        if isinstance(item, BranchGrew):
-            return self._grid(
-                start, _line(last_line(item.text), "italic"), {"tokens": (str(item.tokens), "faint")}
-            )
-        values = {"10-90 %": (_interval(item.estimate), "faint"), "answer": self._answer(item, mark)}
-        values |= dict.fromkeys(("correct", "score"), self._chance(item))
-        if item.step is not None:
-            values["tokens"] = (str(self._tokens(item)), "faint")
-        return self._grid(start, self._content(item), values)
+        if isinstance(row, BranchGrew):
+            text = _line(last_line(row.text), "italic")
+            return self._grid(_sign("running"), text, ("", ""), ("", ""), (str(row.tokens), "faint"))
+        mark, estimate = self._state.mark(row), row.estimate
+        shown = "" if estimate is None else (percent if estimate.calibrated else chance)(estimate.median)
+        tokens = str(self._tokens(row)) if row.step is not None else ""
+        values = (shown, level(estimate)), self._answer(row, mark), (tokens, "faint")
+        return self._grid(_sign(mark), self._content(row), *values)
 
-    def _grid(self, start: Text, content: RenderableType, values: Mapping[str, tuple[str, str]]) -> Table:
+    def _grid(self, sign: Text, content: RenderableType, *values: tuple[str, str]) -> Table:
         grid = Table.grid(expand=True)
         grid.add_column(no_wrap=True)
         grid.add_column(ratio=1)
         for width in self._columns.values():
             grid.add_column(width=width, justify="right", no_wrap=True, overflow="ellipsis")
-        grid.add_row(start, content, *(Text(*values.get(name, ("", ""))) for name in self._columns))
+        grid.add_row(sign, content, *(Text(*value) for value in values[: len(self._columns)]))
         return grid
 
     def _content(self, node: Node) -> RenderableType:
         """The text of a row in one line, or a whole program."""
-        style = "bold" if node.id in self._best_path else "faint" if node.status == "pruned" else ""
+        style = "bold" if node.id in self._best else "faint" if node.status == "pruned" else ""
         if node.step is None:
             return _line("question", style)
         if node.is_thought:
             return _line(f"thought, {plural(self._tokens(node), 'token')}", "faint")
         program = self._state.program(node, node.step.text)
-        why = one_line(self._state.reasons.get(node.id, "")) if self._is_wide else ""
-        text = _line("", "").append(f"{why}{DOT}" if why else "", "low")
+        why = one_line(self._state.reasons.get(node.id, ""))
+        text = _line(f"{why}{DOT}" if why else "", "low")
         if program is None:
             return text.append(one_line(plain(node.step.text)), style)
         output = Text(f"{ARROW} {program.last_line}", "error" if program.failed else "faint")
@@ -191,35 +154,24 @@ class _Rows:
 
     def _tokens(self, node: Node) -> int:
         """Length of the step; of a thought with what was thought before it."""
-        steps = self._tree.thoughts(node.id) if node.is_thought else self._tree.steps(node.id)[-1:]
+        tree = self._state.tree
+        steps = tree.thoughts(node.id) if node.is_thought else tree.steps(node.id)[-1:]
         return sum(len(step.token_ids) for step in steps)
 
-    def _chance(self, node: Node) -> tuple[str, str]:
-        """The median estimate, in the colour of its level where it is a probability."""
-        estimate = node.estimate
-        if estimate is None:
-            return "", ""
-        return percent(estimate.median) if estimate.calibrated else chance(estimate.median), level(estimate)
-
     def _answer(self, node: Node, mark: Mark) -> tuple[str, str]:
-        """Children of an open node and how many it may have (``3/8``), the answer at an end, or ``cut``."""
+        """The answer at an end, or ``cut``."""
         if node.status == "pruned":
             return "cut", "low"
-        if node.status == "terminal":
-            answer = one_line(rounded(readable(self._answers.get(node.id) or "?")))
-            return f"={answer}", "answer" if mark == "best" else "low" if mark == "failed" else "faint"
-        granted = (self._state.samples if node.id == ROOT else None) or self._state.granted.get(node.id, 0)
-        drawn = [self._tree[child].branch for child in self._tree.children(node.id)]
-        drawn += [id_ for id_, branch in self._state.running.items() if branch.parent == node.id]
-        # The next step of its own branch is no child that was asked for.
-        return (f"{sum(branch != node.branch for branch in drawn)}/{granted}" if granted else ""), "faint"
+        if node.status == "open":
+            return "", ""
+        answer = one_line(rounded(readable(self._answers.get(node.id) or "?")))
+        return f"={answer}", "answer" if mark == "best" else "low" if mark == "failed" else "faint"
+
+
+def _sign(mark: Mark) -> Text:
+    return Text(f"{MARKS[mark]} ", mark)
 
 
 def _line(text: str, style: str) -> Text:
-    return Text(text, style, no_wrap=True, overflow="ellipsis")
-
-
-def _interval(estimate: Estimate | None) -> str:
-    if estimate is None or not estimate.calibrated:
-        return ""
-    return f"{100 * estimate.lower:.0f}-{100 * estimate.upper:.0f} %"
+    """One line, cut where its cell ends."""
+    return Text(no_wrap=True, overflow="ellipsis").append(text, style)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from adascale.engine.errors import human_bytes
 
 from .console import clean, may_animate, say, short_path, stderr_console
-from .text import clock
+from .text import clock, duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -70,6 +70,7 @@ class Progress:
         self._cadence = Cadence(clock() - (LINE_EVERY_S if unit == "bytes" else 0.0))
         self._bars: Bars | None = None
         self._ids: dict[str, TaskID] = {}
+        self._began: dict[str, tuple[float, int]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -80,32 +81,37 @@ class Progress:
             self._bars.stop()
             atexit.unregister(self._bars.stop)
 
-    def show(self, task: str, done: int, total: int, note: str = "") -> None:
+    def show(self, task: str, done: int, total: int | None, *facts: str) -> None:
         """Show how far a task is.
 
         Args:
             task: Name of the task and of its bar, such as ``drawing``.
             done: Questions or bytes so far.
-            total: Questions or bytes at the end.
-            note: Further text, such as the speed.
+            total: Questions or bytes at the end; None if that is unknown.
+            facts: Further texts, such as the speed.
         """
         if self._quiet:
             return
+        now = self._clock()
+        began, at_first = self._began.setdefault(task, (now, done))
+        if total and at_first < done < total:
+            left = (total - done) * (now - began) / (done - at_first)
+            facts += (f"about {duration(left)} left",)
         if may_animate():
-            self._draw(clean(task), done, total, note)
-        elif self._cadence.is_due(self._clock()):
+            self._draw(clean(task), done, total, ", ".join(facts))
+        elif self._cadence.is_due(now):
             scale, unit = _IN_WORDS[self._unit]
-            amount = f"{done // scale}/{total // scale} {unit}"
-            say(f"adascale: {task} {amount}" + (f", {note}" if note else ""))
+            amount = f"{done // scale}/{total // scale} {unit}" if total else f"{done // scale} {unit}"
+            say(f"adascale: {', '.join([f'{task} {amount}', *facts])}")
 
-    def _draw(self, task: str, done: int, total: int, note: str) -> None:
+    def _draw(self, task: str, done: int, total: int | None, note: str) -> None:
         if self._bars is None:
             self._bars = _new_bars(self._unit)
             atexit.register(self._bars.stop)  # where they run in a thread that is left behind
             self._bars.start()
         if task not in self._ids:
             self._ids[task] = self._bars.add_task(task, total=total, note="")
-        self._bars.update(self._ids[task], completed=done, note=note, visible=done < total)
+        self._bars.update(self._ids[task], completed=done, note=note, visible=total is None or done < total)
 
 
 def _new_bars(unit: Unit) -> Bars:

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from commands import Home
 
-from adascale.cli.render.summary import doubts
+from adascale.cli.render.summary import fields_text
 from adascale.engine.answers.choosing import FieldEstimate
 
 FORM: Any = {
@@ -83,4 +83,4 @@ def test_what_is_no_schema_of_an_object_is_refused_before_a_model_is_opened(home
 
 def test_of_doubtful_fields_the_least_likely_is_named_first() -> None:
     fields = {"a": FieldEstimate(2, 0.95), "b.c": FieldEstimate(1, 0.45), "d": FieldEstimate(1, 0.62)}
-    assert doubts(fields) == ["b.c 45 %", "d 62 %"]
+    assert fields_text(fields) == "2 of 3 fields doubtful: b.c 45 %, d 62 %"

@@ -41,10 +41,10 @@ def hostile() -> Log:
 
 def large() -> Log:
     rng = random.Random(7)
-    log = Log("How does a search of 700 nodes fit a screen?", budget=Budget(max_tokens=64_000), pace=0.01)
+    log = Log("How does a search of 100 nodes fit a screen?", budget=Budget(max_tokens=64_000), pace=0.01)
     log.read_prompt()
     open_ = [ROOT]
-    for node in range(600):
+    for node in range(90):
         parent = open_[rng.randrange(len(open_))]
         p = rng.random()
         found = log.step(parent, f"thought {node}\n", (p / 2, p, (1 + p) / 2), tokens=9)
@@ -124,8 +124,7 @@ def rows(log: Log, height: int = 10_000) -> list[str]:
 
 def texts(log: Log, room: int) -> list[str]:
     """The texts of the rows for which there is room, among a footer of two lines and a head of three."""
-    found = [row.partition("  ")[0].split(" ", 2) for row in rows(log, room + 5)]
-    return [" ".join(words[1:] if words[0] == "…" or len(words) < 3 else words[2:]) for words in found]
+    return [row.partition("  ")[0].split(" ", 1)[1] for row in rows(log, room + 5)]
 
 
 def test_the_answer_stays_before_what_is_written_and_that_before_other_steps() -> None:
@@ -134,9 +133,9 @@ def test_the_answer_stays_before_what_is_written_and_that_before_other_steps() -
         log.start(log.step(ROOT, f"first {n}\n", 0.5), f"writing {n}", 3)
     log.finish_path(log.step(ROOT, "so\n", 0.5), "it is 3", 0.9, "3")
     writing = [f"writing {n}" for n in range(4)]
-    assert texts(log, 9) == ["question", "first 0", *writing, "so", "it is 3", "3 more rows"]
-    assert texts(log, 8) == ["question", *writing, "so", "it is 3", "4 more rows"]
-    assert texts(log, 4) == ["question", "writing 0", "it is 3", "8 more rows, 3 being written"]
+    assert texts(log, 9) == ["question", "first 0", "writing 0", "so", "it is 3", *writing[1:], "3 more rows"]
+    assert texts(log, 8) == ["question", "so", "it is 3", *writing, "4 more rows"]
+    assert texts(log, 4) == ["question", "it is 3", "writing 0", "8 more rows"]
 
 
 def test_a_chain_deeper_than_python_recurses_is_drawn() -> None:
@@ -166,17 +165,17 @@ def test_any_frame_of_any_search_fits_the_terminal_and_keeps_the_best(
         lines = frame.splitlines()
         assert len(lines) <= height
         assert all(cell_len(line) <= width for line in lines)
-    if state.best is not None and state.tree[state.best].depth + 6 <= height:
+    if state.best is not None and height >= 8:
         assert "★" in tree
 
 
-def test_a_score_is_no_probability_and_has_no_interval() -> None:
+def test_a_score_is_no_probability() -> None:
     log = Log()
     log.step(ROOT, "likely", 0.7)
     log.calibrated = False
     log.step(ROOT, "unknown", 0.6)
     likely, unknown = shown(final_tree(log.state(), 120), 120).splitlines()[3:5]
-    assert likely.partition("likely")[2].split() == ["70", "%", "70-70", "%", "20"]
+    assert likely.partition("likely")[2].split() == ["70", "%", "20"]
     assert unknown.partition("unknown")[2].split() == [".60", "20"]
     assert "score" in shown(live_tree(pens(calibrated=False).state(), 80, 24), 80).splitlines()[1]
 
@@ -189,12 +188,12 @@ def test_a_thought_is_one_row_with_its_length_where_it_does_not_fork() -> None:
     at = log.step(at, "so.</think>", 0.4, branch=branch, tokens=3, ended=False, thought="cut")
     log.finish_path(at, "it is 3", 0.5, "3", branch=branch)
     _, thought, end = (row.split() for row in rows(log))
-    assert thought[1:5] == ["1.1.1.1", "thought,", "213", "tokens"]
-    assert (end[1], end[-1]) == ("1.1.1.1.1", "20")
+    assert thought[1:4] == ["thought,", "213", "tokens"]
+    assert (end[1:4], end[-1]) == (["it", "is", "3"], "20")
     log = Log()
     first = log.step(ROOT, "hmm\n\n", 0.3, thought="part")
     for n in range(2):
         log.step(first, f"so {n}.</think>", 0.3, thought="whole")
     at = log.step(ROOT, "hmm\n\n", 0.3, ended=False, thought="part")
     log.add(BranchGrew, branch=BranchId(3), parent=at, text="I wonder", tokens=8, thinks=True)
-    assert [row.split()[1] for row in rows(log)] == ["question", "1", "1.1", "1.2", "2", "2.1"]
+    assert [row.split()[1] for row in rows(log)] == ["question", *4 * ["thought,"], "I"]

@@ -41,7 +41,7 @@ def test_lines_name_the_task_the_count_and_the_note(clock: Clock, capsys: pytest
             shown.show("drawing", done, 4, f"{10 * done} tokens/s" if done else "")
             clock.now += 6
     assert capsys.readouterr().err.splitlines() == [
-        "adascale: drawing 2/4 questions, 20 tokens/s",
+        "adascale: drawing 2/4 questions, 20 tokens/s, about 12 s left",
         "adascale: drawing 4/4 questions, 40 tokens/s",
     ]
 
