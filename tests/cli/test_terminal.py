@@ -70,7 +70,7 @@ def test_no_escape_byte_in_pipes(trace: str, extra: dict[str, str]) -> None:
     assert outcome.stdout == ANSWER
     assert ESC not in outcome.stderr
     assert "\r" not in outcome.stderr
-    assert "★ 1.1.1 = 27. So you can buy 27 pens." in outcome.stderr
+    assert "★ = 27. So you can buy 27 pens." in outcome.stderr
 
 
 @pytest.mark.parametrize("extra", [{"TERM": "dumb"}, {"CI": "true"}])
@@ -79,7 +79,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, ext
 
     assert outcome.stdout == ANSWER
     assert ESC not in outcome.stderr
-    assert "adascale: 1 solution · 27 leads, 93 %" in outcome.stderr
+    assert "adascale: 1 solution · 213 of 2,048 tokens · 0.3 s · 27 leads, 93 %" in outcome.stderr
 
 
 NASTY = "[/] [bold \x1b[2J \x9b2J 三支笔 \U0001f58a\ufe0f [red]x[/red]"
