@@ -314,9 +314,23 @@ STAGE_NAMES: Mapping[str, str] = {
 def report_text(stages: Mapping[str, StageReport]) -> str:
     """Metrics of all stages."""
     measures = ("BRIER", "SKILL", "(95 %)", "LENGTH", "ECE", "NOISE", "AUC", "WITHIN", "COVERAGE")
-    header = ("STAGE", "N", "QUESTIONS", "CORRECT", *measures)
-    rows = [_stage_row(shown, stages[name]) for name, shown in STAGE_NAMES.items() if name in stages]
-    return columns([header, *rows], "<" + ">" * (len(header) - 1))
+    rows: list[tuple[str, ...]] = [("STAGE", "N", "QUESTIONS", "CORRECT", *measures)]
+    for name, stage in sorted(stages.items(), key=lambda each: [*STAGE_NAMES].index(each[0])):
+        low, high = map(cell, stage.intervals["skill"])
+        rows.append(
+            (
+                STAGE_NAMES[name],
+                f"{stage.n:,}",
+                f"{stage.questions:,}",
+                *map(cell, (stage.base_rate, stage.brier, stage.skill)),
+                f"({low} {high})",
+                "" if stage.surface is None else cell(stage.surface.skill),
+                *map(cell, (stage.ece, stage.ece_floor, stage.auc)),
+                "" if stage.auc_within is None else cell(stage.auc_within),
+                cell(stage.coverage),
+            )
+        )
+    return columns(rows, "<" + ">" * 12)
 
 
 def card_text(artefact: Artefact) -> str:
@@ -336,25 +350,6 @@ def card_text(artefact: Artefact) -> str:
     ]
     table = "\n".join(f"{key:<12}{value}" for key, value in facts if value)
     return f"{table}\n\nHeld out by question:\n\n{report_text(card.held_out)}"
-
-
-def _stage_row(name: str, stage: StageReport) -> tuple[str, ...]:
-    low, high = stage.intervals["skill"]
-    return (
-        name,
-        f"{stage.n:,}",
-        f"{stage.questions:,}",
-        cell(stage.base_rate),
-        cell(stage.brier),
-        cell(stage.skill),
-        f"({cell(low)} {cell(high)})",
-        "" if stage.surface is None else cell(stage.surface.skill),
-        cell(stage.ece),
-        cell(stage.ece_floor),
-        cell(stage.auc),
-        cell(stage.auc_within) if stage.auc_within is not None else "",
-        cell(stage.coverage),
-    )
 
 
 def cell(value: Number) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from adascale.engine.calibration.features import FINISHED, STAGES_OF, Stage
 from adascale.engine.calibration.head import Calibration, Domain, HeadModel, Projection
 from adascale.engine.calibration.metrics import StageReport
-from adascale.engine.calibration.posterior import Level, Posterior
+from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.codec import build, omit, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt, setting
 from adascale.engine.kinds import KINDS
@@ -200,13 +200,12 @@ def load_artefact(path: Path) -> Artefact:
 
 def describe(artefact: Artefact) -> dict[str, Any]:
     """The public view of an artefact as JSON: its card, number of questions, file, modes and level."""
-    level: Level = "fitted"
     return {
         **to_plain(artefact.card),
         "questions": len(artefact.card.questions),
         "file": str(artefact.path) if artefact.path else None,
         "modes": list(artefact.calibration.modes),
-        "level": level,
+        "level": "fitted",
     }
 
 
