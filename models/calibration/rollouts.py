@@ -125,7 +125,11 @@ class Rollouts:
 
     def path(self, row: int) -> list[int]:
         """Rows from the first step below the question to this one."""
-        return [*self.path(self.nodes[row].parent), row] if row > 0 else []
+        chain = []
+        while row > 0:
+            chain.append(row)
+            row = self.nodes[row].parent
+        return chain[::-1]
 
     def prefix(self, row: int) -> Prefix:
         """The question and the steps to this row, as a search would have them."""
