@@ -21,7 +21,6 @@ from .strategies import (
     Adaptive,
     Effort,
     Greedy,
-    InstanceAdaptive,
     ModeChoice,
     Passing,
     Strategy,
@@ -192,20 +191,15 @@ class SearchRequest:
                 what = " and no ".join(map(setting, unused))
                 hint = "leave it out, or choose another strategy"
                 raise UsageError(f"{chosen.name} has no {what}", hint=hint)
-            rules = chosen.rules if isinstance(chosen, InstanceAdaptive) else ()
-            if self.adapt not in ("none", *rules):
-                raise UsageError(
-                    f"{setting('adapt', self.adapt)} is no rule of {chosen.name}",
-                    hint=f"{setting('adapt', 'n')} is one of best-of-n, {setting('adapt', 'km')} of beam",
-                )
             strategy = self.named(chosen.name, kind)
         return strategy if self.mode == "auto" else replace(strategy, modes=(self.mode,))
 
     @property
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Any]:
         """Parameters of strategies that are set."""
-        names = "samples", "beams", "branching", "lead", "confidence"
-        return {name: number for name in names if (number := getattr(self, name)) is not None}
+        names = "samples", "beams", "branching", "lead", "confidence", "adapt"
+        found = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in found.items() if value not in (None, "none")}
 
     def named(self, name: str, kind: KindName = "value", **own: Any) -> Strategy:
         """The strategy of a name with the numbers of the request that it has a parameter for.
@@ -222,8 +216,6 @@ class SearchRequest:
             name = EFFORTS[kind][self.effort].name  # what is adaptive has a name of its own for some kinds
         strategy = strategy_named(name)
         numbers = {**effort_numbers(strategy, self.effort, kind), **self.numbers}
-        if self.adapt != "none":
-            numbers["adapt"] = self.adapt
         return strategy.changed(**{name: n for name, n in numbers.items() if strategy.has(name)} | own)
 
 

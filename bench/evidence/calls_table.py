@@ -248,7 +248,8 @@ def loss(posterior: Posterior, asked: Sequence[Sequence[State]]) -> float:
     for own in asked:
         for state in own:
             judged = posterior.judge(state.prefix, state.finished)
-            total += _log_loss(judged.options[CALL], state.wanted) / len(own)
+            assert judged.called is not None, "their options were read"
+            total += _log_loss(judged.called, state.wanted) / len(own)
             for group, right in zip(state.finished.groups, state.right, strict=True):
                 total += _log_loss(judged.revised[group.nodes[0]].median, right) / len(own)
     return total / len(asked)

@@ -37,7 +37,6 @@ class ViewState(Record):
 
     def add(self, event: Event) -> None:
         """Take the next event; errors as ``Record.add``."""
-        drops_branch = isinstance(event, PromptRead) and event.mode in self.tree.modes
         Record.add(self, event)
         match event:
             case BranchStarted():
@@ -45,17 +44,14 @@ class ViewState(Record):
                 at = next(free, len(self.places))
                 self.places[at : at + 1] = [event.branch]
                 self._go_on(event.branch, event.parent)
-            case BranchGrew() | StepProposed():
-                if event.branch not in self.running:  # another one was meant
-                    self._forget_unwritten(self.mode(event.branch))
-                if isinstance(event, BranchGrew):
-                    self.running[event.branch] = event
-                elif not event.ended:
-                    self._go_on(event.branch, event.node)
-                else:
-                    self.running.pop(event.branch, None)
-            case PromptRead() if drops_branch:
-                self._forget_unwritten(event.mode)
+            case BranchGrew():
+                self.running[event.branch] = event
+            case StepProposed(ended=False):
+                self._go_on(event.branch, event.node)
+            case StepProposed():
+                self.running.pop(event.branch, None)
+            case PromptRead(branch=int() as unwritten):
+                self.running.pop(unwritten, None)
             case SearchFinished() | SearchFailed():
                 self.running.clear()
             case _:
@@ -63,18 +59,6 @@ class ViewState(Record):
 
     def _go_on(self, branch: BranchId, node: NodeId) -> None:
         self.running[branch] = BranchGrew(branch=branch, parent=node, text="", tokens=0)
-
-    def _forget_unwritten(self, mode: Mode) -> None:
-        """Forget a branch that ended before its first token; no event but its prompt's costs says so."""
-        unwritten = [
-            id_ for id_, grown in self.running.items() if not grown.tokens and self.mode(id_) == mode
-        ]
-
-        def is_cut(branch: BranchId) -> bool:
-            return any(node.status == "pruned" for node in self.tree.path(self.running[branch].parent))
-
-        if unwritten:
-            del self.running[max(unwritten, key=lambda each: (is_cut(each), each))]
 
     def mode(self, branch: BranchId) -> Mode:
         """The mode of a branch."""

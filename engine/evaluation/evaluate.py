@@ -14,7 +14,7 @@ from ..request import Request, SearchRequest, Settings
 from ..search.driver import Driver
 from ..search.events import SearchFailed, SearchFinished
 from ..search.record import Record
-from ..strategies import InstanceAdaptive, Passing, Strategy, effort_named
+from ..strategies import Passing, Strategy, effort_named
 from ..strategies.presets import effort_numbers
 from ..strategies.redraws import REDRAWS
 from ..strategies.sampling import Agreement
@@ -201,10 +201,6 @@ def _contestant(name: str, request: SearchRequest, kind: KindName) -> Contestant
             raise UsageError(f'"{name}": {size} solutions do not fit it', hint="vote:8 has eight")
         own[strategy.size] = int(size)
     if rule:
-        rules = strategy.rules if isinstance(strategy, InstanceAdaptive) else ()
-        if rule not in rules:
-            allowed = ", ".join(f"+{each}" for each in rules)
-            raise UsageError(f'"{name}": no such rule', hint=f"{named} has {allowed or 'none'}")
         own["adapt"] = rule
     if modes:
         if modes not in MODES_BY_NAME:

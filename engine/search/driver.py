@@ -12,7 +12,7 @@ from itertools import count
 
 from ..calibration.posterior import UNCALIBRATED
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
-from ..kinds import kind_of
+from ..kinds import OptionsPrompt, kind_of
 from ..ports import (
     Calibrator,
     Clock,
@@ -25,7 +25,7 @@ from ..ports import (
     Score,
 )
 from ..request import Request, Settings
-from ..types import BranchId, KindName, Mode, NodeId, Problem, Reading, Trial, Usage
+from ..types import BranchId, KindName, Mode, NodeId, Problem, Trial, Usage
 from .events import Event
 from .search import Branch, Search
 
@@ -146,33 +146,24 @@ class Driver:
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
         try:
-            self._read(search)
+            search.begin()
         except DecodeAbortedError:
             self._interrupted = True
         except AdascaleError as error:
             search.fail(error)
         yield from self._deliver(search)
 
-    def _open(self, problem: Problem, mode: Mode) -> tuple[Usage, Reading | None]:
+    def open(self, problem: Problem, mode: Mode) -> tuple[PrefixWork, Usage]:
         """Read the prompt of a mode."""
         started = self._clock()
         work = self._policy.open(problem, mode)
-        return self._usage(work, self._clock() - started), work.reading
+        return work, self._usage(work, self._clock() - started)
 
-    def _read(self, search: Search) -> None:
-        """Read the options; where they say enough, no prompt of a solution has to be read."""
-        prompts = search.option_prompts
-        for asked in prompts:
-            started = self._clock()
-            seen = self._policy.option_logits(asked, search.problem)
-            search.read_options(asked, seen, self._usage(seen, self._clock() - started))
-        if prompts:
-            search.open()
-        if not search.over:
-            modes = search.settings.strategy.modes
-            search.read_prompts({mode: self._open(search.problem, mode) for mode in modes})
-            if not prompts:
-                search.open()
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> tuple[OptionLogits, Usage]:
+        """Read the options in one order."""
+        started = self._clock()
+        seen = self._policy.option_logits(asked, problem)
+        return seen, self._usage(seen, self._clock() - started)
 
     def _usage(self, work: PrefixWork | OptionLogits, seconds: float, new_tokens: int = 0) -> Usage:
         """Usage of the generator for tokens that it evaluated and wrote."""

@@ -114,7 +114,7 @@ class PromptRead(_Event):
     """Prefix work that belongs to no step, above all reading a mode's prompt; the root has its cost.
 
     ``estimate`` is the estimate of the question in this mode, before anything is drawn; no trace has
-    ``reading``.
+    ``reading``. ``branch`` ended before its first token.
     """
 
     kind: ClassVar[str] = "prompt_read"
@@ -122,6 +122,7 @@ class PromptRead(_Event):
     estimate: Estimate | None = None
     reading: Reading | None = field(default=None, metadata=UNRECORDED)
     mode: Mode = field(default="prose", metadata=omit("prose"))
+    branch: BranchId | None = field(default=None, metadata=omit(None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,6 @@ class AllocationDecided(_Event):
     node: NodeId
     granted: int
     required: int | None = None
-    mode: Mode = field(default="prose", metadata=omit("prose"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

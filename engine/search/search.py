@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Literal
@@ -26,9 +26,7 @@ from ..ports import (
     Calibrator,
     Clock,
     Growth,
-    OptionLogits,
     Prefix,
-    QuestionEstimate,
 )
 from ..request import Settings
 from ..strategies import Cut, Expand
@@ -43,7 +41,6 @@ from ..types import (
     NodeId,
     Notice,
     Problem,
-    Reading,
     Step,
     StopReason,
     Usage,
@@ -165,44 +162,44 @@ class Search:
 
     # Reading the question
 
-    def read_prompts(self, read: Mapping[Mode, tuple[Usage, Reading | None]]) -> None:
-        """The prompts of all modes were read: estimate the question in each.
+    def begin(self) -> None:
+        """Read the options; where they say enough, no prompt of a solution has to be read.
 
         A value that is unlike those that the calibration was fitted on is judged by votes from here on.
+
+        Raises:
+            AdascaleError: it cannot be searched, such as a ContextOverflowError.
         """
-        found = self._estimate_question(read)
+        strategy, prompts = self.settings.strategy, self._option_prompts
+        for asked in prompts:
+            seen, usage = self._engine.option_logits(asked, self.problem)
+            options = asked.options or self._kind.options(self.problem)
+            self._emit(OptionsRead(options=options, log_probs=seen.log_probs, usage=usage))
+        if prompts:
+            self._judge_answers()
+            self._step_plan(None)
+        if self.over:
+            return
+        read = {mode: self._engine.open(self.problem, mode) for mode in strategy.modes}
+        prefixes = {mode: Prefix(self.problem, (), work.reading, mode) for mode, (work, _) in read.items()}
+        found = {mode: self._calibrator.question(prefix) for mode, prefix in prefixes.items()}
         is_out = any(each.out_of_distribution for each in found.values())
         if is_out and self.problem.kind == "value":
             self._calibrator = self._calibrator.unfitted
-            found = self._estimate_question(read)
-        for mode, (usage, reading) in read.items():
-            self._emit(PromptRead(usage=usage, estimate=found[mode].estimate, reading=reading, mode=mode))
+            found = {mode: self._calibrator.question(prefix) for mode, prefix in prefixes.items()}
+        for mode, (work, usage) in read.items():
+            estimate, reading = found[mode].estimate, work.reading
+            self._emit(PromptRead(usage=usage, estimate=estimate, reading=reading, mode=mode))
         if is_out:
             self._warn_once(_OUT_OF_DISTRIBUTION)
-
-    def _estimate_question(
-        self, read: Mapping[Mode, tuple[Usage, Reading | None]]
-    ) -> dict[Mode, QuestionEstimate]:
-        """The question in each mode, before anything is drawn."""
-        ask = self._calibrator.question
-        return {mode: ask(Prefix(self.problem, (), reading, mode)) for mode, (_, reading) in read.items()}
+        if not prompts:
+            self._step_plan(None)
 
     @property
-    def option_prompts(self) -> tuple[OptionsPrompt, ...]:
-        """Looks at the options that are worth their prompt: none where nobody can weigh what they show."""
+    def _option_prompts(self) -> tuple[OptionsPrompt, ...]:
+        """Prompts of options that are worth it: none where nobody can weigh what they show."""
         is_weighed = self.settings.strategy.reads_options and self._calibrator.options is not None
         return self._kind.option_prompts(self.problem) if is_weighed else ()
-
-    def read_options(self, asked: OptionsPrompt, seen: OptionLogits, usage: Usage) -> None:
-        """The options were read in one order."""
-        options = asked.options or self._kind.options(self.problem)
-        self._emit(OptionsRead(options=options, log_probs=seen.log_probs, usage=usage))
-
-    def open(self) -> None:
-        """All was read that is known before a draw: take the plan's first commands."""
-        if self._tree.option_logits:
-            self._judge_answers()
-        self._step_plan(None)
 
     # Writing
 
@@ -414,7 +411,7 @@ class Search:
         try:
             commands = next(self._plan) if nodes is None else self._plan.send(nodes)
         except StopIteration as stop:
-            self._end(stop.value or "exhausted")
+            self.close(stop.value or "exhausted", NOT_NEEDED)
             return
         for command in commands:
             if isinstance(command, Expand):
@@ -423,15 +420,11 @@ class Search:
             if isinstance(command, Cut):
                 self._obey_cut(command)
         if waited_for_nothing and self.branches.is_idle:
-            self._end("exhausted")
+            self.close("exhausted", NOT_NEEDED)
         self._start_waiting()
 
     def _queue(self, command: Expand) -> None:
-        self._emit(
-            AllocationDecided(
-                node=command.node, granted=command.n, required=command.required, mode=command.mode
-            )
-        )
+        self._emit(AllocationDecided(node=command.node, granted=command.n, required=command.required))
         self.branches.queue(command)
 
     def _obey_cut(self, command: Cut) -> None:
@@ -462,7 +455,7 @@ class Search:
         self._engine.cancel_branch(branch)
         branch.cost = sum((usage for _, usage in branch.ahead), branch.cost)
         if branch.step is None:
-            self._emit(PromptRead(usage=branch.cost, mode=branch.mode))
+            self._emit(PromptRead(usage=branch.cost, mode=branch.mode, branch=branch.id))
             del self.branches.running[branch.id]
             return
         node = self._add_step(branch, replace(branch.step, finish="length"), ends=True)
@@ -504,18 +497,15 @@ class Search:
         steps = sum(len(step.token_ids) for step in self._tree.steps(branch.parent))
         return steps + branch.cost.generated_tokens, -branch.id
 
-    def close(self, reason: StopReason) -> None:
-        """End the search before its plan does, with its best answer."""
-        self._end(reason, dropped=reason)
+    def close(self, reason: StopReason, dropped: str = "") -> None:
+        """End the search with its best answer; ``dropped`` says why branches end, if not for this reason."""
+        self._stop(dropped or reason)
+        self._emit(SearchFinished(result=replace(self._result, stop_reason=reason), usage=self._record.usage))
 
     def fail(self, error: AdascaleError) -> None:
         """End the search: this problem cannot be searched."""
         self._stop("failed")
         self._emit(SearchFailed.of(error))
-
-    def _end(self, reason: StopReason, dropped: str = NOT_NEEDED) -> None:
-        self._stop(dropped)
-        self._emit(SearchFinished(result=replace(self._result, stop_reason=reason), usage=self._record.usage))
 
     def _stop(self, reason: str) -> None:
         """End the plan and all branches."""

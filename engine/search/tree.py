@@ -62,8 +62,9 @@ class Node:
         return self.step is not None and self.step.is_thought
 
 
+@dataclass(slots=True)
 class Tree:
-    """An append-only arena of nodes below one question.
+    """An append-only arena of nodes below one question; the generator's states are in no log, nor compared.
 
     Attributes:
         problem: The question.
@@ -76,16 +77,15 @@ class Tree:
         nodes: All nodes by id.
     """
 
-    def __init__(self, problem: Problem, width: int = 1) -> None:
-        self.problem = problem
-        self.width = width
-        self.readings: dict[Mode, Reading] = {}
-        self.modes: set[Mode] = set()
-        self.questions: dict[Mode, Estimate] = {}
-        self.option_logits: list[Mapping[str, float]] = []
-        self.standing: SearchResult | None = None
-        self.nodes: list[Node] = [Node(ROOT, None, 0, None)]
-        self._children: list[list[NodeId]] = [[]]
+    problem: Problem
+    width: int = field(default=1, compare=False)
+    readings: dict[Mode, Reading] = field(default_factory=dict, compare=False)
+    modes: set[Mode] = field(default_factory=set)
+    questions: dict[Mode, Estimate] = field(default_factory=dict)
+    option_logits: list[Mapping[str, float]] = field(default_factory=list)
+    standing: SearchResult | None = None
+    nodes: list[Node] = field(default_factory=lambda: [Node(ROOT, None, 0, None)])
+    _children: list[list[NodeId]] = field(default_factory=lambda: [[]])
 
     def __getitem__(self, node: NodeId) -> Node:
         if node < 0:
@@ -97,15 +97,6 @@ class Tree:
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
-
-    def __eq__(self, other: object) -> bool:
-        """True if both say the same; the generator's states are in no log, and not compared."""
-        return isinstance(other, Tree) and self._logged() == other._logged()
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def _logged(self) -> tuple[object, ...]:
-        return self.problem, self.nodes, self.questions, self.option_logits, self.standing
 
     @property
     def groups(self) -> tuple[AnswerGroup, ...]:

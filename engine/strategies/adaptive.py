@@ -83,14 +83,9 @@ class Adaptive(Strategy):
         return "hopeless" if is_hopeless else None
 
     def _cuts(self, tree: Tree, nodes: Sequence[NodeId]) -> list[Cut]:
-        reason = f"p below {self.cut:g}"
-        return [
-            Cut((node,), reason) for node in nodes if tree[node].status == "open" and self._fails(tree, node)
-        ]
-
-    def _fails(self, tree: Tree, node: NodeId) -> bool:
-        estimate = tree[node].estimate
-        return estimate is not None and estimate.calibrated and estimate.median < self.cut
+        reason, running = f"p below {self.cut:g}", [node for node in nodes if tree[node].status == "open"]
+        known = ((node, probability_of(tree[node].estimate)) for node in running)
+        return [Cut((node,), reason) for node, p in known if p is not None and p < self.cut]
 
 
 def _programs_fail(tree: Tree) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 from ..errors import UsageError, setting
@@ -59,7 +59,7 @@ stopped. A plan that draws nothing while nothing runs has ended as ``exhausted``
 """
 
 
-_AT_LEAST_ONE = "samples", "votes", "lead", "beams", "branching", "prune_every"
+_AT_LEAST_ONE = "samples", "votes", "lead", "beams", "branching"
 """Parameters whose smallest value is 1."""
 
 
@@ -153,12 +153,8 @@ class Strategy(ABC):
         return replace(self, **parameters)
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters as JSON has them, for the log; ``redraws`` if any, ``modes`` unless prose alone."""
-        parameters = {field.name: getattr(self, field.name) for field in fields(self)}
-        modes, redraws = list(parameters.pop("modes")), parameters.pop("redraws")
-        if redraws:
-            parameters["redraws"] = redraws
-        return parameters if modes == ["prose"] else {**parameters, "modes": modes}
+        """The parameters as JSON has them, for the log."""
+        return {**asdict(self), "modes": list(self.modes)}
 
 
 def whole_trajectories(samples: int, modes: Sequence[Mode], *, greedy: bool = False) -> list[Expand]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from ..errors import UsageError
 from ..search.tree import Tree
@@ -59,13 +59,6 @@ class InstanceAdaptive(Strategy):
             raise UsageError(f"{self.name} has no rule {self.adapt}", hint=f"it has {', '.join(self.rules)}")
         if not 0.0 < self.confidence < 1.0:
             raise UsageError(f"confidence is {self.confidence:g}, it must be between 0 and 1")
-
-    def parameters(self) -> dict[str, Any]:
-        """The parameters; ``adapt`` and ``confidence`` only if a rule is in use."""
-        # Not super(): slots=True makes a second class, which its zero-argument form does not know.
-        parameters = Strategy.parameters(self)
-        rule = {name: parameters.pop(name) for name in ("adapt", "confidence")}
-        return parameters if self.adapt == "none" else {**parameters, **rule}
 
 
 def required_samples(p: float, confidence: float) -> int:
@@ -150,7 +143,6 @@ class Beam(InstanceAdaptive):
         beams: Prefixes that are kept; with IAS-of-K (``adapt="k"``) the number that their lower estimates
             ask for.
         branching: Children of each; with IAS-of-M (``"m"``) the number that the worst of them asks for.
-        prune_every: Steps between two prunings; in between each prefix goes on alone.
     """
 
     name: ClassVar[str] = "beam"
@@ -160,7 +152,6 @@ class Beam(InstanceAdaptive):
 
     beams: int = 4
     branching: int = 4
-    prune_every: int = 1
 
     @property
     def at_most(self) -> int:
@@ -168,16 +159,13 @@ class Beam(InstanceAdaptive):
         return self.beams * self.branching
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw a level, let it write on until it is pruned, expand the kept prefixes."""
+        """Draw a level, prune it, expand the kept prefixes."""
         left = self.beams
         commands: list[Command] = [Expand(ROOT, self.beams * self.branching)]
         while True:
-            alive: list[NodeId] = []
-            for _ in range(self.prune_every):
-                children = yield from gather(tree, commands)
-                alive = [node for node in children if tree[node].status == "open"]
-                left -= len(children) - len(alive)
-                commands = [Expand(node) for node in alive]
+            children = yield from gather(tree, commands)
+            alive = [node for node in children if tree[node].status == "open"]
+            left -= len(children) - len(alive)
             most = max(0, left)
             if most and alive and "k" in self.adapt:
                 most = prefixes_to_keep(_lowers(tree, alive), self.branching, self.confidence, most)

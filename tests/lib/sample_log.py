@@ -90,9 +90,9 @@ class Log:
         self.events.append(cls(seq=len(self.events), t=self.now, **fields))
         self.now += self.pace
 
-    def read_prompt(self, tokens: int = 40) -> None:
-        """The prompt was evaluated."""
-        self._spend(PromptRead, Usage(prompt_tokens=tokens))
+    def read_prompt(self, tokens: int = 40, branch: BranchId | None = None) -> None:
+        """The prompt was evaluated, or a branch ended before its first token."""
+        self._spend(PromptRead, Usage(prompt_tokens=tokens), branch=branch)
 
     def grant(self, node: NodeId, n: int) -> None:
         """A strategy asks for children."""

@@ -59,7 +59,7 @@ def test_the_report_has_every_strategy_and_every_pair(report: subprocess.Complet
         (name, 12) for name in names
     ]
     assert len(found["pairs"]) == len(names) * (len(names) - 1) // 2
-    assert found["strategies"][3]["settings"] == {"samples": 4, "adapt": "n", "confidence": 0.99}
+    assert found["strategies"][3]["settings"].items() > {"samples": 4, "adapt": "n"}.items()
     assert found["generator"]["sha256"]
 
 

@@ -88,15 +88,6 @@ def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> No
     )
 
 
-def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
-    plan = Beam(beams=1, branching=2, prune_every=2).plan(tree)
-    assert next(plan) == (Expand(ROOT, 2),)
-    a, b = grow(tree, ROOT, 0.2), grow(tree, ROOT, 0.1)
-    assert plan.send([a, b]) == (Expand(a), Expand(b))
-    deep, best = grow(tree, a, 0.3), grow(tree, b, 0.8)
-    assert plan.send([deep, best]) == (Cut((deep,), "outside the beam"), Expand(best, 2))
-
-
 @pytest.mark.parametrize(
     ("strategy", "parameters", "said"),
     [
@@ -105,7 +96,6 @@ def test_a_beam_prunes_every_few_steps_only(tree: Tree) -> None:
         ("vote", {"samples": 0}, "samples is 0"),
         ("readings", {"votes": 0}, "votes is 0"),
         ("margin", {"lead": 0}, "lead is 0"),
-        ("beam", {"prune_every": 0}, "prune_every is 0"),
         ("beam", {"redraws": 1}, "none of them is drawn again"),
         ("beam", {"adapt": "km", "confidence": 1.0}, "confidence is 1"),
         ("vote", {"adapt": "km"}, "vote has no rule km"),
