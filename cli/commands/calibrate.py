@@ -16,7 +16,7 @@ from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageEr
 from adascale.engine.types import Notice, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 
-from ..disk.files import check_output, is_calibration, writing
+from ..disk.files import check_output, writing
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.declare import JsonLinesOption, JsonOption, ModelOption
@@ -65,7 +65,7 @@ def fit(*, options: FitOptions) -> None:
     Without --data it takes the 300 questions that come with adascale. It can be stopped at any time: finished
     questions are kept, and the same command continues.
     """
-    from adascale.models.calibration.artefact import describe, own_path, save_artefact
+    from adascale.models.calibration.artefact import describe, is_calibration, own_path, save_artefact
     from adascale.models.calibration.training import FEWEST, fit_rollouts
 
     run, output = options, options.output

@@ -80,7 +80,6 @@ def show(name: Name, as_json: JsonOption = False) -> None:
             "quant": info.file_type,
             "context": info.context_length,
             "layers": info.block_count,
-            "vocabulary": info.vocab_size,
             "chat_template": bool(info.chat_template),
             "kv_bytes_per_token": info.kv_bytes_per_token,
         }

@@ -135,32 +135,14 @@ def check_writable(path: Path) -> None:
 
 _TRACE_BEGIN = b'{"kind":"search_started"'
 
-_CALIBRATION_MARK = b'"adascale.calibration/'
-"""Part of the header of every calibration."""
-
-_LARGEST_HEADER = 100_000_000
-"""Bytes of a header that safetensors reads."""
-
 
 def is_trace(path: Path) -> bool:
     """True for a file that can be read and begins as every trace does."""
-    return _read(path, 0, len(_TRACE_BEGIN)) == _TRACE_BEGIN
-
-
-def is_calibration(path: Path) -> bool:
-    """True for a safetensors file that can be read and whose header, however long, is a calibration's."""
-    size = int.from_bytes(_read(path, 0, 8), "little")
-    return size <= _LARGEST_HEADER and _CALIBRATION_MARK in _read(path, 8, size)
-
-
-def _read(path: Path, start: int, size: int) -> bytes:
-    """Some bytes of a file; fewer at its end, none if it cannot be read."""
     try:
         with path.open("rb") as file:
-            file.seek(start)
-            return file.read(size)
+            return file.read(len(_TRACE_BEGIN)) == _TRACE_BEGIN
     except OSError:
-        return b""
+        return False
 
 
 def check_output(

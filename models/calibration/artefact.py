@@ -198,6 +198,17 @@ def load_artefact(path: Path) -> Artefact:
         raise CalibrationError(f"{path} lacks a part: {excerpt(str(error))}") from error
 
 
+def is_calibration(path: Path) -> bool:
+    """True for a file that can be read and that says it is a calibration, of any version."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            return str((file.metadata() or {}).get("schema")).startswith("adascale.calibration/")
+    except (OSError, SafetensorError):
+        return False
+
+
 def describe(artefact: Artefact) -> dict[str, Any]:
     """The public view of an artefact as JSON: its card, number of questions, file, modes and level."""
     return {

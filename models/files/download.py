@@ -182,8 +182,6 @@ def check_reachable() -> None:
     Raises:
         ModelUnavailableError: None came; the message says why.
     """
-    import httpx2
-
     try:
         answer = httpx2.head(endpoint(), timeout=3)  # seconds: then another source is asked
         status = answer.status_code
@@ -282,7 +280,6 @@ def _translate_errors(repo: str, name: str) -> Iterator[None]:
         ModelNotFoundError: No such repository, file or revision.
         ModelUnavailableError: Gated, or the Hub failed.
     """
-    import httpx2
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:

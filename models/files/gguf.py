@@ -62,7 +62,7 @@ class GGUFInfo:
     Attributes:
         architecture: Name of the architecture, shortened and printable.
         head_size: Numbers in one key of one head.
-        kv_values: Numbers that a token leaves in the KV cache, over all layers.
+        kv_bytes_per_token: Size of what a token leaves in the KV cache, over all layers: 16 bits a value.
         state_bytes: Size of the running states of one sequence; 0 for a transformer.
         parameter_count: Sum of the elements of all tensors.
         active_parameters: Parameters that one token is multiplied by: no lookup table, unless the input
@@ -76,19 +76,13 @@ class GGUFInfo:
     context_length: int
     block_count: int
     head_size: int
-    kv_values: int
+    kv_bytes_per_token: int
     state_bytes: int
-    vocab_size: int
     chat_template: str
     parameter_count: int
     active_parameters: int
     file_type: str
     size_bytes: int
-
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """Bytes that one token takes in the KV cache, over all layers: 16 bits a value."""
-        return 2 * self.kv_values
 
     @property
     def effective_parameters(self) -> float:
@@ -168,7 +162,6 @@ class _Header:
     Attributes:
         size_bytes: Size of the file.
         values: Scalars and short number arrays by key.
-        lengths: Number of elements of every array.
         elements: Number of elements of every tensor.
         end: Size that the file has when it is whole, and its last tensor.
 
@@ -179,7 +172,6 @@ class _Header:
     def __init__(self, data: mmap.mmap) -> None:
         self.size_bytes = len(data)
         self.values: dict[str, str | float | list[float]] = {}
-        self.lengths: dict[str, int] = {}
         self.elements: dict[str, int] = {}
         self._data, self._at = data, 8
         tensors, fields = int(self._scalar("Q")), int(self._scalar("Q"))
@@ -217,7 +209,6 @@ class _Header:
             self.values[key] = self._scalar(_SCALARS[kind])
         else:
             kind, length = int(self._scalar("I")), int(self._scalar("Q"))
-            self.lengths[key] = length
             if kind == _STRING:
                 for _ in range(length):
                     self._at += 8 + struct.unpack_from("<Q", self._data, self._at)[0]
@@ -260,9 +251,8 @@ def _facts(header: _Header) -> GGUFInfo:
         context_length=header.number(f"{arch}.context_length"),
         block_count=header.number(f"{arch}.block_count"),
         head_size=_head_size(header, arch),
-        kv_values=_kv_values(header, arch),
+        kv_bytes_per_token=2 * _kv_values(header, arch),
         state_bytes=_state_bytes(header, arch),
-        vocab_size=header.lengths.get("tokenizer.ggml.tokens", header.number(f"{arch}.vocab_size")),
         chat_template=header.text("tokenizer.chat_template"),
         parameter_count=sum(header.elements.values()),
         active_parameters=_active_parameters(header, arch),

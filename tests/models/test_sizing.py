@@ -32,9 +32,8 @@ SMALL = GGUFInfo(
     context_length=32768,
     block_count=28,
     head_size=128,
-    kv_values=28 * 2 * (128 + 128),
+    kv_bytes_per_token=28 * 2 * (128 + 128) * 2,
     state_bytes=0,
-    vocab_size=151936,
     chat_template="",
     parameter_count=0,
     active_parameters=0,
@@ -127,7 +126,7 @@ def test_a_server_opens_a_larger_window_where_half_of_the_memory_has_room_for_it
 ) -> None:
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: free_gb << 30)
     file = model(tmp_path, context)
-    info = replace(file.info, kv_values=1 << 13)
+    info = replace(file.info, kv_bytes_per_token=1 << 14)
     opened = make_roomy(SessionOptions(branches=64, think=think), info, None)
     assert (opened.ctx_size, opened.branches) == expected
     choose_window(opened, file)

@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from commands import clean_env, run
-
-
-@pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return clean_env(tmp_path_factory.mktemp("home"))
+from commands import run
 
 
 @pytest.fixture

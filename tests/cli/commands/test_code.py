@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from commands import clean_env, run
+from commands import run
 
 from adascale.cli.commands import code as command
 from adascale.cli.options.by_command import CodeOptions
@@ -19,11 +19,6 @@ SQUARE = "def f(n):\n    return n * n\n"
 DOUBLE = "def f(n):\n    return n + n\n"
 FIVE = ["--test", "assert f(2) == 4", "--test", "assert f(5) == 25"]
 NEVER = ["--test", "assert f(2) == 4", "--test", "assert f(2) == 5"]
-
-
-@pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return clean_env(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")

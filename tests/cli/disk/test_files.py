@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from adascale.cli.disk.files import check_output, check_writable, is_calibration, is_trace, read_text
+from adascale.cli.disk.files import check_output, check_writable, is_trace, read_text
 from adascale.engine.errors import UsageError
+from adascale.models.calibration.artefact import is_calibration
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,12 +57,6 @@ NATIVE = (
     "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 USUAL = SamplingParams(max_tokens=400)
-
-
-@pytest.fixture
-def machine(random_gguf: Path) -> Iterator[Machine]:
-    with ExitStack() as stack:
-        yield stack.enter_context(opened(random_gguf))
 
 
 def problem(**more: Any) -> Problem:

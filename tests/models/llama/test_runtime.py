@@ -36,13 +36,6 @@ PROMPT = [10, 20, 30, 40, 50, 60, 70]
 CLOSE = {"atol": 2e-4, "rtol": 1e-4}
 
 
-@pytest.fixture(scope="module")
-def model(random_gguf: Path) -> Iterator[LlamaModel]:
-    opened = LlamaModel(random_gguf)
-    yield opened
-    opened.close()
-
-
 @pytest.fixture(params=["plain attention", "flash attention"])
 def context(
     model: LlamaModel, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

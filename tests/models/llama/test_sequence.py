@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
 import numpy as np
 import pytest
 from machine import SYSTEM, Machine, close, deepest
@@ -17,22 +13,8 @@ from adascale.engine.strategies.redraws import RolloutDraws
 from adascale.engine.types import Problem, Step
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.context import Run
-from adascale.models.llama.model import LlamaModel
 
 PROBLEM = Problem("p", "What is 9 * 2?")
-
-
-@pytest.fixture(scope="module")
-def model(random_gguf: Path) -> Iterator[LlamaModel]:
-    opened = LlamaModel(random_gguf)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def machine(model: LlamaModel) -> Iterator[Machine]:
-    with ExitStack() as stack:
-        yield Machine(model, stack)
 
 
 def test_likelihood_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
