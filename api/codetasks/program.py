@@ -133,19 +133,10 @@ def _attributes(tree: ast.AST) -> dict[str, set[str]]:
 
 
 def add_imports(source: str) -> str:
-    """The program with the imports that it lacks below its docstring and its imports from ``__future__``."""
+    """The program with the imports that it lacks above it."""
     lines = missing_imports(source)
-    if not lines:
-        return source
-    last = 0
-    for node in parse(source).body:
-        match node:
-            case ast.Expr(ast.Constant(str())) | ast.ImportFrom("__future__"):
-                last = node.end_lineno or 0
-            case _:
-                break
-    written = source.split("\n")
-    return "\n".join([*written[:last], *lines, "", *written[last:]])
+    is_first = "from __future__" not in source  # nothing may stand above that
+    return "\n".join([*lines, "", source]) if lines and is_first else source
 
 
 # Source as text: the names that it binds and needs, statements left out

@@ -42,13 +42,12 @@ def read_program(text: str) -> str | None:
 
     Without a fence the whole text counts if it parses; several blocks are joined if that parses, else
     the last one that parses counts. Where nothing is printed, the last statement is: the value of an
-    expression, an assignment or a return, or what a function without required arguments returns.
+    expression or an assignment, or what a function without required arguments returns.
     """
     blocks = [textwrap.dedent(block).strip("\n") for block in _BLOCK.findall(text)]
     candidates = ["\n".join(blocks), *reversed(blocks)] if blocks else [textwrap.dedent(text).strip("\n")]
     for source in candidates:
-        # A `return` at module level does not compile; `_printing` prints its value.
-        tree = try_parse(source, compiled=False)
+        tree = try_parse(source)
         if tree is not None and tree.body:
             return ast.unparse(_printing(tree)) if not _prints(tree) else source
     return None
@@ -57,7 +56,7 @@ def read_program(text: str) -> str | None:
 @functools.lru_cache(maxsize=1024)
 def computes(source: str) -> bool:
     """True if a program does more than print what stands in it: it calculates, compares, loops or calls."""
-    tree = try_parse(source, compiled=False)
+    tree = try_parse(source)
     if tree is None:
         return False
     called = {*called_names(tree)} - {"print", "str"}
@@ -101,26 +100,20 @@ def _prints(tree: ast.Module) -> bool:
 
 def _printing(tree: ast.Module) -> ast.Module:
     """The program with its result printed: its last value, or what its last function returns."""
-    *before, last = tree.body
+    body, last = tree.body, tree.body[-1]
     match last:
-        case ast.Expr(value):
-            shown: ast.expr | None = value
-            body = before
+        case ast.Expr(shown):
+            body = body[:-1]
         case (
             ast.Assign(targets=[ast.Name(id=name)])
             | ast.AnnAssign(target=ast.Name(id=name))
             | ast.AugAssign(target=ast.Name(id=name))
         ):
-            shown, body = ast.Name(name), tree.body
-        case ast.Return(value):
-            shown, body = value, before
+            shown = ast.Name(name)
         case ast.FunctionDef() if not requires_arguments(last):
-            call = ast.Call(ast.Name(last.name), [], [])
-            shown, body = call, tree.body
+            shown = ast.Call(ast.Name(last.name), [], [])
         case _:
-            shown, body = None, tree.body
-    if shown is None:
-        return tree
+            return tree
     printing = ast.Expr(ast.Call(ast.Name("print"), [shown], []))
     return ast.fix_missing_locations(ast.Module([*body, printing], []))
 
@@ -159,12 +152,8 @@ def _plain_complex(value: complex) -> str:
     return imaginary if real == "0" else f"{real}{'' if imaginary[0] == '-' else '+'}{imaginary}"
 
 
-def parse(source: str, *, compiled: bool = True) -> ast.Module:
-    """The tree of a source that compiles.
-
-    Args:
-        source: Source of a module.
-        compiled: Require that it compiles, too: a `return` at module level parses, but does not compile.
+def parse(source: str) -> ast.Module:
+    """The tree of a source that compiles: not every one that parses does.
 
     Raises:
         SyntaxError: the source does not compile, or is nested too deeply or too large for this interpreter.
@@ -173,8 +162,7 @@ def parse(source: str, *, compiled: bool = True) -> ast.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" and `x is 1` are the author's business
             tree = ast.parse(source)
-            if compiled:
-                compile(source, "<program>", "exec", dont_inherit=True)
+            compile(source, "<program>", "exec", dont_inherit=True)
         _check_depth(tree)
     except (ValueError, OverflowError, RecursionError, MemoryError) as error:
         if isinstance(error, SyntaxError):
@@ -193,10 +181,10 @@ def _check_depth(tree: ast.Module) -> None:
     raise SyntaxError("nested too deeply")
 
 
-def try_parse(source: str, *, compiled: bool = True) -> ast.Module | None:
+def try_parse(source: str) -> ast.Module | None:
     """The tree of a source; None if ``parse`` raises."""
     try:
-        return parse(source, compiled=compiled)
+        return parse(source)
     except SyntaxError:
         return None
 

@@ -121,17 +121,12 @@ def test_an_entry_point_that_is_there_stays(source: str) -> None:
         ("datetime.datetime.now()", ["import datetime"]),
         ("re.sub('a', reduce(max, n))", ["import re", "from functools import reduce"]),
         ("unknown(n, numpy.pi)", []),
+        ("sqrt(n)  # not above from __future__ import annotations", []),
     ],
 )  # fmt: skip
 def test_missing_imports(body: str, lines: list[str]) -> None:
     source = f"def f(n):\n    return {body}"
     assert add_imports(source) == ("\n".join([*lines, "", source]) if lines else source)
-
-
-def test_imports_stand_below_those_from_the_future() -> None:
-    future = "from __future__ import annotations\n\ndef f(n: List[int]):\n    return sqrt(n)"
-    lines = "\nfrom typing import List\nfrom math import sqrt\n\n\n"
-    assert add_imports(future) == future.replace("\n\n", lines, 1)
 
 
 @pytest.mark.parametrize(
