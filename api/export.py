@@ -30,16 +30,16 @@ class SampledNode:
         text: Its last step; empty for the question.
         mode: How it reasons; for the question the mode of its rollouts, or prose.
         ended: The trajectory ends here, by itself or at a limit.
+        outcome: Number of judged draws through this prefix, and how many of them were correct.
         estimate: P(a trajectory with this prefix is correct).
-        outcome: Number of draws through this prefix, and how many of them were correct.
     """
 
     parent: int
     text: str
     mode: Mode
     ended: bool
+    outcome: PrefixOutcome
     estimate: Estimate | None = None
-    outcome: PrefixOutcome | None = None
 
     @property
     def probability(self) -> float | None:
@@ -48,7 +48,7 @@ class SampledNode:
         The estimate is the prior, as a Beta distribution: alone it hardly tells siblings apart
         (AUC .47 to .62 within a question). Without a calibrated estimate it is the share of correct draws.
         """
-        drawn = self.outcome or PrefixOutcome()
+        drawn = self.outcome
         if self.ended and drawn.total:
             return float(drawn.right == drawn.total)
         if self.estimate is not None and self.estimate.calibrated:
@@ -85,7 +85,7 @@ class SampledQuestion:
                 mode=node.mode,
                 ended=node.step is not None and node.step.finish != "step",
                 estimate=node.estimate,
-                outcome=sum((found[node.id] for found in by_mode), PrefixOutcome()) if by_mode else None,
+                outcome=sum((found[node.id] for found in by_mode), PrefixOutcome()),
             )
             for node in record.tree
         ]
@@ -123,7 +123,7 @@ class SampledQuestion:
             if row == len(nodes):
                 nodes.append(replace(node, parent=parent))
             else:
-                nodes[row] = replace(nodes[row], outcome=_sum(nodes[row].outcome, node.outcome))
+                nodes[row] = replace(nodes[row], outcome=nodes[row].outcome + node.outcome)
             row_of.append(row)
         return replace(self, nodes=tuple(nodes))
 
@@ -148,10 +148,6 @@ def read_rollouts(path: Path) -> Iterator[SampledQuestion]:
 
 def _name(models: ModelDescription) -> str:
     return models.generator.name if models.generator else ""
-
-
-def _sum(one: PrefixOutcome | None, other: PrefixOutcome | None) -> PrefixOutcome | None:
-    return one + other if one is not None and other is not None else one or other
 
 
 Row = dict[str, Any]

@@ -30,16 +30,19 @@ def node(
     parent: int,
     text: str,
     p: float | None = None,
-    counts: tuple[int, int] | None = None,
+    counts: tuple[int, int] = (0, 0),
     *,
     calibrated: bool = True,
     **more: Any,
 ) -> SampledNode:
     """A node in prose that has not ended."""
     estimate = None if p is None else Estimate(p, p, p, calibrated)
-    outcome = None if counts is None else PrefixOutcome(*counts)
     return SampledNode(
-        parent, text, **{"mode": "prose", "ended": False, **more}, estimate=estimate, outcome=outcome
+        parent,
+        text,
+        **{"mode": "prose", "ended": False, **more},
+        estimate=estimate,
+        outcome=PrefixOutcome(*counts),
     )
 
 
