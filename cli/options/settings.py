@@ -92,7 +92,6 @@ def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Cal
         own, usual = {**inspect.signature(command, eval_str=True).parameters}, options_type()
         own.pop("options")
 
-        @functools.wraps(command)
         def run(**values: Any) -> None:
             options = _filled(usual, values)
             if terminal := getattr(getattr(options, "view", options), "terminal", None):
@@ -110,8 +109,7 @@ def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Cal
                 for name, (hint, default) in hints.items()
             ]
         )
-        run.__annotations__ = {name: hint for name, (hint, _) in hints.items()}
-        del run.__wrapped__  # inspect would look behind the new signature
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
         return run
 
     return decorate

@@ -141,15 +141,10 @@ def test_traces_are_kept_by_id_and_can_be_replayed(batch: Any, home: Home, tmp_p
     folder = tmp_path / "traces" / "of this"
     text = '{"id": "a", "question": "One?"}\n{"id": "../b c", "question": "Two?"}\n'
     done = batch(text, "--traces", str(folder), "--seed", "1")
-    assert done.returncode == 0, done.stderr
     first, second = sorted(folder.iterdir())
-    assert second.name == "a.jsonl"
-    assert first.name.startswith("___b_c-")
-    shown = home.run("replay", str(second))
+    assert (second.name, first.name[:7]) == ("a.jsonl", "___b_c-")
     answer = next(record["answer"] for record in done.records if record["id"] == "a")
-    assert shown.returncode == 0
-    assert answer is not None
-    assert f"Answer: {answer}" in shown.stdout
+    assert f"Answer: {answer}" in home.run("replay", str(second)).stdout
 
 
 def test_a_model_is_never_written_over(home: Home, tmp_path: Path) -> None:

@@ -164,22 +164,6 @@ def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on(env: dict[str, str], 
     assert done.stdout.splitlines()[0].startswith(second[1]["content"][:-1])
 
 
-def test_ctrl_d_ends_and_what_was_typed_is_kept_for_the_user_alone(
-    env: dict[str, str], chain_gguf: Path
-) -> None:
-    def act(process: subprocess.Popen[bytes], screen: Screen) -> None:
-        screen.wait_for(">>> ")
-        screen.type("What is 9 * 2?\r")
-        screen.wait_for("solutions agree")
-        screen.press("\x04", until=lambda: process.poll() is not None)
-
-    done = on_screen(env, chain_gguf, act)
-    assert (done.code, "Answer: 18" in done.stdout) == (0, True), done.stderr
-    history = Path(env["XDG_DATA_HOME"]) / "adascale/chat-history"
-    assert "What is 9 * 2?" in history.read_text()
-    assert history.stat().st_mode & 0o077 == 0
-
-
 def test_a_signal_at_the_prompt_ends_it_and_gives_the_terminal_back(
     env: dict[str, str], chain_gguf: Path
 ) -> None:

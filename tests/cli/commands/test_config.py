@@ -71,19 +71,27 @@ def test_a_name_of_o_is_a_key_of_the_file(config: Path, questions: str) -> None:
     assert f"error[usage]: samples in {config} should be greater" in done.stderr
 
 
-def test_values_are_kept_as_what_they_are(config: Path) -> None:
+def test_values_are_kept_as_what_they_are_and_files_by_their_whole_path(config: Path) -> None:
     for key, value in (
         ("threads", "2"),
         ("yes", "true"),
         ("time-limit", "4m"),
         ("api-key-file", "key.txt"),
         ("model", 'a "b" \\c.gguf'),
+        ("prm", "self"),
     ):
         invoked("config", "set", key, value)
 
     kept = tomllib.loads(config.read_text(encoding="utf-8"))
     model, key = (str(Path(name).absolute()) for name in ('a "b" \\c.gguf', "key.txt"))
-    assert kept == {"threads": 2, "yes": True, "time-limit": "4m", "api-key-file": key, "model": model}
+    assert kept == {
+        "threads": 2,
+        "yes": True,
+        "time-limit": "4m",
+        "api-key-file": key,
+        "model": model,
+        "prm": "self",
+    }
     assert row("yes")[0] is True
 
 
@@ -150,19 +158,3 @@ def test_a_broken_file_is_told_and_left_alone(config: Path, text: str) -> None:
     assert config.read_bytes() == text.encode("latin-1")
     assert invoked("config", "path")[0].strip() == str(config)
     assert run_here(environment(ADASCALE_CONFIG=str(config)), "ask", "-h").returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "is_file"),
-    [
-        ("model", "./mine.gguf", True),
-        ("model", "qwen2.5-coder-0.5b", False),
-        ("prm", "self", False),
-    ],
-)
-def test_a_file_is_kept_by_its_whole_path(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: str, is_file: bool
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    invoked("config", "set", key, value)
-    assert row(key)[0] == (str(tmp_path / value) if is_file else value)

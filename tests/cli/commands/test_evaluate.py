@@ -95,7 +95,6 @@ VALUE = '{"question": "1 + 1?", "answer": 2}\n'
     ("text", "said"),
     [
         ('{"question": "why?"}\n', 'nothing in its field "answer"'),
-        ('{"question": "f", "tests": "assert f(2) == 4"}\n', 'nothing in its field "hidden"'),
         (VALUE + '{"question": "f", "tests": "assert f(2)", "hidden": "assert f(3)"}', "once for each kind"),
         (VALUE, "hint: --strategies adaptive"),
     ],
