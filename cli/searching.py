@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from .options.by_command import TerminalOptions, ViewOptions
 from .options.declare import env
 from .render.display import open_renderer
 from .terminal.console import clean, draws_replies, read_piped, read_stdin, say, write_piece
-from .terminal.progress import TransferView, announce, ask_consent
+from .terminal.progress import TransferView, consents
 from .terminal.signals import SIGNALS, STOPPING, graceful
 from .terminal.text import plural
 
@@ -188,7 +189,7 @@ def _reporting(
 
         def consent(plan: DownloadPlan) -> bool:
             status("")
-            return (announce if terminal.yes else ask_consent)(plan)
+            return consents(plan, asks=not terminal.yes)
 
         def show(transfer: Transfer) -> None:
             status("")
@@ -279,8 +280,9 @@ def fetch(reference: str, *, yes: bool, offline: bool, again: bool = False) -> M
     from adascale.models.files.library import resolve
 
     with TransferView() as view:
-        consent = announce if yes else ask_consent
-        return resolve(reference, again=again, on_progress=view.on_progress, confirm=consent)
+        return resolve(
+            reference, again=again, on_progress=view.on_progress, confirm=partial(consents, asks=not yes)
+        )
 
 
 def search_one(

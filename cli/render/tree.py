@@ -10,9 +10,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 from adascale.engine.answers.latex import readable
+from adascale.engine.errors import decimal
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.search.tree import Node
-from adascale.engine.types import ROOT, NodeId
+from adascale.engine.types import ROOT, NodeId, probability_of
 
 from ..terminal.markdown import highlighted
 from ..terminal.text import (
@@ -21,7 +22,6 @@ from ..terminal.text import (
     ELLIPSIS,
     MARKS,
     Mark,
-    chance,
     last_line,
     level,
     one_line,
@@ -120,7 +120,9 @@ class _Table:
             text = _line(last_line(row.text), "italic")
             return self._grid(_sign("running"), text, ("", ""), ("", ""), (str(row.tokens), "faint"))
         mark, estimate = self._state.mark(row), row.estimate
-        shown = "" if estimate is None else (percent if estimate.calibrated else chance)(estimate.median)
+        p, shown = probability_of(estimate), ""
+        if estimate is not None:  # a score must not look like a probability
+            shown = decimal(estimate.median, ".2f") if p is None else percent(p)
         tokens = str(self._tokens(row)) if row.step is not None else ""
         values = (shown, level(estimate)), self._answer(row, mark), (tokens, "faint")
         return self._grid(_sign(mark), self._content(row), *values)

@@ -13,9 +13,9 @@ import os
 import re
 import select
 import shlex
+import shutil
 import stat
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader, TextIOWrapper
@@ -65,9 +65,6 @@ _STYLES: Final = {
     **{f"markdown.h{level}": "bold" for level in range(1, 7)},
 }
 """What is written on a terminal, and how it looks: the theme of every console."""
-
-_PLAIN_WIDTH, _NARROWEST = 100, 20
-"""Cells of a line in a pipe, and the fewest that ``COLUMNS`` may ask for."""
 
 _LONGEST_LINE = 1000
 """Characters of a line of an error."""
@@ -141,9 +138,8 @@ def plain_text(drawn: RenderableType, width: int) -> str:
 
 
 def plain_width() -> int:
-    """``COLUMNS`` if it is a usable width, or 100."""
-    columns = os.environ.get("COLUMNS", "")
-    return int(columns) if columns.isdecimal() and int(columns) >= _NARROWEST else _PLAIN_WIDTH
+    """Width of lines that are drawn for a pipe or a file: ``COLUMNS``, or 100."""
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def may_animate() -> bool:
@@ -356,32 +352,17 @@ def _write_labelled(
     from rich.text import Text
 
     label = f"{kind}[{slug}]"
-    lines = _wrapped(f"{label}: {_shown(message)}", "")
-    for fact in facts:
-        lines += _wrapped(f"  {_shown(fact)}", "  ")
-    # The constructor's style would be the base of the whole text; only the labels are coloured.
-    body = Text("\n".join(lines))
-    body.stylize(style, 0, len(label))
+    text = Text.assemble((label, style), f": {_shown(message)}", *(f"\n  {_shown(fact)}" for fact in facts))
+    # Broken between words to the width of a terminal: a path stays whole.
+    stderr_console().print(text, overflow="ignore", crop=False)
     if hint:  # is not wrapped: it is to be pasted
-        body.append("\nhint: ", style="hint")
-        body.append(_shown(hint))
-    stderr_console().print(body, soft_wrap=True)
+        stderr_console().print(Text.assemble(("hint: ", "hint"), _shown(hint)), soft_wrap=True)
 
 
 def _shown(text: str) -> str:
     """A part of a message; what it names may be of any length, and is cut."""
     shown = clean(as_typed(text))
     return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
-
-
-def _wrapped(line: str, indent: str) -> list[str]:
-    """A line, broken between words to the width of the terminal; in a pipe it stays whole."""
-    if not sys.stderr.isatty():
-        return [line]
-    width = stderr_console().width
-    return textwrap.wrap(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
 
 
 _NO_READER = 128 + 13

@@ -6,17 +6,16 @@ with Rich is imported where it is used, since other commands only need the text 
 
 from __future__ import annotations
 
-import ast
 import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adascale.engine.answers.program import read_program, try_parse
+from adascale.engine.answers.program import read_program
 from adascale.engine.types import Execution, Verdict
 
-from .text import harmless, one_line, plural, with_code, without_fences, without_latex
+from .text import cut, harmless, one_line, plural, with_code, without_fences, without_latex
 
 if TYPE_CHECKING:
     from rich.markdown import Markdown
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 _KEPT = 256
 """Texts that are read once: a live view draws each of them many times."""
+
+_TEST_CELLS = 80
+"""Cells that name the test which a program fails."""
 
 _PRODUCT = re.compile(r"(?<=\w)\*\*(?=\d)|(?<=[\w)\]])\*(?=[\w(\[\\])")
 """A power or a product, whose asterisks would open emphasis."""
@@ -128,32 +130,19 @@ def verdict_text(execution: Execution, tests: Sequence[str]) -> str:
     if not execution.verdicts:
         return "nothing was tested"
     passed = f"passes {execution.passed} of {plural(len(execution.verdicts), 'test')}"
-    judged = zip(tests, execution.verdicts, strict=False)
-    missed = next((_miss(test, verdict) for test, verdict in judged if verdict.outcome != "passed"), None)
-    return passed if missed is None else f"{passed}: {missed}"
+    for test, verdict in zip(tests, execution.verdicts, strict=False):
+        if verdict.outcome != "passed":
+            return f"{passed}: {cut(one_line(test), _TEST_CELLS)} {_said(verdict)}"
+    return passed
 
 
-def _miss(test: str, verdict: Verdict) -> str:
-    asked = _asked(test)
+def _said(verdict: Verdict) -> str:
     match verdict.outcome:
         case "failed" if verdict.detail:
-            return f"{asked} gave {verdict.detail}"
+            return f"gave {verdict.detail}"
         case "time-limit":
-            return f"{asked} ran into the time limit"
+            return "ran into the time limit"
         case "error":
-            return f"{asked} raised {verdict.detail}"
+            return f"raised {verdict.detail}"
         case _:
-            return f"{asked} failed"
-
-
-@functools.lru_cache(_KEPT)
-def _asked(test: str) -> str:
-    """The one statement of a test, or the call at its end; of several asserts any may have failed."""
-    match getattr(try_parse(test), "body", []):
-        case [ast.Try(body=[*_, tried])]:
-            return ast.unparse(tried)
-        case [only]:
-            return ast.unparse(only) if "\n" in test.strip() else test.strip()
-        case [*_, ast.Expr(call)]:
-            return ast.unparse(call)
-    return "one of its steps"
+            return "failed"

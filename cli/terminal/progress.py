@@ -170,19 +170,13 @@ class TransferView(Progress):
         self.show(task, transfer.done_bytes, transfer.total_bytes)
 
 
-def ask_consent(plan: DownloadPlan) -> bool:
-    """Ask for consent to a download; without a terminal, announce it and go ahead."""
-    announce(plan)
-    return confirm("download it?", default=True) if is_interactive() else True
-
-
-def announce(plan: DownloadPlan) -> bool:
-    """Announce a download; always True, so that it can stand for a given consent."""
+def consents(plan: DownloadPlan, *, asks: bool) -> bool:
+    """Announce a download, and ask for consent if somebody can answer and is to be asked."""
     licence = f", {plan.licence}" if plan.licence else ""
     size = human_bytes(plan.size_bytes)
     say(f"adascale: {plan.name} is not here yet: {size}{licence}, from {plan.origin}, sha256 verified")
     say(f"adascale: it goes to {short_path(plan.folder)}, where {human_bytes(plan.free_bytes)} are free")
-    return True
+    return not (asks and is_interactive()) or confirm("download it?", default=True)
 
 
 def is_interactive() -> bool:

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from adascale.engine.answers.latex import readable
-from adascale.engine.errors import decimal
 from adascale.engine.types import Estimate, probability_of
 
 from .console import clean
@@ -90,12 +89,6 @@ def fitted(table: str) -> str:
     if not sys.stdout.isatty() or width < others + _LEAST_CELLS:
         return table
     return "\n".join(cut(line, width) for line in lines)
-
-
-def chance(value: float) -> str:
-    """A number in [0, 1] in three cells: ``.46``, ``1.0``."""
-    text = decimal(value, ".2f")
-    return "1.0" if text == "1.00" else text
 
 
 def percent(value: float) -> str:

@@ -98,7 +98,7 @@ def test_a_line_says_which_answer_leads_and_how_far_it_is_every_ten_seconds(
     ]
 
 
-@pytest.mark.parametrize(("columns", "width"), [("", 100), ("72", 72), ("nonsense", 100), ("3", 100)])
+@pytest.mark.parametrize(("columns", "width"), [("", 100), ("72", 72), ("nonsense", 100)])
 def test_the_tree_follows_once_at_columns_or_100(
     columns: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
