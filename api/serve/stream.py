@@ -223,8 +223,8 @@ class Writer(ABC, Generic[B]):
         return iter(())
 
     def reason(self, line: str) -> Iterator[bytes]:
-        """A line of reasoning; nothing where nothing is searched."""
-        return iter(())
+        """A line of reasoning; a protocol without a place for one shows that the search goes on."""
+        return self.keep_alive()
 
     @abstractmethod
     def write(self, text: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
 """The commands, one file of the same name each.
 
-``evaluate`` is ``eval``. ``calibrate`` fits and checks; ``calibrations`` lists and shows.
+``evaluate`` is ``eval``, and ``models`` are ``pull``, ``list``, ``show`` and ``rm``.
 """

@@ -2,7 +2,6 @@
 
 ``extract`` finds the answer in a text, ``program`` a program and the answer in what it printed; ``equality``
 compares two: ``latex`` brings both to a normal form, and a port of computer algebra compares them where
-texts and numbers do not decide. ``choosing`` chooses among trajectories, ``posterior``
-is the probability of each answer by the votes, ``weighing`` weighs what was read of options with votes,
-``sums`` computes the equations of a step again, ``result`` has the types of all that.
+texts and numbers do not decide. ``choosing`` groups the answers of a search, and ``sums`` computes the
+equations of a step again.
 """

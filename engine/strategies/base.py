@@ -51,7 +51,8 @@ Command = Expand | Cut
 
 Plan = Generator[Sequence[Command], Sequence[NodeId], StopReason | None]
 """A generator: it yields commands and receives the nodes that were scored or dropped since (none if nothing
-runs).
+runs), in the order in which they were finished; of two at one time the one drawn first comes first. A node
+that was dropped has the status ``pruned``.
 
 What it asks for starts in that order, as many branches at once as the search is wide. It returns its stop
 reason; None is ``exhausted``: everything it wanted was drawn. Branches that still run when it returns are

@@ -65,4 +65,5 @@ def test_a_search_goes_as_it_went_before(strategy: str, request: pytest.FixtureR
     found = lines(strategy)
     if request.config.getoption("--update-golden"):
         path.write_text("\n".join(found) + "\n")
+    assert path.exists(), "a new strategy: pytest --update-golden records its trace"
     assert found == path.read_text().splitlines()
