@@ -73,15 +73,11 @@ def printed_answer(output: str) -> str | None:
     ``return`` shows.
     """
     shown = (line.strip() for line in output.splitlines())
-    lines = [text for text in shown if text not in ("", "None") and not _is_object(text)]
+    lines = [text for text in shown if text not in ("", "None") and not _OBJECT.fullmatch(text[:_LONGEST])]
     if not lines:
         return None
     labelled = _LABELLED.fullmatch(lines[-1]) if len(lines[-1]) <= _LONGEST else None
     return _plain(labelled[1] if labelled else lines[-1])
-
-
-def _is_object(text: str) -> bool:
-    return len(text) <= _LONGEST and _OBJECT.fullmatch(text) is not None
 
 
 def executed_answer(execution: Execution) -> str | None:
@@ -189,11 +185,11 @@ def try_parse(source: str) -> ast.Module | None:
         return None
 
 
-def requires_arguments(function: ast.FunctionDef, given: int = 0) -> bool:
-    """True if a function needs more arguments than the first ``given``: a method is given its object."""
+def requires_arguments(function: ast.FunctionDef) -> bool:
+    """True if a function cannot be called without arguments."""
     parameters = function.args
     by_place = len(parameters.posonlyargs) + len(parameters.args) - len(parameters.defaults)
-    return by_place > given or any(default is None for default in parameters.kw_defaults)
+    return by_place > 0 or any(default is None for default in parameters.kw_defaults)
 
 
 def names(tree: ast.AST) -> tuple[str, ...]:
