@@ -225,10 +225,6 @@ class BatchCounts:
         self.right += record.get("correct", False)
         self.tokens += record["usage"]["generated_tokens"]
 
-    def headline(self) -> str:
-        """``12 done, 1 failed, 75 % correct, 980 tokens a question``."""
-        return ", ".join([f"{self.done:,} done", *self.facts()])
-
     def facts(self) -> list[str]:
         """Failures, share of right answers and tokens a question, where there are any."""
         facts = [f"{self.failed:,} failed"] if self.failures else []

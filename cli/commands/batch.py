@@ -182,7 +182,9 @@ class _Run:
             # Records that go to the same terminal say how far it is.
             on_screen = options.output == "-" and sys.stdout.isatty()
             progress = stack.enter_context(Progress("questions", quiet=quiet or on_screen))
-            total = self._total()
+            # Those with a record are counted too; nobody knows how many a pipe has.
+            total = None if self.source == "-" else count_lines(Path(self.source), options.form)
+            total = total and min(total, options.limit or total)
             models = options.session, options.terminal, say_status(options.terminal)
             opening: AbstractContextManager[Worker | Cluster] = (
                 open_worker(*models) if options.ray is None else open_cluster(*models, options.ray)
@@ -200,11 +202,6 @@ class _Run:
                     del records[problem.id]
                     progress.show("answering", self.counts.settled, total, *self.counts.facts())
             self.counts.interrupted = worker.interrupted
-
-    def _total(self) -> int | None:
-        """Approximate number of questions, those with a record included; None for a pipe."""
-        total = None if self.source == "-" else count_lines(Path(self.source), self.options.form)
-        return total and min(total, self.options.limit or total)
 
     def _requests(self, todo: Iterator[Problem], opened: ModelsOpened) -> Iterator[Request]:
         """The questions with their settings; seed and width are those of earlier records if none is given.
@@ -279,7 +276,7 @@ def _finish(counts: BatchCounts, options: BatchOptions) -> None:
     """Print the summary, and leave with the exit code of the run."""
     if not options.terminal.quiet:
         there = f", {counts.skipped:,} there already" if counts.skipped else ""
-        say(f"adascale: {counts.headline()}{there}")
+        say(f"adascale: {', '.join([f'{counts.done:,} done', *counts.facts()])}{there}")
         for remark, count in counts.remarks.items():
             say(f"adascale: {count:,} of them {remark}")
     same = "the same command without --overwrite" if options.overwrite else "the same command"

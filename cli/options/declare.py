@@ -74,7 +74,8 @@ def env(key: str) -> str:
 SEEDS = (1 << 31) - 1
 """Largest seed; a random one has 31 bits."""
 
-OfflineOption = Annotated[bool, setting("--offline", "Do not use the network.")]
+OFFLINE = setting("--offline", "Do not use the network.")
+OfflineOption = Annotated[bool, OFFLINE]
 YesOption = Annotated[bool, setting("--yes -y", "Download models without asking.")]
 JsonOption = Annotated[bool, flag("--json", "Print one JSON object.")]
 JsonLinesOption = Annotated[bool, flag("--json", "Print JSON, one object a line.")]
@@ -178,7 +179,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             metavar="off|on|auto|TOKENS",
             parser=partial(word_or_number, {"off": 0, "on": THINK_TOKENS, "auto": None}),
         ),
-        "offline": setting("--offline", "Do not use the network."),
+        "offline": OFFLINE,
         "ctx_size": option(
             "ctx_size",
             "Context of one solution: question, thinking and solution together.",

@@ -85,5 +85,5 @@ def test_a_program_that_fails_a_test_is_not_a_doubtful_answer() -> None:
     counts = BatchCounts()
     for status in ("answered", "failing", "failing", "low_confidence"):
         counts.add_record({"status": status, "usage": {"generated_tokens": 5}})
-    assert (counts.done, counts.headline()) == (4, "4 done, 5 tokens a question")
+    assert (counts.done, counts.facts()) == (4, ["5 tokens a question"])
     assert counts.remarks == {"with a program that fails a test": 2, "not sure enough": 1}

@@ -133,7 +133,7 @@ def test_what_no_strategy_can_be_is_refused_before_models_are_opened(tmp_path: P
     (tmp_path / "tasks.jsonl").write_text(
         json.dumps({"question": "Square n.", "tests": ["assert f(2) == 4"]})
     )
-    with pytest.raises(UsageError, match="is no rule of"):
+    with pytest.raises(UsageError, match="has no `adapt`"):
         invoked("batch", str(tmp_path / "tasks.jsonl"), "-m", "no/such.gguf", "-o", "adapt", "km")
 
 
