@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from adascale.engine.answers.choosing import first_to_show
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import (
     BranchGrew,
@@ -77,14 +76,13 @@ class ViewState(Record):
     @property
     def finished(self) -> int:
         """Solutions that have ended, those that were cut too."""
-        return self.tree.standing.finished if self.tree.standing else len(self.candidates)
+        return self.tree.finished
 
     @property
     def best(self) -> NodeId | None:
         """The terminal node that would be shown now."""
-        if self.result is not None:
-            return self.result.best
-        return first_to_show(self.leading, lambda node: self.tree[node].mode) if self.leading else None
+        found = self.tree.standing
+        return found.best if found and (found.answer is not None or self.result) else None
 
     @property
     def tokens(self) -> int:

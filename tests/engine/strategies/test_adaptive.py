@@ -264,22 +264,6 @@ def test_programs_and_prose_that_agree_are_enough() -> None:
     assert record.confidence.median > 0.6
 
 
-def test_programs_that_repeat_a_mistake_do_not_win_against_prose_that_is_right() -> None:
-    record = searched({"prose": at(1), "program": at(0, wrong="36")}, Adaptive(lead=99, modes=BOTH))
-    assert set([each.mode for each in record.candidates]) == {"program", "prose"}
-    assert record.confidence is not None
-    assert record.confidence.median < 0.6, "two answers with as many votes"
-
-
-@pytest.mark.parametrize("prior", [0.13, 0.3, 0.6])
-def test_where_nothing_agrees_the_number_says_so_however_large_the_model(prior: float) -> None:
-    record = searched({"prose": at(0), "program": at(0)}, Adaptive(modes=BOTH), prior)
-    assert record.result is not None
-    assert record.result.stop_reason != "confident"
-    assert record.confidence is not None
-    assert record.confidence.median < 0.3
-
-
 class Sure(Fitted):
     """A fitted calibrator that takes every answer for correct."""
 

@@ -12,13 +12,12 @@ from scripted import Fitted, ended, log_of
 
 from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask
-from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix, QuestionEstimate
 from adascale.engine.search.events import Event, to_json
 from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import Passing, Strategy, Vote
 from adascale.engine.strategies.beam import chance_of_success
-from adascale.engine.types import Estimate, Execution, Mode, Problem, Step, Trial
+from adascale.engine.types import Estimate, Execution, Problem, Step, Trial
 from bench.scripted import scripted_step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
@@ -80,13 +79,6 @@ def test_where_none_passes_the_one_that_passes_most_is_shown() -> None:
     assert (ended(log).result.answer, ended(log).result.stop_reason) == ("1/2", "exhausted")
 
 
-def test_without_a_test_one_program_is_drawn() -> None:
-    bench = Bench([WRONG, RIGHT])
-    task = read_task("Write it.", {"entry_point": "f"})
-    log = bench.search(task.problem("1", "Write it."), Passing())
-    assert (outcomes(log), bench.ran) == (["untested"], [])
-
-
 def test_it_gives_up_where_no_further_program_is_likely_to_pass() -> None:
     log = Bench([WRONG, HALF, RIGHT], estimate=0.001).search(SQUARE, Passing(samples=8, hopeless=0.1))
     assert (outcomes(log), ended(log).result.stop_reason) == (["0/2"], "hopeless")
@@ -125,9 +117,3 @@ def test_the_chance_of_success_is_that_of_drawn_rates(
     reach = 1.2816 * (p * (1 - p) / (strength + 1)) ** 0.5
     question = Estimate(p - reach, p, p + reach, calibrated=True)
     assert chance_of_success(question, failures, left) == pytest.approx(wanted, abs=0.01)
-
-
-@pytest.mark.parametrize("modes", [("prose",), ("prose", "program")])
-def test_steps_of_prose_are_no_programs(modes: tuple[Mode, ...]) -> None:
-    with pytest.raises(UsageError, match="passing judges whole programs, and prose has steps"):
-        Passing(modes=modes)
