@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from sample_log import Log, wide
-from scripted import PLANETS, PRIME, WEIGHTS, search_options
+from scripted import PLANETS, PRIME, search_options
 from scripted_server import (
     COMPLETIONS,
     GENERATE,
@@ -28,7 +28,7 @@ from adascale.engine.ports import Prefix
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import EFFORTS, Greedy
+from adascale.engine.strategies import Greedy
 from adascale.engine.types import ROOT, KindName, Problem, Step, TokenLogprob, Usage
 from adascale.serve import stream
 from adascale.serve.outcome import Outcome
@@ -125,15 +125,6 @@ def test_a_solution_is_shown_with_the_option_that_it_chose() -> None:
     record, _ = search_options(PLANETS, 0.5, "It is heavier.\nAnswer: B")
     [choice] = Outcome(OPTIONS_ASK, record, Usage()).choices
     assert choice.content == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
-
-
-def test_a_solution_that_is_outweighed_by_the_reading_counts_as_reasoning() -> None:
-    deaf = replace(WEIGHTS, merit={"prose": 0.01, "program": 0.01})
-    every = replace(EFFORTS["choice"]["low"], stop_at=1.0, min_gain=-1.0)
-    record, _ = search_options(PLANETS, 0.9, "It is redder.\nAnswer: A", every, weights=deaf)
-    outcome = Outcome(OPTIONS_ASK, record, Usage())
-    assert [choice.content for choice in outcome.choices] == ["B. Jupiter"]
-    assert outcome.reasoning_tokens == outcome.usage.generated_tokens > 0
 
 
 def spelled(prefix: Prefix, rng: random.Random) -> Step:

@@ -170,16 +170,10 @@ def test_without_the_extra_its_name_is_said(
     assert re.search(r"-m pip install .*starlette", done.stderr)
 
 
-@pytest.mark.parametrize(
-    ("typed", "sent"),
-    [("https://A.example:443/", "https://a.example"), ("http://[::1]:8080", "http://[::1]:8080"),
-     ("*", "*"), ("app://obsidian.md", "app://obsidian.md")],
-)  # fmt: skip
-def test_an_origin_is_that_which_a_browser_sends(typed: str, sent: str) -> None:
-    assert page_origin(typed) == sent
-
-
-@pytest.mark.parametrize("typed", ["a.example", "https://u:p@x", "https://a.example/x"])
-def test_what_is_no_origin_is_refused(typed: str) -> None:
-    with pytest.raises(UsageError, match="is no origin of a page"):
-        page_origin(typed)
+def test_an_origin_is_that_which_a_browser_sends_or_refused() -> None:
+    assert page_origin("https://A.example:443/") == "https://a.example"
+    for same in ("http://[::1]:8080", "*", "app://obsidian.md"):
+        assert page_origin(same) == same
+    for typed in ("a.example", "https://u:p@x", "https://a.example/x"):
+        with pytest.raises(UsageError, match="is no origin of a page"):
+            page_origin(typed)
