@@ -129,7 +129,7 @@ class _Server:
             fallback = None if HANDED_ON in request.headers else self._settings.fallback
             log = self._hub.ask(ask.problem, ask.search)
             parts = follow(log, ask, lambda: self._hub.cancel(ask.problem.id), fallback)
-            if not ask.stream:
+            if not body.stream:
                 return json_response(await while_connected(request.receive, collect(parts, writer)))
             events = stream(parts, writer)
             first = await while_connected(request.receive, anext(events))

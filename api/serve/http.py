@@ -267,7 +267,7 @@ class Access:
 
     def middleware(self) -> list[Middleware]:
         """What refuses requests, and lets scripts of other pages ask."""
-        guards = [Middleware(_Guard, access=self)]
+        guards = [Middleware(self._guard)]
         if self.key is None:
             own = f"[{self.host}]" if ":" in self.host else self.host
             hosts = ["localhost", "127.0.0.1", "[::1]", own]
@@ -284,10 +284,23 @@ class Access:
             guards.insert(0, cors)
         return guards
 
-    def refusal(self, path: str, headers: Mapping[str, str]) -> Refusal | None:
+    def _guard(self, app: ASGIApp) -> ASGIApp:
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            refusal = None
+            if scope["type"] == "http":
+                refusal = self._refusal(scope["path"], Headers(scope=scope))
+            await (app if refusal is None else refusal.response(scope["path"]))(scope, receive, send)
+
+        return guarded
+
+    def _refusal(self, path: str, headers: Headers) -> Refusal | None:
         """The reason why a request is refused: no key, or a script of another page."""
         if self.key is not None:
-            if path in _OPEN or _has_key(headers, self.key):
+            scheme, _, bearer = headers.get("authorization", "").partition(" ")
+            given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+            # In constant time, so that the time does not tell how much of the key was correct.
+            has_key = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self.key.encode())
+            if path in _OPEN or has_key:
                 return None
             wanted = {"WWW-Authenticate": "Bearer"}
             return Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
@@ -296,29 +309,6 @@ class Access:
             return None
         text = f"pages and apps of '{origin}' may not ask: the server's setting cors-origin lets them"
         return Refusal(403, text, "origin-not-allowed")
-
-
-def _has_key(headers: Mapping[str, str], key: str) -> bool:
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-    # In constant time, so that the time does not tell how much of the key was correct.
-    return hmac.compare_digest(given.strip().encode("utf-8", "replace"), key.encode())
-
-
-class _Guard:
-    """ASGI middleware that refuses requests."""
-
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app = app
-        self._access = access
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward a request, or refuse it."""
-        app = self._app
-        if scope["type"] == "http":
-            refusal = self._access.refusal(scope["path"], Headers(scope=scope))
-            app = app if refusal is None else refusal.response(scope["path"])
-        await app(scope, receive, send)
 
 
 _MAX_HEAD = 16 << 10

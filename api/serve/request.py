@@ -35,11 +35,9 @@ ServedEffort = Effort | Literal["none", "chat"]
 without a built-in prompt."""
 
 EFFORT_ALIASES: Mapping[str, ServedEffort] = {
-    "none": "none",
     "minimal": "none",
-    **{effort: effort for effort in get_args(Effort)},
     "xhigh": "max",
-    "chat": "chat",
+    **{effort: effort for effort in ("none", "chat", *get_args(Effort))},
 }
 """Our effort for each name that clients use."""
 
@@ -57,7 +55,6 @@ class Ask:
         model: Name of the model that the client used.
         answers: Largest number of different answers to return.
         stop: Texts before which an answer is cut.
-        stream: Stream the answer during the search.
         ignored: Fields of the body that have no effect.
     """
 
@@ -66,7 +63,6 @@ class Ask:
     model: str = ""
     answers: int = 1
     stop: tuple[str, ...] = ()
-    stream: bool = False
     ignored: tuple[str, ...] = ()
 
     @property
@@ -206,7 +202,6 @@ class ServedModel:
             body.model or self.name,
             answers,
             tuple(stop),
-            body.stream,
         )
         return replace(ask, ignored=(*body.unknown, *_without_effect(ask, body, schema)))
 
@@ -253,7 +248,7 @@ def _problem(asked: Messages | RawText, search: SearchRequest, *, is_plain: bool
         if schema is not None:
             raise Refusal.of_field("tools", "a request may have tools or a format of the reply, not both")
         words = [each["content"] for each in said if each["role"] == "user"]
-        details = _tool_request(said, asked).details()
+        details = _tool_details(said, asked)
         return Problem(new_id(), words[-1] if words else "", kind="call", details=details)
     *earlier, last = said
     if last["role"] == "user" and not last["content"].strip():
@@ -342,7 +337,8 @@ def _ending_with_a_question(asked: Messages) -> list[JsonObject]:
     return [*messages[:last], *messages[last + 1 :], said[-1]]
 
 
-def _tool_request(messages: Sequence[JsonObject], asked: Messages) -> ToolRequest:
+def _tool_details(messages: Sequence[JsonObject], asked: Messages) -> JsonObject:
+    """The details of a problem with tools, which are valid."""
     tools, choice = asked.tools, asked.choice
     if asked.forced is not None:
         tools, choice = [tool for tool in tools if tool["function"]["name"] == asked.forced], "required"
@@ -350,14 +346,15 @@ def _tool_request(messages: Sequence[JsonObject], asked: Messages) -> ToolReques
         raise Refusal.of_field("tool_choice", "asks for a call, and there is no such tool")
     details = {
         "messages": _with_names(messages),
-        "tools": tools,
+        "tools": list(tools),
         "choice": choice or "auto",
         "is_parallel": asked.is_parallel and asked.forced is None,
     }
     try:
-        return ToolRequest.of(details)
+        ToolRequest.of(details)
     except UsageError as error:
         raise Refusal.of_field("tools", error.message) from None
+    return details
 
 
 def _with_names(messages: Sequence[JsonObject]) -> list[JsonObject]:
