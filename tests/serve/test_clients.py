@@ -11,10 +11,10 @@ import anthropic
 import ollama
 import openai
 import pytest
-from scripted_server import Served, open_weather, say
+from scripted_server import EchoPolicy, Served, open_weather, say, served
 
 from adascale.engine.types import Turn
-from bench.scripted import MODEL
+from bench.scripted import MODEL, WAYS, echo_as_asked
 
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -143,6 +143,11 @@ def by_messages(
     )
 
 
+def get_weather(city: str) -> str:
+    """The weather of a city."""
+    return city
+
+
 def by_ollama(
     url: str, messages: list[Any], *, stream: bool = False, tools: bool = False, **more: Any
 ) -> Said:
@@ -151,7 +156,7 @@ def by_ollama(
         messages = [say(more.pop("system"), "system"), *messages]
     asked: dict[str, Any] = {"model": MODEL, "messages": messages, "options": {"seed": 1}, **more}
     if tools:
-        asked["tools"] = [{"type": "function", "function": TOOL}]
+        asked["tools"] = [get_weather]
     with ollama.Client(url) as client:
         parts: Any = list(client.chat(**asked, stream=True)) if stream else [client.chat(**asked)]
     calls = [call for part in parts for call in part.message.tool_calls or []]
@@ -225,6 +230,20 @@ def test_errors_are_those_of_the_client_also_behind_the_beginning_of_a_stream(
         client(server.url, [say("Say 42")], model="gpt-9")
     with pytest.raises(Exception, match="the PRM's window is 2,048"):
         client(server.url, [say("an unreadable one")], stream=True)
+
+
+def test_openais_client_reads_completions_replies_log_probabilities_and_json() -> None:
+    asked: Any = {"model": MODEL, "messages": [say("Say 42")]}
+    with (
+        served(policy=EchoPolicy(echo_as_asked)) as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="none") as client,
+    ):
+        [text] = client.completions.create(model=MODEL, prompt="Say 42").choices
+        replies = client.chat.completions.create(**asked, n=2, logprobs=True, reasoning_effort="none").choices
+        written = client.chat.completions.create(**asked, **WAYS["schema"]).choices[0].message.content
+    assert "42" in text.text
+    assert [reply.logprobs is not None for reply in replies] == [True, True]
+    assert json.loads(written)["number"] == 42
 
 
 def test_views_of_the_model_are_read(server: Served) -> None:

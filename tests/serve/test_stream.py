@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import random
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from scripted_server import (
     COMPLETIONS,
     GENERATE,
     MESSAGES,
+    OLLAMA,
     RESPONSES,
     EchoPolicy,
     Served,
@@ -250,8 +252,18 @@ def test_events_of_a_message_come_in_the_order_of_its_blocks(server: Served) -> 
     assert 0 < usage["output_tokens_details"]["thinking_tokens"] < usage["output_tokens"]
 
 
+def test_lines_of_ollama_end_with_the_counts(server: Served) -> None:
+    found = server.post(OLLAMA, stream=True)
+    assert found.headers["content-type"] == "application/x-ndjson"
+    *parts, last = map(json.loads, found.text.splitlines())
+    assert [part["done"] for part in (*parts, last)] == [False] * len(parts) + [True]
+    assert last["eval_count"] == last["adascale"]["tokens"] > 0
+
+
 def test_the_object_of_the_result_agrees_with_the_usage(server: Served) -> None:
     found = server.ask(seed=1)
+    message = found["choices"][0]["message"]
+    assert message["reasoning"] == message["reasoning_content"]
     usage, summary = found["usage"], found["adascale"]
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert 0 < usage["completion_tokens_details"]["reasoning_tokens"] < usage["completion_tokens"]
