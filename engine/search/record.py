@@ -45,7 +45,6 @@ class Record:
         tree: All nodes with their costs, and the standing.
         usage: Work done in finished steps.
         branches: Every branch that was drawn.
-        granted: Children that were asked for, by node.
         required: Number of trajectories that the paper's rule would draw, in the mode of the root's
             estimate; None without one.
         reasons: Reason of each pruned node.
@@ -59,7 +58,6 @@ class Record:
     tree: Tree = field(init=False)
     usage: Usage = Usage()
     branches: dict[BranchId, BranchStarted] = field(default_factory=dict)
-    granted: dict[NodeId, int] = field(default_factory=dict)
     required: int | None = None
     reasons: dict[NodeId, str] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
@@ -158,10 +156,8 @@ class Record:
         match event:
             case PromptRead() | OptionsRead() | StepProposed() | ProgramRan() | StepScored() | NodesPruned():
                 self._change_tree(event)
-            case AllocationDecided():
-                self.granted[event.node] = self.granted.get(event.node, 0) + event.granted
-                if event.node == ROOT:
-                    self.required = self.required or event.required
+            case AllocationDecided() if event.node == ROOT:
+                self.required = self.required or event.required
             case BranchStarted():
                 self.branches[event.branch] = event
             case AnswerFound():

@@ -81,23 +81,6 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, ext
     assert "adascale: 1 solution · 213 of 2,048 tokens · 0.3 s · 27 leads, 93 %" in outcome.stderr
 
 
-NASTY = "[/] [bold \x1b[2J \x9b2J 三支笔 \U0001f58a\ufe0f [red]x[/red]"
-
-
-def test_nasty_text_is_harmless(tmp_path: Path) -> None:
-    log = Log(NASTY, pace=0.005)
-    log.warn("odd", f"odd: {NASTY}")
-    log.finish_path(log.step(0, f"{NASTY}\n", 0.5), f"so {NASTY}", 0.5, NASTY)  # type: ignore[arg-type]
-    log.end()
-    outcome = on_terminal(replay(saved(log, tmp_path)), environment())
-
-    assert outcome.code == 0
-    assert "\x1b[2J" not in outcome.stderr + outcome.stdout
-    assert "\x9b" not in outcome.stderr + outcome.stdout
-    assert "[/] [bold [2J 2J 三支笔 \U0001f58a [red]x[/red]" in outcome.stderr
-    assert outcome.stdout.endswith("Answer: [/] [bold [2J 2J 三支笔 \U0001f58a\ufe0f [red]x[/red]\n")
-
-
 def test_a_signal_during_the_live_view_gives_the_cursor_back(trace: str) -> None:
     def end(process: subprocess.Popen[bytes], screen: Screen) -> None:
         screen.wait_for("question")

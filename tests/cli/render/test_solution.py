@@ -191,11 +191,6 @@ def test_a_long_program_is_folded_unless_more_is_asked_for(capsys: pytest.Captur
     assert "→ 391" in whole
 
 
-def test_an_option_that_was_read_goes_down_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    write_answer(ViewState.of(looked(CHOICE, 0.88)))
-    assert capsys.readouterr().out == "Answer: B. in the sea\n"
-
-
 @pytest.mark.parametrize("on_a_screen", [True, False])
 @pytest.mark.parametrize("extract", [True, False])
 def test_an_object_is_whole_where_a_stream_has_no_unicode(

@@ -59,29 +59,11 @@ def large() -> Log:
     return log
 
 
-def prose() -> Log:
-    log = Log("What is 17 * 23, step by step?", params={"samples": 16, "lead": 3}, pace=0.4)
-    log.read_prompt()
-    log.grant(ROOT, 16)
-    first = log.step(ROOT, "### Split the second factor\n\nTo find $17 \\times 23$, we use:\n\n", 0.7)
-    second = log.step(
-        first,
-        "1. **Tens**: \\( 17 \\cdot 20 = 340 \\), since 17*2*10 is 34 tens, which is the larger part of it\n"
-        "2. **Ones**: \\( 17 \\cdot 3 = 51 \\)\n\n",
-        0.8,
-    )
-    log.finish_path(second, "\\[ 340 + 51 = \\boxed{391} \\]", (0.8, 0.96, 0.99), "391")
-    log.program("a = 17\nb = 23\nprint(a * b)", (0.8, 0.97, 0.99), output="391\n", answer="391")
-    log.start(ROOT, "Seventeen times", 3)
-    return log
-
-
 SEARCHES: dict[str, tuple[Callable[[], Log], int]] = {
     "hostile": (hostile, 60),
     "large": (large, 120),
     "pens": (lambda: pens(pace=0.3), 80),
     "programs": (lambda: programs(pace=0.3), 60),
-    "prose": (prose, 60),
 }
 
 
@@ -92,7 +74,7 @@ def test_it_looks_as_before(name: str, request: pytest.FixtureRequest) -> None:
     state = log.state()
     parts = ["live tree", shown(live_tree(state, width, 40), width)]
     parts += ["", "live", shown(search_frame(state, 40), width)]
-    log.end("confident" if name == "prose" else "interrupted" if name == "pens" else "exhausted")
+    log.end("interrupted" if name == "pens" else "exhausted")
     state = log.state()
     assert state.best is not None
     parts += ["", "tree at the end", shown(final_tree(state, width), width)]

@@ -117,12 +117,6 @@ def test_warnings_come_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines(log, SearchView(), capsys) == ["warning[slow]: this takes long"]
 
 
-@pytest.mark.parametrize(("quiet", "view"), [(0, PlainView), (1, SearchView)])
-def test_where_the_cursor_may_not_move_there_are_lines_or_nothing(quiet: int, view: type) -> None:
-    with open_renderer(quiet) as opened:
-        assert type(opened) is view
-
-
 @pytest.mark.slow
 def test_a_batch_on_a_terminal(chain_gguf: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
