@@ -229,7 +229,8 @@ def tokens_text(state: ViewState) -> str:
 
 def cost_text(state: ViewState) -> str:
     """``204 tokens · 31 tokens/s``."""
-    return f"{tokens_text(state)}{DOT}{state.rate:.3g} tokens/s"
+    rate = f"{state.rate:,.0f}" if state.rate >= 100 else f"{state.rate:.3g}"
+    return f"{tokens_text(state)}{DOT}{rate} tokens/s"
 
 
 def answer_words(state: ViewState, answer: str, width: int = 40) -> str:

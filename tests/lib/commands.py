@@ -98,9 +98,8 @@ def invoked(*args: str) -> tuple[str, str]:
 def clean_env(home: Path) -> dict[str, str]:
     """An environment without the user's settings and models."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ADASCALE_", "HF_", "XDG_"))}
-    # Searches are seeded: how sure a tiny model is of its answer decides exit codes.
-    ours = {"ADASCALE_SEED": "1", "COLUMNS": "100"}
-    return {**kept, "HOME": str(home), "HF_HOME": str(home / "hf"), **ours}
+    own = {"HOME": "", "XDG_DATA_HOME": "data", "XDG_CACHE_HOME": "cache", "HF_HOME": "hf"}
+    return {**kept, **{key: str(home / name) for key, name in own.items()}, "COLUMNS": "100"}
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -167,9 +166,7 @@ class Home:
     @property
     def env(self) -> dict[str, str]:
         """Nothing of the real user's."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ADASCALE_", "HF_", "XDG_"))}
-        own = {"HOME": "", "XDG_DATA_HOME": "data", "XDG_CACHE_HOME": "cache", "HF_HOME": "hf"}
-        return {**kept, **{key: str(self.folder / name) for key, name in own.items()}, "COLUMNS": "100"}
+        return clean_env(self.folder)
 
     @property
     def sealed(self) -> dict[str, str]:

@@ -82,7 +82,7 @@ def test_a_message_without_an_answer_gets_one_reply_and_no_probability(ask) -> N
     assert (done.returncode, done.stdout.count("The answer is"), "Answer:" in done.stdout) == (0, 1, False)
     assert "know" not in done.stdout + done.stderr
     assert "tokens" not in done.stderr
-    assert re.search(r"(?m)^\d+ tokens · [\d.]+ s$", ask("hi", "-v").stderr)
+    assert re.search(r"(?m)^\d+ tokens · [\d,.]+ tokens/s · [\d.]+ s$", ask("hi", "-v").stderr)
 
     record = json.loads(ask("hi", "--json", more={"ADASCALE_MIN_CONFIDENCE": ".8"}).stdout)
     assert (record["status"], record["kind"], record["answer"]) == ("answered", "text", None)
