@@ -353,10 +353,10 @@ def _write_labelled(
 
     label = f"{kind}[{slug}]"
     text = Text.assemble((label, style), f": {_shown(message)}", *(f"\n  {_shown(fact)}" for fact in facts))
-    # Broken between words to the width of a terminal: a path stays whole.
-    stderr_console().print(text, overflow="ignore", crop=False)
-    if hint:  # is not wrapped: it is to be pasted
-        stderr_console().print(Text.assemble(("hint: ", "hint"), _shown(hint)), soft_wrap=True)
+    if hint:
+        text.append("\nhint: ", style="hint").append(_shown(hint))
+    # The terminal breaks long lines itself, so that a path or a command can be pasted.
+    stderr_console().print(text, soft_wrap=True)
 
 
 def _shown(text: str) -> str:
