@@ -39,7 +39,6 @@ from adascale.engine.types import (
     NodeId,
     Notice,
     Problem,
-    SelectRule,
     Step,
     StopReason,
     Thought,
@@ -59,7 +58,6 @@ class Log:
         calibrated: bool = True,
         budget: Budget | None = None,
         params: Mapping[str, Any] | None = None,
-        select: SelectRule = "vote",
         pace: float = 0.0,
     ) -> None:
         self.events: list[Event] = []
@@ -71,7 +69,6 @@ class Log:
         self._branches = 0
         self._candidates: list[Candidate] = []
         self._branch_of: dict[NodeId, BranchId] = {}
-        self._select = select
         self._estimates: dict[NodeId, Estimate] = {}
         self.add(
             SearchStarted,
@@ -179,7 +176,7 @@ class Log:
     def chosen(self) -> SearchResult:
         """The result if the search ended now."""
         drawn = sorted(self._candidates, key=lambda c: (self._branch_of[c.node], c.node))
-        return replace(choose(drawn, self._select), finished=len(drawn), replies=len(drawn))
+        return replace(choose(drawn, "vote"), finished=len(drawn), replies=len(drawn))
 
     def prune(self, *nodes: NodeId) -> None:
         """Nodes are cut."""
