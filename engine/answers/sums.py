@@ -12,7 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 
 from .latex import arithmetic
 
@@ -28,7 +28,16 @@ _UNIT = re.compile(r"\x01([^\x02]*)\x02")
 _VARIABLE = re.compile(r"((?:^|[-+*/^(]) ?)\x01[^\x02]*[A-Za-z][^\x02]*\x02")
 r"""Words in the place of a number, where no unit stands: 3 * \text{price} - 1."""
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
+_OTHER_ARITHMETIC = re.compile(
+    r"\s*(?:mod|in (?:base|binary|octal|hex|Z)|o.?clock|[ap]\.?m\b)|[nxyz]\b", re.IGNORECASE
+)
+"""Behind 10 + 5 = 3: it holds on a clock, or goes on with an unknown."""
+_IN_OTHER_ARITHMETIC = re.compile(
+    r"\b(?:(?:in base|mod(?:ulo)?)\W+(?!10\b)\w+|in (?:binary|octal|hex))[^\d.]*$", re.IGNORECASE
+)
+"""In front of 3 + 4 = 12: "in base 5, ", with no other number between."""
 _NUMBER = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
+_FRACTION_BELOW = re.compile(r"/ (\d+/\d+)(?![\d/])")
 _NO_PART = (
     r"(?!(?:of|by|than|from|plus|minus|negative|times|mod|between|and|over|twice|double|triple|half|third"
     r"|quarter|square|squared|cube|cubed|root|sqrt|power|abs|exp|log|ln|sin|cos|tan)\b)"
@@ -63,21 +72,24 @@ def equations(text: str) -> Iterator[tuple[str, bool]]:
     for match in _CHAIN.finditer(text):
         sums, behind = match["sums"], match["behind"]
         start = match.end("sums") - len(sums.lstrip())
-        if not _BEFORE.search(text, max(0, start - _CONTEXT), start):
+        near = max(0, start - _CONTEXT)
+        if not _BEFORE.search(text, near, start) or _IN_OTHER_ARITHMETIC.search(text, near, start):
             continue
         is_call = sums.lstrip().startswith("(") and text[start - 1 : start].isalpha()  # factorial(5) = 120
         if is_call or _mixes_units(sums):
             continue
         sides = [_UNIT.sub("", _VARIABLE.sub(r"\1x", side)).strip() for side in sums.split("=")]
         sides[-1] = sides[-1].rstrip(".")
-        if behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02")))):
-            sides.pop()  # 12x, 75%, 3\sqrt{2}
+        *_, unit = "", *_UNIT.findall(sums.rpartition("=")[2])
+        goes_on = behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02"))))
+        other = _OTHER_ARITHMETIC.match
+        if goes_on or other(text, match.end("sums")) or other(unit.lstrip(" (")):
+            sides.pop()  # 12x, 75%, 3\sqrt{2}, 3 mod 12
         for at, (left, right) in enumerate(pairwise(sides)):
             if not _is_checkable(left, right, first=at == 0):
                 continue
-            a, b = _value(left), _value(right)
-            if a is not None and b is not None:
-                yield f"{left} = {right}", _equal(a, b, right) or _equal(b, a, left)
+            if pairs := [*product(_values(left), _values(right))]:
+                yield f"{left} = {right}", any(_equal(a, b, right) or _equal(b, a, left) for a, b in pairs)
 
 
 def _mixes_units(sums: str) -> bool:
@@ -117,8 +129,13 @@ def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
     return rounds and abs(exact - stated) < Fraction(1, 10**decimals)
 
 
+def _values(text: str) -> list[Fraction]:
+    """The value, and the other one of 25 / 1/3, which people mean; empty without any."""
+    readings = dict.fromkeys((text, _FRACTION_BELOW.sub(r"/ (\1)", text)))
+    return [value for each in readings if (value := _value(each)) is not None]
+
+
 def _value(text: str) -> Fraction | None:
-    """The value of an expression of numbers; None for any other text."""
     try:
         return _evaluate(ast.parse(text.replace("^", "**"), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):

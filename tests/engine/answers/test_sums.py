@@ -32,7 +32,10 @@ from adascale.engine.answers.sums import equations, wrong_sums
         (r"24 \times \frac{2}{3} = 24 \times 0.667 = 16", [True]),
         (r"\frac{10}{15} \times 24 = \frac{4}{3} \times 24 = 32", [False, True]),
         (r"4 \text{ cm} \times 5 \text{ cm} = 21 \text{ cm}^2", [False]),
+        ("25 / 1/3 = 75\n100 / 10/2 = 5\n25 / 1/3 = 7", [True, True, False]),
         ("3 x 4 = 13, so 2 x 13 = 26", [False, True]),
+        ("It is 12 in base 5. We add 3 + 4 = 8", [False]),
+        ("In base 10 it is 5 + 7 = 13", [False]),
     ],
 )
 def test_sums_of_numbers_are_done_over(text: str, holds: list[bool]) -> None:
@@ -45,14 +48,17 @@ def test_sums_of_numbers_are_done_over(text: str, holds: list[bool]) -> None:
         "2x + 3 = 7", "12 = 3 * x", "12x = 4 * 3 = 12y", "5 + 3 = 9 - x", "f(3 + 1) = 16", "x_1 + 2 = 5",
         r"\sqrt{9 + 16} = 5", r"3 \pm 2 = 5", "half of 10 + 4 = 9", "20% of 50 = 10", "3 * 4 = 12%",
         "2(3) = 7", "3! + 1 = 8", "5 - 3 <= 1", "4 + 4 != 9", "x == 3 + 4", "3 + 4 = ", "a = 5", "7 = 8",
-        "2 x + 3 = 7", "0x10 = 16", "so 14 minus 1, - 1 = 13",
+        "2 x + 3 = 7", "2 + 3 = 9 x", "0x10 = 16", "so 14 minus 1, - 1 = 13",
         "12:30 + 2 = 14", "3 + 4 = 2\\pi", "17 mod 5 + 1 = 3", "1 / 0 = 5", "-5^2 = 25", "007 + 1 = 9",
         r"1 \text{ yd}^3 = 27 \text{ ft}^3", "1 hour + 30 minutes = 90 minutes",
         "tax on the first $500 = 0.10 * $400", "9^9^9^9^9 = 1", "no sum at all", "",
+        "10 + 5 = 3 mod 12", "10 + 5 = 3 modulo 12", "7 + 8 = 3 in Z12", "101 + 11 = 1000 in binary",
         "log 100 + 1 = 3", "the sin 30 + 1 = 1.5", "twice 5 + 1 = 11", "double 5 + 1 = 11", "Half 10 + 1 = 6",
         "square 3 + 1 = 10", "negative 3 + 5 = 2", "3 squared + 4 squared = 25", "50 percent * 10 = 5",
+        "In base 5, 3 + 4 = 12", r"In base \(5\), we have \[ 3 + 4 = 12 \]", "modulo 7: 3 + 5 = 1",
         "factorial(5) = 5 * 4 * 3 * 2 * 1 = 120", "Area(3) = 9", "1 dozen * 3 = 36",
         "2 thousand + 500 = 2500",
+        "12 + 1 = 1 o'clock", "11 + 3 = 2 PM", "11 + 3 = 2 p.m.", r"11 + 3 = 2 \text{ PM}",
     ],
 )  # fmt: skip
 def test_what_is_no_plain_sum_is_left_alone(text: str) -> None:
