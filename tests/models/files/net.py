@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from loopback import COMMIT, Server, publish_repo
 
+from adascale.cli.commands import doctor, models
 from adascale.models.files import catalog, library
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
 
@@ -78,7 +79,7 @@ class Net:
 
     def know(self, spec: ModelSpec) -> ModelSpec:
         """Make one entry the whole catalogue."""
-        for module in (catalog, library):
+        for module in (catalog, library, doctor, models):
             self.patch.setattr(module, "catalog", lambda: {spec.name: spec})
         return spec
 
