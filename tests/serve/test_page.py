@@ -69,8 +69,11 @@ def ask(page: Any, question: str = "Echo 18.") -> None:
 
 def ask_to_the_end(page: Any, question: str = "Echo 18.") -> Any:
     """The exchange with its answer."""
+    ended = page.locator("article.ended")
+    before = ended.count()
     ask(page, question)
-    exchange = page.locator("article.ended").last
+    playwright.expect(ended).to_have_count(before + 1)
+    exchange = ended.last
     playwright.expect(exchange.locator(".question")).to_have_text(question)
     return exchange
 
