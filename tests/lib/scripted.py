@@ -136,6 +136,17 @@ def log_of(
     return [event for _, event in driver.run([problem], Settings(strategy, **settings))]
 
 
+def one_by_one(answers: str, strategy: Strategy) -> list[Event]:
+    """A search of width 1 whose solutions have these answers, in turn; a dot is one without an answer."""
+    said = iter(answers)
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        answer = next(said)
+        return scripted_step("Light scatters." if answer == "." else f"Answer: {ord(answer)}.", "stop")
+
+    return log_of(script, strategy, width=1)
+
+
 def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
     """A whole search with invented steps."""
 

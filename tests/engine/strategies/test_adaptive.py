@@ -20,6 +20,7 @@ from scripted import (
     ended,
     judging,
     log_of,
+    one_by_one,
     records_of,
 )
 from worlds import execute
@@ -40,17 +41,6 @@ ALL_OF_THEM = 100
 
 
 search = partial(log_of, judge=UNCALIBRATED, reward=lambda prefix: 0.5, execute=execute)
-
-
-def one_by_one(answers: str, strategy: Strategy) -> list[Event]:
-    """A search of width 1 whose solutions have these answers, in turn; a dot is prose without one."""
-    said = iter(answers)
-
-    def script(prefix: Prefix, rng: random.Random) -> Step:
-        answer = next(said)
-        return scripted_step("Light scatters." if answer == "." else f"Answer: {ord(answer)}.", "stop")
-
-    return search(script, strategy, width=1)
 
 
 def finished(log: list[Event]) -> int:
