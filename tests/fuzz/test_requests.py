@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from scripted_server import CHAT, COMPLETIONS, GENERATE, MESSAGES, OLLAMA, RESPONSES, Served, say, served
 
+from adascale.serve.app import PROTOCOLS
+
 from .mutations import FEW, encode_json, mutated_bytes, mutated_json
 
 SCHEMA = {
@@ -71,6 +73,10 @@ SAMPLES: list[tuple[str, Any]] = [
 def server() -> Iterator[Served]:
     with served() as running:
         yield running
+
+
+def test_every_protocol_has_a_sample() -> None:
+    assert {path for path, _ in SAMPLES} >= {protocol.path for protocol in PROTOCOLS}
 
 
 @pytest.mark.parametrize(("path", "body"), SAMPLES, ids=[str(n) for n in range(len(SAMPLES))])
