@@ -1,4 +1,4 @@
-"""What is printed at the end: an answer as text or JSON (``adascale.answer/1``), the counts of a batch."""
+"""Prints the end: an answer as text or JSON (``adascale.answer/1``), the counts of a batch."""
 
 from __future__ import annotations
 

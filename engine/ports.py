@@ -231,7 +231,7 @@ class Calibrator(Protocol):
 
     @property
     def unfitted(self) -> Calibrator:
-        """What judges where its fit does not hold, by votes; itself where nothing was fitted."""
+        """The calibrator by votes alone, for where its fit does not hold; itself where nothing was fitted."""
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Estimate for a question of which nothing is written yet."""

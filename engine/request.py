@@ -149,8 +149,8 @@ class SearchRequest:
         elif problem.kind == "call":
             strategy = replace(strategy, modes=known if strategy.reads_options else known[:1])
         else:
-            left = [mode for mode in known if mode != "program" or not modes or mode in modes]
-            left = list(modes) if problem.kind == "value" else left
+            usable = [mode for mode in known if mode != "program" or not modes or mode in modes]
+            left = modes if problem.kind == "value" else usable
             if self.mode in known:
                 strategy = replace(strategy, modes=(self.mode,))
             elif self.mode != "auto":

@@ -266,7 +266,7 @@ class Access:
     origins: tuple[str, ...] = ()
 
     def middleware(self) -> list[Middleware]:
-        """What refuses requests, and lets scripts of other pages ask."""
+        """The middleware that refuses requests, and lets scripts of other pages ask."""
         guards = [Middleware(self._guard)]
         if self.key is None:
             own = f"[{self.host}]" if ":" in self.host else self.host

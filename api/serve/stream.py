@@ -53,7 +53,7 @@ B = TypeVar("B", bound=Body)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a search has newly to say; nothing at its beginning, and where it was silent for long.
+    """News of a search; empty at its beginning, and where it was silent for long.
 
     Attributes:
         reasoning: A line of reasoning, with its newline; of a plain reply a part of its thought.

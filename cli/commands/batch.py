@@ -268,7 +268,7 @@ class _Run:
 
 
 def _carried(problem: Problem) -> dict[str, Any]:
-    """What a record repeats: the number of the line, and the user's own fields."""
+    """Fields that a record repeats: the number of the line, and the user's own."""
     return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
 
 

@@ -236,7 +236,7 @@ _ENDS = ("exit", "quit")
 """Messages that end a conversation too, as in a shell."""
 
 _COMPLETIONS = [f"/{typed.partition(' ')[0]}" for typed in _COMMANDS]
-"""What Tab completes to."""
+"""Commands that Tab completes."""
 
 _KEYS = [
     ("  Alt-Enter", "Begin another line."),

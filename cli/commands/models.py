@@ -140,7 +140,7 @@ _FACTS = (
 
 
 def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
-    """What is known about a model by the catalogue or its header, and of its file; None for the rest.
+    """Facts about a model by the catalogue or its header, and about its file; None for the rest.
 
     Args:
         spec: Its entry in the catalogue; None for a file that has a name of its own, by which it is called.

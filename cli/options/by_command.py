@@ -66,7 +66,7 @@ class TerminalOptions:
 
 
 def _only(*names: str, **others: OptionInfo) -> Mapping[str, OptionInfo | None]:
-    """Of a request only these fields can be set, some of them by another flag."""
+    """The fields of a request that can be set, some of them by another flag."""
     return {**{field.name: None for field in fields(SearchRequest) if field.name not in names}, **others}
 
 

@@ -1,4 +1,4 @@
-"""What a view knows: the record of a search, and the branches that are being written."""
+"""The state of a view: the record of a search, and the branches that are being written."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ _STYLES: Final = {
     "markdown.hr": "dim",
     **{f"markdown.h{level}": "bold" for level in range(1, 7)},
 }
-"""What is written on a terminal, and how it looks: the theme of every console."""
+"""The theme of every console: how each kind of text looks."""
 
 _LONGEST_LINE = 1000
 """Characters of a line of an error."""

@@ -1,4 +1,4 @@
-"""What a model wrote as a person reads it on a screen: its Markdown rendered, its programs highlighted.
+"""Renders what a model wrote as a person reads it on a screen: with its Markdown, its programs highlighted.
 
 Only the screen goes through here: JSON, traces and the extracted answer have the model's text. What draws
 with Rich is imported where it is used, since other commands only need the text of a program.
@@ -36,8 +36,8 @@ _NO_MARKDOWN = [
     "html_inline", "html_block", "entity", "code", "lheading",
     "link", "image", "autolink", "reference",
 ]  # fmt: skip
-"""What a model's sums are mistaken for: indented code, a line of dashes below a text, tags. An entity would
-be a character that ``harmless`` has not seen."""
+"""Markup that a model's sums are mistaken for: indented code, a line of dashes below a text, tags. An entity
+would be a character that ``harmless`` has not seen."""
 
 
 @functools.lru_cache(_KEPT)

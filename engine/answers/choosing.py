@@ -94,7 +94,7 @@ UNLIKELY = 0.2
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search has found: its result, and while it runs the standing that a strategy stops by.
+    """The result of a search, and while it runs the standing that a strategy stops by.
 
     Attributes:
         answer: The answer that leads; None while no trajectory has one.

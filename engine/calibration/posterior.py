@@ -151,7 +151,7 @@ VOTES: Mapping[KindName, VoteWeights] = {
 
 
 class Head(Protocol):
-    """What a fit on the generator's own states says; without one the posterior has votes and words alone."""
+    """Estimates of a fit on the generator's states; without one the posterior has votes and words alone."""
 
     @property
     def modes(self) -> Collection[Mode]:
