@@ -85,9 +85,10 @@ def solution_rows(state: ViewState, room: int) -> Group:
     ``◐ prose     212  So she has 16 rolls left.``, or ``✓ program    64  = 24``
     """
     shown = state.places if len(state.places) <= room else state.places[: room - 1]
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for column in ("left", "right", "left"):
-        grid.add_column(no_wrap=True, justify=column, overflow="ellipsis")
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    grid.add_column(width=9, no_wrap=True)
+    grid.add_column(min_width=5, no_wrap=True, justify="right")
+    grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")  # the words alone give way
     for branch in shown:
         tip, mode = state.tip(branch), state.mode(branch)
         mark: Mark = "running" if branch in state.running else state.mark(tip)

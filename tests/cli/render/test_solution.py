@@ -59,6 +59,16 @@ def test_a_row_has_the_length_and_the_line_that_a_solution_is_at_or_what_it_foun
     assert rows(log)[2] == "✗ prose 20 cut"
 
 
+@pytest.mark.parametrize("width", [24, 80])
+def test_the_words_of_a_row_give_way_and_its_mode_and_length_do_not(width: int) -> None:
+    log = Log(params={"samples": 8})
+    log.start(ROOT, "The two-digit numbers are 10, 11, 12, 13, 14, " * 4, 57)
+    (row,) = shown(solution_rows(log.state(), 10), width).splitlines()
+    assert row.split()[1:3] == ["prose", "57"]
+    assert row.rstrip().endswith("…")
+    assert len(row) <= width
+
+
 def test_programs_that_fail_and_solutions_without_an_answer_say_so() -> None:
     log = programs()
     log.finish_path(ROOT, "Hm.", 0.5, None)
