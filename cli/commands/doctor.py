@@ -207,7 +207,7 @@ def _calibration(name: str) -> Finding | str:
 
 
 def _programs() -> Finding | str:
-    """Say what holds programs of code tasks; others run in monty."""
+    """Say what holds programs of code tasks, and others that monty cannot run."""
     from adascale.models.programs.cpython import check_sandbox
     from adascale.models.programs.executor import runs_in_cpython
 
@@ -215,7 +215,9 @@ def _programs() -> Finding | str:
         return "ask and code tasks run them in monty, which knows a part of Python"
     try:
         check_sandbox()
-        return "ask runs them in monty, code tasks in CPython under Landlock and seccomp"
+        return (
+            "ask runs them in monty; what fails there, and code tasks, in CPython under Landlock and seccomp"
+        )
     except AdascaleError as error:
         text = f"ask runs them in monty; for code tasks {'; '.join([error.message, *error.facts])}"
         return Finding("warn", text, error.hint)

@@ -21,6 +21,7 @@ import resource
 import signal
 import struct
 import sys
+import time
 import types
 from collections.abc import Callable, Mapping
 
@@ -101,7 +102,7 @@ MACHINES = tuple(_ARCHITECTURES)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed: bool) -> None:
+def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed: bool, now: float) -> None:
     """Read a program and its tests, give up what the settings say, and run them.
 
     Args:
@@ -110,6 +111,7 @@ def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed
         file_bytes: Size of each file that it writes, its output among them.
         depth: Python calls inside of calls.
         sandboxed: Refuse files and system calls; without it limits alone hold.
+        now: Unix time of a program without tests, which has to print the same whenever it runs.
     """
     given = json.load(sys.stdin.buffer)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -121,6 +123,8 @@ def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed
     vars(builtins).update(exit=sys.exit, quit=sys.exit)  # as ``site`` would
     sys.setrecursionlimit(depth)
     signal.alarm(seconds)
+    if not given["tests"]:
+        stand_still(now)
     limits = {
         resource.RLIMIT_CPU: seconds,
         resource.RLIMIT_AS: memory_bytes,
@@ -140,6 +144,16 @@ def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed
     exec(compile(given.pop("program"), "program.py", "exec", dont_inherit=True), vars(module))
     if given["tests"]:
         run_tests(vars(module), **given)
+
+
+def stand_still(now: float) -> None:
+    """Stop the clock that programs read, in Unix time, and seed what is random."""
+    import random
+
+    random.seed(0)
+    vars(time).update(time=lambda: now)
+    # Modules in C read the kernel's clock, those in Python that of ``time``.
+    vars(sys)["modules"].update(_datetime=None, _zoneinfo=None)
 
 
 def run_tests(module: Mapping[str, object], tests: list[str], reports: int, marker: str) -> None:

@@ -1,7 +1,8 @@
 """Runs programs: those of ``ask`` in monty, those of code tasks in CPython under Landlock and seccomp.
 
 Code tasks run in monty, too, where the system is not Linux. Programs that compute an answer run in monty
-everywhere: calibrations have seen what fails there.
+first, which takes 1 ms where a process takes 40; what fails there runs again in the sandbox of code tasks,
+where there is one: monty lacks modules, methods and formats.
 
 monty is a Python interpreter in Rust, in worker processes of its own. A program in it sees no file, no
 network, no environment and no clock. What it may use is bounded twice: by the interpreter, which raises
@@ -12,7 +13,6 @@ to cheat can.
 
 from __future__ import annotations
 
-import datetime
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import Execution, Trial, Verdict
 
 from ..machine import without_stderr
-from .cpython import KILLED, CPythonRunner, ProgramLimits, check_sandbox
+from .cpython import KILLED, NOW, CPythonRunner, ProgramLimits, check_sandbox, why_not
 
 _GRACE = 1.0
 """Seconds that the pool waits behind a limit of time before it kills the worker."""
@@ -36,9 +36,8 @@ _GRACE = 1.0
 _SUSPENSIONS = 1000
 """Most times that a program asks for what is not there, as the clock of its limit stands still meanwhile."""
 
-_POLICY = monty.OSPolicy(
-    datetime=datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), sleep="zero", random_start={"seed": 0}
-)
+_CRASHED = "the interpreter crashed"
+_POLICY = monty.OSPolicy(datetime=NOW, sleep="zero", random_start={"seed": 0})
 """The same program prints the same, whenever it runs."""
 
 
@@ -116,12 +115,12 @@ class MontyRunner:
         except (monty.MontySyntaxError, monty.MontyRuntimeError) as failure:
             error = failure.display("type-msg")
         except monty.MontyCrashedError as failure:
-            error = KILLED if failure.timed_out else "the interpreter crashed"
+            error = KILLED if failure.timed_out else _CRASHED
         except TimeoutError:
             error = KILLED
         except RuntimeError as failure:  # of a session whose worker has ended: out of memory, as a rule
             is_deep = isinstance(failure, RecursionError)
-            error = f"RecursionError: {failure}" if is_deep else "the interpreter crashed"
+            error = f"RecursionError: {failure}" if is_deep else _CRASHED
         except (monty.MontyError, ValueError, TypeError, OSError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         return Execution(printed.output, error, time.monotonic() - started)
@@ -147,6 +146,9 @@ def _verdict_on(error: str) -> Verdict:
         return Verdict("failed", message.removeprefix("assert "))
     return Verdict("error", error)
 
+
+_SPENT = "TimeoutError", "MemoryError", _CRASHED
+"""Beginnings of errors of a program that has used up its limits, as it would again."""
 
 _WAIT_SECONDS = 0.25
 """Longest wait for a program, which may take seconds: its search may be cancelled meanwhile."""
@@ -208,9 +210,14 @@ class ProgramExecutor:
 
     def run(self, program: str | Trial) -> Execution:
         """Run one program to its end, where ``submit`` would; raises as that does."""
-        if isinstance(program, str):
-            return self._monty.run(program)
-        return program.judged(self._judge.judge(program))
+        if isinstance(program, Trial):
+            return program.judged(self._judge.judge(program))
+        execution = self._monty.run(program)
+        if not execution.error or execution.error.startswith(_SPENT):
+            return execution
+        if not runs_in_cpython() or why_not():
+            return execution
+        return CPythonRunner(self._limits).judge(Trial(program, ()))
 
     @cached_property
     def _judge(self) -> CPythonRunner | MontyRunner:

@@ -1,4 +1,4 @@
-"""Programs of ``ask`` run in monty; hostile ones are held; those of code tasks as the system says."""
+"""Programs of ``ask`` run in monty and, if that fails, in CPython; hostile ones are held."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from adascale.engine.errors import AdascaleError
 from adascale.engine.types import Execution, Trial, Verdict
 from adascale.models.programs import executor as module
-from adascale.models.programs.cpython import ProgramLimits
+from adascale.models.programs.cpython import CPythonRunner, ProgramLimits
 from adascale.models.programs.executor import MontyRunner, ProgramExecutor
 
 LIMITS = ProgramLimits(seconds=3)
@@ -39,8 +39,27 @@ def ran(executor: ProgramExecutor, program: str | Trial) -> Execution:
     return execution
 
 
-def test_a_program_that_computes_an_answer_runs_in_monty(executor: ProgramExecutor) -> None:
-    assert ran(executor, INHERITING).error
+@pytest.mark.parametrize(("lacks", "output"), [("", "2/3\n"), ("Landlock", "")])
+def test_what_fails_in_monty_runs_again_where_a_sandbox_is(
+    monkeypatch: pytest.MonkeyPatch, executor: ProgramExecutor, lacks: str, output: str
+) -> None:
+    monkeypatch.setattr(module, "why_not", lambda: lacks)
+    monkeypatch.setattr(module, "CPythonRunner", lambda limits: CPythonRunner(limits, sandboxed=False))
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    execution = ran(executor, "from fractions import Fraction\nprint(Fraction(4, 6))")
+    assert (execution.output, bool(execution.error)) == (output, not output)
+
+
+@pytest.mark.parametrize("program", ["while True: pass", "x = 'a' * 10 ** 11"])
+def test_what_has_used_up_its_limits_does_not_run_again(
+    monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(module, "CPythonRunner", None)
+    with ProgramExecutor(limits=TIGHT) as executor:
+        assert ran(executor, program).error.startswith(("TimeoutError", "MemoryError"))
+
+
+def test_a_code_task_runs_in_cpython_if_the_user_says_so(executor: ProgramExecutor) -> None:
     assert ran(executor, CODE_TASK).passes
 
 
