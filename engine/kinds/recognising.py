@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import UsageError, command
 from ..types import KindName, Problem, Turn
@@ -306,6 +306,34 @@ _REASONS: tuple[tuple[KindName, Callable[[_Parts], str | None]], ...] = (
 """Kinds in the order in which they are tried; choices come after the first."""
 
 
+_LONGEST_FRAGMENT = 6
+"""In words; three where nothing marks a question."""
+
+
+def _gone_on_from(message: str, history: Sequence[Turn]) -> Recognised | None:
+    """The kind of the last whole question for a fragment such as "and of Brazil?"; None for another message.
+
+    The options of "Is a tomato a fruit or a vegetable?" are those of "and a cucumber?" too; those with
+    letters belong to their question.
+    """
+    if not _is_fragment(message):
+        return None
+    asked = (turn.content for turn in reversed(history) if turn.role == "user")
+    found = recognise_message(next((each for each in asked if not _is_fragment(each)), ""))
+    is_own = found.kind == "text" or (found.choice is not None and found.choice.letters)
+    return None if is_own else replace(found, why="it goes on from the question before")
+
+
+def _is_fragment(message: str) -> bool:
+    """True for "and of Brazil?" and "what about two?": no whole question, request or sum."""
+    start = message.strip(_BEFORE_SENTENCE)
+    match = re.match(wording.GOES_ON, start)
+    rest = "" if match is None else start[match.end() :].strip()
+    whole = wording.QUESTION_WORD, wording.POLAR, wording.TEXT_OPENING, wording.EXPLANATION, wording.ABOUT_US
+    is_short = 0 < len(rest.split()) <= (_LONGEST_FRAGMENT if _is_marked(rest) else 3)
+    return is_short and not _begins(rest, *whole) and not _has(rest, wording.OPERATION)
+
+
 def problem_of(
     id_: str,
     message: str,
@@ -343,7 +371,9 @@ def problem_of(
             "a schema makes it json, options make it a choice",
         )
     if not given:
-        found = recognise_message(message)
+        before = _gone_on_from(message, history)
+        choices = before.choice.texts if before and before.choice else ()
+        found = before or recognise_message(message)
         is_value = found.kind == "text" and is_searched
         given = {"value": "a search was asked for"} if is_value else {found.kind: found.why}
     [(kind, why)] = given.items()

@@ -41,6 +41,11 @@ COURTESY = phrases(
 ASKS_YOU = phrases("(can|could|would|will) (you|u)|(kannst|könntest) du( mir)?|peux-tu|puedes|puoi|você pode")
 """Stands before a request, which is recognised by what follows."""
 NAME_OR_SAY = phrases("answer|name|say|check|give me the|tell me")
+_AND = words("and but or now then und aber et mais y pero e ed ma")
+GOES_ON = phrases(
+    rf"(({_AND},? )?(what about|how about|was ist mit)|{_AND}( now| then| if)?,?)(?! (you|thanks?)\b)"
+)
+"""Stands before what is asked instead: "and of Brazil?"."""
 AFTER_QUESTION = phrases(
     r"((your|the|final|short) )*(answer|antwort)\W*|(thanks|thank|thx|please|pls|cheers)[^?]{0,30}"
 )

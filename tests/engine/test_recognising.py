@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adascale.engine.kinds import kind_of
 from adascale.engine.kinds.options import Options, find_alternatives, find_options
-from adascale.engine.kinds.recognising import recognise_message
-from adascale.engine.types import KindName
+from adascale.engine.kinds.recognising import problem_of, recognise_message
+from adascale.engine.types import KindName, Turn
 from adascale.models.calibration.artefact import built_in_questions
 
 MESSAGES = Path(__file__).parents[1] / "data"
@@ -171,6 +172,41 @@ def test_options_without_letters_are_read(message: str, options: tuple[str, ...]
 def test_what_is_no_list_of_options_is_left_alone(message: str) -> None:
     assert find_options(message) is None
     assert find_alternatives(message) == ()
+
+
+FACT, VALUE, YES_NO = "What is the capital of Australia?", "What is 17 * 23?", "Is 91 prime?"
+FRUIT, METAL = "Is a tomato a fruit or a vegetable?", "Which is a metal?\nA. iron\nB. wood"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "message", "kind"),
+    [
+        (FACT, "and of Brazil?", "fact"),
+        (FACT, "What about in 1950", "fact"),
+        (FACT, "und von Brasilien?", "fact"),
+        (FACT, "¿y de Brasil?", "fact"),
+        (FACT, "and why?", "text"),
+        (FACT, "and then explain it", "text"),
+        (FACT, "and you?", "text"),
+        (FACT, "and is it large?", "yes-no"),
+        (FACT, "and 3 * 4?", "value"),
+        (VALUE, "and times two?", "value"),
+        (VALUE, "Brazil?", "text"),
+        (YES_NO, "and 93?", "yes-no"),
+        (METAL, "and the second one?", "text"),
+        ("Tell me about Rome.", "and of Brazil?", "text"),
+    ],
+)
+def test_a_fragment_has_the_kind_of_the_last_whole_question(
+    earlier: str, message: str, kind: KindName
+) -> None:
+    said = (Turn("user", earlier), Turn("assistant", "So."), Turn("user", "and of Chile?"))
+    assert problem_of("1", message, history=said).kind == kind
+
+
+def test_a_fragment_behind_a_choice_has_its_options() -> None:
+    problem = problem_of("1", "and a cucumber?", history=(Turn("user", FRUIT), Turn("assistant", "A fruit.")))
+    assert kind_of(problem).options(problem) == ("a fruit", "a vegetable")
 
 
 PIECES = st.sampled_from(
