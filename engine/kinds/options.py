@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .wording import phrases
+from .wording import ASKED, CHOOSE, WHICH, phrases
 
 MOST_OPTIONS = 10
 _WINDOW = 20_000
@@ -53,7 +53,7 @@ _SEQUENCES: tuple[tuple[str, ...], ...] = (
 _LABEL = "[A-Ja-j1-9]|[IVX]{1,4}|[ivx]{1,4}"
 _FORMS = (
     rf"\((?P<round>{_LABEL})\)|\[(?P<square>{_LABEL})\]|(?P<half>{_LABEL})\)|(?P<dot>{_LABEL})\.(?=[\s*_])"
-    r"|(?P<colon>[A-Ja-j]):(?!//)|(?P<angle>[A-Ja-j1-9])>|(?P<circle>[①-⑩])"
+    r"|(?P<colon>[A-Ja-j]) ?:(?!//)|(?P<angle>[A-Ja-j1-9])>|(?P<circle>[①-⑩])"
     r"|(?i:option|choice|response|answer) (?P<word>[A-J1-9])[:.)]"
 )
 _MARK = (
@@ -66,13 +66,13 @@ _NO_ROW = r"(?i)(?:is|are|was|has|have|and|to)\b|[^\w\s]"
 _ANSWER_CUE = r"(?i)\W*(?:(?:the|your|correct|right|final)\s+)*answers?\W*(?:is\W*)?"
 _FRONT = r"(?:[\s*_}]|\\[ \\])+"
 _BACK = r"(?:\\q?quad|\\(?:textbf|mathbf|mathrm|text|rm)\s?\{|(?<=\s)\}|\*\*|__|[\s,;|$([{]|\\[ \\])+$"
-_ASKS = r"(?i)\?|_{2,}|\.{3}|…|\b(?:which|choose|select|pick|choices?|options?|quiz|fill\s+in)\b"
-_CHOOSES = r"(?i)^which\b|\b(?:which\s+(?:of|one|is|statement|option)|choose|select|pick)\b"
+_ASKS = rf"(?i)\?|_{{2,}}|\.{{3}}|…|\b(?:which|{CHOOSE}|choices?|options?|quiz|fill\s+in)\b"
+_CHOOSES = rf"(?i)^which\b|\b(?:which\s+(?:of|one|is|statement|option)|{WHICH}|{CHOOSE})\b"
 _NO_OPTION = r"[);,^]|\s*(?:--|&)"
 """Beginnings of what stands between labels in formulas."""
 _LINE_FRONT = r"[\s*_>#$-]*(?:\\\w+\s?\{)*"
 """Characters that may stand before a label at the beginning of a line, such as ``$\\textbf{``."""
-_FOLLOWED_BY_QUESTION = r"(?i)(?:(?<=[.;])|\s[-–—])\s+(?=(?:which|what|who|choose|select|pick|answer)\b)"
+_FOLLOWED_BY_QUESTION = rf"(?i)(?:(?<=[.;])|\s[-–—])\s+(?=(?:which|what|who|{WHICH}|{CHOOSE}|answer)\b)"
 _SUBQUESTION = (
     r"(?i)(?:what|why|how|who|when|where|explain|describe|discuss|find|calculate|compute|determine|show|prove"
     r"|write|list|give|state|draw|name|sketch|solve|define)\s+\w|[^?]{0,300}\?\s*$"
@@ -188,17 +188,17 @@ def _joined(stem: str, tail: str) -> str:
 _BULLET = r"[ \t]*(?:[-*–·][ \t]+|(?:[•○◦●▪□☐‣]|\[ ?\]|\( ?\))[ \t]*)"
 _BULLETS = rf"(?m)(?:^{_BULLET}(?=\S)[^\n]*(?:\n|\Z)){{2,}}"
 _ASKS_FOR_ONE = (
-    r"(?i)\bwhich\b|\b(?:choose|select|pick)\b|\bone\s+of\s+(?:these|the\s+following)\b|_{2,}"
+    rf"(?i)\b(?:which|{WHICH}|{CHOOSE})\b|{ASKED[4:]}[^.?!\n]*\?\s*$|\bone\s+of\s+(?:these|the\s+following)\b|_{{2,}}"
     r"|\b(?:who|whose|whom|when|where|what\s+(?:is|was)\s+the\s+(?:capital|name|first|\w+est))\b[^.?!\n]*\?\s*$"
 )
 _ONE_OF_THESE = (
     r"(?im)\bwhich\s+(?:one\s+)?of\s+(?:these|the\s+following)\b"
-    r"|\b(?:choose|select|pick)\b[^.?!\n]*[:?]\s*$|^[ \t]*which\b[^.?!\n]*\?[ \t]*$"
+    rf"|\b{CHOOSE}\b[^.?!\n]*[:?]\s*$|^[ \t]*which\b[^.?!\n]*\?[ \t]*$"
 )
 _LIST_CUE = (
-    r"(?i)\b(?:options?|choices?|(?:choose|pick|select)\s[^.:?!\n]{0,60})\s*:\s*([^\n:?[]+)"
+    rf"(?i)\b(?:options?|choices?|{CHOOSE}\s[^.:?!\n]{{0,60}})\s*:\s*([^\n:?[]+)"
     r"|\bone\s+of\s*(?:these\s*|the\s+following\s*)?:\s*([^\n:?.[]+)"
-    r"|\b(?:classify|categori[sz]e|label)\b[^\n]{0,80}?\sas\s(?:either\s+)?([^\n:?]+)"
+    r"|\b(?:classify|categori[sz]e|label|[ck]lass?ifi\w+)\b[^\n]{0,80}?\s(?:as|als|comme|como|come)\s(?:either\s+)?([^\n:?]+)"
     r"|\b(?:(?:choose|pick|select)\s+(?:one\s+)?(?:from|of|between|among)|fill\s[^\n:.]{0,40}with)\s+([^\n:?.[]+)"
     r"|\b(?:options?|choices|one\s+of|categor(?:y|ies)|labels?|from)(?:\W{0,3}\[|\s\()([^][()]{0,300}[a-z]{2})\W?[])]"
     r"|\b(?:would\s+you\s+say|(?:decide|determine|judge|tell|say|predict)\s(?:me\s)?(?:if|whether))"
@@ -263,7 +263,7 @@ _LONGEST_QUESTION = 600
 _LONGEST_ALTERNATIVE = 5
 """In words."""
 
-_OR = r"\s(?:[oO][rR]|oder|ou|или|o(?=\s(?:un|una|el|la|il|lo)\s))\s"
+_OR = r"\s(?:[oO][rR]|oder|ou|или|(?<=\w\w\s)o)\s"
 _COMPARISON = r"(?:\w+er|\w+est|first|last|more|most|less|better|best|worse)"
 
 _WHICH = (
@@ -273,7 +273,10 @@ _WHICH = (
 )
 """A question up to its alternatives, which a mark sets apart, or which are a word each."""
 _COMPARES = phrases(rf"('s|is|was|are|were|came|comes|has|weighs)?( the)? ?{_COMPARISON}")
-_AMONG = r"(?i)(?:of|between|among|out\s+of)\s(?!all\b)(?P<items>[^?:.]+?),\s+(?:which|who|what|where)\b"
+_AMONG = (
+    r"(?i)(?:of|between|among|out\s+of|von|entre|tra)\s(?!all\b)(?P<items>[^?:.]+?),"
+    rf"\s+¿?(?:which|who|what|where|{WHICH})\b"
+)
 _CHINESE = "([^\\s，。,]{1,30})还是([^\\s，。？,]{1,30})"
 
 _POLAR = phrases(
@@ -297,7 +300,7 @@ _PREPOSITION = phrases("in|on|at|by|before|after|to|with|from|under|over")
 _SENTENCE = phrases(
     r"""
     is|are|was|were|do|does|did|can|could|will|would|should|has|have|may|how|why|if|i|we|you|give|tell|write|make
-    more|now|then|one|two|three|what|yes|true|no|either|whether|let|use|go|please
+    os?|que|more|now|then|one|two|three|what|yes|true|no|either|whether|let|use|go|please
     find|solve|compute|calculate|evaluate|simplify|determine
     """
 )
@@ -331,7 +334,7 @@ def find_alternatives(question: str) -> tuple[str, ...]:
             return match["first"], match["second"]
         return _two_subjects(polar[0], rest) or _last_phrases(rest)
     if match := re.match(_AMONG, question):
-        return split_items(re.sub(r"\sand\s", ", ", match["items"]))
+        return split_items(re.sub(r"\s(?:and|und|et|y|e)\s", ", ", match["items"]))
     return _after_which(question) or (_fragment(question) if re.search(_OR, question) else ())
 
 
@@ -366,7 +369,9 @@ def _last_phrases(rest: str) -> tuple[str, ...]:
     """The alternatives of "(Is) Pluto a planet, a dwarf planet or a moon"."""
     *_, joint = re.finditer(_OR, rest)
     last = _shortened(rest[joint.end() :].strip())
-    first, *between = [piece.strip() for piece in rest[: joint.start()].split(",") if piece.strip()] or [""]
+    first, *between = [
+        piece.strip() for piece in re.split(r",(?!\d)", rest[: joint.start()]) if piece.strip()
+    ] or [""]
     first = _parallel(first, between[0] if between else last)
     is_none = not first or (re.match(_NO_ALTERNATIVE, last) and first not in last)
     return () if is_none else (first, *between, last)

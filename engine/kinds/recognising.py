@@ -70,6 +70,7 @@ class _Parts:
         closing: Its last paragraph, without courtesies.
         question: The sentence that asks, without courtesies.
         is_single: It has one sentence.
+        is_abroad: It is rather German, French, Spanish or Italian than English, by its short words.
         has_formula: It has LaTeX or a drawing.
         has_code: It has lines of a program.
     """
@@ -84,6 +85,8 @@ class _Parts:
         self.closing = _without_courtesy(re.split(_PARAGRAPH_END, self.near)[-1])
         self.question = _question(sentences, head if below else "")
         self.is_single = len(sentences) < 2
+        foreign, english = (re.findall(each, self.near) for each in (wording.ABROAD, wording.ENGLISH))
+        self.is_abroad = len(foreign) > len(english)
         self.has_formula = pictures > 0 or _has(self.near, wording.FORMULA)
         self.has_code = _has(self.near, wording.CODE)
 
@@ -121,10 +124,11 @@ def _has(text: str, *patterns: str) -> bool:
 
 _SENTENCE_END = (
     r"(?<=[.!?])(?:(?<!\b[a-zA-Z]\.)|(?=\s+(?:Who|What|Which|Where|When|How|Is|Are|Does|Do|Did|Was|Can)\b))"
+    r"(?<!\bd(?:er|ie|as|em|en)\s\d\.)(?<!\bd(?:er|ie|as|em|en)\s\d\d\.)"
     r"(?<!\b(?:Mr|Dr|dr|St|st|Ft|Mt|Jr|jr|Sr)\.)(?<!\bMrs\.)[\"')\]*_]*\s+"
     r"|(?<=[。？！])|\n+"
 )
-"""Not behind an initial, U.S. or a title, unless a question follows."""
+"""Not behind an initial, U.S. or a title, unless a question follows, nor behind a German ordinal."""
 _PICTURE = r"(?s)\[asy\].*?\[/asy\]"
 """A drawing in a problem of mathematics, which is a program of its own."""
 _PARAGRAPH_END = r"\n[ \t]*\n"
@@ -176,16 +180,20 @@ def _options(parts: _Parts) -> Options | None:
     if not found and not texts and mark and len(last) < _LONGEST_LAST:
         texts = find_alternatives(last)
     found = Options(parts.message, texts) if texts else found
-    if found is None or (not found.letters and {text.lower().split()[-1] for text in found.texts} <= _YES_NO):
+    if found is None or (not found.letters and _are_yes_and_no(parts, found.texts)):
         return None
     # Numbers below "Do these sentences mean the same?" mark no options.
-    is_polar = _is_marked(parts.question) and _begins_polar(parts.question)
+    is_polar = _is_marked(parts.question) and _is_polar(parts, parts.question)
     return None if is_polar and found.letters[:1] == ("1",) else found
+
+
+def _are_yes_and_no(parts: _Parts, texts: Sequence[str]) -> bool:
+    last = {text.lower().split()[-1] for text in texts}
+    return last <= {"yes", "no", "true", "false"} or _has(parts.near, wording.YES_OR_NO)
 
 
 _LONGEST_LAST = 80
 """Characters of alternatives that follow a question."""
-_YES_NO = frozenset({"yes", "no", "true", "false"})
 
 
 def _why(choice: Options) -> str:
@@ -201,23 +209,28 @@ def _yes_no(parts: _Parts) -> str | None:
     question = parts.question
     if _has(parts.near, wording.YES_OR_NO):
         return "it asks for yes or no"
-    if _begins_polar(question):
+    if _is_polar(parts, question):
         return "it begins as a question for yes or no"
     clause = question.rsplit(", ", 1)[-1]
-    is_last = _begins_polar(clause) and not _has(question, wording.QUESTION_WORD)
+    is_last = not parts.is_abroad and _is_polar(parts, clause) and not _has(question, wording.QUESTION_WORD)
     return "it ends in a question for yes or no" if is_last or _has(question, wording.TAG) else None
 
 
-def _begins_polar(sentence: str) -> bool:
-    """True if a sentence begins as a question for yes or no that is not meant for the assistant."""
+def _is_polar(parts: _Parts, sentence: str) -> bool:
+    """True if a sentence of the message asks for yes or no, and asks nothing of the assistant."""
     is_short = len(sentence.split()) < 3 and max(sentence, default="") < _FIRST_WITHOUT_SPACES
     if len(sentence) > 600 or is_short:
         return False
     if _begins(sentence, wording.TO_ASSISTANT, wording.GERMAN_WAS, wording.NAMED_WILL):
         return False
-    if _is_marked(sentence):
-        return _begins(sentence, wording.POLAR, wording.POLAR_ABROAD)
-    return _begins(sentence, wording.POLAR) and not _begins(sentence, wording.NOT_POLAR)
+    if _begins(sentence, wording.POLAR_ABROAD):
+        return True
+    if not parts.is_abroad:
+        is_order = not _is_marked(sentence) and _begins(sentence, wording.NOT_POLAR)
+        return _begins(sentence, wording.POLAR) and not is_order
+    is_asked = _has(sentence, wording.ASKED) or _begins(sentence, wording.ASKED_FIRST, wording.FACT_ABROAD)
+    has_verb = not _has(sentence, wording.NUMBER) or _has(sentence, wording.HAS_VERB)
+    return _is_marked(sentence) and not is_asked and has_verb
 
 
 _FIRST_WITHOUT_SPACES = "\u2e80"
@@ -250,7 +263,7 @@ def _is_difference(question: str) -> bool:
     return _has(question, wording.BETWEEN_NUMBERS, wording.MATHS_WORD, wording.OPERATION)
 
 
-_REASON = r"(?i)why|wieso|warum|weshalb|pourquoi|what\b|.*\bhow (?:do|can|should) i\b"
+_REASON = rf"(?i)why|{wording.WHY}|what\b|.*\bhow (?:do|can|should) i\b"
 
 
 def _value(parts: _Parts) -> str | None:
@@ -290,6 +303,8 @@ def _asks(sentence: str) -> bool:
 def _fact(parts: _Parts) -> str | None:
     """A short question for a name, a date, a place or a word."""
     match = re.match(wording.FACT, parts.question)
+    if match is None and parts.is_abroad:
+        match = re.match(wording.FACT_ABROAD, parts.question)
     if match is None or len(parts.question.split()) > 30:
         return None
     return f'it is a short question that begins with "{" ".join(match[0].lower().split())}"'

@@ -22,25 +22,55 @@ def words(text: str) -> str:
     return "(?:" + "|".join(text.split()) + ")"
 
 
+# Words that tell German, French, Spanish and Italian from English, and that ask there
+
+WHY = words("warum wieso weshalb pourquoi perché почему")
+_ASKED = words(
+    "wer wen wem wessen wann wo woher? wofür wieviel welche[rsnm]? qui quand où combien"
+    " (?:le|la)?quel(?:le)?s? qui[ée]n(?:es)? qué cu[áa]ndo d[óo]nde cu[áa]l(?:es)? cu[áa]nt[oa]s?"
+    " chi quando dove qual[ei]? quant[oiae] quem onde кто что где когда как[а-я]+ сколько чей"
+)
+ASKED = phrases(rf"{_ASKED}|{WHY}|comment|cómo")
+_SIZE = words("oft hoch alt groß lange? weit schnell schwer tief teuer spät")
+WHICH = words("welche[rs]? l[ea]quel(?:le)? cu[áa]l quale")
+CHOOSE = words("choose select pick wähle choisis elige scegli")
+ASKED_FIRST = phrases(r"(\w{1,4} )?(wie|was|que|che|come|cosa|cos'è|qu'est-ce)")
+"""Words that ask at the beginning of a sentence only."""
+ABROAD = phrases(
+    rf"""
+    {_ASKED}|{WHY}|wie|comment|cómo|der|das|den|dem|des|eine?|ist|sind|hat|und|oder|nicht|mit|von|auf|zu|ich
+    du|mir|kann|le|la|les|un|une|de|est|sont|et|que|pour|dans|sur|au|ce|ces|tu|il|el|los|las|una|es|del|en
+    con|por|para|lo|gli|di|che|della?|nel|sono|com|come (si|posso)|\w*[äöüßñáàèéêìíóòúùçœ]\w*
+    """
+)
+ENGLISH = phrases(
+    "the|of|is|are|and|to|what|how|which|who|where|when|does|with|for|my|your|this|that|it|if|not|can"
+)
+
 # What stands before the question
 
 COURTESY = phrases(
-    r"""
-    (hi|hello|hey|hallo|bonjour|hola|ok|okay|so|well|and|just)( there| all| everyone)?[,.!:]*
-    (please|pls|plz|kindly|quickly|maybe|bitte)[,:]*
-    ((quick|simple|trivia|next|one more) )?(question|frage|q|problem|exercise|task|quiz)( ?\d{1,3})?[:.)]
+    rf"""
+    (hi|hello|hey|ok|okay|so|well|and|just)( there| all| everyone)?[,.!:]*
+    (hallo|guten \w+|bonjour|salut|hola|ciao)[,.!]*
+    (please|pls|plz|kindly|quickly|maybe|bitte|por favor|per favore)[,:]*
+    ((quick|simple|trivia|next|one more) )?(question|frage|q|problem|exercise|task|quiz)( ?\d{{1,3}})?[:.)]
     i (want|need) (you to|to know)|i wonder|do you (happen to )?know|any idea|help me( to)?
     (tell|remind) me(?= (who|what|when|where|which|how|if|whether|the))
+    (weißt du|sag mir|sais-tu|dis(-| )moi|sabes|dime|sai|dimmi),?(?= (wie|que|che|{_ASKED}))
     (give me|i need)(?= the (exact |full )?(name|title|date|year|number|capital|answer|result|value)s?)
-    (based on|according to|from|given|in) (the|this) (context|text|passage|article|document)[^,?\n]{0,30},
+    (based on|according to|from|given|in) (the|this) (context|text|passage|article|document)[^,?\n]{{0,30}},
     read (this|the)( following)? \w+ and|(find|extract|identify)(?= the (name|title|date|author) )
     (what|who|where|when|which) do you think(?= (is|was|are))
-    you are (an?|the|my|now) [^.\n]{1,200}[.\n]
+    you are (an?|the|my|now) [^.\n]{{1,200}}[.\n]
     """
 )
-ASKS_YOU = phrases("(can|could|would|will) (you|u)|(kannst|könntest) du( mir)?|peux-tu|puedes|puoi|você pode")
+ASKS_YOU = phrases(
+    "(can|could|would|will) (you|u)|(kannst|könntest) du( mir)?|(peux|pourrais)-tu( me)?|você pode"
+    "|(me )?(puedes|podrías)|(mi )?(puoi|potresti)"
+)
 """Stands before a request, which is recognised by what follows."""
-NAME_OR_SAY = phrases("answer|name|say|check|give me the|tell me")
+NAME_OR_SAY = phrases("answer|name|say|check|give me the|tell me|sagen|dire|decir(me)?|dirmi")
 _AND = words("and but or now then und aber et mais y pero e ed ma")
 GOES_ON = phrases(
     rf"(({_AND},? )?(what about|how about|was ist mit)|{_AND}( now| then| if)?,?)(?! (you|thanks?)\b)"
@@ -82,10 +112,10 @@ TEXT_OPENING = phrases(
     extract (all )?(the )?(names|dates|key|e-?mails|entities|action)
     list (\d+|some|the steps|ten|five)
     convert (\S+ ){{1,6}}?to (json|yaml|csv|markdown|html|python|sql)|use the following (context|pieces)
-    erkläre?|übersetze?|schreibe?|formuliere?|fass?se?|beschreibe?|verfasse?
-    expliqu\w+|traduis\w*|écri[st]\w*|résum\w+|rédige\w*|décri[st]\w*
-    explica\w*|traduce\w*|escrib\w+|resum\w+|haz|redacta\w*|spiega\w*|traduci\w*|scrivi\w*|riassum\w*
-    escreva|traduza|напиши|объясни|переведи|сделай
+    (erklär|übersetz|schreib|formulier|fass|beschreib|verfass|mach|verbesser)e?|(gib|erzähl|zeig)e? mir
+    (expliqu|traduis|écri[st]|résum|rédige|décri[st]|raconte|corrige|convertis ce)\w*|(parle|donne)[- ]moi
+    (explíca|tradu[cz]|escr[ie]b|resum|redact|arregla|corrige|cuénta|spiega|scrivi|riassum|rendi|racconta)\w*|haz
+    escreva|напиши|объясни|переведи|сделай
     (请|帮我)*(翻译|解释|写|介绍|总结|概括)\w*|\w*(教えて|書いて|翻訳して|説明して)\w*
     """
 )
@@ -98,7 +128,8 @@ TEXT_FRAGMENT = phrases(
 
 YES_OR_NO = phrases(
     r"""
-    yes ?(or|/) ?no|no ?(or|/) ?yes|true ?(or|/) ?false|y/n|t/f|ja oder nein|oui ou non|sí o no
+    yes ?(or|/) ?no|no ?(or|/) ?yes|true ?(or|/) ?false|y/n|t/f|ja oder nein|oui ou non|s[íì] o no
+    wahr oder falsch|vrai ou faux|verdadero o falso|vero o falso
     is (this|the)( following)? (statement|claim|sentence) (true|correct)
     """
 )
@@ -108,29 +139,26 @@ POLAR = phrases(
     (is|are|was|were|do|does|did|has|have|could|would|should)n't
     """
 )
-_ASKED = words(
-    "wer was wann wo wie welche[rs]? qui quand où quel(?:le)?s? comment combien pourquoi quién qué cuándo"
-    " dónde cu[áa]l(?:es)? cómo cuánt[oa]s? chi cosa quando dove quale? quant[oiae] come quem onde que"
-    " кто что где когда как[а-я]* почему зачем сколько чей куда"
+_BE = words(
+    "ist sind war hat haben können kann wird darf muss gibt est sont a-t-(?:il|elle|on) peut faut es son era"
+    " hay ha puede tiene è sono hanno può é são tem"
 )
+HAS_VERB = phrases(rf"{_BE}|\w+[tn] (der|die|das|eine?|es|man)")
 POLAR_ABROAD = phrases(
-    rf"""
-    ist|sind|hat|haben|gibt es|können|kann|wird|darf|muss|gilt|waren?|wurden?|liegt|gehört|stimmt|lebt
-    est-ce|est-il|y a-t-il|peut-on|es|está|hay|son|puede|è|sono|ha|hanno|c'è|ci sono|é|são|tem|existe\w*|pode
-    (?!combien|quand|où|qu)([\w\x27’]+ ){{1,4}}\w+-(t-)?(il|elle|on|ils|elles)
-    (?!.*(\b{_ASKED}|\d)\b)(el|la|los|las|il|lo|gli|le|les|der|die|das|une?|una|eine?|os?|uma?|[а-яё]+) .*
-    a( \w+){{1,4}} (é|são|tem|foi)|\w+ ли
-    (?!.*[何谁哪誰どいつ几])\w+(吗|ですか|ますか)|\w*(是不是|有没有|能不能|可不可以)\w*
+    r"""
+    (ist|sind|hat|haben|gibt es|kann|können|wird|darf|muss|waren|wurden?)(?! (\w+ )?(du|sie))|est-ce|y a-t-il
+    \w+ ли|(?!.*[何谁哪誰どいつ几])\w+(吗|ですか|ますか)|\w*(是不是|有没有|能不能|可不可以)\w*
     """
 )
-"""Verbs that begin such a question elsewhere, or a sentence without a question word but with its mark."""
+"""Beginnings of such a question elsewhere; others have its mark and no question word."""
 TAG = r"(?i), (?:right|correct|\w+n['’]t (?:it|they|he|she)|n'est-ce pas|verdad|vero) ?\?$"
 NOT_POLAR = phrases(
     r"(do|have) (my|it|this|that|your|the|an?|not|some|fun|\d+)|(may|might|must|will|can) (do|not|be)|don't"
 )
 """Beginnings of orders, in sentences without a question mark."""
 GERMAN_WAS = phrases(
-    "was (ist|sind|bedeutet|macht|war|kostet|hat|kann|heißt|passiert|soll|ergibt|wird|wiegt|gibt|du|ich|man)"
+    "was (ist|sind|bedeutet|macht|war|koste[nt]|hat|kann|heißt|passiert|soll|ergibt|wird|wiegt|gibt|du|ich"
+    "|man)"
 )
 NAMED_WILL = r"(?:Will|May|Mark|Bill|Art)\s+(?:was|can|has|had|is|will|makes?|wants?|earned|bought)\b"
 """A person whose name is a verb elsewhere."""
@@ -147,7 +175,8 @@ TO_ASSISTANT = phrases(
     (can|could) (i|we) (ask|have|talk)|is it worth|is there (any|an?) (way|chance|trick)
     (can|could) (you|u) (do|make|put|say) (that|this|it)
     is (it|this|that|everything|anyone)( (ok|okay|you|good|there|correct|right|clear|possible))?\?*$
-    können sie|kannst du|könntest du|peux-tu|pouvez-vous|puedes|puede usted|puoi
+    können sie|\w+st du|\w+-(tu|vous)|ça va|t[ei] \w+
+    ((me|mi|nos|ci) )?(puedes|podrías|puede usted|puoi|potresti)
     is there (anything|anyone|something|someone) (you|i)|have (fun|you)|(will|can) do
     (do|does) (it|that|this) (work|help|make sense)\W*$
     """
@@ -168,12 +197,13 @@ _WE = "(i|we|you)(?! (find|get|have|need|expect|pay|add))"
 _ONE_OF_MANY = r"(?:most|least|first|last|name|(?!best|latest)\w{2,}est)\b"
 EXPLANATION = phrases(
     rf"""
-    why|wieso|warum|weshalb|pourquoi|por qu[eé]|perché|почему|(为什么|怎么|如何|なぜ|どうやって)\w*
+    why|por qué|{WHY}|(为什么|怎么|如何|なぜ|どうやって)\w*
     how (do|does|did|can|could|should|would|to|is|are|was|were|about|come)(?! (you|i|we) (say|spell|call))
     .{{0,200}}, (how (do|can|should) i|what should i(?! (get|have|need|expect|pay|add)))
     what are (the|some) \w+ (i|we)|.{{0,60}}what do (you|u) (think|suggest|recommend)
-    wie (installiere|mache?|funktioniert|kann|geht|benutze)|comment( \w+)?|cómo
-    com[eo] (si|posso|faccio|faço|funziona|funciona)
+    wie(?! (viel|heißt|nennt|sagt|lautet|{_SIZE}))
+    comment(?! (s'appel|dit|se nomme))|cómo(?! se (llama|dice))|come(?! si (chiama|dice))|como (faço|funciona)
+    (cosa (fa|significa)|qué (hace|significa)|que fait|was (macht|bedeutet))
     what('s| is| are| was) (?![^?]*\b{_ONE_OF_MANY}){_A_NAME}{_CONCEPTS}( (of|in) [\w ]{{1,20}})?\W*$
     how's|what does (this|that)|what does .{{1,60}} (do|mean)\W*$
     ((at|in|for|to|on) )?(what|which|where|when)( [\w\x27’]+){{0,5}} (should|can|could|would) {_WE}
@@ -196,6 +226,7 @@ DESCRIPTION = phrases(
     what('s| is| are) (an? )?{_DEFINED}( used for| good for)?\W*$
     how often( \w+){{0,3}} should (i|we|you)(?!.*\d)
     [^?]{{1,150}} and (why|how (does|did) (it|this|that)|what (do|does|did|are) (it|they|their))
+    [^?]{{1,150}} (und (wie|warum|was)|et (que|comment|pourquoi)|[ye] (qu[eé]|cómo|por qué|che|come|perché))
     what [^?]{{1,80}} and when (do|does) (it|they)
     what('s| is| are| was| were)( the| some| an?)?( {_MAIN})? {_DESCRIBED}
     what('s| is| are| was| were) ([\w.]+ ){{0,3}}\w+[\x27’]s?( {_MAIN})? (?!new\b){_DESCRIBED}
@@ -230,6 +261,8 @@ MATHS_WORD = phrases(
     derivative|integral|determinant|logarithm|log base|in (decimal|binary|octal|hexadecimal)
     fibonacci|gcd|lcm|sqrt|hex|matrix|permutations?|combinations?|exponent|cosine
     (smallest|largest|greatest|least|positive|whole|natural|real|rational|even|odd)( \w+)? numbers?
+    wurzel|racine|ra[íi]z|radice|ggt|kgv|pgcd|ppcm|mcd|mcm|ableitung|dérivée|derivad?a|wahrscheinlich\w+|probabili[td]\w+
+    hexad[eé]\w+|bin(är|air|ari)\w*
     """
 )
 """Says by itself that something is to be computed."""
@@ -248,13 +281,14 @@ MATHS_VERB = phrases(
     expand|round
     convert|express|add|subtract|multiply|divide|estimate|count
     (square|cube|double|triple|halve|negate|say|echo|print) \d+
-    berechne|löse|calcule|calcula|résous|resuelve|calcola|вычисли|реши|计算\w*
+    berechne|rechne|löse|bestimme|vereinfache|calcul[ea]r?|résous|trouve|détermine|simplifi[ea]|expri?me
+    resuelve|halla|encuentra|expresa|conviert\w+|calcola|risolvi|trova|determina|converti|вычисли|реши|计算\w*
     """
 )
 HOW_MUCH = phrases(
-    r"""
+    rf"""
     how (many|much|long|far|fast|old|tall|often|heavy|big|large|high|deep)|number of
-    wie ?viele?|wie (schnell|lange|weit|alt|hoch)|combien|cu[áa]nt[oa]s?|quant[oiae]s?|сколько|hoeveel|ile
+    wie ?viele?|wie {_SIZE}|combien|cu[áa]nt[oa]s?|quant[oiae]s?|сколько|hoeveel|ile
     \w*(多少|几|いくつ|いくら|何[人個年円歳日])\w*
     """
 )
@@ -339,12 +373,15 @@ FACT = phrases(
     (the )?(\w+ )?({_KNOWN}|{_MEASURES})( \w+)? (of|for|in)
     (the )?(default port|chemical symbol|population)( \w+)?
     name (the|an?|two|three|four)
-    wer|wann|wo|welche[rsnm]?|was ist d(ie|er|as)|wie ?(viele?|hoch|heißt|alt|groß|lang|weit)
-    (in|aus|an) welche\w+|en qu[ée]l?(le)? \w+|in (che|quale)|em que|[вн]а? как\w+
-    à quelle|combien|cu[áa]nt[oa]s?|quant[oiae]
-    qui|quand|où|quel(le)?s?|qui[ée]n|cu[áa]ndo|d[óo]nde|cu[áa]l|chi|quando|dove|qual|кто|когда|где
-    quem|onde|quale|que [a-zç]+|come si chiama|wessen|кака?[яй]\w*|какой|сколько|назови
+    [вн]а? как\w+|кака?[яй]\w*|какой|кто|когда|где|сколько|назови
     [^。？]*(谁|誰|什么|哪|何|どこ|いつ|どの|どれ)\w*|\w+は|столица
+    """
+)
+FACT_ABROAD = phrases(
+    rf"""
+    (\w{{1,4}} )?(?!qué){_ASKED}|wie|come si|cómo se|(in|a|di|con) che|comment (s'|se|dit)|c'est quoi l\w*
+    (\w{{1,2}} )?(qu[eé]|che) (?!{_BE}|tal|cos\w|fai?t?|hac\w+)\w+|was ist d(ie|er|as)
+    \w+ (de|di|du|d'|von|del|della|der) [^?.!,]{{1,50}}
     """
 )
 _NAMED = words(

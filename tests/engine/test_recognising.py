@@ -49,6 +49,12 @@ def test_messages_that_no_rule_was_written_for_have_the_right_kind() -> None:
     assert share_right(guesses("messages-test.jsonl")) >= 0.93
 
 
+def test_most_german_french_spanish_and_italian_messages_have_the_right_kind() -> None:
+    found = guesses("messages-abroad-dev.jsonl")
+    assert share_right(found) >= 0.93
+    assert not found["value", "text"] + found["choice", "text"]
+
+
 def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
     questions = built_in_questions()
     assert len(questions) == 300
@@ -94,6 +100,15 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("Of all integers between 10 and 100, what is the sum of the even ones?", "value"),
         ("It is 9:15 now. At what time will it be 40 minutes later?", "value"),
         ("太阳是恒星吗?", "yes-no"),
+        ("Ein Kilo Äpfel kostet 2,80 Euro. Was kosten 750 Gramm?", "value"),
+        ("A quelle heure arrive le train ?", "fact"),
+        ("Wann endete der 2. Weltkrieg?", "fact"),
+        ("Capitale de la France ?", "fact"),
+        ("Quanto fa 7 per 8 meno 9?", "value"),
+        ("Regnet es in London oft?", "yes-no"),
+        ("La Tierra gira alrededor del Sol?", "yes-no"),
+        ("El rey Lear escribió 3 cartas?", "value"),
+        ("Mi puoi aiutare?", "text"),
         ("谁写了《红楼梦》?", "fact"),
         ("Do these mean the same?\n1. He left.\n2. He went.", "yes-no"),
         ("", "text"),
