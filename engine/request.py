@@ -158,6 +158,8 @@ class SearchRequest:
                 strategy = replace(strategy, modes=known[:1])
             if self.mode not in known and strategy.reads_options and left:
                 strategy = replace(strategy, modes=tuple(left))
+            elif problem.kind == "date" and self.mode == "auto" and not strategy.grows_steps:
+                strategy = replace(strategy, modes=tuple(usable[:1]))
             card = models.calibration
             if card is not None and not set(strategy.modes) <= set(card["modes"]):
                 models = replace(models, calibration=None)

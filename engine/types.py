@@ -40,18 +40,19 @@ PROGRAMS: tuple[Mode, ...] = ("program", "code")
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-KindName = Literal["value", "choice", "yes-no", "fact", "text", "code", "call", "json"]
-"""Kind of question (``kinds.KINDS``): its answer has a value, is one of some options, is yes or no, or is a
-name, a date or a place; nobody can check its reply; a program answers it; a call of a tool; or a JSON
-object of a schema."""
+KindName = Literal["value", "date", "choice", "yes-no", "fact", "text", "code", "call", "json"]
+"""Kind of question (``kinds.KINDS``): its answer has a value, is computed of dates or times, is
+one of some options, is yes or no, or is a name, a date or a place; nobody can check its reply; a program
+answers it; a call of a tool; or a JSON object of a schema."""
 
-MessageKind = Literal["value", "choice", "yes-no", "fact", "text"]
+MessageKind = Literal["value", "date", "choice", "yes-no", "fact", "text"]
 """Kinds that a message can be taken for; code has tests and a command of its own."""
 
 PromptName = Literal[
     "prose",
     "program",
     "code",
+    "date",
     "choice",
     "yes-no",
     "fact",

@@ -28,7 +28,7 @@ from .storage import state_folder
 HANDED_ON = "X-Adascale-Handed-On"
 """Header of a question that comes from a fallback."""
 
-_KINDS: tuple[KindName, ...] = ("value", "choice", "yes-no", "fact", "json")
+_KINDS: tuple[KindName, ...] = ("value", "date", "choice", "yes-no", "fact", "json")
 """Kinds that are sent: those with an answer to compare."""
 
 _REFUSALS = {401: "refuses the key", 403: "refuses the key", 429: "has too many requests"}

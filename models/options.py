@@ -59,6 +59,10 @@ PROMPTS: Mapping[PromptName, str] = {
         "Solve the problem with a short Python program. Before each line of code write a comment that says "
         "what it computes and why. Print the final answer only. Use plain Python and the math module only."
     ),
+    "date": (
+        "Solve the problem with a short Python program. Before each line of code write a comment that says "
+        "what it computes and why. Print the final answer only. Use the datetime module for dates and times."
+    ),
     "code": (
         "Write Python code that solves the task. Answer with one code block that defines what is asked for, "
         "without examples, tests or input()."

@@ -192,7 +192,7 @@ def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> di
     for name, built_in in PROMPTS.items():
         asked = built_in if system is None else system
         match name:
-            case "program" | "code":
+            case "program" | "code" | "date":
                 formats[name] = ChatFormat(model, built_in, PROGRAM_OPENING, thinking)
             case "look-choice" | "look-yes-no":
                 formats[name] = ChatFormat(model, built_in, thinking=silent)
@@ -208,6 +208,7 @@ def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> di
 def _by_prompt(by_mode: Mapping[Mode, SamplingParams], options: SessionOptions) -> Sampling:
     """Samplers by prompt: that of the prompt's mode, with fewer tokens where solutions are short."""
     found: dict[PromptName, SamplingParams] = {mode: by_mode[mode] for mode in MODES}
+    found["date"] = by_mode["program"]
     for name, most in SHORT.items():
         is_asked = options.sampling.max_tokens is not None
         found[name] = by_mode["prose"] if is_asked else replace(by_mode["prose"], max_tokens=most)

@@ -243,7 +243,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         ),
     },
     SearchRequest: {
-        "kind": flag("--as", "Kind of question: value, choice, yes-no, fact or text.", metavar="KIND"),
+        "kind": flag("--as", "Kind of question: value, date, choice, yes-no, fact or text.", metavar="KIND"),
         "choices": flag(
             "--choices", "Options to choose from: red,green,blue.", metavar="A,B,C", parser=_comma_separated
         ),

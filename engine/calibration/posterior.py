@@ -130,6 +130,7 @@ _SOLUTIONS = VoteWeights(words=WordOdds(neutral=30.0, power=2.0, fewest=10.0, mo
 
 VOTES: Mapping[KindName, VoteWeights] = {
     "value": _SOLUTIONS,
+    "date": _SOLUTIONS,
     "code": _SOLUTIONS,
     # Wrong solutions often make one mistake (Sydney, for the capital of Australia), so their spread is small.
     # Fitted alone, greedy answers of three models of .1 to 1.7 billion parameters have powers of 1.5 to 3.3

@@ -1,10 +1,10 @@
 """Kinds of question: what is asked decides how it is answered. The protocol of a kind, and the table of them.
 
-Each kind is a class, imported with its first problem: ``value`` has values, facts and texts, ``choice`` and
-``yes_no`` the questions with options, ``structured`` calls of tools and JSON; code tasks are a satellite,
-which the table knows by the name of its class. ``recognising`` makes a problem of a message: it tells its
-kind, by ``wording`` and by the options that ``options`` finds. A new kind is a name in ``types.KindName``, a
-class, and a line in the table.
+Each kind is a class, imported with its first problem: ``value`` has values, dates, facts and texts,
+``choice`` and ``yes_no`` the questions with options, ``structured`` calls of tools and JSON; code tasks are a
+satellite, which the table knows by the name of its class. ``recognising`` makes a problem of a message: it
+tells its kind, by ``wording`` and by the options that ``options`` finds. A new kind is a name in
+``types.KindName``, a class, and a line in the table.
 """
 
 from __future__ import annotations
@@ -170,6 +170,7 @@ class Entry:
 
 KINDS: Mapping[KindName, Entry] = {
     "value": Entry("adascale.engine.kinds.value:Value", ("prose", "program")),
+    "date": Entry("adascale.engine.kinds.value:Value", ("program", "prose"), "date"),
     "choice": Entry(
         "adascale.engine.kinds.choice:Choice", ("prose",), "choice", fields=("options",), has_options=True
     ),
@@ -197,6 +198,7 @@ KINDS: Mapping[KindName, Entry] = {
 """Every kind by name, with an example:
 
 value: 17 * 23; solve x² = 9
+date: Which weekday was 14 March 2024? I leave at 9:30 and drive 90 minutes; when do I arrive?
 choice: Which planet is the largest? A. Mars B. Jupiter
 yes-no: Is 91 prime?
 fact: What is the capital of Australia?

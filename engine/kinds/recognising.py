@@ -32,7 +32,7 @@ class Recognised:
     """Kind of a message.
 
     Attributes:
-        kind: ``value``, ``choice``, ``yes-no``, ``fact`` or ``text``.
+        kind: One of ``MessageKind``.
         why: Reason for people: "it has options A to D".
         choice: Options of a choice; None for any other kind.
     """
@@ -124,6 +124,7 @@ def _has(text: str, *patterns: str) -> bool:
 
 _SENTENCE_END = (
     r"(?<=[.!?])(?:(?<!\b[a-zA-Z]\.)|(?=\s+(?:Who|What|Which|Where|When|How|Is|Are|Does|Do|Did|Was|Can)\b))"
+    rf"(?!(?<=\d\.)\s+(?i:{wording.MONTH})\b)"
     r"(?<!\bd(?:er|ie|as|em|en)\s\d\.)(?<!\bd(?:er|ie|as|em|en)\s\d\d\.)"
     r"(?<!\b(?:Mr|Dr|dr|St|st|Ft|Mt|Jr|jr|Sr)\.)(?<!\bMrs\.)[\"')\]*_]*\s+"
     r"|(?<=[。？！])|\n+"
@@ -237,6 +238,26 @@ _FIRST_WITHOUT_SPACES = "\u2e80"
 """From here on, characters are of scripts without spaces between words, such as Chinese."""
 
 
+_LONGEST_DATE = 40
+"""Words."""
+
+
+def _date(parts: _Parts) -> str | None:
+    """Dates and times to compute with; a long story is a value, as the fits of values are of such."""
+    text, question = parts.near, parts.question
+    if len(text.split()) > _LONGEST_DATE:
+        return None
+    if _has(question, wording.ASKS_DAY) and _has(text, wording.DATE):
+        return "it gives a date and asks for a day"
+    if _has(question, wording.ASKS_TIME) and _has(text, wording.CLOCK):
+        return "it gives a time and asks for another"
+    is_counted = _has(question, wording.ASKS_SPAN)
+    is_between = sum(len(re.findall(moment, text)) for moment in (wording.DATE, wording.CLOCK)) > 1
+    if is_between and (is_counted or _has(question, wording.ASKS_HOW_LONG)):
+        return "it gives dates or times and asks how long it is between them"
+    return "it counts from a date" if is_counted and _has(question, wording.DATE) else None
+
+
 def _talk(parts: _Parts) -> str | None:
     """A question whose answer is an explanation or an opinion, or that is about the assistant; code."""
     opening, question, has_number = parts.opening, parts.question, _has(parts.near, wording.NUMBER)
@@ -314,6 +335,7 @@ _REASONS: tuple[tuple[KindName, Callable[[_Parts], str | None]], ...] = (
     ("text", _text),
     ("text", _ends_in_request),
     ("yes-no", _yes_no),
+    ("date", _date),
     ("text", _talk),
     ("value", _value),
     ("fact", _fact),

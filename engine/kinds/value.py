@@ -1,7 +1,8 @@
-"""Questions without options: values, facts and texts.
+"""Questions without options: values, dates, facts and texts.
 
 A value is a number, a formula or a few words, such as 17 * 23; solutions reason in prose or as programs that
-print the answer, and answers are equal by value.
+print the answer, and answers are equal by value. A date is a value that a program settles by the calendar or
+the clock, so programs come first, and have a prompt of their own.
 
 A fact is a name, a date or a place, such as "What is the capital of Australia?". Nothing is computed, so no
 program is drawn. Two answers are equal if they have the same words, or one contains the other; numbers are

@@ -247,6 +247,55 @@ ABOUT_US = phrases(
     """
 )
 
+# Dates and times
+
+MONTH = words(
+    "jan feb mar apr jun jul aug sept? oct nov dec january february march april may june july august"
+    " september october november december januar februar märz mai juni juli oktober dezember janvier février"
+    " mars avril juin juillet août septembre octobre novembre décembre enero febrero marzo abril mayo junio"
+    " julio agosto septiembre octubre noviembre diciembre gennaio febbraio aprile maggio giugno luglio"
+    " settembre ottobre dicembre"
+)
+_WEEKDAY = words(
+    "(?:mon|tues|wednes|thurs|fri|satur|sun)day (?:mon|diens|donners|frei|sams|sonn)tag mittwoch"
+    " (?:lun|mar|mercre|jeu|vendre|same)di dimanche lunes martes miércoles jueves viernes sábado domingo"
+    " (?:lune|marte|mercole|giove|vener)dì sabato domenica"
+)
+_SPAN = words(
+    "seconds? minutes? hours? days? weeks? months? years? minuten stunden tagen? wochen monaten? jahren?"
+    " heures jours semaines mois ans minutos horas días semanas meses años minuti ore giorni settimane mesi"
+    " anni"
+)
+DATE = phrases(
+    rf"""
+    \d\d?(st|nd|rd|th|er|[.°º])?( of| de| d')? {MONTH}|{MONTH}\.?( del?)? \d{{1,4}}
+    \d{{4}}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{{4}}
+    (is|was|were|ist|war|est|était|es|era|è|after|before|from)( an?| on)? {_WEEKDAY}(?! to| through)
+    """
+)
+"""A day of a month, a month of a year, or a weekday from which another is counted."""
+CLOCK = phrases(
+    r"([01]?\d|2[0-3])(:| ?h ?)[0-5]\d|\d\d? ?[ap]\.?m|\d\d? (uhr|o'clock)"
+    r"|noon|midnight|mitternacht|minuit|medianoche|mezzanotte"
+)
+ASKS_DAY = phrases(
+    rf"""
+    (which|what)( is| was| will be)?( the)? ((week)?day|date)|day of the week|welche[nrs]? (\w*tag|datum)
+    quel(le)? (jour|date)|qu[eé] (día|fecha)|(che|quale) (giorno|data)|\d+ {_SPAN} (after|before|from)
+    """
+)
+ASKS_TIME = phrases(
+    r"""
+    what( is the)? time|when (do|does|did|will|would|should|must|is|am|are)|wann|wie ?viel uhr|wie spät
+    quelle heure|quand|qu[eé] hora|cu[aá]ndo|che ora|quando
+    """
+)
+ASKS_HOW_LONG = phrases("how (long|old|much time)|wie (lange|alt)|quel âge|qu[eé] edad|durée")
+ASKS_SPAN = phrases(
+    rf"(how many|number of|wie ?viele?|combien (de|d')|cu[aá]nt[oa]s|quant[ei])( full| whole)? {_SPAN}"
+    rf"|{_SPAN} (between|until|since|zwischen|entre|tra)"
+)
+
 # Quantities
 
 _NUMBER_WORDS = words(

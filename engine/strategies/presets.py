@@ -49,6 +49,7 @@ _AGREEING: Mapping[Effort, tuple[int, int]] = {
 
 EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "value": _ADAPTIVE,
+    "date": _ADAPTIVE,
     "choice": _OF_OPTIONS,
     "yes-no": _OF_OPTIONS,
     # Several solutions are right no more often than the likeliest one, within chance.

@@ -82,6 +82,22 @@ def test_auto_leaves_the_modes_to_a_strategy_that_weighs_them(name: str, modes: 
     assert found.strategy.modes == modes
 
 
+@pytest.mark.parametrize(
+    ("name", "known", "modes"),
+    [
+        ("adaptive", ("program", "prose"), ("program", "prose")),
+        ("greedy", ("program", "prose"), ("program",)),
+        ("greedy", ("prose",), ("prose",)),
+        ("beam", ("program", "prose"), ("prose",)),
+    ],
+)
+def test_a_date_is_computed_by_programs_where_they_can_be_drawn(
+    name: str, known: tuple[Mode, ...], modes: tuple[Mode, ...]
+) -> None:
+    asked = SearchRequest(strategy=name).settings(Problem("1", "", kind="date"), modes=known)
+    assert asked.strategy.modes == modes
+
+
 @pytest.mark.parametrize("mode", ["auto", "prose", "program"])
 def test_a_calibration_of_both_modes_is_used_in_each(mode: ModeChoice) -> None:
     both = of_modes("prose", "program")

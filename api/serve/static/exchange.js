@@ -7,6 +7,7 @@ const PARTS = ["head", "line", "meaning", "body", "answers", "foot"];
 
 const KINDS = {
   value: "a question for a value",
+  date: "a question for a date or a time",
   choice: "a choice",
   "yes-no": "a question for yes or no",
   fact: "a question for a fact",

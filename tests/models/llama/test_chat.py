@@ -14,7 +14,8 @@ import tiny
 import tiny_prm
 
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
-from adascale.engine.types import Turn
+from adascale.engine.kinds import prompt_of
+from adascale.engine.types import KindName, Turn
 from adascale.models.llama.chat import ChatFormat, Message, render
 from adascale.models.llama.model import LlamaModel
 from adascale.models.programs.cpython import why_not
@@ -112,6 +113,11 @@ def test_an_own_system_prompt_takes_the_place_of_the_built_in_one_even_if_it_is_
     for name in ("prose", "choice", "yes-no", "fact", "json"):
         text = b"".join(map(model.piece, chats[name].prompt("Back?"))).decode()
         assert text == f"{above}user\nBack?\nassistant\n"
+    kinds: tuple[KindName, ...] = ("value", "date")
+    for kind in kinds:
+        text = b"".join(map(model.piece, chats[prompt_of(kind, "program")].prompt("Back?"))).decode()
+        assert "Python program" in text
+        assert text.endswith("assistant\n```python\n")
     model.close()
 
 
