@@ -102,7 +102,7 @@ MACHINES = tuple(_ARCHITECTURES)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed: bool, now: float) -> None:
+def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed: bool) -> None:
     """Read a program and its tests, give up what the settings say, and run them.
 
     Args:
@@ -111,7 +111,6 @@ def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed
         file_bytes: Size of each file that it writes, its output among them.
         depth: Python calls inside of calls.
         sandboxed: Refuse files and system calls; without it limits alone hold.
-        now: Unix time of a program without tests, which has to print the same whenever it runs.
     """
     given = json.load(sys.stdin.buffer)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -124,7 +123,7 @@ def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed
     sys.setrecursionlimit(depth)
     signal.alarm(seconds)
     if not given["tests"]:
-        stand_still(now)
+        forget_outside()
     limits = {
         resource.RLIMIT_CPU: seconds,
         resource.RLIMIT_AS: memory_bytes,
@@ -146,14 +145,17 @@ def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed
         run_tests(vars(module), **given)
 
 
-def stand_still(now: float) -> None:
-    """Stop the clock that programs read, in Unix time, and seed what is random."""
+def forget_outside() -> None:
+    """Make a program print the same whenever it runs; one that asks which day it is fails."""
+    vars(sys)["modules"].update(_datetime=None, _zoneinfo=None)  # what is written in C never changes
+    import datetime
     import random
 
     random.seed(0)
-    vars(time).update(time=lambda: now)
-    # Modules in C read the kernel's clock, those in Python that of ``time``.
-    vars(sys)["modules"].update(_datetime=None, _zoneinfo=None)
+    vars(time).update(time=lambda: 0.0)
+    for clock in "now", "utcnow":
+        delattr(datetime.datetime, clock)
+    delattr(datetime.date, "today")
 
 
 def run_tests(module: Mapping[str, object], tests: list[str], reports: int, marker: str) -> None:

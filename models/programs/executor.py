@@ -28,7 +28,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import Execution, Trial, Verdict
 
 from ..machine import without_stderr
-from .cpython import KILLED, NOW, CPythonRunner, ProgramLimits, check_sandbox, why_not
+from .cpython import KILLED, CPythonRunner, ProgramLimits, check_sandbox, why_not
 
 _GRACE = 1.0
 """Seconds that the pool waits behind a limit of time before it kills the worker."""
@@ -37,8 +37,8 @@ _SUSPENSIONS = 1000
 """Most times that a program asks for what is not there, as the clock of its limit stands still meanwhile."""
 
 _CRASHED = "the interpreter crashed"
-_POLICY = monty.OSPolicy(datetime=NOW, sleep="zero", random_start={"seed": 0})
-"""The same program prints the same, whenever it runs."""
+_POLICY = monty.OSPolicy(datetime="call_host", sleep="zero", random_start={"seed": 0})
+"""The same program prints the same, whenever it runs; without a host, one that asks for the time fails."""
 
 
 class MontyRunner:
