@@ -280,8 +280,9 @@ CLOCK = phrases(
 )
 ASKS_DAY = phrases(
     rf"""
-    (which|what)( is| was| will be)?( the)? ((week)?day|date)|day of the week|welche[nrs]? (\w*tag|datum)
-    quel(le)? (jour|date)|qu[eé] (día|fecha)|(che|quale) (giorno|data)|\d+ {_SPAN} (after|before|from)
+    (which|what)( is| was| will be)?( the)? (day|date)(?! did)|weekday|day of the week
+    welche[nrs]? (\w*tag|datum)|quel(le)? (jour|date)|qu[eé] (día|fecha)|(che|quale) (giorno|data)
+    \d+ {_SPAN} (after|before|from)
     """
 )
 ASKS_TIME = phrases(

@@ -110,6 +110,8 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("Oggi è mercoledì. Che giorno sarà tra 100 giorni?", "date"),
         ("When did World War II end?", "fact"),
         ("What day is Bastille Day?", "fact"),
+        ("What day did the Titanic sink in April 1912?", "fact"),
+        ("Which weekday did 4 July 1990 fall on?", "date"),
         ("What year did the Titanic sink?", "fact"),
         ("Anna works from 9:00 to 17:00 at 15 euros an hour. How much does she earn in a day?", "value"),
         ("A pump fills 3 l in 5 minutes, how many in 40 minutes?", "value"),
