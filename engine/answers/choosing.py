@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ..codec import omit
 from ..types import Estimate, Mode, NodeId, Same, SelectRule, StopReason, probability_of
-from .equality import is_rounded, same_answer
+from .equality import same_answer, simplicity
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class AnswerGroup:
     """Candidates whose answers are the same.
 
     Attributes:
-        answer: The spelling of the best candidate.
+        answer: The simplest of its spellings; of equally simple ones that of the best candidate.
         nodes: Terminal nodes, best estimate first.
         share: Share of all candidates with an answer, in (0, 1].
         weight: Sum of the median estimates.
@@ -184,7 +184,7 @@ def _rank(candidate: Candidate) -> float:
 def _group(ranked: Sequence[Candidate], total: int) -> AnswerGroup:
     answers = [candidate.answer or "" for candidate in ranked]
     return AnswerGroup(
-        answer=min(answers, key=is_rounded),  # 16/63 rather than 0.253968253968
+        answer=max(answers, key=simplicity),
         nodes=tuple(c.node for c in ranked),
         share=len(ranked) / total,
         weight=sum(c.estimate.median for c in ranked),

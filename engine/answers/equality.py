@@ -17,6 +17,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from .latex import normal_latex
+from .moments import same_moment
 
 _OPTION = re.compile(r"\(?([A-Ha-h])(?:\)?[.:]?|\)?[.):]\s.*)", re.DOTALL)
 _SETS_APART = re.compile(r"(?<=[(\[{|=<>+/^;-]) | (?=\\?[)\]},;|=<>+/^-])|(?<=,) (?!\d{3}(?!\d))")
@@ -34,14 +35,8 @@ _NUMBER_WORDS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 _SCALE = rf"(?:{'|'.join(_SCALES)})"
-_TELLING = (
-    re.compile(
-        r"\b(january|february|march|april|may|june|july|august|september|october|november|december)\b"
-    ),
-    re.compile(r"\b(second|minute|hour|day|week|month|year)s?\b"),
-    re.compile(r"\b(cent|dollar)s?\b"),
-)
-"""Words that tell answers apart: 5 minutes and 5 hours. Other units do not count."""
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d+),\d{1,2}(?![\d,])")
+"""2,10 as in 2,10 Euro; 1,234 is a number of English."""
 _NEGATIVE = re.compile(r"^(?:negative|minus) (?=[\d.])")
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _NUMBER = rf"[-+]?{_DIGITS}?(?:\.\d+)?(?:\s?/\s?\d+)?"
@@ -73,13 +68,14 @@ _ANOTHER_NUMBER = re.compile(
 _FORMULA = re.compile(r"(?=.*[a-z]).*(?:[-+*/^|]|\d\s*[a-z\\]|\\frac|\\sqrt)")
 """A left side that has more than a name: an equation of a line, not the value of an unknown."""
 _HALF_OF_DAY = re.compile(r"(?<![a-z])([ap])\.? ?m\b")
-_TIME = re.compile(r"0?(\d{1,2})(?::([0-5]\d)|(?= ?[ap]m))(?: ?[ap]m)?")
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 _LIST = re.compile(r"\[([^()\[\]]+)\]")
 _IN_BASE = re.compile(r"(\d[\da-z]*)_\{?([2-9]|[1-3]\d)\}?")
 _PI = re.compile(r"π|(?<![\\a-z])pi\b")
 
 _LONG_DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d{6,})(?![\d.])")
+_INVOLVED = re.compile(r"[\\^_=+*\u00d7·÷√(){}]|(?: \S+){3}")
+"""A formula, or a sentence."""
 _SIGNIFICANT = 6
 """Digits from which a decimal is taken for a rounded number, as math-verify rounds to six."""
 _FLOAT_NOISE = Fraction(1, 10**11)
@@ -158,17 +154,10 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
     based = _in_base(left), _in_base(right)
     if None not in based:
         return based[0] == based[1]
-    halves = {*_HALF_OF_DAY.findall(left)}, {*_HALF_OF_DAY.findall(right)}
-    if all(halves) and halves[0] != halves[1]:
-        return False  # 3 AM and 3 PM
-    for words in _TELLING:
-        named = {*words.findall(left)}, {*words.findall(right)}
-        if all(named) and named[0].isdisjoint(named[1]):
-            return False
-    if (a := _TIME.fullmatch(left)) and (b := _TIME.fullmatch(right)):
-        is_equal = a.groups("00") == b.groups("00")
-        if is_equal or any(halves):
-            return is_equal  # otherwise they may be ratios
+    if (verdict := same_moment(left, right)) is not None:
+        return verdict
+    if x is None or y is None:
+        x, y = _with_comma(left, x, y), _with_comma(right, y, x)
     if x is not None and y is not None:
         return x == y or abs(x - y) <= _rounding(left, right, x)
     if not _is_mathematics(left) or not _is_mathematics(right):
@@ -176,9 +165,17 @@ def _cheap_verdict(left: str, right: str, x: Fraction | None, y: Fraction | None
     return None
 
 
-def is_rounded(answer: str) -> bool:
-    """True if an answer has a long decimal, which is a rounded number."""
-    return bool(_long_decimals(answer))
+def _with_comma(text: str, value: Fraction | None, other: Fraction | None) -> Fraction | None:
+    """The number of a text; with a decimal comma if it has none else, and a unit or the other one says so."""
+    found = _DECIMAL_COMMA.findall(text)
+    if value is not None or len(found) != 1 or (other is None and found[0] == text):
+        return value
+    return number(text.replace(found[0], found[0].replace(".", "").replace(",", ".")))
+
+
+def simplicity(answer: str) -> tuple[bool, bool]:
+    """Larger for the simpler of two equal answers: 16/63 beside 0.253968253968, 12 beside (15 * 80)/100."""
+    return not _long_decimals(answer), not _INVOLVED.search(answer)
 
 
 def _rounding(left: str, right: str, value: Fraction) -> Fraction:
@@ -214,10 +211,16 @@ def number(answer: str) -> Fraction | None:
     """
     if (value := plain_number(answer)) is not None:
         return value
-    found = _IN_WORDS.findall(answer)
-    if len(found) != 1 or _NO_PLAIN_WORDS.search(answer) or _ANOTHER_NUMBER.search(answer):
+    found = the_number(answer)
+    return plain_number(found[0]) if found else None
+
+
+def the_number(sentence: str) -> re.Match[str] | None:
+    """The only number of a sentence of plain words, in lower case; None without one."""
+    found = [*_IN_WORDS.finditer(sentence)]
+    if len(found) != 1 or _NO_PLAIN_WORDS.search(sentence) or _ANOTHER_NUMBER.search(sentence):
         return None
-    return plain_number(found[0])
+    return found[0]
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -9,14 +9,20 @@ from __future__ import annotations
 import re
 
 from ..types import Finish
+from .equality import plain_number, the_number
+from .latex import normal_latex, readable
+from .moments import AMOUNT, AMOUNTS, DATE, TIME, WEEKDAY
 
-_LAST_NUMBER = re.compile(
-    r"(?<![\w.])[-+]?(?:(?:\d+\s?)?\\[dt]?frac\{\d+\}\{\d+\}"
+_NUMBERS = re.compile(
+    rf"{AMOUNTS}|{TIME}|"
+    r"(?<![\w.^])(?<!\^\{)(?:[-+±]|\\pm ?)?(?:(?:\d+\s?)?\\[dt]?frac\{\d+\}\{\d+\}"
+    r"|\d+,\d\d?(?=\s?(?:[€%°]|euros?\b|k?g\b|[ckm]?m\b|l\b|litr|liter|kilo|gram))"
     r"|\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
     r"(?:/\d+|(?:(?::| : )(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)+)?)"
-    r"(?:\s?[AaPp]\.?[Mm]\b)?(?![\w]|\.\d))"
+    r"(?:\s?[AaPp]\.?[Mm]\b)?(?![\w]|\.\d))",
+    re.IGNORECASE,
 )
-"""With a fraction, a ratio or a time it is whole: 3/4, 3:2, 3:45 PM."""
+"""Whole ones, as in 3/4, 3:2, 3:45 PM, 1 hour and 30 minutes, and none of an exponent."""
 _ANSWER_IS = re.compile(
     r"answers?+(?:\s++to\s++(?:the|this|your)\s++\w++)?+[*_]*+\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)"
     r"\s*+:?(?:[ \t]*+\n\s*+[-\u2022]\s++|\s*+)(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
@@ -24,7 +30,6 @@ _ANSWER_IS = re.compile(
 )
 _HASHES = re.compile(r"####\s*+(?=.*+\s*+\Z)")
 """In front of the last line: elsewhere it begins a heading of Markdown."""
-_SEVERAL_ARE = re.compile(r"\b(?:solutions|roots|zeros)\s++are:?\s++", re.IGNORECASE)
 _REST_OF_LINE = re.compile(r".*")
 _BRACE = re.compile(r"\\boxed\{|[{}]")
 _END_OF_ANSWER = re.compile(
@@ -32,30 +37,149 @@ _END_OF_ANSWER = re.compile(
     r"|[,;]\s(?![-+$\\(]*(?:\d|(?:[dt]?frac|sqrt|pi|infty)(?![a-z]))|\$?[A-Za-z]{1,3}\s*=|\$?[A-Za-z](?:,|\W*$)))"
 )
 _SURROUND = re.compile(r"^\\[(\[$]|\\[)\]]$")
+_FORMULA = re.compile(
+    r"\\(?!(?:text(?:bf|it|rm)?|mathrm|circ|pm|q?quad)(?![a-z])|[^a-z([{]"
+    r"|[dt]?frac\{[\d.]+\}\{[\d.]+\}(?! ?[\w\\(^]))|[_^](?!\{?\\circ)"
+)
+"""What plain text has no form for."""
+
+_LONGEST = 400
+"""Characters of a text in which solutions or a sentence are looked for."""
+_AND = r"(?:and|or|und|oder|et|ou|(?:y|o|e)(?! ?=))"
+_APART = re.compile(rf"(?:,(?!\d)|[;\n]| (?={_AND} )) ?(?:{_AND} )?")
+_NAME = r"(?:the )?(?:(?:first|second|third) )?(?:root|solution|zero|[a-z])(?:[ _]?\{?[\d₀-₉]\}?)?"
+_VALUE = (
+    r"(?=[^=\n]*[\dπ])"
+    r"(?:[-+\d.,/()*^√π {}·\u00d7±]|\\(?:[dt]?frac|sqrt|pi|pm|cdot|times)(?![a-z])|sqrt|pi\b|i\b)++"
+)
+_SOLUTION = re.compile(
+    rf"(?P<name>(?:{_NAME} ?(?:[=≈:]|\\approx|is\b)(?: approximately)? ?){{0,2}})"
+    rf"(?:{_VALUE}[=≈] ?)*({_VALUE})",
+    re.IGNORECASE,
+)
+_UNKNOWN = re.compile(r"root|solution|zero|\b[a-z](?![a-z])", re.IGNORECASE)
+_BULLET = re.compile(r"(?:[-•*]|\d\d?[.)]) ")
+_SOLUTIONS_ARE = re.compile(
+    r"\b(?:solutions|roots|zeros|answers|values|numbers|lösungen|nullstellen|racines|soluciones|raíces|soluzioni|radici)\b"
+    r"[^.:\n]{0,80}?(?:\b(?:are|sind|sont|son|sono)\b:?|:)",
+    re.IGNORECASE,
+)
+_EQUATIONS = re.compile(rf"(?<![\w\\)^]){_NAME}\s*(?:=|is\b)", re.IGNORECASE)
+_MORE_WORDS = re.compile(r"\.\s\D*\Z")
+_GOES_ON = re.compile(rf"(?:[,;] ?(?:{_AND}\b)?|{_AND}\b) ?(?:{_NAME} ?=)?", re.IGNORECASE)
+_BEFORE_BOX = re.compile(rf"(?<![\w\\]){_NAME}\s*=\s*\Z", re.IGNORECASE)
+
+_QUANTITY = re.compile(
+    r"(?:the|a|an) (?:(?:total|final|correct|average|remaining|required) )?(?:number|amount|sum|difference"
+    r"|product|costs?|price|time|duration|distance|length|area|perimeter|volume|age|speed|value|answer|result|solution"
+    r"|probability|percentage|profit|weight|height|date|day)\b(?! zone)\D*",
+    re.IGNORECASE,
+)
+"""What is asked for, by its name, instead of how much it is."""
+_SENTENCE = re.compile(r"[^\W\d](?:[^\W\d]|['\u2019])*+(?::|,? [^\W\d])")
+_IS = r"\b(?:is|was|are|were|be|been|equals|ist|war|sein|est|sera|es|será|fue|è|era|sarà)\b:?"
+_IS_MOMENT = re.compile(
+    rf"(?<!today )(?:{_IS}|\bfalls?|\bfell|:)[\s*_]+(?:(?:on|an?|the|ein(?:em)?|une?|una|le|il|el)[\s*_]+)*"
+    rf"({WEEKDAY}|{DATE})",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(rf"[^:=]*(?:{_IS}|:) (?:(?:approximately|about|around|exactly|roughly) )?", re.IGNORECASE)
+_DATES, _TIMES, _AMOUNTS = (re.compile(pattern, re.IGNORECASE) for pattern in (DATE, TIME, AMOUNT))
 
 
 def extract_answer(text: str) -> str | None:
     r"""The final answer of a solution, or None.
 
-    In this order: the last ``\boxed{}``; the last "answer is ..."; GSM8K's ``####``; on the last line "the
-    solutions are ...", or the last number. Surrounding ``$``, emphasis and a final full stop are dropped,
-    nothing else is changed.
+    In this order: the last ``\boxed{}``, with those before it that give other solutions; the last "answer is
+    ..."; GSM8K's ``####``; "the solutions are ..." at the end; on the last line "x = 2 or x = 3", the weekday
+    or date that something "is", or the last number. ``said_in`` reads what is found.
     """
-    boxed = last_boxed(text)
-    if boxed is not None:
-        return _strip_markup(boxed) or None
+    if boxes := _boxes(text):
+        return said_in(_strip_markup(_joined(text, boxes)))
     for lead in (_ANSWER_IS, _HASHES):
         for match in reversed([*lead.finditer(text)]):
             rest = _REST_OF_LINE.match(text, match.end())
             # A mark of exclamation at the very end is that of the sentence.
-            if rest is not None and (answer := _strip_markup(rest[0].rstrip("! \t"))):
-                return _strip_markup(_drop_rest_of_sentence(answer))
+            answer = _strip_markup(rest[0].rstrip("! \t")) if rest is not None else ""
+            if found := said_in(_strip_markup(_drop_rest_of_sentence(answer))):
+                return found
     lines = [line for line in text.splitlines() if re.search(r"\w", line)]
-    several = _SEVERAL_ARE.search(lines[-1]) if lines else None
-    if several and not re.search(r"\.\s", found := lines[-1][several.end() :]):
-        return _strip_markup(found) or None
-    numbers = _LAST_NUMBER.findall(lines[-1].replace("−", "-")) if lines else []
-    return _strip_markup(numbers[-1]) if numbers else None
+    if not lines:
+        return None
+    return solutions(text[-_LONGEST:]) or solutions(lines[-1]) or _in_sentence(lines[-1])
+
+
+def _in_sentence(line: str) -> str | None:
+    """The weekday or date that something is, the last number that belongs to no date, or the last date."""
+    line = _BULLET.sub("", line.strip().replace("−", "-"), count=1)
+    if moments := _IS_MOMENT.findall(line):
+        return str(moments[-1])
+    found = _NUMBERS.findall(_DATES.sub(" ", line)) or _DATES.findall(line)
+    return _plain(_strip_markup(found[-1])) if found else None
+
+
+def said_in(answer: str) -> str | None:
+    """An answer in plain words: its solutions, or the value that its sentence gives; None if it says nothing.
+
+    A sentence that gives more than one value, or none, stays as it is.
+    """
+    if not answer or _QUANTITY.fullmatch(answer):
+        return None
+    if len(answer) > _LONGEST:
+        return answer
+    return solutions(answer) or _value_of(readable(answer).rstrip(".")) or _plain(answer)
+
+
+def _value_of(sentence: str) -> str | None:
+    """The value that a sentence gives, with its unit; None without one, or with several."""
+    if moments := _IS_MOMENT.findall(sentence):
+        return str(moments[-1])
+    if not _SENTENCE.match(sentence):
+        return None
+    label = _LABEL.match(sentence)
+    rest = sentence[label.end() :] if label else ""
+    is_value = _NUMBERS.fullmatch(rest) or _AMOUNTS.fullmatch(rest)
+    if is_value or (
+        len(rest.split()) < 4 and _NUMBERS.match(rest) and plain_number(rest.lower()) is not None
+    ):
+        return rest
+    times = _TIMES.findall(sentence)
+    if len(times) == 1 and not re.search(r"\d", _TIMES.sub("", sentence)):
+        return str(times[0])
+    if (number := the_number(sentence.lower())) is None:
+        return None
+    amount = _AMOUNTS.match(sentence, number.start())
+    return (amount or number)[0]
+
+
+def solutions(text: str) -> str | None:
+    """``2, -1/3`` of "x = 2 or x = -1/3", or of a text that ends so; None if it ends in anything else."""
+    if len(text) > _LONGEST:
+        return None
+    text = _MORE_WORDS.sub("", text)
+    for lead in reversed([*_SOLUTIONS_ARE.finditer(text)]):
+        if several := _values_of_one(text[lead.end() :], is_list=True):
+            return several
+    starts = (0, *(match.start() for match in _EQUATIONS.finditer(text)))
+    return next(filter(None, (_values_of_one(text[start:]) for start in starts)), None)
+
+
+def _values_of_one(text: str, *, is_list: bool = False) -> str | None:
+    """Values of the same unknown; without its name they are ones ``is_list``, or with a word between them."""
+    lines = (_BULLET.sub("", normal_latex(line), count=1) for line in text.splitlines())
+    parts = [part for each in _APART.split("\n".join(lines)) if (part := each.strip(" ."))]
+    found = [match for part in parts if (match := _SOLUTION.fullmatch(part))]
+    unknowns = {_UNKNOWN.findall(match["name"])[-1] for match in found if match["name"]}
+    if len(found) < max(2, len(parts)) or len(unknowns) > 1:
+        return None
+    if not (is_list or unknowns or re.search(rf" {_AND} ", text)):
+        return None
+    return ", ".join(dict.fromkeys(_plain(match[2].strip()) for match in found))
+
+
+def _plain(answer: str) -> str:
+    r"""An answer without LaTeX where nothing is lost: ``3/8`` for ``\frac{3}{8}``."""
+    return answer if _FORMULA.search(answer) else readable(answer).strip()
 
 
 def solution_answer(text: str, finish: Finish) -> str | None:
@@ -65,14 +189,33 @@ def solution_answer(text: str, finish: Finish) -> str | None:
 
 def last_boxed(text: str) -> str | None:
     r"""Content of the last ``\boxed{...}`` with balanced braces and something in it, or None."""
+    boxes = _boxes(text)
+    return text[slice(*boxes[-1])] if boxes else None
+
+
+def _boxes(text: str) -> list[tuple[int, int]]:
+    """Begin and end of what stands in each box, in the order of the text."""
     opened: list[re.Match[str]] = []
-    last: tuple[int, int] | None = None
+    found = []
     for brace in _BRACE.finditer(text):
         if brace[0] != "}":
             opened.append(brace)
         elif opened and (begin := opened.pop())[0] != "{" and begin.end() < brace.start():
-            last = max(last or (0, 0), (begin.end(), brace.start()))
-    return text[slice(*last)] if last else None
+            found.append((begin.end(), brace.start()))
+    return sorted(found)
+
+
+def _joined(text: str, boxes: list[tuple[int, int]]) -> str:
+    r"""The last box, and those before it that it goes on from: ``x = \boxed{2} or x = \boxed{3}``."""
+    (begin, end), *before = reversed(boxes)
+    joined = text[begin:end]
+    for first, last in before:
+        between = normal_latex(text[last + 1 : begin].removesuffix("\\boxed{")[:_LONGEST])
+        if not _GOES_ON.fullmatch(between):
+            break
+        joined, begin = f"{text[first:last]} {between} {joined}", first
+    name = _BEFORE_BOX.search(text[:begin].removesuffix("\\boxed{")[-_LONGEST:])
+    return name[0] + joined if name and begin < boxes[-1][0] else joined
 
 
 def _strip_markup(answer: str) -> str:

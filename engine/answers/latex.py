@@ -50,7 +50,7 @@ _SIZED = re.compile(_SIZE)
 
 _MINUS = re.compile(r"\u2212|(?<![\w)}\]])(?<![\w)}\]] )\u2013(?=[\d.])")
 """A minus sign of Unicode, and a dash before a number that is no range."""
-_UNSEEN = re.compile(rf"{_SPACING}|{_DELIMITER}|{_SIZE}|\\?[$%]|[~`]")
+_UNSEEN = re.compile(rf"{_SPACING}|{_DELIMITER}|{_SIZE}|\\q?quad(?![a-z])|\\?[$%]|[~`]")
 
 _ARITHMETIC = [
     (re.compile(_DELIMITER), "\n"),

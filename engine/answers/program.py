@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from ..types import Execution
+from .extract import said_in, solutions
 
 _BLOCK = re.compile(
     r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|```|\Z)", re.DOTALL | re.IGNORECASE
@@ -21,10 +22,13 @@ _NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)|(-?\d+)/(\d+)")
 _REAL = r"\d+(?:\.\d+)?(?:e[-+]\d\d)?"
 _COMPLEX = re.compile(rf"\((?:-?{_REAL}[-+])?{_REAL}j\)")
-_LABELLED = re.compile(
-    rf"[^:=]*(?:\b(?:is|are|equals)\s+|(?<=[A-Za-z)]):\s*)(\$?(?:{_NUMBER.pattern})|(?:{_FRACTION.pattern}))\.?"
-)
-"""``The result of 17 * 23 is: 391`` and its kin: words, and behind them a number and nothing else."""
+_MOST_LINES = 4
+"""Lines in which a program may print one solution each."""
+_LIST = re.compile(r"[\[{]([^\[\]{}():]+)[\]}]")
+_ALONE = re.compile(rf"(?<![\w.:/-])(?:{_NUMBER.pattern})(?![\w:/-])")
+_SEVERAL = re.compile(rf"(?:{_NUMBER.pattern})(?: (?:{_NUMBER.pattern}))+")
+_FRACTION_CALL = re.compile(r"Fraction\(-?\d+, \d+\)")
+_MIDNIGHT = re.compile(r"(?<=\d\d-\d\d) 00:00:00\b")
 _DIGITS = 12
 """Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
 _OBJECT = re.compile(r"<\w[^<>]*(?:<[^<>]*>)?[^<>]* at 0x[0-9a-f]+>|<(?:function|class|module|built-in)\b.*>")
@@ -67,17 +71,27 @@ def computes(source: str) -> bool:
 
 
 def printed_answer(output: str) -> str | None:
-    """The answer in what a program printed: its last line with a value, a number without float noise.
+    """The answer in what a program printed: its last line with a value, as ``said_in`` reads it.
 
-    A label before a number is left out. ``None`` is none: it is what printing the call of a function without
-    ``return`` shows.
+    Several last lines are one answer if each is a solution of the same unknown, and numbers are without float
+    noise. ``None`` is none: it is what printing the call of a function without ``return`` shows.
     """
     shown = (line.strip() for line in output.splitlines())
     lines = [text for text in shown if text not in ("", "None") and not _OBJECT.fullmatch(text[:_LONGEST])]
     if not lines:
         return None
-    labelled = _LABELLED.fullmatch(lines[-1]) if len(lines[-1]) <= _LONGEST else None
-    return _plain(labelled[1] if labelled else lines[-1])
+    if len(lines[-1]) > _LONGEST:
+        return lines[-1]
+    last = _FRACTION_CALL.sub(lambda call: _plain(call[0]), _MIDNIGHT.sub("", lines[-1]))
+    if _SEVERAL.fullmatch(last):
+        last = ", ".join(last.split())
+    listed = _LIST.fullmatch(last)
+    ends = ("\n".join(lines[-size:]) for size in range(min(len(lines), _MOST_LINES), 1, -1))
+    several = next(filter(None, map(solutions, ends)), None)
+    said = several or (listed[1].replace("'", "") if listed else said_in(last))
+    if said is None or (plain := _plain(said)) != said:
+        return None if said is None else plain
+    return _ALONE.sub(lambda number: _plain(number[0]), said) if said[0] in "+-$(.0123456789" else said
 
 
 def executed_answer(execution: Execution) -> str | None:

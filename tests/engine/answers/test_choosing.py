@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from adascale.engine.answers.choosing import (
     Candidate,
     choose,
@@ -29,9 +31,18 @@ def test_equal_answers_are_one_group_led_by_its_best_spelling() -> None:
     assert [g.share for g in groups] == [2 / 3, 1 / 3]
 
 
-def test_an_exact_answer_is_shown_rather_than_a_rounded_one() -> None:
-    [group] = group_answers([candidate(1, "0.253968253968", 0.9), candidate(2, "16/63", 0.5)])
-    assert (group.answer, group.nodes) == ("16/63", (1, 2))
+@pytest.mark.parametrize(
+    ("simple", "other"),
+    [
+        ("16/63", "0.253968253968"),
+        ("12", "(15 * 80)/100"),
+        ("3", "x = 3"),
+        ("18", "She makes 18 dollars a day"),
+    ],
+)
+def test_the_simplest_of_equal_answers_is_shown(simple: str, other: str) -> None:
+    [group] = group_answers([candidate(1, other, 0.9), candidate(2, simple, 0.5)])
+    assert (group.answer, group.nodes) == (simple, (1, 2))
 
 
 def test_prose_is_shown_rather_than_a_program_with_the_same_answer() -> None:

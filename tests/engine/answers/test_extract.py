@@ -12,8 +12,10 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        (r"\boxed{1} then \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
-        (r"\boxed{\text{16 pints}}", r"\text{16 pints}"),
+        (r"\boxed{1} then \boxed{\frac{1}{2}}", "1/2"),
+        (r"\boxed{\text{16 pints}}", "16 pints"),
+        (r"\boxed{2\sqrt{3}}", r"2\sqrt{3}"),
+        (r"\boxed{\frac{1}{2}x}", r"\frac{1}{2}x"),
         ("The answer is: **25**.", "25"),
         ("Answer: $1,234.50", "1,234.50"),
         ("The answer is (B).", "(B)"),
@@ -44,17 +46,16 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
         ("The answer is not 5.\nSo x = 7", "7"),
         ("**Answer**: $x^2 + 1$", "x^2 + 1"),
         ("The answer to the problem is x^2.", "x^2"),
-        ("The answers are 3 and 5.", "3 and 5"),
+        ("The answers are 3 and 5.", "3, 5"),
         ("The final answer is $18$. I hope it is correct.", "18"),
-        ("The solutions are $x = 2$ and $x = 3$.", "x = 2$ and $x = 3"),
         ("The roots are 2 and 3. Their sum is 5.", "5"),
         ("#### Step 2: Add\nShe has 7 apples.", "7"),
         ("The answer is {a, b, c}, in this order.", "{a, b, c}"),
         ("The answer is x = 2, y = 3.", "x = 2, y = 3"),
         ("The answer is A, C, and that is all.", "A, C"),
-        (r"The answer is $\frac{1}{2}, \frac{3}{4}$", r"\frac{1}{2}, \frac{3}{4}"),
+        (r"The answer is $\frac{1}{2}, \frac{3}{4}$", "1/2, 3/4"),
         ("The answer is **18**, because 9 * 2 = 18.", "18"),
-        (r"So $x = 2\frac{1}{2}$.", r"2\frac{1}{2}"),
+        (r"So $x = 2\frac{1}{2}$.", "2 1/2"),
         ("The time is 3:45 PM.", "3:45 PM"),
         ("She leaves at 9:05 and arrives at 11:30 a.m", "11:30 a.m"),
         ("The scale is 1:50,000", "1:50,000"),
@@ -64,6 +65,79 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
 )
 def test_extract(text: str, answer: str | None) -> None:
     assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The solutions are $x = 2$ and $x = -1/3$.", "2, -1/3"),
+        ("Therefore, the solutions to x^2 = 9 are 3 and -3. I hope this helps!", "3, -3"),
+        ("So, the roots are:\n\\[ x = 2 \\]\n\\[ x = -\\frac{1}{3} \\]", "2, -1/3"),
+        ("x^2 = 9, so x = 3 or x = -3.", "3, -3"),
+        ("So x₁ = 2, x₂ = -1/3", "2, -1/3"),
+        (
+            r"So \(x = \frac{5 + 7}{6} = 2 \quad \text{or} \quad x = \frac{5 - 7}{6} = -\frac{1}{3}\)",
+            "2, -1/3",
+        ),
+        (r"\(x = \boxed{2}\) or \(x = \boxed{-\frac{1}{3}}\)", "2, -1/3"),
+        (r"\boxed{x = 2 \text{ or } x = -\frac{1}{3}}", "2, -1/3"),
+        (r"\boxed{x_1 = \sqrt{2}, x_2 = -\sqrt{2}}", r"\sqrt{2}, -\sqrt{2}"),
+        ("The first root is 5 and the second root is 7.", "5, 7"),
+        (r"Therefore, \(x = \pm 3\).", "± 3"),
+        ("Die Lösungen sind x = 2 und x = 3.", "2, 3"),
+        ("Las soluciones son x = 2 y x = 3.", "2, 3"),
+    ],
+)
+def test_several_solutions_are_one_answer(text: str, answer: str) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The speed is 60 km/h and the time is 3 hours.", "3"),
+        ("She buys 5 apples and 3 pears.", "3"),
+        ("The answer is x = 2 and y = 3.", "x = 2 and y = 3"),
+        (r"She had \boxed{60}.\nThen \boxed{3} are left.", "3"),
+        (r"\(x = \boxed{2}\) and \(y = \boxed{3}\)", "x = 2 and y = 3"),
+        ("The answer is (2, 3).", "(2, 3)"),
+        ("The roots are 2 and 3. Their sum is 5.", "5"),
+    ],
+)
+def test_values_of_different_things_are_no_solutions(text: str, answer: str) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The film ends at 22:32.", "22:32"),
+        (r"\boxed{\text{The film ends at 22:32}}", "22:32"),
+        (r"\boxed{28 \text{ days}}", "28 days"),
+        ("Final answer: the trip takes 28 days.", "28 days"),
+        ("Answer: The chance is 25%.", "25%"),
+        ("It takes 1 hour and 30 minutes.", "1 hour and 30 minutes"),
+        ("March 14, 2024, was a Thursday.", "Thursday"),
+        ("Therefore, it will be **Friday** in 100 days.", "Friday"),
+        ("If today is Wednesday, it is Friday in 100 days.", "Friday"),
+        ("Der 14. März 2024 war ein Donnerstag.", "Donnerstag"),
+        ("So 30 days after March 12, 2025 is April 11, 2025.", "April 11, 2025"),
+        ("She is 35 years old on 1 July 2026.", "35"),
+        ("The bus leaves at 9.30 Uhr", "9.30 Uhr"),
+        ("Das kostet 2,10 Euro.", "2,10"),
+        ("The carpet is 15.7 m^2", "15.7"),
+        ("3. Therefore she has some apples.", None),
+    ],
+)
+def test_the_value_in_a_sentence_is_the_answer(text: str, answer: str | None) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    "text", [r"\boxed{the total time in minutes}", "The answer is the number of apples."]
+)
+def test_the_name_of_a_quantity_is_no_answer(text: str) -> None:
+    assert extract_answer(text) is None
 
 
 def test_boxes_are_balanced() -> None:
@@ -87,6 +161,13 @@ def test_boxes_are_balanced() -> None:
         "1:" * 8_000,
         "1 : " * 4_000,
         "1:1x" * 4_000,
+        "it is " + "a " * 8_000,
+        "it is" + " *" * 8_000,
+        "1 h 1 h, " * 2_000 + "x",
+        "x = 1, " * 2_000 + "y",
+        "a = " * 4_000,
+        "solutions are " * 1_000,
+        r"\boxed{1} or " * 1_200,
     ],
 )
 def test_a_degenerate_text_is_read_at_once(text: str) -> None:

@@ -133,16 +133,43 @@ def test_a_degenerate_text_is_read_at_once(text: str) -> None:
         ("The result of 17 * 23 is: 391", "391"),
         ("The greatest common divisor of 5616 and 11609 is 13.", "13"),
         ("Fraction: 3/4", "3/4"),
+        ("It is 3:45", "3:45"),
+        ("The ratio is 3:4", "3:4"),
+        ("The volume is 1000.0 cubic inches", "1000 cubic inches"),
+        ("Jane's grade: 80.0", "80"),
+        ("14 March 2024 was a Thursday", "Thursday"),
+        ("2025-04-11 00:00:00", "2025-04-11"),
+        ("the total time in minutes", None),
     ],
 )
-def test_a_label_is_no_part_of_a_number(output: str, answer: str) -> None:
+def test_a_label_is_no_part_of_a_value(output: str, answer: str | None) -> None:
+    assert printed_answer(output) == answer
+
+
+@pytest.mark.parametrize(
+    ("output", "answer"),
+    [
+        ("[2.0, -0.3333333333333333]", "2, -0.333333333333"),
+        ("(2.0, -0.5)", "(2, -0.5)"),
+        ("{2, -1}", "2, -1"),
+        ("[Fraction(1, 3), Fraction(2, 1)]", "1/3, 2"),
+        ("['A', 'B']", "A, B"),
+        ("2.0 -0.5", "2, -0.5"),
+        ("The solutions are x1 = 2.0 and x2 = -0.5", "2, -0.5"),
+        ("Roots: x = 2 or x = 3", "2, 3"),
+        ("x1 = 2.0\nx2 = -0.5", "2, -0.5"),
+        ("Root 1: 2.0\nRoot 2: -0.5", "2, -0.5"),
+        ("2.0\n-0.5", "-0.5"),
+        ("Number of sofas: 38\nNumber of chairs: 72", "72"),
+    ],
+)
+def test_several_solutions_are_one_answer(output: str, answer: str) -> None:
     assert printed_answer(output) == answer
 
 
 @pytest.mark.parametrize(
     "output",
-    ["Roots: x = 2 or x = 3", "x = 2, y = 3", "It is 3:45", "The ratio is 3:4", "The answers are 2 and 3",
-     "The volume is 1000.0 cubic inches", "apples: 5, pears: 7", "False", "[1, 2]", "A: 2 B: 3"],
+    ["x = 2, y = 3", "apples: 5, pears: 7", "False", "A: 2 B: 3", "{'x': 2}", "2 apples, 3 pears"],
 )  # fmt: skip
 def test_what_is_more_than_a_label_and_a_number_stays(output: str) -> None:
     assert printed_answer(output) == output

@@ -1,0 +1,152 @@
+"""Dates, weekdays, times of day, and amounts of time or money, as people write them in five languages.
+
+``same_moment`` compares what two answers say of them: "9 pm" and 21:00, "11 April 2025" and 2025-04-11, Thu
+and Thursday, "7 h 15 min" and 435 minutes. ``DATE``, ``TIME`` and ``WEEKDAY`` find them in a sentence.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any, Final
+
+_MONTHS: Final = (
+    "jan(?:uary?|vier)?|enero|gennaio", "feb(?:ruary?|rero|braio)?|f[eé]vrier", "mar(?:ch|s|zo)?|märz",
+    "apr(?:ile?)?|avril|abril", "may(?! [a-z])|mai|mayo|maggio", "june?|juni|juin|junio|giugno",
+    "july?|juli|juillet|julio|luglio", "aug(?:ust)?|ao[uû]t|agosto",
+    "sept?(?:em[bt]re|ember)?|septiembre|settembre", "oct(?:ober|obre)?|oktober|octubre|ottobre",
+    "nov(?:ember|i?embre)?", "dec(?:ember)?|d[eé]cembre|dezember|diciembre|dicembre",
+)  # fmt: skip
+_WEEKDAYS: Final = (
+    "mon(?:day|tag)?|lun(?:di|es|ed[iì])", "tue(?:s|sday)?|dienstag|mar(?:di|tes|ted[iì])",
+    "wed(?:nesday)?|mittwoch|mercredi|mi[eé]rcoles|mercoled[iì]",
+    "thu(?:rs|rsday)?|donnerstag|jeudi|jueves|gioved[iì]", "fri(?:day)?|freitag|vendredi|viernes|venerd[iì]",
+    "sat(?:urday)?|samstag|samedi|s[aá]bado|sabato", "sun(?:day)?|sonntag|dimanche|domingo|domenica",
+)  # fmt: skip
+_UNITS: Final = {
+    "s|sec(?:ond)?s?|sekunden?|secondes?|segundos?|second[oi]": ("minutes", Fraction(1, 60)),
+    "min(?:ute|uten|uto)?s?|minuti": ("minutes", Fraction(1)),
+    "h|hrs?|hours?|stunden?|heures?|horas?|or[ae]": ("minutes", Fraction(60)),
+    "d|days?|tage?n?|jours?|d[ií]as?|giorn[oi]": ("minutes", Fraction(24 * 60)),
+    "weeks?|wochen?|semaines?|semanas?|settiman[ae]": ("minutes", Fraction(7 * 24 * 60)),
+    "months?|monate?n?|mois|mes(?:es)?|mes[ei]": ("months", Fraction(1)),
+    "years?|jahre?n?|ans?|años?|ann[oi]": ("months", Fraction(12)),
+    "cents?": ("money", Fraction(1, 100)),
+    "dollars?|euros?": ("money", Fraction(1)),
+}
+"""Measure of a unit, and its size in that."""
+
+
+def _any(names: Iterable[str]) -> str:
+    return f"(?:{'|'.join(names)})"
+
+
+_MONTH = _any(_MONTHS)
+_DAY = r"\d{1,2}(?:st|nd|rd|th|er|º|\.)?"
+_YEAR = r"(?:,? (?:(?:of|de|del) )?\d{4}\b)?"
+DATE: Final = (
+    r"(?:\b\d{4}-\d\d-\d\d(?:[ t]00:00(?::00)?)?(?!\d)|\b\d{1,2}(?:\.\d{1,2}\.|/\d{1,2}/)\d{4}\b"
+    rf"|\b{_DAY} (?:(?:of|de) )?{_MONTH}\b\.?{_YEAR}|\b{_MONTH}\b\.? {_DAY}(?![\w:]){_YEAR})"
+)
+TIME: Final = (
+    r"(?<![\w:.,])(?:(?:\d{1,2}:[0-5]\d(?::00)?(?! ?:|,?\d)(?: ?(?:[ap]\.?m\b|uhr\b))?"
+    r"|\d{1,2}(?:\.[0-5]\d)? ?(?:[ap]\.?m\b|uhr\b|o['\u2019]?clock\b(?: [ap]\.?m\b)?)|\d{1,2} ?h ?[0-5]\d\b)"
+    r"(?: in the (?:morning|afternoon|evening))?|noon\b|midnight\b)"
+)
+WEEKDAY: Final = rf"\b(?=[^\W\d]{{5}}){_any(_WEEKDAYS)}\b"
+"""The name of a day in full."""
+
+_ONE_AMOUNT = rf"\b(?:\d+(?::[0-5]\d|\.\d+)?|an?\b) ?{_any(_UNITS)}\b"
+AMOUNTS: Final = rf"{_ONE_AMOUNT}(?:,? (?:(?:and|und|et|y|e) )?{_ONE_AMOUNT})+"
+AMOUNT: Final = rf"(?:{AMOUNTS}|{_ONE_AMOUNT})"
+_SAID = re.compile(
+    rf"(?P<date>{DATE})|(?P<amount>{AMOUNT})|(?P<time>{TIME})"
+    rf"|(?P<weekday>\b{_any(_WEEKDAYS)}\b)"
+)
+_MORE = re.compile(
+    r"[^\w\s.,;:()'\u2019-]|\d|\b(?:not|never|before|after|earlier|later|ago|from|until|between|or|per|than|each)\b"
+)
+"""Around a moment: what makes it another one, or a part of a sum."""
+
+
+def _name_of(word: str, names: Iterable[str]) -> int:
+    """Place of the name that a word is."""
+    return next(at for at, name in enumerate(names) if re.fullmatch(name, word))
+
+
+def _date(said: str) -> tuple[int, int, int] | None:
+    """Year (0 if none is said), month and day; None if nobody can tell month and day apart."""
+    numbers = [int(number) for number in re.findall(r"\d+", said)[:3]]
+    year = next((number for number in numbers if number > 31), 0)
+    first, *others = (number for number in numbers if number != year)
+    if month := re.search(rf"\b{_MONTH}\b", said):
+        return year, _name_of(month[0], _MONTHS) + 1, first
+    if numbers[0] == year:
+        return year, first, others[0]
+    if "/" in said and max(first, *others) <= 12 and first != others[0]:
+        return None
+    return (year, first, others[0]) if "/" in said and first <= 12 else (year, others[0], first)
+
+
+def _amount(said: str) -> tuple[str, Fraction]:
+    """A measure, and the sum of its parts."""
+    measure, total = "", Fraction(0)
+    for number, unit in re.findall(rf"\b(\d[\d.:]*|an?\b) ?({_any(_UNITS)})\b", said):
+        whole, _, minutes = number.partition(":")
+        count = Fraction(whole if whole[0].isdigit() else 1) + Fraction(int(minutes or 0), 60)
+        measure, size = [*_UNITS.values()][_name_of(unit, _UNITS)]
+        total += count * size
+    return measure, total
+
+
+def _time(said: str) -> tuple[int, int, int | None]:
+    """Hour and minute as they are written, and minutes since midnight where the half of the day is known."""
+    if said in ("noon", "midnight"):
+        return 12, 0, 720 if said == "noon" else 0
+    hour, minute, *_ = (*map(int, re.findall(r"\d+", said)), 0)
+    if half := re.search(r"(a\.?m\b|morning)|p\.?m\b|afternoon|evening", said):
+        return hour, minute, hour % 12 * 60 + minute + (0 if half[1] else 720)
+    return hour, minute, hour % 24 * 60 + minute if hour > 12 or said[0] == "0" else None
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _said(text: str) -> Mapping[str, Any]:
+    """What a text says, by kind; empty if it says anything else beside, or two of one kind."""
+    found = [*_SAID.finditer(text)]
+    kinds = [match.lastgroup or "" for match in found]
+    if len({*kinds}) < len(kinds) or _MORE.search(_SAID.sub("", text)):
+        return {}
+    return {kind: _READ[kind](match[0]) for kind, match in zip(kinds, found, strict=True)}
+
+
+_READ: Final[Mapping[str, Callable[[str], Any]]] = {
+    "date": _date,
+    "amount": _amount,
+    "time": _time,
+    "weekday": lambda said: _name_of(said, _WEEKDAYS),
+}
+
+
+def same_moment(left: str, right: str) -> bool | None:
+    """True if two texts say the same date, weekday, time or amount, False if they say different ones.
+
+    None if there is none that both say, or one may be read in several ways. A year, and the half of a day,
+    count where both say them.
+
+    Args:
+        left: A text in lower case, with single spaces.
+        right: Another one.
+    """
+    a, b = _said(left), _said(right)
+    verdicts = [_same(kind, a[kind], b[kind]) for kind in a.keys() & b.keys()]
+    return None if not verdicts or None in verdicts else all(verdicts)
+
+
+def _same(kind: str, a: Any, b: Any) -> bool | None:
+    if kind == "date":
+        return None if a is None or b is None else a[1:] == b[1:] and (a[0] == b[0] or 0 in (a[0], b[0]))
+    if kind == "time" and None in (a[2], b[2]):
+        return a[:2] == b[:2] or None  # different ones may still be equal ratios
+    return bool(a[-1] == b[-1]) if kind == "time" else bool(a == b)
