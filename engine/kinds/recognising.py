@@ -23,8 +23,6 @@ from .options import Options, find_alternatives, find_options
 
 _WINDOW = 4000
 """Characters at either end of a message in which a question or a request is looked for."""
-_SHORT = 600
-"""Characters of a message whose question may use a word of mathematics from before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +90,14 @@ class _Parts:
 
 
 def _sentences(text: str) -> list[str]:
-    """Sentences and lines of a text, without a last one such as "Answer:"."""
-    pieces = [piece for piece in re.split(_SENTENCE_END, text) if piece.strip()]
-    while len(pieces) > 1 and re.fullmatch(wording.AFTER_QUESTION, pieces[-1].strip(" \t*_#")):
-        pieces.pop()
-    return pieces
+    """Sentences and lines of a text."""
+    return [piece for piece in re.split(_SENTENCE_END, text) if piece.strip()]
 
 
 def _question(sentences: Sequence[str], head: str) -> str:
     """The sentence that asks: the last with a question mark, that of the first paragraph, or the last."""
     last = sentences[-1] if sentences else ""
-    if head and len(head) < _SHORT and not _is_marked(last):
+    if head and not _is_marked(last):
         first = _question(_sentences(head), "")
         if _is_marked(first) or _begins(first, wording.TEXT_OPENING):
             return first
@@ -158,13 +153,7 @@ def _text(parts: _Parts) -> str | None:
     """A request for a text, or a chat client's own task."""
     if not re.search(r"[^\W_]", parts.message):
         return "it has no words"
-    if parts.has_formula and not parts.has_code:
-        return None
-    is_named = parts.is_single and not _has(parts.question, wording.HOW_MUCH)
-    is_fragment = is_named and _begins(parts.opening, wording.TEXT_FRAGMENT)
-    if is_fragment or _begins(parts.opening, wording.TEXT_OPENING):
-        return "it asks for a text"
-    return None
+    return "it asks for a text" if _begins(parts.opening, wording.TEXT_OPENING) else None
 
 
 def _ends_in_request(parts: _Parts) -> str | None:
@@ -214,15 +203,13 @@ def _yes_no(parts: _Parts) -> str | None:
         return "it begins as a question for yes or no"
     clause = question.rsplit(", ", 1)[-1]
     is_last = not parts.is_abroad and _is_polar(parts, clause) and not _has(question, wording.QUESTION_WORD)
-    return "it ends in a question for yes or no" if is_last or _has(question, wording.TAG) else None
+    return "it ends in a question for yes or no" if is_last else None
 
 
 def _is_polar(parts: _Parts, sentence: str) -> bool:
     """True if a sentence of the message asks for yes or no, and asks nothing of the assistant."""
     is_short = len(sentence.split()) < 3 and max(sentence, default="") < _FIRST_WITHOUT_SPACES
-    if len(sentence) > 600 or is_short:
-        return False
-    if _begins(sentence, wording.TO_ASSISTANT, wording.GERMAN_WAS, wording.NAMED_WILL):
+    if is_short or _begins(sentence, wording.TO_ASSISTANT, wording.GERMAN_WAS, wording.NAMED_WILL):
         return False
     if _begins(sentence, wording.POLAR_ABROAD):
         return True
@@ -231,7 +218,8 @@ def _is_polar(parts: _Parts, sentence: str) -> bool:
         return _begins(sentence, wording.POLAR) and not is_order
     is_asked = _has(sentence, wording.ASKED) or _begins(sentence, wording.ASKED_FIRST, wording.FACT_ABROAD)
     has_verb = not _has(sentence, wording.NUMBER) or _has(sentence, wording.HAS_VERB)
-    return _is_marked(sentence) and not is_asked and has_verb
+    is_question = _is_marked(sentence) or _has(sentence, wording.INVERTED)
+    return is_question and not is_asked and has_verb
 
 
 _FIRST_WITHOUT_SPACES = "\u2e80"
@@ -263,14 +251,11 @@ def _talk(parts: _Parts) -> str | None:
     opening, question, has_number = parts.opening, parts.question, _has(parts.near, wording.NUMBER)
     if parts.has_code and any(_begins(text, wording.CODE_RESULT) for text in (question, opening)):
         return None
-    is_computed = has_number and _has(question, wording.MATHS_VERB) and not _begins(question, _REASON)
-    if (parts.has_formula or is_computed) and not parts.has_code:
-        return None
-    if any(_begins(text, wording.TO_ASSISTANT) for text in (question, opening)):
+    if _begins(question, wording.TO_ASSISTANT):
         return "it asks something of the assistant"
     is_described = _begins(question, wording.DESCRIPTION) and (parts.is_single or not has_number)
     is_described = is_described and not _is_difference(question)
-    if is_described or any(_begins(text, wording.EXPLANATION) for text in (question, opening)):
+    if is_described or _begins(question, wording.EXPLANATION):
         return "it asks for an explanation"
     if parts.has_code:
         return "it has code and no tests"
@@ -282,9 +267,6 @@ def _is_difference(question: str) -> bool:
     if not _begins(question, wording.COMPUTED) or not _has(question, wording.NUMBER):
         return False
     return _has(question, wording.BETWEEN_NUMBERS, wording.MATHS_WORD, wording.OPERATION)
-
-
-_REASON = rf"(?i)why|{wording.WHY}|what\b|.*\bhow (?:do|can|should) i\b"
 
 
 def _value(parts: _Parts) -> str | None:
@@ -301,7 +283,7 @@ def _value(parts: _Parts) -> str | None:
     quantity = (wording.HOW_MUCH, wording.MEASURED, wording.MATHS_WORD, wording.MATHS_VERB)
     if has_number and _has(question, *quantity):
         return "it gives numbers and asks for a quantity"
-    is_looked_up = _begins(question, wording.FOR_PERSON_PLACE_TIME) and not _has(question, wording.MEASURE)
+    is_looked_up = _begins(question, wording.FOR_PERSON_PLACE_TIME)
     if (_has(question, wording.MATHS_WORD) and not is_looked_up) or _has(question, wording.COUNTED):
         return "it speaks of mathematics"
     is_measured = _has(text, wording.NUMBER) or _has(question, wording.MEASURED)
@@ -326,7 +308,7 @@ def _fact(parts: _Parts) -> str | None:
     match = re.match(wording.FACT, parts.question)
     if match is None and parts.is_abroad:
         match = re.match(wording.FACT_ABROAD, parts.question)
-    if match is None or len(parts.question.split()) > 30:
+    if match is None:
         return None
     return f'it is a short question that begins with "{" ".join(match[0].lower().split())}"'
 

@@ -53,6 +53,7 @@ def test_most_german_french_spanish_and_italian_messages_have_the_right_kind() -
     found = guesses("messages-abroad-dev.jsonl")
     assert share_right(found) >= 0.93
     assert not found["value", "text"] + found["choice", "text"]
+    assert share_right(guesses("messages-abroad-test.jsonl")) >= 0.85
 
 
 def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
@@ -124,6 +125,12 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("Capitale de la France ?", "fact"),
         ("Quanto fa 7 per 8 meno 9?", "value"),
         ("Regnet es in London oft?", "yes-no"),
+        ("les chats peuvent-ils nager", "yes-no"),
+        ("spell strawberry backwards", "value"),
+        ("sort these: 5, 3, 9", "value"),
+        ("What is a prime number?", "text"),
+        ("What are the benefits of vitamin B12?", "text"),
+        ("what is height of mount everest", "fact"),
         ("La Tierra gira alrededor del Sol?", "yes-no"),
         ("El rey Lear escribió 3 cartas?", "value"),
         ("Mi puoi aiutare?", "text"),
