@@ -293,7 +293,7 @@ _NO_ALTERNATIVE = phrases(
     r"not|no|any|anything|something|else|more|less|so|others?|never|just|whether|if|is|are|was|what|how|why"
 )
 """Beginnings of what no alternative is: "or not", "or something"; "spam or not spam" is one."""
-_SEQUENCE = phrases("next|missing|follows|continues")
+_SEQUENCE = phrases(r"next|missing|follows|continues|nächste\w*|suivant\w*|siguiente|successiv\w*")
 _DETERMINER = phrases("an?|the|ein(e[nr]?)?|der|die|das")
 _PREPOSITION = phrases("in|on|at|by|before|after|to|with|from|under|over")
 

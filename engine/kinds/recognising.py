@@ -254,19 +254,12 @@ def _talk(parts: _Parts) -> str | None:
     if _begins(question, wording.TO_ASSISTANT):
         return "it asks something of the assistant"
     is_described = _begins(question, wording.DESCRIPTION) and (parts.is_single or not has_number)
-    is_described = is_described and not _is_difference(question)
-    if is_described or _begins(question, wording.EXPLANATION):
+    is_computed = _has(question, wording.OPERATION, wording.BETWEEN_NUMBERS)
+    if (is_described and not is_computed) or _begins(question, wording.EXPLANATION):
         return "it asks for an explanation"
     if parts.has_code:
         return "it has code and no tests"
     return "it speaks of you" if _begins(question, wording.ABOUT_US) and not has_number else None
-
-
-def _is_difference(question: str) -> bool:
-    """True for the difference between 15 and 8, or the point of y = 2x and y = x + 1."""
-    if not _begins(question, wording.COMPUTED) or not _has(question, wording.NUMBER):
-        return False
-    return _has(question, wording.BETWEEN_NUMBERS, wording.MATHS_WORD, wording.OPERATION)
 
 
 def _value(parts: _Parts) -> str | None:

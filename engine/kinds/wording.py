@@ -200,7 +200,6 @@ DESCRIPTION = phrases(
     """
 )
 """Asks for a description, where no numbers are given."""
-COMPUTED = phrases("what('s| is| are)( the)? (differences?|points?)")
 BETWEEN_NUMBERS = r"(?i)\bbetween\s+[$€£]?\d[\d.,/]*(?![\w-])"
 """A description in its words that may be computed: the difference between 15 and 8."""
 _US = r"(you|your|u(?!\.)|ur|i|my)"
