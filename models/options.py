@@ -59,9 +59,11 @@ PROMPTS: Mapping[PromptName, str] = {
         "Solve the problem with a short Python program. Before each line of code write a comment that says "
         "what it computes and why. Print the final answer only. Use plain Python and the math module only."
     ),
+    # Of greedy programs of the 1.5b for ten dates 7 are right, and 3 with a comment before each line (by a
+    # script that is not kept).
     "date": (
-        "Solve the problem with a short Python program. Before each line of code write a comment that says "
-        "what it computes and why. Print the final answer only. Use the datetime module for dates and times."
+        "Solve the problem with a short Python program. Use the datetime module for dates and times. "
+        "Print the final answer only."
     ),
     "code": (
         "Write Python code that solves the task. Answer with one code block that defines what is asked for, "
