@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 
-from ..types import KindName, Mode
+from ..types import KindName, Mode, Problem
 
 _AHEAD = 3
 """Solutions that are looked ahead: with more of them the sums over their votes grow, and not what is seen."""
@@ -40,6 +40,7 @@ class OptionWeights:
         habit: Power of the options' probabilities in the choice of the other solutions.
         overlap: How much solutions repeat each other: n of them count as n / (1 + overlap * (n - 1)).
         unread: Lean of a model whose logits say nothing, where that is another one.
+        bare: Weights for a question without a text to read, where they are others.
     """
 
     trust: float
@@ -48,6 +49,7 @@ class OptionWeights:
     habit: float
     overlap: float
     unread: float | None = None
+    bare: OptionWeights | None = None
 
     def of_size(self, parameters: float) -> OptionWeights:
         """The weights as a generator of so many parameters has them.
@@ -60,6 +62,11 @@ class OptionWeights:
             share = min(max(share, 0.0), 1.0)
         lean = self.lean if self.unread is None else share * self.lean + (1.0 - share) * self.unread
         return replace(self, trust=self.trust * share, lean=lean)
+
+    def of_problem(self, problem: Problem) -> OptionWeights:
+        """The weights for a problem: a text to read stands above the question, or in the conversation."""
+        has_text = problem.history or "\n" in problem.question
+        return self if has_text or self.bare is None else self.bare
 
     def prior(self, logits: Sequence[float]) -> list[float]:
         """``[options]`` probabilities of the options before any solution, by their log-probabilities."""
@@ -142,6 +149,9 @@ def _normal(log_weights: Sequence[float]) -> list[float]:
 _PROGRAM = 0.6
 """Merit of a program that answers yes or no, where too few were drawn to fit it."""
 
+_BARE = OptionWeights(trust=0.0, lean=0.0, merit={"prose": 0.1, "program": 0.7}, habit=1.0, overlap=0.0)
+"""Yes-no questions without a text to read, where a look of the 1.5b leans towards yes (.70) in any case."""
+
 OPTIONS: Mapping[KindName, OptionWeights] = {
     "choice": OptionWeights(
         trust=1.1596913580246913,
@@ -156,6 +166,7 @@ OPTIONS: Mapping[KindName, OptionWeights] = {
         merit={"prose": 0.01, "program": _PROGRAM},
         habit=2.259259259259259,
         overlap=0.0,
+        bare=_BARE,
     ),
     "call": OptionWeights(trust=2.5, lean=-2.6, merit={}, habit=1.0, overlap=0.5, unread=0.85),
 }
@@ -182,6 +193,7 @@ OWN_OPTIONS: Mapping[str, Mapping[KindName, OptionWeights]] = {
             merit={"prose": 0.03308641975308645, "program": _PROGRAM},
             habit=3.0,
             overlap=0.0,
+            bare=_BARE,
         ),
     },
 }

@@ -241,7 +241,7 @@ class Posterior:
             return self.head.estimate(prefix, reward)
         if self.options is None or not self.options.merit:
             return Estimate(reward, reward, reward, calibrated=False)
-        merit = self.options.merit.get(prefix.mode, 0.0)
+        merit = self.options.of_problem(prefix.problem).merit.get(prefix.mode, 0.0)
         p = merit + (1.0 - merit) / max(1, len(kind_of(prefix.problem).options(prefix.problem)))
         return Estimate(p, p, p, calibrated=True)
 
@@ -252,7 +252,7 @@ class Posterior:
         than 80 % of them. Options are weighed without this.
         """
         if KINDS[self.kind].has_options and self.options is not None and finished.option_logits:
-            return self._of_options(self.options, finished)
+            return self._of_options(self.options.of_problem(prefix.problem), finished)
         if self.head is not None:
             return AnswerEstimates(self.head.of_answer(prefix, finished))
         if self.prior is None or KINDS[self.kind].has_options:

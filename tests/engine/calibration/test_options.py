@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.calibration.options import OPTIONS, OWN_OPTIONS, OptionWeights
 from adascale.engine.calibration.posterior import Posterior
-from adascale.engine.types import KindName, Mode
+from adascale.engine.types import KindName, Mode, Problem, Turn
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 
 WEIGHTS = OptionWeights(1.0, 0.0, {"prose": 0.4, "program": 0.8}, 1.0, 0.2)
@@ -54,6 +54,19 @@ def test_letters_of_small_models_are_trusted_less() -> None:
         trusts = [own.of_size(size).trust for size in (0.2e9, 0.8e9, 1.5e9, 7e9)]
         assert trusts == sorted(trusts)
         assert (trusts[0], trusts[-1]) == (0.0, own.trust)
+
+
+@pytest.mark.parametrize("name", CODERS)
+def test_a_look_alone_answers_no_question_without_a_text_to_read(name: str) -> None:
+    """One solution against the habit of saying yes counts more there than one that follows it."""
+    own = OWN_OPTIONS[CODERS[name]]["yes-no"]
+    asked, yes = "Is Mars larger than the Earth?", (math.log(0.7), math.log(0.3))
+    bare = own.of_problem(Problem("1", asked, kind="yes-no"))
+    assert bare.posterior(yes, ()) == pytest.approx([0.5, 0.5])
+    assert bare.posterior(yes, votes(1))[1] > bare.posterior(yes, votes(0))[0] > 0.5
+    above = Problem("1", f"Mars has a radius of 3,390 km.\n\n{asked}", kind="yes-no")
+    before = Problem("1", asked, kind="yes-no", history=(Turn("user", "Mars?"), Turn("assistant", "It is.")))
+    assert own.of_problem(above) is own.of_problem(before) is own
 
 
 @pytest.mark.parametrize(

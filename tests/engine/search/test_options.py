@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from scripted import PLANETS, PRIME, search_options
 
+from adascale.engine.calibration.options import OPTIONS
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import OptionsRead
@@ -32,6 +33,11 @@ def test_an_unsure_look_is_followed_by_solutions() -> None:
     assert record.usage.generated_tokens > 0
     assert record.result.best is not None
     assert record.result.groups[0].answer == "B"
+
+
+def test_a_sure_look_at_yes_or_no_without_a_text_is_followed_by_solutions() -> None:
+    record, _ = search_options(PRIME, 0.99, "Answer: no", weights=OPTIONS["yes-no"])
+    assert record.usage.generated_tokens > 0
 
 
 def test_solutions_can_turn_what_a_look_favoured() -> None:
