@@ -44,8 +44,10 @@ def answer_payload(answer: Answer, extract: bool) -> str:
     shown, kind = answer.shown or "", answer.problem.kind
     if kind == "json":  # a line for each field, or all in one
         return json_text(json.loads(shown), None if extract else 2) if shown else ""
-    if extract or kind == "code":
+    if kind == "code":
         return shown
+    if extract:
+        return readable(shown)
     if answer.problem.is_chat:  # it was shown as it was generated
         return answer.solution
     solution = plain(answer.solution)

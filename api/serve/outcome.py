@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from adascale.engine.answer import Answer, FallbackAnswer, cut_at_stop
-from adascale.engine.answers.latex import readable
+from adascale.engine.answers.latex import readable, without_latex
 from adascale.engine.answers.program import read_program
 from adascale.engine.codec import to_plain
 from adascale.engine.kinds import kind_of
@@ -196,7 +196,9 @@ class Outcome:
         if execution is not None:
             code = read_program(text) or text
             text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
-        answer = next((each.answer for each in self.record.candidates if each.node == node), None)
+        elif not problem.is_chat and self.ask.search.sampling.logprobs is None:  # those are of its tokens
+            text = without_latex(text)
+        answer = next((group.answer for group in self.answer.groups if node in group.nodes), None)
         shown = kind_of(problem).shown(problem, answer, execution)
         if problem.kind == "json":
             return shown or ""

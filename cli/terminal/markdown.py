@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adascale.engine.answers.latex import without_latex
 from adascale.engine.answers.program import read_program
 from adascale.engine.types import Execution, Verdict
 
-from .text import cut, harmless, one_line, plural, with_code, without_fences, without_latex
+from .text import cut, harmless, one_line, plural, with_code, without_fences
 
 if TYPE_CHECKING:
     from rich.markdown import Markdown

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final, Literal
 
-from adascale.engine.answers.latex import readable
+from adascale.engine.answers.latex import without_latex
 from adascale.engine.types import Estimate, probability_of
 
 from .console import clean
@@ -185,10 +185,6 @@ _ITALIC = re.compile(r"(?<![\w*])\*([A-Za-z][A-Za-z ,.'-]+)\*(?![\w*])")
 _BOLD = re.compile(r"(?m)(?<![\w*])\*\*(?=[^\s*])(.+?)(?:(?<=\S)\*\*|$)")
 """Bold text that is still open, in an unfinished step, goes to the end of its line; ``2**3`` is a power."""
 
-_FORMULA = re.compile(r"(\$\$?)(?=[^\s$])([^$\n]{1,200})(?<=\S)\1(?![\w$])")
-_WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{3,}")
-"""A word outside of LaTeX's commands: text between two prices, not a formula."""
-
 _UNFINISHED = re.compile(r"\\(?:[A-Za-z]{2,}.*|[A-Za-z]?)$")
 """LaTeX that is left in a line whose end is still to be written."""
 
@@ -216,15 +212,6 @@ def with_code(text: str) -> Iterator[tuple[str, str]]:
         yield text[end : block.start()], block[0]
         end = block.end()
     yield text[end:], ""
-
-
-def without_latex(text: str) -> str:
-    """Readable text, without the dollar signs around formulas; what was in a box is bold."""
-
-    def bare(formula: re.Match[str]) -> str:
-        return formula[0] if _WORD.search(formula[2]) else formula[2]
-
-    return readable(_FORMULA.sub(bare, text))
 
 
 def without_fences(text: str) -> str:

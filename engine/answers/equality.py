@@ -120,7 +120,7 @@ def is_right(answer: str | None, *, gold: str) -> bool:
     if answer is None:
         return False
     known, found = _normal(gold), _normal(answer)
-    if _is_listed(found, known):
+    if _is_listed(found, known) or (known.count(",") > 1 and _is_listed(known, found)):
         return True
     verdict = _cheap_verdict(known, found, plain_number(known), number(found))
     return _verify(gold, answer) is True if verdict is None else verdict

@@ -66,8 +66,7 @@ _SOLUTIONS_ARE = re.compile(
 )
 _EQUATIONS = re.compile(rf"(?<![\w\\)^]){_NAME}\s*(?:=|is\b)", re.IGNORECASE)
 _MORE_WORDS = re.compile(r"\.\s\D*\Z")
-_GOES_ON = re.compile(rf"(?:[,;] ?(?:{_AND}\b)?|{_AND}\b) ?(?:{_NAME} ?=)?", re.IGNORECASE)
-_BEFORE_BOX = re.compile(rf"(?<![\w\\]){_NAME}\s*=\s*\Z", re.IGNORECASE)
+_UNBOXED = re.compile(r"\\boxed\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+)\}")
 
 _QUANTITY = re.compile(
     r"(?:the|a|an) (?:(?:total|final|correct|average|remaining|required) )?(?:number|amount|sum|difference"
@@ -90,12 +89,13 @@ _DATES, _TIMES, _AMOUNTS = (re.compile(pattern, re.IGNORECASE) for pattern in (D
 def extract_answer(text: str) -> str | None:
     r"""The final answer of a solution, or None.
 
-    In this order: the last ``\boxed{}``, with those before it that give other solutions; the last "answer is
+    In this order: the last ``\boxed{}``, or all that the solutions at the end stand in; the last "answer is
     ..."; GSM8K's ``####``; "the solutions are ..." at the end; on the last line "x = 2 or x = 3", the weekday
     or date that something "is", or the last number. ``said_in`` reads what is found.
     """
     if boxes := _boxes(text):
-        return said_in(_strip_markup(_joined(text, boxes)))
+        several = solutions(_UNBOXED.sub(r"\1", text)[-_LONGEST:]) if len(boxes) > 1 else None
+        return several or said_in(_strip_markup(text[slice(*boxes[-1])]))
     for lead in (_ANSWER_IS, _HASHES):
         for match in reversed([*lead.finditer(text)]):
             rest = _REST_OF_LINE.match(text, match.end())
@@ -203,19 +203,6 @@ def _boxes(text: str) -> list[tuple[int, int]]:
         elif opened and (begin := opened.pop())[0] != "{" and begin.end() < brace.start():
             found.append((begin.end(), brace.start()))
     return sorted(found)
-
-
-def _joined(text: str, boxes: list[tuple[int, int]]) -> str:
-    r"""The last box, and those before it that it goes on from: ``x = \boxed{2} or x = \boxed{3}``."""
-    (begin, end), *before = reversed(boxes)
-    joined = text[begin:end]
-    for first, last in before:
-        between = normal_latex(text[last + 1 : begin].removesuffix("\\boxed{")[:_LONGEST])
-        if not _GOES_ON.fullmatch(between):
-            break
-        joined, begin = f"{text[first:last]} {between} {joined}", first
-    name = _BEFORE_BOX.search(text[:begin].removesuffix("\\boxed{")[-_LONGEST:])
-    return name[0] + joined if name and begin < boxes[-1][0] else joined
 
 
 def _strip_markup(answer: str) -> str:

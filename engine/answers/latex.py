@@ -48,6 +48,10 @@ _ESCAPED = re.compile(r"\\([%$#&_{}])")
 _SPACE = re.compile(rf" ?{_SPACING} ?|\\\\(?=\s|$)")
 _SIZED = re.compile(_SIZE)
 
+_DOLLARS = re.compile(r"(\$\$?)(?=[^\s$])([^$\n]{1,200})(?<=\S)\1(?![\w$])")
+_LONG_WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{3,}")
+"""A word outside of LaTeX's commands: text between two prices, not a formula."""
+
 _MINUS = re.compile(r"\u2212|(?<![\w)}\]])(?<![\w)}\]] )\u2013(?=[\d.])")
 """A minus sign of Unicode, and a dash before a number that is no range."""
 _UNSEEN = re.compile(rf"{_SPACING}|{_DELIMITER}|{_SIZE}|\\q?quad(?![a-z])|\\?[$%]|[~`]")
@@ -107,6 +111,15 @@ def readable(text: str) -> str:
     text = _SYMBOL.sub(lambda part: _SYMBOLS[part[1]], text).replace("^°", "°")
     # LaTeX sets the spaces of math itself; what it left behind in the middle of a line is one.
     return _GAP.sub(" ", _ESCAPED.sub(r"\1", _SPACE.sub(" ", text)))
+
+
+def without_latex(text: str) -> str:
+    """Readable text, without the dollar signs around formulas; what was in a box is bold."""
+
+    def bare(formula: re.Match[str]) -> str:
+        return formula[0] if _LONG_WORD.search(formula[2]) else formula[2]
+
+    return readable(_DOLLARS.sub(bare, text))
 
 
 def _bold(part: re.Match[str]) -> str:

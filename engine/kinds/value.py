@@ -21,6 +21,7 @@ import unicodedata
 from ..answers.equality import is_right, same_answer
 from ..answers.extract import last_boxed, solution_answer
 from ..answers.latex import readable
+from ..answers.moments import same_moment
 from ..answers.program import executed_answer
 from ..types import Execution, Finish, Mode, Problem, Same
 from . import Kind
@@ -53,10 +54,6 @@ _ORDINAL = re.compile(r"(\d)(?:st|nd|rd|th)\b")
 _INITIALS = re.compile(r"\b([^\W\d])\.\s?(?=[^\W\d](?![^\W\d]))")
 """D.C. is DC, and J. R. R. Tolkien JRR Tolkien."""
 _UNITS = {"m": "meters", "metres": "meters", "km": "kilometers", "kilometres": "kilometers", "ft": "feet"}
-_MONTHS = frozenset((
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-    "november", "december",
-))  # fmt: skip
 _ANOTHER = frozenset((
     "not", "never", "and", "or", "new", "north", "south", "east", "west", "northern", "southern", "eastern",
     "western", "equatorial",
@@ -93,9 +90,9 @@ def same_name(a: str, b: str) -> bool:
     numbers = [{word for word in words if _NUMBER.match(word)} for words in (first, second)]
     if numbers[0] != numbers[1]:
         return same_answer(a, b)
-    # "20 July 1969" and "July 20, 1969", but not "3 to 2" and "2 to 3".
-    is_ordered = numbers[0] and _MONTHS.isdisjoint(first)
-    return _contains(second, first) or (not is_ordered and sorted(first) == sorted(second))
+    if numbers[0] and same_moment(a.lower(), b.lower()):
+        return True
+    return _contains(second, first) or (not numbers[0] and sorted(first) == sorted(second))
 
 
 def _contains(longer: tuple[str, ...], shorter: tuple[str, ...]) -> bool:

@@ -17,6 +17,7 @@ from adascale.engine.types import Turn
 from bench.scripted import MODEL, WAYS, echo_as_asked
 
 SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
+SHOWN = "We look at 42.\n\nIt is **42**."
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOL: Any = {"name": "get_weather", "description": "The weather of a city.", "parameters": SCHEMA}
 
@@ -185,7 +186,7 @@ every_client = pytest.mark.parametrize("client", ENDS)
 @every_client
 def test_a_search_is_answered_whole_and_in_a_stream_alike(server: Served, client: Client) -> None:
     whole = client(server.url, [say("Say 42")])
-    assert whole.content == f"{SOLUTION}\n\nAnswer: 42"
+    assert whole.content == f"{SHOWN}\n\nAnswer: 42"
     assert "1 We look at 42. [score 0" in whole.reasoning
     assert "= 42: " in whole.reasoning
     assert (whole.end, whole.answer, whole.tokens[0]) == (ENDS[client], "42", len("Say 42"))
@@ -203,7 +204,7 @@ def test_an_answer_goes_back_with_the_next_question(server: Served, client: Clie
     assert problem.history == (
         Turn("system", "Be brief."),
         Turn("user", "Say 42"),
-        Turn("assistant", f"{SOLUTION}\n\nAnswer: 42"),
+        Turn("assistant", f"{SHOWN}\n\nAnswer: 42"),
     )
 
 
