@@ -149,7 +149,7 @@ def _normal(log_weights: Sequence[float]) -> list[float]:
 _PROGRAM = 0.6
 """Merit of a program that answers yes or no, where too few were drawn to fit it."""
 
-_BARE = OptionWeights(trust=0.0, lean=0.0, merit={"prose": 0.1, "program": 0.7}, habit=1.0, overlap=0.0)
+_BARE = OptionWeights(trust=0.0, lean=0.0, merit={"prose": 0.1, "program": 0.7}, habit=1.0, overlap=0.2)
 """Yes-no questions without a text to read, where a look of the 1.5b leans towards yes (.70) in any case."""
 
 OPTIONS: Mapping[KindName, OptionWeights] = {
