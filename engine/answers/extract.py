@@ -15,14 +15,14 @@ from .moments import AMOUNT, AMOUNTS, DATE, TIME, WEEKDAY
 
 _NUMBERS = re.compile(
     rf"{AMOUNTS}|{TIME}|"
-    r"(?<![\w.^])(?<!\^\{)(?:[-+±]|\\pm ?)?(?:(?:\d+\s?)?\\[dt]?frac\{\d+\}\{\d+\}"
+    r"(?<![\w.^])(?<!\^\{)(?<!than )(?:[-+±]|\\pm ?)?(?:(?:\d+\s?)?\\[dt]?frac\{\d+\}\{\d+\}"
     r"|\d+,\d\d?(?=\s?(?:[€%°]|euros?\b|k?g\b|[ckm]?m\b|l\b|litr|liter|kilo|gram))"
     r"|\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
     r"(?:/\d+|(?:(?::| : )(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)+)?)"
     r"(?:\s?[AaPp]\.?[Mm]\b)?(?![\w]|\.\d))",
     re.IGNORECASE,
 )
-"""Whole ones, as in 3/4, 3:2, 3:45 PM, 1 hour and 30 minutes, and none of an exponent."""
+"""Whole ones, as in 3/4, 3:2, 3:45 PM, 1 hour and 30 minutes, and none of an exponent or behind "than"."""
 _ANSWER_IS = re.compile(
     r"answers?+(?:\s++to\s++(?:the|this|your)\s++\w++)?+[*_]*+\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)"
     r"\s*+:?(?:[ \t]*+\n\s*+[-\u2022]\s++|\s*+)(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
@@ -38,7 +38,7 @@ _END_OF_ANSWER = re.compile(
 )
 _SURROUND = re.compile(r"^\\[(\[$]|\\[)\]]$")
 _FORMULA = re.compile(
-    r"\\(?!(?:text(?:bf|it|rm)?|mathrm|circ|pm|q?quad)(?![a-z])|[^a-z([{]"
+    r"\\(?!(?:text(?:bf|it|rm)?|mathrm|circ|pm|q?quad)(?![a-z])|[^a-z([]"
     r"|[dt]?frac\{[\d.]+\}\{[\d.]+\}(?! ?[\w\\(^]))|[_^](?!\{?\\circ)"
 )
 """What plain text has no form for."""
@@ -58,14 +58,15 @@ _SOLUTION = re.compile(
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(r"root|solution|zero|\b[a-z](?![a-z])", re.IGNORECASE)
-_BULLET = re.compile(r"(?:[-•*]|\d\d?[.)]) ")
+_LISTED = re.compile(r"(?<!\\)\[([^][()]*)\]\Z")
+_BULLET = re.compile(r"\A(?:[-•*]|\d\d?[.)]) ")
 _SOLUTIONS_ARE = re.compile(
     r"\b(?:solutions|roots|zeros|answers|values|numbers|lösungen|nullstellen|racines|soluciones|raíces|soluzioni|radici)\b"
     r"[^.:\n]{0,80}?(?:\b(?:are|sind|sont|son|sono)\b:?|:)",
     re.IGNORECASE,
 )
 _EQUATIONS = re.compile(rf"(?<![\w\\)^]){_NAME}\s*(?:=|is\b)", re.IGNORECASE)
-_MORE_WORDS = re.compile(r"\.\s\D*\Z")
+_MORE_WORDS = re.compile(r"(?:\.\s|\s(?=are\b|\())[^\d=]*\Z")
 _UNBOXED = re.compile(r"\\boxed\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+)\}")
 
 _QUANTITY = re.compile(
@@ -78,12 +79,18 @@ _QUANTITY = re.compile(
 _SENTENCE = re.compile(r"[^\W\d](?:[^\W\d]|['\u2019])*+(?::|,? [^\W\d])")
 _IS = r"\b(?:is|was|are|were|be|been|equals|ist|war|sein|est|sera|es|será|fue|è|era|sarà)\b:?"
 _IS_MOMENT = re.compile(
-    rf"(?<!today )(?:{_IS}|\bfalls?|\bfell|:)[\s*_]+(?:(?:on|an?|the|ein(?:em)?|une?|una|le|il|el)[\s*_]+)*"
+    rf"(?<!today )(?:{_IS}|\bfalls?|\bfell|:)[\s*_]+"
+    r"(?:(?:on|an?|the|der|ein(?:em)?|une?|una|le|il|el)[\s*_]+)*"
     rf"({WEEKDAY}|{DATE})",
     re.IGNORECASE,
 )
-_LABEL = re.compile(rf"[^:=]*(?:{_IS}|:) (?:(?:approximately|about|around|exactly|roughly) )?", re.IGNORECASE)
-_DATES, _TIMES, _AMOUNTS = (re.compile(pattern, re.IGNORECASE) for pattern in (DATE, TIME, AMOUNT))
+_LABEL = re.compile(
+    rf"(?:[^:]*{_IS}|[^:=]*:) (?:(?:approximately|about|around|exactly|roughly) )?", re.IGNORECASE
+)
+_DATES, _TIMES, _AMOUNTS, _WEEKDAYS = (
+    re.compile(pattern, re.IGNORECASE) for pattern in (DATE, TIME, AMOUNT, WEEKDAY)
+)
+_REMARK = re.compile(r"\([^()]*\)\W*\Z")
 
 
 def extract_answer(text: str) -> str | None:
@@ -110,11 +117,13 @@ def extract_answer(text: str) -> str | None:
 
 
 def _in_sentence(line: str) -> str | None:
-    """The weekday or date that something is, the last number that belongs to no date, or the last date."""
-    line = _BULLET.sub("", line.strip().replace("−", "-"), count=1)
+    """The weekday or date that something is, the last number of no date, or else the last of those."""
+    line = _BULLET.sub("", line.strip().replace("−", "-"))
     if moments := _IS_MOMENT.findall(line):
         return str(moments[-1])
-    found = _NUMBERS.findall(_DATES.sub(" ", line)) or _DATES.findall(line)
+    undated = _DATES.sub(" ", line)
+    found = _NUMBERS.findall(_REMARK.sub("", undated)) or _NUMBERS.findall(undated)
+    found = found or _DATES.findall(line) or _WEEKDAYS.findall(line)
     return _plain(_strip_markup(found[-1])) if found else None
 
 
@@ -166,8 +175,8 @@ def solutions(text: str) -> str | None:
 
 def _values_of_one(text: str, *, is_list: bool = False) -> str | None:
     """Values of the same unknown; without its name they are ones ``is_list``, or with a word between them."""
-    lines = (_BULLET.sub("", normal_latex(line), count=1) for line in text.splitlines())
-    parts = [part for each in _APART.split("\n".join(lines)) if (part := each.strip(" ."))]
+    lines = (_BULLET.sub("", normal_latex(line)) for line in _LISTED.sub(r"\1", text).splitlines())
+    parts = [part for each in _APART.split("\n".join(lines)) if (part := each.strip(" .*"))]
     found = [match for part in parts if (match := _SOLUTION.fullmatch(part))]
     unknowns = {_UNKNOWN.findall(match["name"])[-1] for match in found if match["name"]}
     if len(found) < max(2, len(parts)) or len(unknowns) > 1:

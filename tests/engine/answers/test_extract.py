@@ -74,6 +74,9 @@ def test_extract(text: str, answer: str | None) -> None:
         ("Therefore, the solutions to x^2 = 9 are 3 and -3. I hope this helps!", "3, -3"),
         ("So, the roots are:\n\\[ x = 2 \\]\n\\[ x = -\\frac{1}{3} \\]", "2, -1/3"),
         ("x^2 = 9, so x = 3 or x = -3.", "3, -3"),
+        ("Thus, x = 2 or x = 3 (both valid).", "2, 3"),
+        ("x = 2 and x = 3 are the solutions.", "2, 3"),
+        (r"\boxed{\{2, 3\}}", "{2, 3}"),
         ("So x₁ = 2, x₂ = -1/3", "2, -1/3"),
         (
             r"So \(x = \frac{5 + 7}{6} = 2 \quad \text{or} \quad x = \frac{5 - 7}{6} = -\frac{1}{3}\)",
@@ -127,6 +130,10 @@ def test_values_of_different_things_are_no_solutions(text: str, answer: str) -> 
         ("The bus leaves at 9.30 Uhr", "9.30 Uhr"),
         ("Das kostet 2,10 Euro.", "2,10"),
         ("The carpet is 15.7 m^2", "15.7"),
+        ("It's Thursday.", "Thursday"),
+        ("Das Datum ist der 11. April 2025.", "11. April 2025"),
+        ("You slept for 435 minutes (7 hours and 15 minutes).", "435"),
+        ("9.9 is larger than 9.11.", "9.9"),
         ("3. Therefore she has some apples.", None),
     ],
 )
