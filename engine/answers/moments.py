@@ -52,13 +52,15 @@ DATE: Final = (
 )
 TIME: Final = (
     r"(?<![\w:.,])(?:(?:\d{1,2}:[0-5]\d(?::00)?(?! ?:|,?\d)(?: ?(?:[ap]\.?m\b|uhr\b))?"
-    r"|\d{1,2}(?:\.[0-5]\d)? ?(?:[ap]\.?m\b|uhr\b|o['\u2019]?clock\b(?: [ap]\.?m\b)?)|\d{1,2} ?h ?[0-5]\d\b)"
+    r"|\d{1,2}(?:\.[0-5]\d)? ?(?:[ap]\.?m\b|uhr\b(?: [0-5]\d\b)?|o['\u2019]?clock\b(?: [ap]\.?m\b)?)"
+    r"|\d{1,2} ?h ?[0-5]\d\b)"
     r"(?: in the (?:morning|afternoon|evening))?|noon\b|midnight\b)"
 )
 WEEKDAY: Final = rf"\b(?=[^\W\d]{{5}}){_any(_WEEKDAYS)}\b"
 """The name of a day in full."""
 
-_ONE_AMOUNT = rf"\b(?:\d+(?::[0-5]\d|\.\d+)?|an?\b) ?{_any(_UNITS)}\b"
+_COUNT = r"\b(?:(?:\d+ )?\d+/[1-9]\d*|\d+(?::[0-5]\d|\.\d+)?|an?\b)"
+_ONE_AMOUNT = rf"{_COUNT} ?{_any(_UNITS)}\b"
 AMOUNTS: Final = rf"{_ONE_AMOUNT}(?:,? (?:(?:and|und|et|y|e) )?{_ONE_AMOUNT})+"
 AMOUNT: Final = rf"(?:{AMOUNTS}|{_ONE_AMOUNT})"
 _SAID = re.compile(
@@ -93,9 +95,10 @@ def _date(said: str) -> tuple[int, int, int] | None:
 def _amount(said: str) -> tuple[str, Fraction]:
     """A measure, and the sum of its parts."""
     measure, total = "", Fraction(0)
-    for number, unit in re.findall(rf"\b(\d[\d.:]*|an?\b) ?({_any(_UNITS)})\b", said):
+    for number, unit in re.findall(rf"({_COUNT}) ?({_any(_UNITS)})\b", said):
         whole, _, minutes = number.partition(":")
-        count = Fraction(whole if whole[0].isdigit() else 1) + Fraction(int(minutes or 0), 60)
+        count = sum(map(Fraction, whole.split())) if whole[0].isdigit() else Fraction(1)
+        count += Fraction(int(minutes or 0), 60)
         measure, size = [*_UNITS.values()][_name_of(unit, _UNITS)]
         total += count * size
     return measure, total
@@ -133,7 +136,7 @@ def same_moment(left: str, right: str) -> bool | None:
     """True if two texts say the same date, weekday, time or amount, False if they say different ones.
 
     None if there is none that both say, or one may be read in several ways. A year, and the half of a day,
-    count where both say them.
+    count where both say them. A date with a year is nothing else, and no difference of numbers.
 
     Args:
         left: A text in lower case, with single spaces.
@@ -141,6 +144,8 @@ def same_moment(left: str, right: str) -> bool | None:
     """
     a, b = _said(left), _said(right)
     verdicts = [_same(kind, a[kind], b[kind]) for kind in a.keys() & b.keys()]
+    if not verdicts and (date := a.get("date") or b.get("date")) and date[0]:
+        return False
     return None if not verdicts or None in verdicts else all(verdicts)
 
 
