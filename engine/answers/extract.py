@@ -136,7 +136,7 @@ def said_in(answer: str) -> str | None:
         return None
     if len(answer) > _LONGEST:
         return answer
-    return solutions(answer) or _value_of(readable(answer).rstrip(".")) or _plain(answer)
+    return solutions(answer) or _value_of(readable(answer).rstrip(".")) or _plain(answer) or None
 
 
 def _value_of(sentence: str) -> str | None:

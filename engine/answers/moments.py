@@ -81,7 +81,7 @@ def _name_of(word: str, names: Iterable[str]) -> int:
 def _date(said: str) -> tuple[int, int, int] | None:
     """Year (0 if none is said), month and day; None if nobody can tell month and day apart."""
     numbers = [int(number) for number in re.findall(r"\d+", said)[:3]]
-    year = next((number for number in numbers if number > 31), 0)
+    year = next((number for number in numbers if number > 999), 0)
     first, *others = (number for number in numbers if number != year)
     if month := re.search(rf"\b{_MONTH}\b", said):
         return year, _name_of(month[0], _MONTHS) + 1, first

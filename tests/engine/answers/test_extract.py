@@ -29,6 +29,7 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
         ("", None),
         (r"\boxed{\$18}", "18"),
         (r"\boxed{}", None),
+        (r"\boxed{\text{ }}", None),
         (r"I write it in \boxed{}: the answer is 7.", "7"),
         (r"\boxed{18", "18"),
         (r"First \boxed{7}. Check: 3+4 = \boxed{", "7"),
