@@ -114,6 +114,21 @@ class Answer(SearchResult):
         return self.execution is not None and self.execution.passes
 
     @property
+    def measured(self) -> str | None:
+        """A sentence about numbers like this one, by the held-out figures of its calibration.
+
+        None without a probability, and where nothing was held out.
+        """
+        card = self.record.started.models.calibration or {}
+        found = card.get("held_out", {}).get("answer")
+        if found is None or probability_of(self.confidence) is None or self.record.level != "fitted":
+            return None
+        asked, off = found["questions"], round(100 * found["ece"])
+        return (
+            f"On {asked} questions like those of its fit, such numbers were off by {off} points on average."
+        )
+
+    @property
     def fallback_record(self) -> dict[str, Any] | None:
         """The other server as JSON has it, with our own answer; None without one."""
         if self.fallback is None:

@@ -108,6 +108,7 @@ class Outcome:
             **result_of(answer),
             "why": answer.problem.why or None,
             "calibration": record.level,
+            "measured": answer.measured,
             "groups": [{"answer": group.answer, "votes": len(group.nodes)} for group in answer.groups],
             **({"fields": to_plain(answer.fields)} if answer.problem.kind == "json" else {}),
             **({"alternatives": self._alternatives} if answer.problem.kind == "call" else {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from adascale.engine.answer import Answer, FallbackAnswer, Status, fixed_tokens,
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import SearchStarted
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Vote
 from adascale.engine.types import ROOT, Execution, Notice, Problem, Step, StopReason, Turn
@@ -137,3 +139,17 @@ def test_turns_of_user_and_assistant_alternate_wherever_a_reply_is_stopped(
         assert turns == before or turns[-2] == Turn("user", problem.question)
     assert [turn.role for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
     assert all(turn.content for turn in turns)
+
+
+def test_a_fitted_number_says_how_far_such_numbers_were_off() -> None:
+    assert Answer.of(searched(0.7)).measured is None
+    log = Log()
+    log.finish_path(ROOT, "So 8.", 0.7, "8")
+    log.end("confident")
+    started, *others = log.events
+    assert isinstance(started, SearchStarted)
+    card = {"level": "fitted", "held_out": {"answer": {"questions": 120, "ece": 0.043}}}
+    started = replace(started, models=replace(started.models, calibration=card))
+    said = Answer.of(Record.of([started, *others])).measured
+    assert said is not None
+    assert {"120", "4"} <= {*said.split()}

@@ -80,8 +80,9 @@ def ask_to_the_end(page: Any, question: str = "Echo 18.") -> Any:
 
 RESULT: dict[str, Any] = {
     "answer": "24", "kind": "value", "why": "it gives numbers", "options": None, "probability": 0.93,
-    "interval": [0.8, 1.0], "calibration": "fitted", "votes": {"agree": 3, "finished": 4},
-    "stop_reason": "confident", "tokens": 1723, "seconds": 20.0, "warnings": [],
+    "interval": [0.8, 1.0], "calibration": "fitted", "measured": "They were off by 4 points.",
+    "votes": {"agree": 3, "finished": 4}, "stop_reason": "confident",
+    "tokens": 1723, "seconds": 20.0, "warnings": [],
     "groups": [{"answer": "24", "votes": 3}, {"answer": "8", "votes": 1}],
 }  # fmt: skip
 """An ``adascale`` object."""
@@ -182,7 +183,7 @@ def test_an_answer_has_its_probability_its_rivals_and_its_reasons(
         assert exchange.locator(".large").inner_text() == "24"
         line = exchange.locator(".line").inner_text().replace("\xa0", " ").split("\n")
         assert line == ["93 % sure", "3 of 4 solutions agree · 20 s"]
-        assert "about 93 are correct" in exchange.locator(".meaning").inner_text()
+        assert exchange.locator(".meaning").inner_text() == "They were off by 4 points."
         assert exchange.locator(".body").inner_text() == "So a ÷ b."
         winner, other = exchange.locator(".answers li").all()
         assert winner.locator("strong").inner_text() == "24"

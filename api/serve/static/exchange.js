@@ -95,7 +95,8 @@ export class Exchange {
     fill(head, ...(answer === null ? [] : this.#headline(answer, isGuess)));
     fill(line, ...(sure === null ? [] : [bar(sure), element("b", "", this.#sureText(sure))]),
       ...(answer === null ? [] : [element("span", "words", [agreement, ...this.#time()].join(" · "))]));
-    fill(meaning, ...(this.result && answer !== null ? [element("p", "words", this.#meaning(sure))] : []));
+    const words = this.result && answer !== null ? this.#meaning() : "";
+    fill(meaning, ...(words ? [element("p", "words", words)] : []));
     const text = answer === null ? this.content : reasons(this.content, answer);
     fill(body, ...(text.trim() ? [markdown(text)] : []));
     fill(answers, ...this.#rivals(answer, sure));
@@ -139,11 +140,9 @@ export class Exchange {
     return `${this.result && this.result.calibration !== "fitted" ? "about " : ""}${percent(sure)} sure`;
   }
 
-  #meaning(sure) {
+  #meaning() {
     if (this.result.fallback) return `This is the answer of ${this.result.fallback.server}, which gives no probability.`;
-    if (sure === null) return "No probability: this model has no calibration, so only agreement counts.";
-    if (this.result.calibration !== "fitted") return "A rough estimate: how often this model is right was never measured.";
-    return `Of 100 answers shown with this number, about ${Math.round(100 * sure)} are correct.`;
+    return this.result.measured ?? "";
   }
 
   /** What else could be the answer: the options with their bars, or all answers with their votes. */
