@@ -22,13 +22,14 @@ class Adaptive(Strategy):
     """Draw trajectories side by side until an answer leads by enough votes, or none can catch up with it.
 
     No rule that reads a probability, fitted or not, ends a search sooner at equal accuracy
-    (docs/research.md); one gives up. A fit weighs the votes and cuts trajectories that will not succeed. Half
-    of the trajectories are programs, which are shorter and start first. One that stays alone takes the most
-    likely tokens.
+    (docs/research.md); one gives up. A fit weighs the votes and cuts trajectories that will not succeed.
+    Programs and prose take turns, as each sees what the other misreads; a trajectory that stays alone takes
+    the most likely tokens.
 
     Attributes:
         samples: Most trajectories.
-        lead: Votes by which the answer is ahead of every other one at the end.
+        lead: Votes by which the answer is ahead of every other one at the end; one less is enough where both
+            modes give it.
         cut: A running trajectory is cut below this calibrated estimate; 0 for never.
         hopeless: After half of the trajectories it gives up where the answer's calibrated probability is
             below this; 0 for never.
@@ -47,10 +48,12 @@ class Adaptive(Strategy):
 
     def plan(self, tree: Tree) -> Plan:
         """Fill each free place, and cut what will not succeed."""
-        dealt = sorted(islice(cycle(self.modes), self.samples), key=lambda mode: mode == "prose")
+        # Programs are shorter, and answer first.
+        turns = sorted(self.modes, key=lambda mode: mode == "prose")
+        dealt = list(islice(cycle(turns), self.samples))
         started, running = 0, 0
         cuts: list[Cut] = []
-        while (verdict := self._verdict(tree.standing)) is None:
+        while (verdict := self._verdict(tree)) is None:
             room = min(tree.width - running, self.samples - started)
             draws = [self._draw(tree, mode) for mode in dealt[started : started + room]]
             started, running = started + room, running + room
@@ -67,20 +70,30 @@ class Adaptive(Strategy):
             mode = "prose"
         return Expand(ROOT, 1, "answer", greedy=self.samples == 1, mode=mode)
 
-    def _verdict(self, now: SearchResult | None) -> StopReason | None:
+    def _verdict(self, tree: Tree) -> StopReason | None:
         """The stop reason; None to go on."""
-        if now is None:
+        if (now := tree.standing) is None:
             return None
         if now.answer is None and now.replies > 1:
             return "exhausted"  # a question without a checkable answer: more solutions would not agree either
-        lead = now.votes - now.second
-        if lead >= self.lead:
+        if self._is_agreed(tree, now):
             return "confident"
-        if lead > self.samples - now.finished:
+        if now.votes - now.second > self.samples - now.finished:
             return "settled"
         p = probability_of(now.confidence) if now.answer is not None else None
         is_hopeless = p is not None and p < self.hopeless and 2 * now.finished >= self.samples
         return "hopeless" if is_hopeless else None
+
+    def _is_agreed(self, tree: Tree, now: SearchResult) -> bool:
+        """True if the answer leads by enough votes.
+
+        Solutions of one mode share misreadings, so one mode decides alone only where no solution differs.
+        """
+        lead, leading = now.votes - now.second, now.groups[0].nodes if now.groups else ()
+        if len({tree.mode_as_evidence(node) for node in leading}) > 1:
+            return lead >= max(2, self.lead - 1)
+        has_others = len(self.modes) > 1 and not _programs_fail(tree)
+        return lead >= self.lead and not (now.second and has_others)
 
     def _cuts(self, tree: Tree, nodes: Sequence[NodeId]) -> list[Cut]:
         reason, running = f"p below {self.cut:g}", [node for node in nodes if tree[node].status == "open"]

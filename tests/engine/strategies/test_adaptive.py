@@ -116,17 +116,17 @@ def of_modes(rates: Mapping[Mode, float]) -> Script:
 
 @pytest.mark.parametrize("width", [1, 3, None])
 @pytest.mark.parametrize("modes", [("prose", "program"), ("program", "prose")])
-def test_half_of_them_are_programs_which_come_first(modes: tuple[Mode, ...], width: int | None) -> None:
+def test_programs_and_prose_take_turns_programs_first(modes: tuple[Mode, ...], width: int | None) -> None:
     strategy = Adaptive(6, lead=ALL_OF_THEM, modes=modes)
     log = search(of_modes({"prose": 0, "program": 1}), strategy, width=width)
     drawn = [event.mode for event in log if isinstance(event, BranchStarted)]
-    assert drawn == ["program", "program", "program", "prose", "prose", "prose"][: len(drawn)]
+    assert drawn == ["program", "prose"] * (len(drawn) // 2) + ["program"] * (len(drawn) % 2)
     assert len(drawn) >= 4
 
 
 @pytest.mark.parametrize(
     ("modes", "rate", "programs"),
-    [(("program", "prose"), 0.0, 3), (("program",), 0.0, 16), (("program", "prose"), 0.7, 8)],
+    [(("program", "prose"), 0.0, 3), (("program",), 0.0, 16), (("program", "prose"), 0.7, 7)],
 )
 def test_after_three_programs_that_fail_and_none_that_does_not_the_rest_is_prose(
     modes: tuple[Mode, ...], rate: float, programs: int
@@ -243,9 +243,24 @@ def searched(
     return Record.of(log_of(script, strategy, judge=judging("value", prior), execute=sums, width=1))
 
 
+@pytest.mark.parametrize(
+    ("programs", "prose", "drawn"),
+    [
+        ("18", "20", 16),  # programs alone agree, and prose differs
+        ("18", "20 18", 4),
+        ("18", "18", 2),
+    ],
+)
+def test_one_mode_decides_alone_only_where_no_solution_differs(programs: str, prose: str, drawn: int) -> None:
+    said: Mapping[Mode, list[str]] = {"program": programs.split(), "prose": prose.split()}
+    draw = {mode: (lambda rng, own=own: own.pop(0) if len(own) > 1 else own[0]) for mode, own in said.items()}
+    record = searched(draw, Adaptive(16, modes=BOTH))
+    assert record.tree.finished == drawn
+
+
 def test_programs_and_prose_that_agree_are_enough() -> None:
     record = searched({"prose": at(1), "program": at(1)}, Adaptive(4, lead=4, modes=BOTH))
-    assert [each.mode for each in record.candidates] == ["program", "program", "prose"], (
+    assert [each.mode for each in record.candidates] == ["program", "prose", "program"], (
         "the fourth could change nothing"
     )
     assert record.answer == "18"
