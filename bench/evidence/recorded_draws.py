@@ -358,7 +358,7 @@ def replay_driver(
     if calibrated:
         distances = {record["id"]: record["distance"] for record in records}
         head = RecordedHead(calibration_of(header, calibration), question_estimates(records), distances)
-        calibrator = Posterior(head=head)
+        calibrator = Posterior(prior=expected_rate(header), head=head)
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
     executor = RecordedExecutor(records)
     driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: 0.0, executor)

@@ -109,6 +109,8 @@ class VoteWeights:
         spread: Concentration of wrong answers; None for that of each mode.
         strength: Weight of the prior, in solutions: the smaller, the more questions are either always or
             never answered correctly.
+        difficulty: Logits by which a question may be harder or easier than the prior says, in all modes: two
+            modes that agree say less than two coins do.
         words: Odds by the likelihood of a solution's words; None where they say nothing.
         greedy: Log-odds by which the greedy solution speaks for what it says.
         calls_right, calls_wrong: Chance that the model calls a tool where that is right, and where it is not.
@@ -118,6 +120,7 @@ class VoteWeights:
     easier: float = 0.0
     spread: float | None = None
     strength: float = STRENGTH
+    difficulty: float = 0.0
     words: WordOdds | None = None
     greedy: float = 0.0
     calls_right: float = 0.5
@@ -125,8 +128,9 @@ class VoteWeights:
 
 
 # Fitted alone, each coder, set of questions and number of solutions has a power of 1.4 to 3.5 (one of sixteen
-# 5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.likelihood``).
-_SOLUTIONS = VoteWeights(words=WordOdds(neutral=30.0, power=2.0, fewest=10.0, most=90.0))
+# 5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.likelihood``). With questions that are
+# easy or hard in all modes it is less, and less again on questions of daily life (docs/research.md).
+_SOLUTIONS = VoteWeights(difficulty=1.2, words=WordOdds(neutral=30.0, power=1.3, fewest=10.0, most=90.0))
 
 VOTES: Mapping[KindName, VoteWeights] = {
     "value": _SOLUTIONS,
@@ -254,7 +258,11 @@ class Posterior:
         if KINDS[self.kind].has_options and self.options is not None and finished.option_logits:
             return self._of_options(self.options.of_problem(prefix.problem), finished)
         if self.head is not None:
-            return AnswerEstimates(self.head.of_answer(prefix, finished))
+            own = self.head.of_answer(prefix, finished)
+            # A head cannot see a mistake that all solutions share, and votes cannot see what they are worth.
+            is_voted = self.kind == "value" and self.prior is not None
+            voted = self.unfitted.judge(prefix, finished).confidence if is_voted else None
+            return AnswerEstimates(_mean(own, voted) if voted is not None else own)
         if self.prior is None or KINDS[self.kind].has_options:
             return AnswerEstimates(None)
         problem, off = prefix.problem, Z90 * OFF_THE_LINE
@@ -300,7 +308,8 @@ class Posterior:
         weights, modes = self.votes, dict.fromkeys(each.mode for each in finished.candidates)
         prior = shifted(prior, weights.easier) if weights.easier else prior
         spreads = {mode: weights.spread or SPREADS[mode] for mode in modes}
-        return of_votes(finished, dict.fromkeys(modes, prior), odds, spreads, weights.strength)
+        priors = dict.fromkeys(modes, prior)
+        return of_votes(finished, priors, odds, spreads, weights.strength, weights.difficulty)
 
     def _of_calls(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """P(a call is right) times the posterior of the votes for this one among those that call."""
@@ -368,6 +377,12 @@ def shifted(p: float, logits: float) -> float:
     return 1.0 / (1.0 + (1.0 - p) / p * math.exp(-logits))
 
 
+def _mean(a: Estimate, b: Estimate) -> Estimate:
+    """The mean of two estimates, on the scale of log-odds."""
+    logits = [logit(np.array([each.lower, each.median, each.upper])) for each in (a, b)]
+    return Estimate.of_quantiles(sigmoid((logits[0] + logits[1]) / 2.0))
+
+
 def log_odds(p: float) -> float:
     """``logit(p)``, p kept .01 away from 0 and 1: no single estimate may decide alone."""
     p = min(max(p, _EPS), 1.0 - _EPS)
@@ -380,6 +395,7 @@ def of_votes(
     odds: Mapping[NodeId, float],
     spreads: Mapping[Mode, float],
     strength: float = STRENGTH,
+    difficulty: float = 0.0,
 ) -> list[float]:
     """P(right) of each answer, and last the probability that none of them is right.
 
@@ -389,26 +405,34 @@ def of_votes(
         odds: Log-odds by which each solution speaks for its answer.
         spreads: Concentration of wrong answers, by mode.
         strength: Weight of the priors, in solutions.
+        difficulty: Logits by which a question may be harder or easier than the priors say, in all modes.
     """
     mode_of = {candidate.node: candidate.mode for candidate in finished.candidates}
     ended = Counter(mode_of.values())
     answers = [Counter(mode_of[node] for node in group.nodes) for group in finished.groups]
     # Solutions with one answer share what they are wrong about: their evidence counts once.
     evidence = [fmean(odds[node] for node in group.nodes) for group in finished.groups]
-    logs = []
-    for at in range(len(answers) + 1):
+
+    def likelihood(at: int, offset: float) -> float:
+        """Log-likelihood of the votes if this answer is right (the last: none), the question being easier."""
         right: Counter[Mode] = answers[at] if at < len(answers) else Counter()
         wrong = [*answers[:at], *answers[at + 1 :]]
-        likely = (evidence[at] if at < len(answers) else 0.0) + _common_mistakes(wrong)
+        likely = _common_mistakes(wrong)
         for mode, prior in priors.items():
-            mean = min(max(prior, _EPS), 1.0 - _EPS)
+            mean = min(max(shifted(prior, offset), _EPS), 1.0 - _EPS)
             misses = ended[mode] - sum(answer[mode] for answer in answers)
             a, b = mean * strength, (1.0 - mean) * strength + _MISS * misses
             votes = [n for answer in wrong if (n := answer[mode])]
             likely += (
                 _log_beta(a + right[mode], b + sum(votes)) - _log_beta(a, b) + seating(votes, spreads[mode])
             )
-        logs.append(likely)
+        return likely
+
+    offsets = (-difficulty, 0.0, difficulty) if difficulty else (0.0,)
+    logs = [
+        own + float(np.logaddexp.reduce([likelihood(at, offset) for offset in offsets]))
+        for at, own in enumerate([*evidence, 0.0])
+    ]
     most = max(logs)
     weights = [math.exp(x - most) for x in logs]
     total = sum(weights)

@@ -114,7 +114,7 @@ def test_answers_share_one_probability_whatever_the_order_of_solutions(found: Fo
 def test_each_vote_for_an_answer_raises_it(prior: float, mode: Mode) -> None:
     alone = [leader([("18", mode)] * votes, prior) for votes in range(1, 9)]
     assert alone == sorted(alone)
-    assert alone[0] == pytest.approx(prior), "one solution alone is worth the prior"
+    assert alone[0] == pytest.approx(prior, abs=0.05), "one solution alone is worth about the prior"
     assert leader([("18", "prose"), ("18", "program")], prior) > prior, "for models of every size"
 
 
