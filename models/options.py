@@ -181,7 +181,9 @@ class SessionOptions:
     """How to open models.
 
     Attributes:
-        generator: Model reference.
+        generator: Model reference, or the address of a server: ``http://HOST:PORT[/v1][#NAME]``.
+        size: Parameters of the model of a server, where that does not tell; None if nobody says.
+        key_file: File with the API key of a server; None for ``ADASCALE_UPSTREAM_KEY``, or no key.
         prm: ``REF`` or ``FORMAT=REF`` of a PRM or judge, ``self`` for the generator itself,
             ``probe`` for its own hidden states, or ``none``.
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
@@ -203,6 +205,8 @@ class SessionOptions:
     """
 
     generator: str = DEFAULT_GENERATOR
+    size: int | None = None
+    key_file: Path | None = None
     prm: str = "probe"
     calibration: str = "auto"
     sampling: SamplingOverrides = SamplingOverrides()
