@@ -30,6 +30,11 @@ class Call(BaseHTTPRequestHandler):
         with suppress(OSError):
             self.state.reply(self)
 
+    def do_GET(self) -> None:
+        self.state.seen.append((self.path, self.headers.get("Authorization")))
+        page = self.state.pages.get(self.path)
+        self.send(404 if page is None else 200, json.dumps(page).encode())
+
     def send(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
         for key, value in headers.items():
@@ -41,12 +46,18 @@ class Call(BaseHTTPRequestHandler):
 
 @dataclass
 class Other:
-    """The server: its URL, how it replies, and the path, headers and body of all that it was asked."""
+    """The server: its URL, how it replies, and the path, headers and body of all that it was asked.
+
+    What is got has no body: it has pages, by path, and notes paths and keys in ``seen``.
+    """
 
     url: str
     reply: Reply
     asked: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    pages: dict[str, object] = field(default_factory=dict)
+    seen: list[tuple[str, str | None]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    gone: threading.Event = field(default_factory=threading.Event)
 
 
 def says(text: object, **choice: object) -> Reply:

@@ -1,0 +1,6 @@
+"""Any server as the generator: a model that is the address of a server with OpenAI's chat completions.
+
+``address`` reads and checks it, and has the key; ``client`` runs many streamed completions at once and
+brings them back as chunks; ``servers`` says what differs by server, and ``probe`` what this one really does:
+its ``Facts``.
+"""

@@ -1,0 +1,108 @@
+"""The address of a model behind a server: ``http(s)://host:port[/v1][#name]``."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+from adascale.engine.errors import UsageError
+
+KEY_VARIABLE = "ADASCALE_UPSTREAM_KEY"
+"""Name of the environment variable with the key of a server."""
+
+LOCAL_PORTS: Mapping[int, str] = {
+    11434: "Ollama",
+    1234: "LM Studio",
+    8080: "llama-server",
+    8000: "vLLM",
+    30000: "SGLang",
+    8321: "adascale",
+}
+"""Ports on which servers of models listen if nobody chose another one."""
+
+_EXAMPLE = "-m http://127.0.0.1:11434#NAME"
+
+
+def is_address(model: str) -> bool:
+    """True if a model is named by the address of a server."""
+    return re.match(r"https?://", model, re.IGNORECASE) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server, and the model there.
+
+    Attributes:
+        url: URL of the API, without a slash at its end; it ends in ``/v1`` unless it was given a path.
+        name: Name of the model there; None for the only one.
+        key: API key, which is shown nowhere; None without any.
+    """
+
+    url: str
+    name: str | None = None
+    key: str | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: str, key: str | None = None) -> Self:
+        """Read an address.
+
+        Args:
+            text: As a user types it.
+            key: API key.
+
+        Raises:
+            UsageError: It is none, or has a password or a query, which would be shown; or the key is one
+                that no HTTP header can carry.
+        """
+        import httpx2
+
+        url, _, name = text.strip().partition("#")
+        try:
+            parts = urlsplit(url)
+            is_url = re.fullmatch(r"https?://\S+", url, re.IGNORECASE) is not None
+            is_url = is_url and bool(parts.hostname) and parts.port != 0
+            httpx2.URL(url).host.encode("idna")
+        except (ValueError, httpx2.InvalidURL):  # a name that cannot be looked up is a UnicodeError
+            is_url = False
+        if "@" in url or "?" in url:
+            raise UsageError(
+                "the address of a server has a password or a query in it",
+                hint=f"the address without it, and {KEY_VARIABLE}=KEY",
+            )
+        if not is_url:
+            raise UsageError(f'"{url}" is no address of a server', hint=_EXAMPLE)
+        if key is not None and not (key := key.strip()):
+            raise UsageError("the API key is empty", hint=f"{KEY_VARIABLE}=KEY")
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise UsageError(
+                "the API key has characters that no HTTP header carries", hint=f"{KEY_VARIABLE}=KEY"
+            )
+        path = parts.path.rstrip("/") or "/v1"
+        return cls(f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}", name.strip() or None, key)
+
+    def __str__(self) -> str:
+        """The address as a user may type it."""
+        return f"{self.url}{'' if self.name is None else f'#{self.name}'}"
+
+    @property
+    def root(self) -> str:
+        """URL of the server: without ``/v1``."""
+        return self.url.removesuffix("/v1")
+
+    @property
+    def server(self) -> str:
+        """Host and port, for messages."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def is_local(self) -> bool:
+        """True for this machine, which no proxy reaches."""
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")

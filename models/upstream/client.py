@@ -1,0 +1,514 @@
+"""Many streamed chat completions at once: an event loop in a thread of its own, which hands over chunks.
+
+A stream is one request of one choice; closing its connection ends it at the server. A server that is busy,
+starts or has gone is asked again for ``PATIENCE`` seconds. Nothing that it says is believed: replies have a
+limit of bytes and of tokens, a redirect is not followed, and nothing is unpacked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import queue
+import random
+import re
+import threading
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import httpx2
+
+from adascale.engine.codec import encodable
+from adascale.engine.errors import (
+    AdascaleError,
+    ContextOverflowError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+    command,
+    excerpt,
+    explained,
+)
+from adascale.engine.types import Notice
+
+from .address import KEY_VARIABLE, Address
+from .servers import SERVERS, Asked, Facts
+
+Finish = Literal["stop", "length"]
+
+PATIENCE = 300.0
+"""Seconds that a draw waits for a server that is busy, starts or has gone."""
+
+_FIRST, _NEXT, _LAST = 600.0, 120.0, 2.0
+"""Seconds to the first token of a stream, which may queue; to each further one; and to the usage."""
+
+_BREAKS = 5
+"""Breaks of one stream after which its draw is given up: perhaps it is what ends the server."""
+
+_MAX_BYTES = 1 << 20
+"""Largest size of an event."""
+
+_BUSY = (429, 502, 503, 504)
+"""Statuses with which a server, or a proxy before it, asks to come back."""
+
+_OVERFLOW = re.compile(r"context[ _](?:length|size|window)|maximum context|too long", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a stream.
+
+    Attributes:
+        stream: The stream.
+        text: Text of the reply.
+        thought: Text of the thought before it.
+        tokens: Tokens since the last chunk, counted one a piece until the server says how many there were.
+        logprob: Sum of log-probabilities in nats that came with it; None where none did. Some servers send
+            all of them with the last chunk.
+        alternatives: Log-probability in nats of each of the likeliest first tokens, once.
+        finish: Reason why the reply has ended.
+        prompt_tokens: Tokens of the prompt, in the last chunk, if the server says it.
+        cached_tokens: Those of them that were not evaluated again.
+        begins_again: True if the server broke the stream and the draw begins anew: what came before it is
+            void, with its tokens, though they were written.
+        notice: Something to tell the user once.
+        error: Reason why the stream has ended without a reply.
+    """
+
+    stream: int
+    text: str = ""
+    thought: str = ""
+    tokens: int = 0
+    logprob: float | None = None
+    alternatives: Mapping[str, float] = field(default_factory=dict)
+    finish: Finish | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    begins_again: bool = False
+    notice: Notice | None = None
+    error: AdascaleError | None = None
+
+
+class _BusyError(Exception):
+    """The server asks to come back, after so many seconds if it says so."""
+
+    def __init__(self, error: AdascaleError, seconds: float | None) -> None:
+        super().__init__(error.message)
+        self.error, self.seconds = error, seconds
+
+
+class _BrokenError(Exception):
+    """The stream broke off."""
+
+
+class Client:
+    """Runs streams at one server.
+
+    Args:
+        address: The server.
+        facts: What is known of it.
+    """
+
+    def __init__(self, address: Address, facts: Facts) -> None:
+        self._address, self._facts = address, facts
+        self._server = SERVERS[facts.server]
+        self._chunks: queue.SimpleQueue[tuple[_Draw, Chunk]] = queue.SimpleQueue()
+        self._draws: dict[int, tuple[_Draw, Future[None]]] = {}
+        self._said: set[str] = set()
+        self._http = httpx2.AsyncClient(**http_settings(address))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
+        self._thread.start()
+
+    def start(self, stream: int, asked: Asked) -> None:
+        """Begin a stream, whose number no running one has."""
+        draw = _Draw(stream, asked)
+        self._draws[stream] = draw, asyncio.run_coroutine_threadsafe(self._run(draw), self._loop)
+
+    def poll(self, seconds: float) -> list[Chunk]:
+        """Chunks of all streams since the last call, in the order they came.
+
+        Args:
+            seconds: Time to wait for the first one.
+        """
+        chunks = []
+        try:
+            draw, chunk = self._chunks.get(timeout=seconds)
+            while True:
+                if self._draws.get(draw.stream, (None,))[0] is draw:  # it was not cancelled since
+                    chunks.append(chunk)
+                    if chunk.finish or chunk.error:
+                        del self._draws[draw.stream]
+                draw, chunk = self._chunks.get_nowait()
+        except queue.Empty:
+            return chunks
+
+    def cancel(self, stream: int) -> None:
+        """End a stream, if it runs: its connection is closed, and no chunk of it comes any more."""
+        if (found := self._draws.pop(stream, None)) is not None:
+            found[1].cancel()
+
+    def close(self) -> None:
+        """End all streams."""
+        for stream in list(self._draws):
+            self.cancel(stream)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._http.aclose()
+
+    async def _run(self, draw: _Draw) -> None:
+        try:
+            await self._draw(draw)
+        except Exception as exc:  # whoever polls must hear of it, or waits for ever
+            self._put(draw, Chunk(draw.stream, error=explained(exc, "")))
+
+    def _put(self, draw: _Draw, chunk: Chunk) -> None:
+        self._chunks.put((draw, chunk))
+
+    async def _draw(self, draw: _Draw) -> None:
+        """Run a stream to its end, again and again while its failures may pass."""
+        clock = self._loop.time
+        broken = 0
+        since, tries = clock(), 0
+        while True:
+            seconds: float | None = None
+            try:
+                await self._stream(draw)
+                return
+            except _BusyError as exc:
+                failure, seconds = exc.error, exc.seconds
+            except (httpx2.TransportError, _BrokenError) as exc:
+                failure = unreachable(self._address, exc)
+                broken += draw.was_heard or isinstance(exc, _BrokenError)
+            if draw.was_heard:
+                since, tries = clock(), 0
+                draw.resume(self._facts.continues)
+            tries += 1
+            if seconds is None:
+                seconds = min(8.0, 0.25 * 2**tries) * random.uniform(0.5, 1)
+            if broken >= _BREAKS or clock() + seconds - since > PATIENCE:
+                raise failure
+            # A connection that was kept may just have been closed: the first try says nothing.
+            if broken or tries > 1:
+                self._say_once(draw, failure)
+            if draw.is_void:
+                self._put(draw, Chunk(draw.stream, begins_again=True))
+                draw.is_void = False
+            await asyncio.sleep(seconds)
+
+    def _say_once(self, draw: _Draw, failure: AdascaleError) -> None:
+        if failure.slug not in self._said:
+            self._said.add(failure.slug)
+            text = f"{failure.message}; its draws wait, {PATIENCE / 60:.0f} minutes at most"
+            notice = Notice("upstream-waits", text, failure.facts, failure.hint)
+            self._put(draw, Chunk(draw.stream, notice=notice))
+
+    async def _stream(self, draw: _Draw) -> None:
+        """Send the request, and hand over what comes back.
+
+        Raises:
+            AdascaleError: The server refuses it, or says nothing for too long.
+            httpx2.TransportError: The connection was lost.
+        """
+        url, clock = f"{self._address.url}/chat/completions", self._loop.time
+        body = self._server.body(draw.asked, self._facts)
+        draw.begin()
+        try:
+            async with (
+                asyncio.timeout(_FIRST) as limit,
+                self._http.stream("POST", url, json=body) as response,
+            ):
+                if response.status_code != 200:
+                    self._refuse(response.status_code, _parsed(await _read(response)), response.headers)
+                async for event in _events(response):
+                    if event.get("error") or event.get("object") == "error":
+                        self._refuse(_status(event), event, {})
+                    chunk = draw.read(event)
+                    if chunk.tokens:
+                        limit.reschedule(clock() + _NEXT)
+                    if chunk != Chunk(draw.stream):
+                        self._put(draw, chunk)
+                    if draw.has_ended:
+                        limit.reschedule(clock() + _LAST)
+                    if draw.is_over:
+                        break
+        except (TimeoutError, httpx2.TransportError) as exc:
+            if not draw.has_ended and isinstance(exc, TimeoutError):
+                seconds = _NEXT if draw.was_heard else _FIRST
+                text = f"{self._address.server} has written nothing for {seconds:.0f} s"
+                raise ModelUnavailableError(text, slug="upstream-silent") from None
+            if not draw.has_ended:
+                raise
+        if not draw.has_ended:
+            raise _BrokenError
+        self._put(draw, draw.end())
+
+    def _refuse(self, status: int, body: Any, headers: Mapping[str, str]) -> None:
+        error = refusal(self._address, self._facts.model, status, body, headers)
+        if status not in _BUSY:
+            raise error
+        after = headers.get("retry-after", "")
+        raise _BusyError(error, float(after) if after.isdecimal() else None)
+
+
+class _Draw:
+    """One stream: what was asked, what has come, and how it ended.
+
+    Attributes:
+        stream: Its number.
+        asked: Request, after a break for the rest of the reply.
+        is_void: True if what was handed over has to be forgotten.
+        was_heard: True if tokens came since the request was sent.
+        is_over: True if more tokens came than were asked for.
+    """
+
+    def __init__(self, stream: int, asked: Asked) -> None:
+        self.stream, self.asked = stream, asked
+        self.is_void = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last try."""
+        self.was_heard = self.is_over = self._has_thought = False
+        self._text, self._counted, self._listed = "", 0, 0
+        self._finish: Finish | None = None
+        self._usage: Mapping[str, Any] = {}
+
+    def resume(self, continues: bool) -> None:
+        """Ask for the rest of what has broken off, or for all of it once more.
+
+        Args:
+            continues: True if the server goes on with a message that is begun.
+        """
+        asked = self.asked
+        self.is_void = not continues or self._has_thought or asked.schema is not None
+        if self.is_void or not self._text:
+            return
+        *before, last = asked.messages
+        if asked.continues:
+            message = {**last, "content": last["content"] + self._text}
+        else:
+            before, message = list(asked.messages), {"role": "assistant", "content": self._text}
+        left = max(1, asked.max_tokens - self._counted)
+        self.asked = replace(asked, messages=(*before, message), max_tokens=left, continues=True)
+
+    def read(self, event: Mapping[str, Any]) -> Chunk:
+        """The chunk of an event; what is not as it should be is left out."""
+        choice = next((each for each in _list(event, "choices") if each.get("index", 0) == 0), {})
+        delta = _object(choice, "delta") or _object(choice, "message")  # of a server that does not stream
+        text = _text(delta, "content")
+        thought = _text(delta, "reasoning_content") or _text(delta, "reasoning")
+        entries = [
+            each for each in _list(_object(choice, "logprobs"), "content") if _logprob(each) is not None
+        ]
+        self._listed += len(entries)
+        tokens = max(self._listed - self._counted, 0) if entries else int(bool(text or thought))
+        alternatives = _alternatives(entries[0]) if entries and self._listed == len(entries) else {}
+        self._counted += tokens
+        self._text += text
+        self._has_thought |= bool(thought)
+        self.was_heard |= tokens > 0
+        self.is_over = self._counted > 2 * self.asked.max_tokens + 16
+        finish = "length" if self.is_over else _text(choice, "finish_reason")
+        if finish and self._finish is None:
+            self._finish = "length" if finish == "length" else "stop"
+        self._usage = _object(event, "usage") or self._usage
+        logprob = sum(_logprob(each) or 0.0 for each in entries) if entries else None
+        return Chunk(self.stream, text, thought, tokens, logprob, alternatives)
+
+    @property
+    def has_ended(self) -> bool:
+        """True once there is a reason for the end."""
+        return self._finish is not None
+
+    def end(self) -> Chunk:
+        """The chunk with the end, and the tokens that no chunk has counted."""
+        written, prompt = _count(self._usage, "completion_tokens"), _count(self._usage, "prompt_tokens")
+        cached = _count(_object(self._usage, "prompt_tokens_details"), "cached_tokens")
+        return Chunk(
+            self.stream,
+            tokens=max(0, (written or 0) - self._counted),
+            finish=self._finish,
+            prompt_tokens=prompt,
+            cached_tokens=cached,
+        )
+
+
+async def _events(response: httpx2.Response) -> AsyncIterator[Mapping[str, Any]]:
+    """The events of a stream, or the object of a server that does not stream.
+
+    Raises:
+        AdascaleError: It is neither.
+    """
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise _gibberish()
+    if "event-stream" not in response.headers.get("content-type", ""):
+        yield _event(await _read(response))
+        return
+    kept = b""
+    async for piece in response.aiter_raw():
+        *lines, kept = (kept + piece).split(b"\n")
+        for line in lines:
+            name, _, data = line.strip().partition(b":")
+            if name == b"data" and data.strip() == b"[DONE]":
+                yield {"choices": [{"finish_reason": "stop"}]}
+                return
+            if name == b"data":
+                yield _event(data)
+        if len(kept) > _MAX_BYTES:
+            raise _gibberish()
+
+
+async def _read(response: httpx2.Response) -> bytes:
+    """The body as it was sent, as far as it is looked at."""
+    data = b""
+    async for piece in response.aiter_raw():
+        data += piece
+        if len(data) > _MAX_BYTES:
+            break
+    return data
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _event(data: bytes) -> Mapping[str, Any]:
+    event = _parsed(data)
+    if not isinstance(event, dict):
+        raise _gibberish()
+    return event
+
+
+def _gibberish() -> AdascaleError:
+    return AdascaleError(
+        "the server writes no chat completion",
+        hint=f"the URL of an OpenAI-compatible API, which usually ends in /v1; {command('list')} shows some",
+        slug="upstream-reply",
+    )
+
+
+def http_settings(address: Address) -> dict[str, Any]:
+    """Arguments of httpx2's clients: the key goes to this host alone, and what is packed is not asked for."""
+    key = {} if address.key is None else {"Authorization": f"Bearer {address.key}"}
+    return {
+        "headers": {"Accept-Encoding": "identity", **key},
+        "timeout": httpx2.Timeout(30, connect=10, read=None, pool=None),
+        "limits": httpx2.Limits(max_connections=None),
+        "follow_redirects": False,
+        "trust_env": not address.is_local,
+    }
+
+
+def unreachable(address: Address, error: Exception) -> AdascaleError:
+    """The error of a server that does not answer."""
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+        text, hint = (
+            f"nothing answers at {address.server}",
+            f"start the server; {command('list')} shows those here",
+        )
+        return ModelUnavailableError(text, *_facts(str(error)), hint=hint, slug="upstream-gone")
+    text = f"{address.server} broke off in the middle"
+    return ModelUnavailableError(
+        text, *_facts(str(error)), hint="see the log of the server", slug="upstream-gone"
+    )
+
+
+def refusal(
+    address: Address, model: str, status: int, body: Any, headers: Mapping[str, str]
+) -> AdascaleError:
+    """The error of a server that refuses a request.
+
+    Args:
+        address: The server.
+        model: Name of the model that was asked for.
+        status: HTTP status.
+        body: JSON of its reply, or None.
+        headers: Its headers.
+    """
+    server = address.server
+    said = _message(body).replace(address.key or "\0", "KEY")
+    facts = _facts(said)
+    if 300 <= status < 400:
+        other = urlsplit(headers.get("location", "")).netloc or "another place"
+        text = f"{server} sends on to {other}, where neither questions nor a key are sent"
+        return AdascaleError(text, hint="the address of the server itself", slug="upstream-redirect")
+    if status in (401, 403):
+        text = f"{server} {'wants a key' if address.key is None else 'refuses the key'}"
+        return AdascaleError(text, *facts, hint=f"{KEY_VARIABLE}=KEY", slug="upstream-key")
+    if _OVERFLOW.search(said):
+        hint = "start the server with a larger context"
+        return ContextOverflowError(
+            f"the question does not fit into the context of {server}", *facts, hint=hint
+        )
+    if status == 404 and said:
+        return ModelNotFoundError(f"{server} has no model {model}", *facts, hint=command("list"))
+    if status in (404, 405):
+        return AdascaleError(f"{server} has no chat completions at {address.url}", slug="upstream-reply")
+    if status in _BUSY:
+        text = f"{server} {'has too many requests' if status == 429 else 'is not ready'}"
+        return ModelUnavailableError(text, f"status {status}", *facts, slug="upstream-busy")
+    return AdascaleError(f"{server} refuses the request", f"status {status}", *facts, slug="upstream-refuses")
+
+
+def _message(body: Any) -> str:
+    """The words of an error, in the forms that servers have for it."""
+    while isinstance(body, dict):
+        body = next((body[name] for name in ("error", "message", "detail") if body.get(name)), None)
+    return encodable(body) if isinstance(body, str) else ""
+
+
+def _status(event: Mapping[str, Any]) -> int:
+    """The status that an error inside of a reply names."""
+    for each in (_object(event, "error"), event):
+        for name in ("code", "status"):
+            if isinstance(value := each.get(name), int):
+                return value
+    return 500
+
+
+def _facts(text: str) -> tuple[str, ...]:
+    return (f"it says: {excerpt(text)}",) if text.strip() else ()
+
+
+def _alternatives(entry: Mapping[str, Any]) -> dict[str, float]:
+    """Log-probability of each token that could have stood there; of equal texts the likeliest."""
+    listed = reversed(_list(entry, "top_logprobs"))
+    return {_text(each, "token"): value for each in listed if (value := _logprob(each)) is not None}
+
+
+def _logprob(entry: Mapping[str, Any]) -> float | None:
+    value = entry.get("logprob")
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) and value < 0.01 else None
+
+
+def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _list(value: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    found = value.get(name)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _text(value: Mapping[str, Any], name: str) -> str:
+    found = value.get(name)
+    return encodable(found) if isinstance(found, str) else ""
+
+
+def _count(value: Mapping[str, Any], name: str) -> int | None:
+    found = value.get(name)
+    return found if isinstance(found, int) and found >= 0 else None

@@ -1,0 +1,145 @@
+"""Replies of servers of chat completions that stream well, badly, or not what they were asked for."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import socket
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from other_server import Call, Reply
+
+Event = Mapping[str, Any]
+
+
+def delta(text: str | None = None, finish: str | None = None, index: int = 0, **more: Any) -> Event:
+    """An event with a piece of a choice; ``more`` stands beside its delta."""
+    piece = {} if text is None else {"content": text}
+    return {"choices": [{"index": index, "delta": piece, "finish_reason": finish, **more}]}
+
+
+def token(text: str, *likeliest: tuple[str, float], logprob: float | None = -0.5) -> Event:
+    """An event with a token, its log-probability and the likeliest ones there."""
+    listed = [{"token": each, "logprob": value} for each, value in likeliest]
+    entry = {"token": text, "logprob": logprob, "top_logprobs": listed}
+    return delta(text, logprobs={"content": [entry]})
+
+
+def usage(prompt: int, written: int, cached: int = 0) -> Event:
+    """The event with the usage."""
+    details = {"cached_tokens": cached}
+    counts = {"prompt_tokens": prompt, "completion_tokens": written, "prompt_tokens_details": details}
+    return {"choices": [], "usage": counts}
+
+
+def sse(event: Event | str) -> bytes:
+    """An event as it is sent."""
+    return f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n".encode()
+
+
+def begin(call: Call, **headers: str) -> None:
+    """The headers of a stream."""
+    call.send_response(200)
+    for key, value in {"Content-Type": "text/event-stream", **headers}.items():
+        call.send_header(key, value)
+    call.end_headers()
+
+
+def streams(*events: Event | str, done: bool = True) -> Reply:
+    """These events, and the end of the stream."""
+
+    def reply(call: Call) -> None:
+        begin(call)
+        for event in (*events, *(["[DONE]"] if done else [])):
+            call.wfile.write(sse(event))
+
+    return reply
+
+
+def writes_words(text: str, finish: str = "stop") -> Reply:
+    """A text word by word."""
+    words = text.split(" ")
+    pieces = [word if at == 0 else f" {word}" for at, word in enumerate(words)]
+    return streams(*map(delta, pieces), delta(finish=finish), usage(7, len(pieces)))
+
+
+def in_turn(*replies: Reply) -> Reply:
+    """The first reply for the first request, and so on; the last one for all others."""
+    left = list(replies)
+    return lambda call: (left.pop(0) if len(left) > 1 else left[0])(call)
+
+
+def dies_after(*events: Event) -> Reply:
+    """These events, and a connection that is reset."""
+
+    def reply(call: Call) -> None:
+        begin(call, **{"Transfer-Encoding": "chunked"})
+        for event in events:
+            data = sse(event)
+            call.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        call.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        call.connection.close()
+
+    return reply
+
+
+def half_an_event(call: Call) -> None:
+    """A stream that ends inside an event."""
+    begin(call)
+    call.wfile.write(sse(delta("It")) + sse(delta(" is 4."))[:20])
+
+
+def never_ends(call: Call) -> None:
+    """A token after another, whatever was asked for."""
+    begin(call)
+    while not call.state.stopping.is_set():
+        call.wfile.write(sse(delta(" and")))
+
+
+def only_pings(call: Call) -> None:
+    """Comments, which keep a connection open."""
+    begin(call)
+    while not call.state.stopping.wait(0.02):
+        call.wfile.write(b": still here\n\n")
+
+
+def holds(*events: Event) -> Reply:
+    """These events, and nothing more until the client is gone, which ``state.gone`` then says."""
+
+    def reply(call: Call) -> None:
+        begin(call)
+        for event in events:
+            call.wfile.write(sse(event))
+        call.connection.settimeout(20)
+        with suppress(OSError):
+            call.connection.recv(1)
+        call.state.gone.set()
+
+    return reply
+
+
+def packs_a_bomb(call: Call) -> None:
+    """A gigabyte of spaces in a megabyte, unasked."""
+    body = gzip.compress(b" " * (1 << 26), 1) * 16
+    begin(call, **{"Content-Encoding": "gzip"})
+    call.wfile.write(body)
+
+
+def errs(status: int, error: object, **headers: str) -> Reply:
+    """A refusal with an error in JSON."""
+    return lambda call: call.send(status, json.dumps({"error": error}).encode(), **headers)
+
+
+def sends_on(url: str) -> Reply:
+    """A redirect that keeps the method."""
+    return lambda call: call.send(307, b"", Location=url)
+
+
+NULL_LOGPROBS = streams(
+    token("It", logprob=None), token(" is", logprob=math.inf), delta(" 4.", "stop", logprobs=None)
+)
+"""Log-probabilities that are none."""

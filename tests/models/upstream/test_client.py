@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import lying_server as lies
+import pytest
+from lying_server import delta, token, usage, writes_words
+from other_server import KEY, Other, Reply, breaks_off, other_server, says
+
+from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelNotFoundError
+from adascale.models.upstream import client as module
+from adascale.models.upstream.address import Address
+from adascale.models.upstream.client import Chunk, Client
+from adascale.models.upstream.servers import Asked, Facts
+
+FACTS = Facts("", "tiny", logprobs=True)
+ASKED = Asked(({"role": "user", "content": "2 + 2?"},), 0.8, 0.95, 32, 7)
+
+
+@contextmanager
+def opened(reply: Reply, facts: Facts = FACTS, key: str | None = None) -> Iterator[tuple[Other, Client]]:
+    with other_server(reply) as server:
+        client = Client(Address.parse(server.url, key), facts)
+        try:
+            yield server, client
+        finally:
+            client.close()
+
+
+def chunks_of(client: Client, *streams: int, seconds: float = 20) -> list[Chunk]:
+    """Chunks until these streams have ended; of one stream, 0, if none is named."""
+    left, chunks, end = set(streams or (0,)), [], time.monotonic() + seconds
+    while left:
+        assert time.monotonic() < end, chunks
+        for chunk in client.poll(0.1):
+            chunks.append(chunk)
+            if chunk.finish or chunk.error:
+                left.discard(chunk.stream)
+    return chunks
+
+
+def drawn(reply: Reply, asked: Asked = ASKED, facts: Facts = FACTS, key: str | None = None) -> list[Chunk]:
+    with opened(reply, facts, key) as (_, client):
+        client.start(0, asked)
+        return chunks_of(client)
+
+
+def failure(reply: Reply, key: str | None = None) -> AdascaleError:
+    *_, last = drawn(reply, key=key)
+    assert last.error is not None
+    return last.error
+
+
+def text_of(chunks: list[Chunk]) -> str:
+    return "".join(chunk.text for chunk in chunks)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes become a second or two."""
+    for name, value in {"PATIENCE": 2.0, "_FIRST": 1.0, "_NEXT": 0.6, "_LAST": 0.3}.items():
+        monkeypatch.setattr(module, name, value)
+
+
+def test_a_stream_brings_text_tokens_logprobs_and_usage() -> None:
+    events = [
+        delta(""),
+        token("It", ("It", -0.5), ("A", -1.5), ("It", -9.0)),
+        token(" is 4."),
+        delta(finish="stop"),
+        usage(9, 3, 5),
+    ]
+    *chunks, last = drawn(lies.streams(*events), replace(ASKED, alternatives=2))
+    assert [(each.text, each.tokens, each.logprob) for each in chunks] == [
+        ("It", 1, -0.5),
+        (" is 4.", 1, -0.5),
+    ]
+    assert [dict(each.alternatives) for each in chunks] == [{"It": -0.5, "A": -1.5}, {}]
+    assert last == Chunk(0, tokens=1, finish="stop", prompt_tokens=9, cached_tokens=5)
+
+
+def test_a_request_says_what_is_asked_and_carries_the_key() -> None:
+    asked = replace(ASKED, stop=("\n\n",), alternatives=3, schema={"type": "object"})
+    with opened(writes_words("4"), key=KEY) as (server, client):
+        client.start(0, asked)
+        chunks_of(client)
+        [(path, headers, body)] = server.asked
+    assert path == "/v1/chat/completions"
+    assert (headers["authorization"], headers["accept-encoding"]) == (f"Bearer {KEY}", "identity")
+    named = {"name": "reply", "schema": {"type": "object"}, "strict": True}
+    assert body == {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": "2 + 2?"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": 0.8,
+        "top_p": 0.95,
+        "max_tokens": 32,
+        "seed": 7,
+        "stop": ["\n\n"],
+        "logprobs": True,
+        "top_logprobs": 3,
+        "response_format": {"type": "json_schema", "json_schema": named},
+    }
+
+
+def test_streams_run_side_by_side() -> None:
+    together = threading.Barrier(16)
+
+    def reply(call: Any) -> None:
+        together.wait(10)
+        writes_words("It is 4.")(call)
+
+    with opened(reply) as (_, client):
+        for stream in range(16):
+            client.start(stream, ASKED)
+        chunks = chunks_of(client, *range(16))
+    assert {text_of([each for each in chunks if each.stream == stream]) for stream in range(16)} == {
+        "It is 4."
+    }
+
+
+def test_a_cancelled_stream_is_closed_at_the_server_and_brings_no_chunk() -> None:
+    with opened(lies.holds(delta("It"), delta(" is"))) as (server, client):
+        client.start(0, ASKED)
+        while not client.poll(0.1):
+            pass
+        client.cancel(0)
+        assert server.gone.wait(1)
+        assert client.poll(0.2) == []
+
+
+def test_a_thought_is_no_text() -> None:
+    thought = {"choices": [{"delta": {"reasoning_content": "Hm.", "reasoning": "Hm."}}]}
+    chunks = drawn(lies.streams(thought, delta("4"), delta(finish="stop")))
+    assert [(each.thought, each.text, each.tokens) for each in chunks[:-1]] == [("Hm.", "", 1), ("", "4", 1)]
+
+
+def test_log_probabilities_at_the_end_count_no_token_twice() -> None:
+    entries = [{"token": "x", "logprob": -0.5}] * 3
+    whole = delta(finish="length", logprobs={"content": entries})
+    chunks = drawn(lies.streams(delta("It is"), delta(" 4."), whole, usage(9, 3)))
+    assert sum(each.tokens for each in chunks) == 3
+    assert chunks[2].logprob == -1.5
+    assert chunks[-1].finish == "length"
+
+
+def test_a_server_that_does_not_stream_is_understood() -> None:
+    assert text_of(drawn(says("It is 4."))) == "It is 4."
+
+
+def test_only_the_choice_that_was_asked_for_counts() -> None:
+    both = {"choices": [delta("no", index=1)["choices"][0], delta("4")["choices"][0]]}
+    assert text_of(drawn(lies.streams(both, delta("no", "stop", index=1), delta(finish="stop")))) == "4"
+
+
+def test_log_probabilities_that_are_none_are_left_out() -> None:
+    chunks = drawn(lies.NULL_LOGPROBS)
+    assert (text_of(chunks), {each.logprob for each in chunks}) == ("It is 4.", {None})
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (lies.errs(401, {"message": f"who is {KEY}?"}), "refuses the key"),
+        (lies.errs(404, {"message": "model 'tiny' not found"}), "has no model tiny"),
+        (lies.errs(500, "out of memory"), "refuses the request"),
+        (lies.streams({"error": {"message": "out of memory", "code": 500}}), "refuses the request"),
+        (lies.streams(delta("It"), {"error": "out of memory"}), "refuses the request"),
+        (lies.sends_on("http://elsewhere:80/v1"), "sends on to elsewhere:80"),
+        (lies.packs_a_bomb, "no chat completion"),
+        (lies.streams("[1]"), "no chat completion"),
+        (lies.streams("{"), "no chat completion"),
+        (lies.streams("[" * 100_000), "no chat completion"),
+        (lies.streams(delta("x" * (1 << 21))), "no chat completion"),
+        (lies.only_pings, "has written nothing for 1 s"),
+        (lies.errs(429, "slow down", **{"Retry-After": "3600"}), "has too many requests"),
+        (lies.errs(503, {"message": "Loading model"}), "is not ready"),
+        (lies.streams(delta("It"), done=False), "broke off in the middle"),
+        (breaks_off, "broke off in the middle"),
+    ],
+)
+def test_a_failure_is_an_error_in_words_without_the_key(reply: Reply, words: str) -> None:
+    error = failure(reply, KEY)
+    assert words in error.message
+    assert KEY not in f"{error.message} {error.facts}"
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with other_server(writes_words("4")) as elsewhere:
+        failure(lies.sends_on(f"{elsewhere.url}/v1/chat/completions"), KEY)
+        assert elsewhere.asked == []
+
+
+def test_errors_have_the_class_that_commands_know() -> None:
+    assert isinstance(failure(lies.errs(404, "no such model")), ModelNotFoundError)
+    too_long = {
+        "type": "exceed_context_size_error",
+        "message": "the request exceeds the available context size",
+    }
+    assert isinstance(failure(lies.errs(400, too_long)), ContextOverflowError)
+
+
+def test_nothing_that_listens_is_said_after_a_while() -> None:
+    with other_server(writes_words("4")) as server:
+        url = server.url
+    client = Client(Address.parse(url), FACTS)
+    client.start(0, ASKED)
+    *_, last = chunks_of(client)
+    client.close()
+    assert last.error is not None
+    assert "nothing answers at 127.0.0.1" in last.error.message
+
+
+def test_a_stream_without_end_ends_at_its_tokens() -> None:
+    chunks = drawn(lies.never_ends)
+    assert chunks[-1].finish == "length"
+    assert 32 < sum(each.tokens for each in chunks) < 100
+
+
+def test_a_server_that_goes_on_behind_the_end_is_left() -> None:
+    assert drawn(lies.holds(delta("4", "stop")))[-1].finish == "stop"
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [lies.errs(429, "slow down"), lies.errs(429, "slow down", **{"Retry-After": "0"}), lies.errs(503, "")],
+)
+def test_a_busy_server_is_asked_again_and_said_once(busy: Reply) -> None:
+    chunks = drawn(lies.in_turn(busy, busy, writes_words("It is 4.")))
+    assert text_of(chunks) == "It is 4."
+    assert [each.notice.code for each in chunks if each.notice] == ["upstream-waits"]
+
+
+def test_retry_after_is_waited_for() -> None:
+    begun = time.monotonic()
+    drawn(lies.in_turn(lies.errs(429, "", **{"Retry-After": "1"}), writes_words("4")))
+    assert time.monotonic() - begun >= 1
+
+
+def test_a_connection_that_was_just_closed_is_no_news() -> None:
+    chunks = drawn(lies.in_turn(breaks_off, writes_words("It is 4.")))
+    assert (text_of(chunks), [each.notice for each in chunks if each.notice]) == ("It is 4.", [])
+
+
+@pytest.mark.parametrize("broken", [lies.dies_after(delta("It"), delta(" is")), lies.half_an_event])
+def test_a_draw_whose_stream_broke_begins_again(broken: Reply) -> None:
+    chunks = drawn(lies.in_turn(broken, writes_words("It is 4.")))
+    [at] = [at for at, each in enumerate(chunks) if each.begins_again]
+    assert text_of(chunks[:at]).startswith("It")
+    assert text_of(chunks[at:]) == "It is 4."
+    assert len([each for each in chunks if each.notice]) == 1
+
+
+def test_a_draw_goes_on_where_the_server_continues_messages() -> None:
+    broken = lies.dies_after(delta("It"), delta(" is"))
+    with opened(lies.in_turn(broken, writes_words(" 4.")), replace(FACTS, continues=True)) as (
+        server,
+        client,
+    ):
+        client.start(0, ASKED)
+        chunks = chunks_of(client)
+        (_, _, first), (_, _, second) = server.asked
+    assert text_of(chunks) == "It is 4."
+    assert not any(each.begins_again for each in chunks)
+    assert second == {
+        **first,
+        "messages": [*first["messages"], {"role": "assistant", "content": "It is"}],
+        "max_tokens": 30,
+    }
