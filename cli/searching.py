@@ -244,7 +244,7 @@ def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator
         from adascale.models.session import Session
 
         session = Session(options, reporting)
-        files = session.files.listing()  # downloads what is missing
+        files = session.listing()  # downloads what is missing
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(session.abort.set, ends=SIGNALS):
             stack.enter_context(session)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from .answers.choosing import FieldEstimate, FinishedSearch
 from .calibration.options import OptionWeights
+from .errors import AdascaleError
 from .kinds import OptionsPrompt
 from .types import (
     AS_USUAL,
@@ -108,6 +109,7 @@ class Growth:
         seconds: The branch's share of the batch's time where it is known without a clock.
         thinks: True if the unfinished step is of a thought, or may still become its opening tag;
             the first blanks of an answer may.
+        error: Error that ends the branch, and the search that it is of.
     """
 
     branch: BranchId
@@ -116,6 +118,7 @@ class Growth:
     prefix: PrefixWork = PrefixWork()
     seconds: float | None = None
     thinks: bool = False
+    error: AdascaleError | None = None
 
 
 class Policy(Protocol):
@@ -272,12 +275,13 @@ class SequenceLogprob:
     flops_per_token = 0.0
 
     def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-        """``exp(mean token log-probability)`` of all steps so far; 0 without tokens."""
+        """``exp(mean token log-probability)`` of all steps so far; 0 without tokens, or if it is unknown."""
         scores = []
         for prefix in prefixes:
             tokens = sum(len(step.token_ids) for step in prefix.steps)
-            logprob = sum(step.logprob for step in prefix.steps)
-            scores.append(Score(math.exp(logprob / tokens) if tokens else 0.0))
+            known = [step.logprob for step in prefix.steps if step.logprob is not None]
+            is_known = tokens and len(known) == len(prefix.steps)
+            scores.append(Score(math.exp(sum(known) / tokens) if is_known else 0.0))
         return scores
 
     def close_problem(self, problem: Problem) -> None:

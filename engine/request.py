@@ -135,6 +135,8 @@ class SearchRequest:
             conditions.models,
             [*conditions.warnings],
         )
+        if not conditions.continues:
+            strategy = _of_whole_solutions(strategy)
         width = self.width or (conditions.width if strategy.stops_early else None)
         usual = models.sampling or {}
         change = self.sampling.beyond(usual)
@@ -221,6 +223,20 @@ class SearchRequest:
         return strategy.changed(**{name: n for name, n in numbers.items() if strategy.has(name)} | own)
 
 
+def _of_whole_solutions(strategy: Strategy) -> Strategy:
+    """The strategy for a generator that cannot go on from a step.
+
+    Raises:
+        UsageError: it grows a tree of steps.
+    """
+    if strategy.grows_steps:
+        raise UsageError(
+            f"{strategy.name} grows a tree of steps, and this server cannot continue a message",
+            hint=setting("strategy", "adaptive"),
+        )
+    return replace(strategy, redraws=0)
+
+
 _NO_PROGRAMS = Notice(
     "uncalibrated-programs", "the calibration knows no programs: votes decide, and no number is a probability"
 )
@@ -246,12 +262,15 @@ class Conditions:
             that it draws.
         unfitted: Calibration, for the log, of a search with a sampler of its own; None where the usual one
             holds for any sampler.
+        continues: The generator can go on from a step; otherwise nothing is drawn again, and no tree of steps
+            can grow.
     """
 
     models: ModelDescription
     warnings: tuple[Notice, ...]
     width: int | None = None
     unfitted: Mapping[str, Any] | None = None
+    continues: bool = True
 
 
 @dataclass(frozen=True, slots=True)

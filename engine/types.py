@@ -233,8 +233,10 @@ class Step:
     Attributes:
         text: The decoded tokens.
         token_ids: What was sampled, in order, and behind a thought what closes it at its budget or opens a
-            program; the prefix is continued from these, never from the text.
-        logprob: Sum of the log-probabilities of sampled tokens in nats, before temperature and truncation.
+            program; the prefix is continued from these, never from the text. Zeros where a server wrote them,
+            which tells their number alone; there the text is continued.
+        logprob: Sum of the log-probabilities of sampled tokens in nats, before temperature and truncation;
+            None where they are not known.
         finish: Why it ended; None while it is being written.
         reading: The states it was written from, where a calibration wants them; no part of the record.
         wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
@@ -245,7 +247,7 @@ class Step:
 
     text: str
     token_ids: tuple[int, ...]
-    logprob: float
+    logprob: float | None
     finish: Finish | None
     reading: Reading | None = field(default=None, compare=False, repr=False, metadata=UNRECORDED)
     wrong_sums: tuple[str, ...] = field(default=(), metadata=omit(()))

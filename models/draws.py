@@ -408,4 +408,5 @@ def _beginning(step: Step, tokens: int) -> Step:
     """The first tokens of a step, and about as much of its text."""
     part = tokens / len(step.token_ids)
     text = step.text[: round(part * len(step.text))]
-    return Step(text, step.token_ids[:tokens], step.logprob * part, "length", thought=step.thought)
+    logprob = None if step.logprob is None else step.logprob * part
+    return Step(text, step.token_ids[:tokens], logprob, "length", thought=step.thought)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from adascale.engine.errors import UsageError
+
 from .files.catalog import DEFAULT_GENERATOR
 
 if TYPE_CHECKING:
     from adascale.engine.strategies import Strategy
-    from adascale.engine.types import PromptName, SamplingChange
+    from adascale.engine.types import Mode, PromptName, SamplingChange
 
     from .files.cache import Confirm, Report
     from .files.gguf import GGUFInfo
@@ -236,6 +238,32 @@ class SessionOptions:
     def references(self) -> tuple[str, ...]:
         """References and paths of the models and their calibration."""
         return self.generator, self.prm.rpartition("=")[2], self.calibration
+
+
+def check_idle(is_busy: bool) -> None:
+    """Refuse a second search of a session before the first one has ended.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if is_busy:
+        raise UsageError(
+            "another search of this session has not ended",
+            hint="read its events to their end, or close their iterator",
+            slug="session-busy",
+        )
+
+
+def samplers(
+    by_mode: Mapping[Mode, SamplingParams], options: SessionOptions
+) -> dict[PromptName, SamplingParams]:
+    """Samplers by prompt: that of the prompt's mode, with fewer tokens where solutions are short."""
+    found: dict[PromptName, SamplingParams] = {mode: by_mode[mode] for mode in by_mode}
+    found["date"] = by_mode["program"]
+    for name, most in SHORT.items():
+        is_asked = options.sampling.max_tokens is not None
+        found[name] = by_mode["prose"] if is_asked else dataclasses.replace(by_mode["prose"], max_tokens=most)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

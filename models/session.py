@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
-from adascale.engine.errors import UsageError, command, human_bytes, setting
+from adascale.engine.errors import command, human_bytes, setting
 from adascale.engine.kinds import KINDS
 from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob
 from adascale.engine.request import Conditions
@@ -27,7 +28,7 @@ from .llama.context import LlamaContext
 from .llama.model import AbortFlag, LlamaModel, layers_to_offload, listeners
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
-from .options import REPLY_TOKENS, Reporting, SessionOptions, prm_window
+from .options import REPLY_TOKENS, Reporting, SessionOptions, check_idle, prm_window
 from .prm.formats import FORMATS
 from .prm.scorer import StepPRM
 from .programs.executor import ProgramExecutor
@@ -107,6 +108,10 @@ class Session:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
+    def listing(self) -> list[tuple[str, Path, str]]:
+        """Label, path and sha256 of each file, found as ``files``."""
+        return self.files.listing()
+
     def make_executor(self) -> ProgramExecutor:
         """Another executor of programs, for hidden tests during a search; a context manager."""
         return ProgramExecutor(unsandboxed=self.options.unsandboxed)
@@ -123,12 +128,7 @@ class Session:
                 branches.
         """
         self.policy.check_open()
-        if self.policy.is_busy:
-            raise UsageError(
-                "another search of this session has not ended",
-                hint="read its events to their end, or close their iterator",
-                slug="session-busy",
-            )
+        check_idle(self.policy.is_busy)
         self.abort.clear()
         policy = policy or self.policy
         if self.options.purpose == "rollouts":  # a PRM reads them afterwards, once

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.errors import CalibrationError, UsageError, setting
 from adascale.engine.kinds import KINDS, prompt_of
-from adascale.engine.types import MODES, KindName, Mode, PromptName
+from adascale.engine.types import MODES, KindName, PromptName
 
 from .calibration.artefact import (
     Artefact,
@@ -29,7 +29,7 @@ from .files.library import ModelFile, resolve
 from .llama.chat import ChatFormat, ToolFormat
 from .llama.model import LlamaModel
 from .llama.thinking import plan_thinking
-from .options import PROGRAM_OPENING, PROMPTS, SHORT, Reporting, SamplingParams, SessionOptions
+from .options import PROGRAM_OPENING, PROMPTS, Reporting, SamplingParams, SessionOptions, samplers
 from .prm.formats import head_file, settle_format, split_reference
 
 
@@ -147,7 +147,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     chats = chat_formats(model, options.system, options.think)
     think_tokens = chats["prose"].think_tokens
     by_mode = {mode: options.sampling.over(SamplingParams(), think_tokens) for mode in MODES}
-    usual = _by_prompt(by_mode, options)
+    usual = samplers(by_mode, options)
     is_searched = options.calibration == "auto" and options.prm != "none"
     available = read_installed() if is_searched else InstalledCalibrations()
     if files.calibration is not None:
@@ -169,7 +169,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         for kind, artefact in calibrations.items()
         for mode, known in artefact.card.samplers().items()
     }
-    sampling = _by_prompt(by_mode | fitted, options)
+    sampling = samplers(by_mode | fitted, options)
     fingerprints = _fingerprints(files, chats, sampling, window)
     return PromptPlan(chats, sampling, fingerprints, calibrations, posteriors, available.errors)
 
@@ -203,16 +203,6 @@ def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> di
                 chat = (system or "") if name == "prose" else ""
                 formats[name] = ChatFormat(model, asked, thinking=thinking, chat_system=chat)
     return formats
-
-
-def _by_prompt(by_mode: Mapping[Mode, SamplingParams], options: SessionOptions) -> Sampling:
-    """Samplers by prompt: that of the prompt's mode, with fewer tokens where solutions are short."""
-    found: dict[PromptName, SamplingParams] = {mode: by_mode[mode] for mode in MODES}
-    found["date"] = by_mode["program"]
-    for name, most in SHORT.items():
-        is_asked = options.sampling.max_tokens is not None
-        found[name] = by_mode["prose"] if is_asked else replace(by_mode["prose"], max_tokens=most)
-    return found
 
 
 def _fingerprints(

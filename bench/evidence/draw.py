@@ -88,7 +88,7 @@ def solution(tree: Tree, node: NodeId, answers: Mapping[NodeId, str | None]) -> 
         "finish": steps[-1].finish,
         "texts": [step.text for step in steps],
         "tokens": [len(step.token_ids) for step in steps],
-        "logprobs": [round(step.logprob, 3) for step in steps],
+        "logprobs": [round(step.logprob or 0.0, 3) for step in steps],
         "estimates": [numbers(n.estimate) for n in chain],
     }
     if (execution := chain[-1].execution) is not None:

@@ -170,7 +170,7 @@ def replies(log: Record, mode: Mode) -> list[dict[str, Any]]:
                 "text": log.tree.text(node),
                 "finish": steps[-1].finish,
                 "tokens": sum(len(each.token_ids) for each in steps),
-                "logprob": round(sum(each.logprob for each in steps), 3),
+                "logprob": round(sum(each.logprob or 0.0 for each in steps), 3),
             }
         )
     return found

@@ -20,7 +20,7 @@ class Candidate:
         estimate: Estimate of that node.
         mode: Mode that its answer counts in (``Tree.mode_as_evidence``).
         passed: Number of tests that its program passes.
-        nll: Negative log-likelihood of its tokens, in nats; None where a thought came before it.
+        nll: Negative log-likelihood of its tokens, in nats; None if unknown, and behind a thought.
         tokens: Number of its tokens.
         greedy: It took the most likely token every time.
     """

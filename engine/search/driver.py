@@ -226,9 +226,14 @@ class Driver:
         growths = self._policy.advance()
         share = (self._clock() - started) / max(1, len(growths))
         for growth in growths:
+            if growth.branch not in self._placed:  # the search of this branch has failed by another one
+                continue
             seconds = share if growth.seconds is None else growth.seconds
             usage = self._usage(growth.prefix, seconds, growth.new_tokens)
             search, branch = self._placed[growth.branch]
+            if growth.error is not None:
+                search.fail(growth.error)
+                continue
             search.branches.write(branch, growth, usage)
             finish = growth.step.finish
             if finish is not None and (finish != "step" or branch.asked.until == "step"):

@@ -179,9 +179,10 @@ class Tree:
         return "".join(step.text for step in self.steps(node) if not step.is_thought)
 
     def nll(self, node: NodeId) -> float | None:
-        """Minus the log-probability of the solution so far, in nats; None behind a thought."""
+        """Minus the log-probability of the solution so far, in nats; None if unknown or behind a thought."""
         steps = self.steps(node)
-        return None if any(step.is_thought for step in steps) else -sum(step.logprob for step in steps)
+        found = [step.logprob for step in steps if step.logprob is not None and not step.is_thought]
+        return -sum(found) if len(found) == len(steps) else None
 
     def thoughts(self, node: NodeId) -> tuple[Step, ...]:
         """Steps of the thoughts on the way to ``node``."""

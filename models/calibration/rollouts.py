@@ -114,7 +114,7 @@ class Rollouts:
                     text=step.text,
                     token_ids=step.token_ids,
                     wrong_sum=bool(step.wrong_sums),
-                    logprob=step.logprob,
+                    logprob=step.logprob or 0.0,  # known: the generator is a file
                     min_logprob=reading.min_logprob,
                     entropy=reading.entropy,
                     answer=None if end is None else end.answer,

@@ -9,19 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from adascale.engine.ports import BranchStart, PrefixWork
-from adascale.engine.types import PROGRAMS, BranchId, Finish, Reading, Step, Thought, TokenLogprob
+from adascale.engine.types import BranchId, Finish, Reading, Step, Thought, TokenLogprob
 
 from ..options import SamplingParams
+from ..steps import ends_program, ends_step
 from .calls import CallWriter, Verdict
 from .context import NO_STATE, FloatArray, Snapshot
 from .prefixes import Tokens
 from .sampling import Certainty, Stream
 from .thinking import ThoughtPhase, ThoughtProgress
-
-DELIMITER = b"\n\n"
-"""Ends a step of prose; a program is one step."""
-
-_FENCE = b"```"
 
 
 class SampledToken(NamedTuple):
@@ -159,7 +155,7 @@ class Sequence:
         if self.thought is None or self.phase != "inside":
             return None
         written = len(self.tokens) - self.begins[-1]
-        return self.thought.part(self.text, piece, written, at_delimiter=self._at_delimiter(piece))
+        return self.thought.part(self.text, piece, written, at_delimiter=ends_step(self.text, piece))
 
     def _read_calls(self, drawn: SampledToken) -> Verdict:
         """The meaning of the last token for calls; where one begins, its beginning is appended."""
@@ -181,19 +177,13 @@ class Sequence:
 
     def _finish(self, drawn: SampledToken, verdict: Verdict) -> Finish | None:
         """Why the last token, of this meaning for calls, ends the step; None if it goes on."""
-        mode = "thought" if self.phase == "inside" else self.start.prefix.mode
+        mode, thinks = self.start.prefix.mode, self.phase == "inside"
         is_over = verdict == "over" or (verdict == "on" and drawn.is_end)
-        # The first fence opens a program.
-        is_closed = mode in PROGRAMS and b"`" in drawn.piece and self.text.count(_FENCE) >= 2
-        if mode != "thought" and (is_over or is_closed):
+        if not thinks and (is_over or ends_program(mode, self.text, drawn.piece)):
             return "stop"
         if self._is_spent():
             return "length"
-        return "step" if mode == "prose" and self._at_delimiter(drawn.piece) else None
-
-    def _at_delimiter(self, piece: bytes) -> bool:
-        """True if the last token completed a blank line behind any text."""
-        return DELIMITER in self.text[-(len(piece) + len(DELIMITER) - 1) :] and bool(self.text.strip())
+        return "step" if mode == "prose" and not thinks and ends_step(self.text, drawn.piece) else None
 
     def _is_spent(self, more: int = 0) -> bool:
         """True if there is no room left for a solution behind ``more`` tokens; those of thoughts are free."""

@@ -119,3 +119,12 @@ def test_a_calibration_of_prose_is_not_used_for_programs(among: tuple[Mode, ...]
 def test_nothing_judges_a_plain_reply() -> None:
     found = SearchRequest("hi", strategy=Vote(3)).settings(Problem("1", "hi", kind="text"), of_modes("prose"))
     assert (found.models.calibration, found.branches) == (None, 3)
+
+
+def test_a_generator_that_cannot_continue_draws_no_step_again_and_grows_no_tree() -> None:
+    whole = Conditions(ModelDescription(), (), continues=False)
+    problem = SearchRequest("What is 9 * 2?").problem()
+    assert SearchRequest().settings(problem).strategy.redraws > 0
+    assert SearchRequest().settings(problem, whole).strategy.redraws == 0
+    with pytest.raises(UsageError, match="beam grows a tree of steps"):
+        SearchRequest(strategy="beam").settings(problem, whole)

@@ -631,3 +631,23 @@ def test_solutions_count_as_they_finish_and_those_that_run_end_with_the_search()
     assert ended(log).result.stop_reason == "confident"
     # The others were cut when the third had finished, in the same step.
     assert sorted(steps.values())[3:] == [found[-1]] * 5
+
+
+class Breaking(ScriptedPolicy):
+    """All branches of one problem break off in one batch."""
+
+    def advance(self) -> Sequence[Growth]:
+        broken = {id_ for id_, run in self._running.items() if run.prefix.problem.id == "q1"}
+        grown = super().advance()
+        return [
+            replace(each, error=ModelCorruptError("it broke")) if each.branch in broken else each
+            for each in grown
+        ]
+
+
+def test_a_stream_that_breaks_ends_its_search_and_no_other() -> None:
+    driver = Driver(Breaking(script, slots=8), ScriptedPRM(reward), {}, ticking())
+    found = logs_of(driver.run(QUESTIONS[:2], Settings(Vote(3))))
+    assert isinstance(failed := found["q1"][-1], SearchFailed)
+    assert failed.notice.message == "it broke"
+    assert isinstance(found["q0"][-1], SearchFinished)
