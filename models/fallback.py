@@ -1,67 +1,55 @@
 """The fallback: another server, with OpenAI's chat completions, to ask if a search is not sure of its answer.
 
-It is asked once per question; the header ``HANDED_ON`` keeps an adascale server from sending the question on.
-If it fails, there is a notice, and the search's own answer stays.
+It is asked once per question. If it fails, there is a notice, and the search's own answer stays.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
-from urllib.parse import urlsplit
-
-import httpx2
 
 from adascale.engine.answer import FallbackAnswer
-from adascale.engine.codec import encodable
-from adascale.engine.errors import UsageError, setting
+from adascale.engine.errors import setting
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.types import KindName, Notice, Problem, probability_of
 
 from .options import PROMPTS, FallbackOptions
 from .storage import state_folder
-
-HANDED_ON = "X-Adascale-Handed-On"
-"""Header of a question that comes from a fallback."""
+from .upstream.address import Address
+from .upstream.client import Client
+from .upstream.servers import Asked, Facts
 
 _KINDS: tuple[KindName, ...] = ("value", "date", "choice", "yes-no", "fact", "json")
 """Kinds that are sent: those with an answer to compare."""
 
-_REFUSALS = {401: "refuses the key", 403: "refuses the key", 429: "has too many requests"}
+_MAX_TOKENS = 4096
+"""Tokens of a reply at most."""
 
-_MAX_BYTES = 1 << 20
-"""Largest size of a reply; a longer one counts as a failure."""
+_MOMENT = 0.1
+"""Seconds after which a call that nobody waits for ends."""
 
 
 class Fallback:
     """Decides which questions another server gets, and asks it.
 
     Args:
-        options: URL of the server, and limits.
+        options: Address of the server, and limits.
         key: API key; None if there is none.
 
     Attributes:
         server: Host and port.
 
     Raises:
-        UsageError: the URL is invalid, or has a password or a query, which would be shown.
+        UsageError: the address is invalid, or has a password or a query, which would be shown.
     """
 
     def __init__(self, options: FallbackOptions, key: str | None) -> None:
-        url = (options.url or "").strip().rstrip("/")
-        if not {"@", "?", "#"}.isdisjoint(url):
-            text = "the URL of a fallback has a password or a query in it"
-            raise UsageError(text, hint=f"{setting('fallback_key_file', 'FILE')}, and the URL without it")
-        _check_url(url)
-        parts = urlsplit(url)
-        self.server = parts.netloc
-        self._url = f"{url}{'' if parts.path else '/v1'}/chat/completions"
-        self._options = options
-        self._headers = {HANDED_ON: "1"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
+        self._address, self._options = Address.parse(options.url or "", key), options
+        self.server = self._address.server
 
     def is_for(self, record: Record) -> bool:
         """True if a search has ended without an answer, or with one that is not likely enough.
@@ -102,71 +90,38 @@ class Fallback:
         """Ask the server: its answer, or the reason why there is none."""
         if (refusal := self._count_call()) is not None:
             return refusal
-        asked = kind_of(problem).statement(problem)
-        turns = [(turn.role, turn.content) for turn in problem.history]
-        said = [("system", PROMPTS[KINDS[problem.kind].prompt]), *turns, ("user", asked)]
-        body: dict[str, Any] = {"messages": [{"role": role, "content": text} for role, text in said]}
-        if self._options.model is not None:
-            body["model"] = self._options.model
-        if problem.kind == "json":
-            named = {"name": "reply", "schema": problem.details["schema"]}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
-        data, seconds = b"", self._options.seconds
+        left = threading.Event()
         try:
-            async with (
-                asyncio.timeout(seconds),
-                httpx2.AsyncClient(headers=self._headers, timeout=seconds) as client,
-                client.stream("POST", self._url, json=body) as response,
-            ):
-                if response.status_code != 200:
-                    # The body of an error may repeat the key, and is not shown.
-                    status, hint = response.status_code, ""
-                    if status in (401, 403):
-                        hint = f"ADASCALE_FALLBACK_KEY=KEY, or {setting('fallback_key_file', 'FILE')}"
-                    elif self._options.model is None:
-                        hint = setting("fallback_model", "NAME")
-                    what = _REFUSALS.get(status, "refuses the question")
-                    return self._notice(what, f"status {status}", hint=hint)
-                async for piece in response.aiter_bytes():
-                    data += piece
-                    if len(data) > _MAX_BYTES:
-                        return self._notice("writes no chat completion")
-        except (TimeoutError, httpx2.TimeoutException):
-            return self._notice(f"takes longer than {seconds:g} s")
-        except httpx2.HTTPError as exc:
-            return self._notice("cannot be reached", type(exc).__name__)
-        return self._read(problem, data)
+            return await asyncio.to_thread(self._ask, problem, left)
+        finally:
+            left.set()
 
-    def _read(self, problem: Problem, data: bytes) -> FallbackAnswer | Notice:
-        try:
-            reply = json.loads(data)
-            choice, model = reply["choices"][0], reply.get("model")
-            text, is_cut = choice["message"]["content"], choice.get("finish_reason") == "length"
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            return self._notice("writes no chat completion")
-        text = encodable(text).strip() if isinstance(text, str) else ""
-        answer = kind_of(problem).answer(problem, "prose", text, "length" if is_cut else "stop", None)
-        if answer is None:
-            return self._notice("gives no answer to this question")
-        return FallbackAnswer(
-            self.server, encodable(model[:200]) if isinstance(model, str) else "", text, answer
-        )
+    def _ask(self, problem: Problem, left: threading.Event) -> FallbackAnswer | Notice:
+        said = [("system", PROMPTS[KINDS[problem.kind].prompt])]
+        said += [(turn.role, turn.content) for turn in problem.history]
+        said.append(("user", kind_of(problem).statement(problem)))
+        messages = [{"role": role, "content": text} for role, text in said]
+        schema: Any = problem.details["schema"] if problem.kind == "json" else None
+        name, text = self._address.name or "", ""
+        end = time.monotonic() + self._options.seconds
+        with closing(Client(self._address, Facts("hosted", name), patience=0.0)) as client:
+            client.start(0, Asked(messages, 1.0, 1.0, _MAX_TOKENS, 0, schema=schema))
+            while time.monotonic() < end and not left.is_set():
+                for chunk in client.poll(_MOMENT):
+                    if (error := chunk.error) is not None:
+                        hint = _KEY if error.slug == "upstream-key" else error.hint
+                        return Notice("no-fallback", f"{error.message}; {_OWN}", error.facts, hint)
+                    text += chunk.text
+                    if chunk.finish is not None:
+                        answer = kind_of(problem).answer(problem, "prose", text.strip(), chunk.finish, None)
+                        if answer is None:
+                            return self._notice("gives no answer to this question")
+                        return FallbackAnswer(self.server, name, text.strip(), answer)
+        return self._notice(f"takes longer than {self._options.seconds:g} s")
 
     def _notice(self, what: str, *facts: str, hint: str = "") -> Notice:
-        return Notice("no-fallback", f"{self.server} {what}; the answer is our own", facts, hint)
+        return Notice("no-fallback", f"{self.server} {what}; {_OWN}", facts, hint)
 
 
-def _check_url(url: str) -> None:
-    """Refuse a text that is no URL of a server.
-
-    Raises:
-        UsageError: it is none.
-    """
-    try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        httpx2.URL(url).host.encode("idna")
-    except (ValueError, httpx2.InvalidURL):  # a name that cannot be looked up is a UnicodeError
-        is_url = False
-    if not is_url:
-        raise UsageError(f'"{url}" is no URL of a server', hint=setting("fallback", "http://127.0.0.1:8321"))
+_OWN = "the answer is our own"
+_KEY = f"ADASCALE_FALLBACK_KEY=KEY, or {setting('fallback_key_file', 'FILE')}"

@@ -271,9 +271,8 @@ class FallbackOptions:
     """Another server, and the questions that are for it.
 
     Attributes:
-        url: Base URL, such as ``https://api.openai.com/v1``; without a path it ends in ``/v1``.
+        url: Address of its model, as ``SessionOptions.generator`` has it.
         below: Probability in [0, 1] of an answer below which its question is handed on.
-        model: Model to ask; None leaves it to the server.
         key_file: File with its API key.
         calls: Largest number of calls a day, of all processes of this user.
         seconds: Time limit of a call.
@@ -281,7 +280,6 @@ class FallbackOptions:
 
     url: str | None = None
     below: float = 0.8
-    model: str | None = None
     key_file: Path | None = None
     calls: int = 100
     seconds: float = 60.0

@@ -18,7 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adascale.engine.errors import excerpt
-from adascale.models.fallback import HANDED_ON, Fallback
+from adascale.models.fallback import Fallback
+from adascale.models.upstream.client import HANDED_ON
 
 from . import mcp
 from .chat import CHAT, COMPLETIONS

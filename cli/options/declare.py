@@ -300,7 +300,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
     FallbackOptions: {
         "url": flag(
             "--fallback",
-            "OpenAI-compatible server for questions without a likely answer.",
+            "Server for questions without a likely answer: http://HOST:PORT#NAME.",
             metavar="URL",
         ),
         "below": option(
@@ -309,7 +309,6 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             min=0.0,
             max=1.0,
         ),
-        "model": option("fallback_model", "Model of that server.", usual="the server's choice"),
         "key_file": option(
             "fallback_key_file", "File with the API key of that server.", usual="ADASCALE_FALLBACK_KEY"
         ),

@@ -307,7 +307,6 @@ _OPTIONS = {
     "ctx_size",
     "fallback_calls",
     "fallback_key_file",
-    "fallback_model",
     "force",
     "gpu_layers",
     "lead",

@@ -24,7 +24,7 @@ LOCAL_PORTS: Mapping[int, str] = {
 }
 """Ports on which servers of models listen if nobody chose another one."""
 
-_EXAMPLE = "-m http://127.0.0.1:11434#NAME"
+_EXAMPLE = "http://127.0.0.1:11434#NAME"
 
 
 def is_address(model: str) -> bool:

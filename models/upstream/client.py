@@ -39,6 +39,9 @@ from .servers import SERVERS, Asked, Facts
 
 Finish = Literal["stop", "length"]
 
+HANDED_ON = "X-Adascale-Handed-On"
+"""Header of every request of ours: an adascale server hands such a question on to no fallback."""
+
 PATIENCE = 300.0
 """Seconds that a draw waits for a server that is busy, starts or has gone."""
 
@@ -110,10 +113,13 @@ class Client:
     Args:
         address: The server.
         facts: What is known of it.
+        patience: Seconds that a draw waits for a server that is busy, starts or has gone; None for
+            ``PATIENCE``.
     """
 
-    def __init__(self, address: Address, facts: Facts) -> None:
+    def __init__(self, address: Address, facts: Facts, patience: float | None = None) -> None:
         self._address, self._facts = address, facts
+        self._patience = PATIENCE if patience is None else patience
         self._server = SERVERS[facts.server]
         self._chunks: queue.SimpleQueue[tuple[_Draw, Chunk]] = queue.SimpleQueue()
         self._draws: dict[int, tuple[_Draw, Future[None]]] = {}
@@ -195,7 +201,7 @@ class Client:
             tries += 1
             if seconds is None:
                 seconds = min(8.0, 0.25 * 2**tries) * random.uniform(0.5, 1)
-            if broken >= _BREAKS or clock() + seconds - since > PATIENCE:
+            if broken >= _BREAKS or clock() + seconds - since > self._patience:
                 raise failure
             # A connection that was kept may just have been closed: the first try says nothing.
             if broken or tries > 1:
@@ -404,7 +410,7 @@ def http_settings(address: Address) -> dict[str, Any]:
     """Arguments of httpx2's clients: the key goes to this host alone, and what is packed is not asked for."""
     key = {} if address.key is None else {"Authorization": f"Bearer {address.key}"}
     return {
-        "headers": {"Accept-Encoding": "identity", **key},
+        "headers": {"Accept-Encoding": "identity", HANDED_ON: "1", **key},
         "timeout": httpx2.Timeout(30, connect=10, read=None, pool=None),
         "limits": httpx2.Limits(max_connections=None),
         "follow_redirects": False,

@@ -127,6 +127,16 @@ class Adascale(Server):
     unthinking: ClassVar = {"reasoning_effort": "chat"}
 
 
+class Hosted(Server):
+    """A fallback, perhaps a model that thinks and refuses numbers of a sampler; its own ones hold."""
+
+    def body(self, asked: Asked, facts: Facts) -> dict[str, Any]:
+        """The question alone, and the name of a model if there is one."""
+        body = super().body(asked, facts)
+        kept = "messages", "stream", "response_format", *(("model",) if facts.model else ())
+        return {name: body[name] for name in kept if name in body}
+
+
 SERVERS: Mapping[str, Server] = {
     "llama-server": LlamaServer(),
     "Ollama": Ollama(),
@@ -134,6 +144,7 @@ SERVERS: Mapping[str, Server] = {
     "vLLM": VLLM(),
     "SGLang": VLLM(),
     "adascale": Adascale(),
+    "hosted": Hosted(),
     "": Server(),
 }
 """Servers by the name of their kind; the empty one is any other."""

@@ -27,7 +27,8 @@ def no_calls_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def told(reply: Reply) -> FallbackAnswer | Notice:
     with other_server(reply) as other:
-        found = asyncio.run(Fallback(FallbackOptions(other.url, seconds=0.3), KEY).ask(QUESTION))
+        options = FallbackOptions(f"{other.url}#large", seconds=0.3)
+        found = asyncio.run(Fallback(options, KEY).ask(QUESTION))
     assert len(other.asked) == 1, "a redirection is not followed"
     assert KEY not in repr(found)
     return found
@@ -44,14 +45,14 @@ def test_an_answer_is_read_in_the_text() -> None:
     [
         (is_silent, "takes longer than 0.3 s"),
         (drips, "takes longer than 0.3 s"),
-        (breaks_off, "cannot be reached"),
+        (breaks_off, "broke off in the middle"),
         (refuses(401), "refuses the key"),
         (refuses(429), "has too many requests"),
-        (refuses(404), "refuses the question"),
-        (refuses(500), "refuses the question"),
-        (refuses(307, Location=ELSEWHERE), "refuses the question"),
+        (refuses(404), "has no chat completions"),
+        (refuses(500), "refuses the request"),
+        (refuses(307, Location=ELSEWHERE), "sends on to 127.0.0.1:9"),
         (writes(b"<html>"), "writes no chat completion"),
-        (writes(b'{"choices": []}'), "writes no chat completion"),
+        (writes(b'{"choices": []}'), "broke off in the middle"),
         (writes(b"[" * 100_000), "writes no chat completion"),
         (writes(b" " * 3_000_000), "writes no chat completion"),
         (says(None), "gives no answer"),

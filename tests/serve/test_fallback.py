@@ -14,8 +14,9 @@ from other_server import KEY, Call, other_server, says
 from scripted import judging
 from scripted_server import CHAT, EchoPolicy, Served, chunks_of, say, served, steady
 
-from adascale.models.fallback import HANDED_ON, Fallback
+from adascale.models.fallback import Fallback
 from adascale.models.options import FallbackOptions
+from adascale.models.upstream.client import HANDED_ON
 from adascale.serve import stream
 
 GOOD = says("It is \\boxed{391}.")
@@ -29,7 +30,7 @@ def no_calls_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @contextmanager
 def handing_on(url: str) -> Iterator[Served]:
     """A server whose answers have a probability of .47."""
-    fallback = Fallback(FallbackOptions(url, seconds=20.0), KEY)
+    fallback = Fallback(FallbackOptions(f"{url}#large", seconds=20.0), KEY)
     calibrators: Any = {"value": judging("value", 0.1)}
     with served(policy=EchoPolicy(steady), calibrators=calibrators, fallback=fallback) as running:
         yield running
