@@ -98,12 +98,16 @@ def breaks_off(call: Call) -> None:
     call.wfile.write(b'{"choices": [')
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # with the usual five a connection may wait a second
+
+
 @contextmanager
 def other_server(reply: Reply) -> Iterator[Other]:
     """The server, which listens until the block ends."""
     state = Other("", reply)
-    web = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Call,), {"state": state}))
-    web.daemon_threads = True
+    web = _Listener(("127.0.0.1", 0), type("Handler", (Call,), {"state": state}))
     thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     state.url = f"http://127.0.0.1:{web.server_port}"
