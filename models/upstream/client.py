@@ -35,7 +35,7 @@ from adascale.engine.errors import (
 from adascale.engine.types import Notice
 
 from .address import KEY_VARIABLE, Address
-from .servers import SERVERS, Asked, Facts
+from .servers import SERVERS, Asked, Entry, Facts, inner, listed
 
 Finish = Literal["stop", "length"]
 
@@ -234,7 +234,7 @@ class Client:
                 self._http.stream("POST", url, json=body) as response,
             ):
                 if response.status_code != 200:
-                    self._refuse(response.status_code, _parsed(await _read(response)), response.headers)
+                    self._refuse(response.status_code, parsed(await _read(response)), response.headers)
                 async for event in _events(response):
                     if event.get("error") or event.get("object") == "error":
                         self._refuse(_status(event), event, {})
@@ -287,7 +287,7 @@ class _Draw:
         self.was_heard = self.is_over = self._has_thought = False
         self._text, self._counted, self._listed = "", 0, 0
         self._finish: Finish | None = None
-        self._usage: Mapping[str, Any] = {}
+        self._usage: Entry = {}
 
     def resume(self, continues: bool) -> None:
         """Ask for the rest of what has broken off, or for all of it once more.
@@ -307,14 +307,14 @@ class _Draw:
         left = max(1, asked.max_tokens - self._counted)
         self.asked = replace(asked, messages=(*before, message), max_tokens=left, continues=True)
 
-    def read(self, event: Mapping[str, Any]) -> Chunk:
+    def read(self, event: Entry) -> Chunk:
         """The chunk of an event; what is not as it should be is left out."""
-        choice = next((each for each in _list(event, "choices") if each.get("index", 0) == 0), {})
-        delta = _object(choice, "delta") or _object(choice, "message")  # of a server that does not stream
+        choice = next((each for each in listed(event, "choices") if each.get("index", 0) == 0), {})
+        delta = inner(choice, "delta") or inner(choice, "message")  # of a server that does not stream
         text = _text(delta, "content")
         thought = _text(delta, "reasoning_content") or _text(delta, "reasoning")
         entries = [
-            each for each in _list(_object(choice, "logprobs"), "content") if _logprob(each) is not None
+            each for each in listed(inner(choice, "logprobs"), "content") if _logprob(each) is not None
         ]
         self._listed += len(entries)
         tokens = max(self._listed - self._counted, 0) if entries else int(bool(text or thought))
@@ -327,7 +327,7 @@ class _Draw:
         finish = "length" if self.is_over else _text(choice, "finish_reason")
         if finish and self._finish is None:
             self._finish = "length" if finish == "length" else "stop"
-        self._usage = _object(event, "usage") or self._usage
+        self._usage = inner(event, "usage") or self._usage
         logprob = sum(_logprob(each) or 0.0 for each in entries) if entries else None
         return Chunk(self.stream, text, thought, tokens, logprob, alternatives)
 
@@ -339,7 +339,7 @@ class _Draw:
     def end(self) -> Chunk:
         """The chunk with the end, and the tokens that no chunk has counted."""
         written, prompt = _count(self._usage, "completion_tokens"), _count(self._usage, "prompt_tokens")
-        cached = _count(_object(self._usage, "prompt_tokens_details"), "cached_tokens")
+        cached = _count(inner(self._usage, "prompt_tokens_details"), "cached_tokens")
         return Chunk(
             self.stream,
             tokens=max(0, (written or 0) - self._counted),
@@ -349,14 +349,14 @@ class _Draw:
         )
 
 
-async def _events(response: httpx2.Response) -> AsyncIterator[Mapping[str, Any]]:
+async def _events(response: httpx2.Response) -> AsyncIterator[Entry]:
     """The events of a stream, or the object of a server that does not stream.
 
     Raises:
         AdascaleError: It is neither.
     """
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise _gibberish()
+        raise no_completion()
     if "event-stream" not in response.headers.get("content-type", ""):
         yield _event(await _read(response))
         return
@@ -371,7 +371,7 @@ async def _events(response: httpx2.Response) -> AsyncIterator[Mapping[str, Any]]
             if name == b"data":
                 yield _event(data)
         if len(kept) > _MAX_BYTES:
-            raise _gibberish()
+            raise no_completion()
 
 
 async def _read(response: httpx2.Response) -> bytes:
@@ -384,21 +384,23 @@ async def _read(response: httpx2.Response) -> bytes:
     return data
 
 
-def _parsed(data: bytes) -> Any:
+def parsed(data: bytes) -> Any:
+    """JSON; None for anything else."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
         return None
 
 
-def _event(data: bytes) -> Mapping[str, Any]:
-    event = _parsed(data)
+def _event(data: bytes) -> Entry:
+    event = parsed(data)
     if not isinstance(event, dict):
-        raise _gibberish()
+        raise no_completion()
     return event
 
 
-def _gibberish() -> AdascaleError:
+def no_completion() -> AdascaleError:
+    """The error of a reply that is no chat completion."""
     return AdascaleError(
         "the server writes no chat completion",
         hint=f"the URL of an OpenAI-compatible API, which usually ends in /v1; {command('list')} shows some",
@@ -476,9 +478,9 @@ def _message(body: Any) -> str:
     return encodable(body) if isinstance(body, str) else ""
 
 
-def _status(event: Mapping[str, Any]) -> int:
+def _status(event: Entry) -> int:
     """The status that an error inside of a reply names."""
-    for each in (_object(event, "error"), event):
+    for each in (inner(event, "error"), event):
         for name in ("code", "status"):
             if isinstance(value := each.get(name), int):
                 return value
@@ -489,32 +491,22 @@ def _facts(text: str) -> tuple[str, ...]:
     return (f"it says: {excerpt(text)}",) if text.strip() else ()
 
 
-def _alternatives(entry: Mapping[str, Any]) -> dict[str, float]:
+def _alternatives(entry: Entry) -> dict[str, float]:
     """Log-probability of each token that could have stood there; of equal texts the likeliest."""
-    listed = reversed(_list(entry, "top_logprobs"))
-    return {_text(each, "token"): value for each in listed if (value := _logprob(each)) is not None}
+    last_first = reversed(listed(entry, "top_logprobs"))
+    return {_text(each, "token"): value for each in last_first if (value := _logprob(each)) is not None}
 
 
-def _logprob(entry: Mapping[str, Any]) -> float | None:
+def _logprob(entry: Entry) -> float | None:
     value = entry.get("logprob")
     return float(value) if isinstance(value, int | float) and math.isfinite(value) and value < 0.01 else None
 
 
-def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = value.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _list(value: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    found = value.get(name)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _text(value: Mapping[str, Any], name: str) -> str:
+def _text(value: Entry, name: str) -> str:
     found = value.get(name)
     return encodable(found) if isinstance(found, str) else ""
 
 
-def _count(value: Mapping[str, Any], name: str) -> int | None:
+def _count(value: Entry, name: str) -> int | None:
     found = value.get(name)
     return found if isinstance(found, int) and found >= 0 else None

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+Entry = Mapping[str, Any]
+"""A JSON object of a server."""
+
+Get = Callable[[str], Entry]
+"""Gets the JSON object of a path; an empty one where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +75,12 @@ class Server:
     Attributes:
         unthinking: Fields of a body that switch thinking off.
         continuing: Fields of a body that go on with its last message.
+        more_places: What a user does for more streams side by side.
     """
 
     unthinking: ClassVar[Mapping[str, Any]] = {}
     continuing: ClassVar[Mapping[str, Any]] = {}
+    more_places: ClassVar = "see the manual of the server"
 
     def body(self, asked: Asked, facts: Facts) -> dict[str, Any]:
         """The body of a request; equal ones are equal byte by byte, so that servers reuse their prefix."""
@@ -97,31 +107,71 @@ class Server:
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
 
+    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
+        """Size, context and places, as far as the server says them.
+
+        Args:
+            entry: The model in the server's list of models.
+            get: JSON of a path of the server; an empty object where there is none.
+        """
+        # vLLM and SGLang have the first name, OpenRouter the second one.
+        return {"context": entry.get("max_model_len") or entry.get("context_length")}
+
 
 class LlamaServer(Server):
     """llama.cpp's own server."""
 
     unthinking: ClassVar = {"chat_template_kwargs": {"enable_thinking": False}}
+    more_places: ClassVar = "llama-server --parallel 8"
+
+    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
+        """A slot is a place, with a context of its own."""
+        props = get("/props")
+        return {
+            "parameters": inner(entry, "meta").get("n_params"),
+            "context": inner(props, "default_generation_settings").get("n_ctx"),
+            "places": props.get("total_slots"),
+        }
 
 
 class Ollama(Server):
-    """Ollama; it has one place unless ``OLLAMA_NUM_PARALLEL`` says otherwise."""
+    """Ollama, which has one place unless it was started otherwise, and does not say so."""
 
     unthinking: ClassVar = {"reasoning_effort": "none"}
+    more_places: ClassVar = "OLLAMA_NUM_PARALLEL=8 ollama serve"
+
+    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
+        """The context is that of the model as it is loaded; what is longer would be cut in silence."""
+        loaded = _named(get("/api/ps"), "name", entry)
+        size = inner(_named(get("/api/tags"), "name", entry), "details").get("parameter_size")
+        return {"parameters": size, "context": loaded.get("context_length")}
 
 
 class LMStudio(Server):
-    """LM Studio; it drops ``logprobs`` without a word."""
+    """LM Studio, which drops ``logprobs`` without a word, and has no field that switches thinking off."""
+
+    more_places: ClassVar = 'a larger number of "Max Concurrent Predictions" where the model is loaded'
+
+    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
+        """A model that is loaded has instances, each with its own numbers."""
+        found = _named(get("/api/v1/models"), "key", entry)
+        config = inner(next(iter(listed(found, "loaded_instances")), {}), "config")
+        context, places = config.get("context_length"), config.get("parallel")
+        return {"parameters": found.get("params_string"), "context": context, "places": places}
 
 
 class VLLM(Server):
-    """vLLM, and SGLang, which takes the same fields."""
+    """vLLM, and SGLang, which takes the same fields; they have hundreds of places, and do not say so."""
 
     unthinking: ClassVar = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
     continuing: ClassVar = {"continue_final_message": True, "add_generation_prompt": False}
 
+    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
+        """More places than a search needs."""
+        return {**super().known(entry, get), "places": 64}
 
-class Adascale(Server):
+
+class Adascale(Ollama):
     """A server of ours, of which one plain reply is wanted: no search inside a search."""
 
     unthinking: ClassVar = {"reasoning_effort": "chat"}
@@ -148,3 +198,47 @@ SERVERS: Mapping[str, Server] = {
     "": Server(),
 }
 """Servers by the name of their kind; the empty one is any other."""
+
+_OWNERS = {"llamacpp": "llama-server", "vllm": "vLLM", "sglang": "SGLang", "adascale": "adascale"}
+"""Kinds of server by the owner that they name for each model."""
+
+
+def recognised(models: Sequence[Entry], get: Get) -> str:
+    """The kind of a server, by its list of models and by paths that no other server has."""
+    for entry in models:
+        if (owner := entry.get("owned_by")) in _OWNERS:
+            return _OWNERS[str(owner)]
+    if listed(get("/api/v1/models"), "models"):
+        return "LM Studio"
+    return "Ollama" if listed(get("/api/tags"), "models") else ""
+
+
+def parameters_of(text: str) -> float | None:
+    """The size in a text such as ``4B``, ``494.03M`` or ``qwen2.5-1.5b-instruct``; None without one.
+
+    Of a mixture of experts (``30B-A3B``) it is the geometric mean of all parameters and the active ones.
+    """
+    if not (
+        found := re.search(r"(?<![\w.])(\d+(?:\.\d+)?)([bm])(?:-a(\d+(?:\.\d+)?)b)?(?![^\W_])", text, re.I)
+    ):
+        return None
+    size, unit, active = found.groups()
+    billions = float(size) * (1.0 if unit in "bB" else 1e-3)
+    return 1e9 * math.sqrt(billions * float(active or billions)) or None
+
+
+def _named(body: Entry, name: str, entry: Entry) -> Entry:
+    """The model of a list that is called as that of another list."""
+    return next((each for each in listed(body, "models") if each.get(name) == entry.get("id")), {})
+
+
+def inner(value: Entry, name: str) -> Entry:
+    """The object in a field; an empty one where there is none."""
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def listed(value: Entry, name: str) -> list[Entry]:
+    """The objects of a list in a field."""
+    found = value.get(name)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
