@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from adascale.engine.types import Problem as Problem
     from adascale.engine.types import Step as Step
     from adascale.engine.types import Usage as Usage
+    from adascale.models import open_session as open_session
     from adascale.models.options import SamplingOverrides as SamplingOverrides
     from adascale.models.options import SessionOptions as SessionOptions
     from adascale.models.session import Session as Session
@@ -69,6 +70,7 @@ _NAMES = {
     "adascale.engine.strategies": "Adaptive Beam BestOfN Cut Expand Greedy "
     "Margin Passing Plan Strategy Vote gather",
     "adascale.engine.types": "ROOT Budget Estimate Problem Step Usage",
+    "adascale.models": "open_session",
     "adascale.models.options": "SamplingOverrides SessionOptions",
     "adascale.models.session": "Session",
 }

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from os import PathLike, fspath
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from adascale.engine.answer import Answer
 from adascale.engine.errors import UsageError
@@ -15,11 +15,14 @@ from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Effort, ModeChoice, Strategy
 from adascale.engine.types import Budget, MessageKind, Problem
+from adascale.models import open_session
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import SessionOptions
-from adascale.models.session import Session
 
-Model = str | PathLike[str] | Session
+if TYPE_CHECKING:
+    from adascale.models import AnySession
+
+    Model = str | PathLike[str] | AnySession
 
 
 class How(TypedDict, total=False):
@@ -43,7 +46,8 @@ def ask(question: str | SearchRequest, model: Model = DEFAULT_GENERATOR, **how: 
     Args:
         question: The question; or a request, which says all the rest.
         model: Catalogue name, path or ``hf:user/repo[:quant]``, which is downloaded if it is missing, opened
-            and closed again; or an ``Session``, which stays open: the way to ask several questions.
+            and closed again; address of a server, ``http://HOST:PORT#NAME``; or what ``open_session`` gives,
+            which stays open: the way to ask several questions.
         how: How to search, by these names:
             ``kind``: Kind to take the question for, such as ``value`` or ``text``; recognised by default.
             ``choices``: Options to choose from, such as ``["red", "green"]``.
@@ -86,18 +90,19 @@ def search(
 
 def search_problem(problem: Problem, model: Model, request: SearchRequest) -> Iterator[Event]:
     """The events of a problem's search, in an open session or with models that are opened for it."""
-    if not isinstance(model, str | PathLike) and not (isinstance(model, Session) and model.is_open):
-        hint = "with adascale.Session(adascale.SessionOptions(NAME)) as session"
+    if not isinstance(model, str | PathLike) and not getattr(model, "is_open", False):
+        hint = "with adascale.open_session(adascale.SessionOptions(NAME)) as session"
         raise UsageError("that is no model and no open session", repr(model)[:100], hint=hint)
     return _events(problem, model, request)
 
 
 def _events(problem: Problem, model: Model, request: SearchRequest) -> Iterator[Event]:
     with ExitStack() as opened:
-        if not isinstance(model, Session):
+        if isinstance(model, str | PathLike):
             strategy = request.strategy_for(problem.kind)
             options = SessionOptions(fspath(model)).for_one(strategy, request.width)
-            model = opened.enter_context(Session(options))
+            model = open_session(options)
+            opened.enter_context(model)
         settings = request.settings(problem, model.conditions(problem.kind), model.modes)
         for _, event in model.driver(time.monotonic).run([problem], settings):
             if isinstance(event, SearchFailed):

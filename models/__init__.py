@@ -1,6 +1,7 @@
-"""The outside: GGUF files, llama.cpp, process reward models, model sources.
+"""The outside: GGUF files, llama.cpp, process reward models, model sources, other servers.
 
-``session`` opens models: ``options`` says how, ``session_plan`` finds files, and has the prompt, sampler and
+``open_session`` is the one place that decides if a model is a file or behind a server (``upstream``).
+``session`` opens files: ``options`` says how, ``session_plan`` finds files, and has the prompt, sampler and
 calibration of each mode; ``worker`` does so in a process of its own. ``files`` finds and verifies model
 files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` keeps what turns scores into
 probabilities, ``draws`` keeps draws for evaluations, ``programs`` runs programs in a sandbox. ``machine``
@@ -10,13 +11,45 @@ reads question files, and chooses what a fit or an evaluation asks. ``lines`` ar
 a child process. ``fallback`` asks another server.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
 from adascale.engine.answers.equality import use_verifier
+
+if TYPE_CHECKING:
+    from .options import Reporting, SessionOptions
+    from .session import Session
+    from .upstream.session import UpstreamSession
+
+    AnySession: TypeAlias = Session | UpstreamSession
 
 
 def _ask_math_verify(gold: str, answer: str) -> bool | None:
     from .limited_child import ask_math_verify
 
     return ask_math_verify(gold, answer)
+
+
+def open_session(options: SessionOptions, reporting: Reporting | None = None) -> AnySession:
+    """The session of a model: over a server if it is an address, else over files; a context manager.
+
+    Raises:
+        UsageError: an option is not for a server.
+    """
+    from .options import Reporting
+    from .upstream.address import is_address
+
+    if is_address(options.generator):
+        from .upstream.session import UpstreamSession
+
+        return UpstreamSession(options, reporting or Reporting())
+    from .llama.chat import prepare
+
+    prepare()  # while this process loads libraries and models
+    from .session import Session
+
+    return Session(options, reporting or Reporting())
 
 
 # Whoever compares answers imports this package, in whichever process; a search hands no verifier around.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from adascale.engine.answer import Answer
 from adascale.engine.errors import UsageError
@@ -12,8 +13,11 @@ from adascale.engine.strategies import Effort
 from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 
-from ..asking import Model, search_problem
+from ..asking import search_problem
 from .reading import read_tests, task_of
+
+if TYPE_CHECKING:
+    from ..asking import Model
 
 
 def code(

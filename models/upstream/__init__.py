@@ -2,5 +2,5 @@
 
 ``address`` reads and checks it, and has the key; ``client`` runs many streamed completions at once and
 brings them back as chunks; ``servers`` says what differs by server, and ``probe`` what this one really does:
-its ``Facts``.
+its ``Facts``. ``session`` searches over them, in the place of ``models.session``.
 """

@@ -32,7 +32,7 @@ from ..files.cache import DownloadPlan, Transfer
 from ..options import SessionOptions
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from .. import AnySession
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,10 @@ class ModelsOpened:
     files: tuple[tuple[str, Path, str], ...]
 
     @classmethod
-    def of(cls, session: Session) -> Self:
+    def of(cls, session: AnySession) -> Self:
         """The message for an open session."""
         conditions = {kind: session.conditions(kind) for kind in KINDS}
-        return cls(conditions, session.modes, tuple(session.files.listing()))
+        return cls(conditions, session.modes, tuple(session.listing()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class Server:
     def __init__(self, send: Callable[[FromWorker], None]) -> None:
         self._send = send
         self._inbox: SimpleQueue[FromParent | None] = SimpleQueue()
-        self._abort: AbortFlag | None = None
+        self._abort: AbortFlag | threading.Event | None = None
         self._driver: Driver | None = None
         self._interrupted = False
 
@@ -253,11 +253,8 @@ class Server:
             self._send(SearchFailed.of(explanation))
 
     def _serve(self) -> None:
-        from ..llama.chat import prepare
-
-        prepare()  # while this process loads libraries and models
+        from .. import open_session
         from ..options import Reporting
-        from ..session import Session
 
         wanted = self._inbox.get()
         assert isinstance(wanted, OpenModels), "the first message opens the models"
@@ -268,7 +265,7 @@ class Server:
             log=(lambda text: self._send(Told("log", text))) if wanted.verbose else None,
             loading=lambda path: self._send(Told("loading", path.name)),
         )
-        with Session(wanted.options, reporting) as session:
+        with open_session(wanted.options, reporting) as session:
             self._abort = session.abort
             self._send(ModelsOpened.of(session))
             for message in iter(self._inbox.get, None):

@@ -1,0 +1,322 @@
+"""A search over a server's streams: what is asked, how streams grow, and what becomes of them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted import ScriptedExecutor, logs_of, records_of
+from scripted_server import EchoPolicy, served
+
+import adascale
+from adascale.engine.calibration.posterior import Posterior
+from adascale.engine.errors import UsageError
+from adascale.engine.ports import SequenceLogprob
+from adascale.engine.request import Request, SearchRequest, Settings
+from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import (
+    BranchGrew,
+    Event,
+    OptionsRead,
+    SearchFailed,
+    SearchFinished,
+    StepProposed,
+)
+from adascale.engine.search.record import Record
+from adascale.engine.strategies import Greedy, Vote
+from adascale.engine.types import MODES, Execution, Problem
+from adascale.models.options import PROGRAM_OPENING, SamplingParams, SessionOptions, samplers
+from adascale.models.upstream.client import Chunk
+from adascale.models.upstream.servers import Asked, Facts
+from adascale.models.upstream.session import QUEUED, UpstreamPolicy, UpstreamSession, _pieces
+from adascale.models.worker.client import Worker
+from bench.scripted import scripted_step
+
+Words = Callable[[Asked], Sequence[Chunk]]
+"""Chunks of a stream, whose numbers are put in; the last one has an end."""
+
+
+def words(*pieces: str, logprob: float | None = -1.0) -> list[Chunk]:
+    """A chunk a piece, each of one token, and the end."""
+    said = [Chunk(0, piece, tokens=1, logprob=logprob) for piece in pieces]
+    return [*said, Chunk(0, finish="stop", prompt_tokens=10, cached_tokens=4)]
+
+
+@dataclass
+class FakeClient:
+    """Plays streams, one chunk of each at a time."""
+
+    says: Words
+    asked: list[Asked] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
+    most: int = 0
+    running: dict[int, Iterator[Chunk]] = field(default_factory=dict)
+
+    def start(self, stream: int, asked: Asked) -> None:
+        self.asked.append(asked)
+        self.running[stream] = iter(self.says(asked))
+        self.most = max(self.most, len(self.running))
+
+    def poll(self, seconds: float) -> list[Chunk]:
+        found = []
+        for stream, left in list(self.running.items()):
+            found.append(chunk := replace(next(left), stream=stream))
+            if chunk.finish or chunk.error:
+                del self.running[stream]
+        return found
+
+    def cancel(self, stream: int) -> None:
+        if self.running.pop(stream, None) is not None:
+            self.closed.append(stream)
+
+    def close(self) -> None:
+        self.running.clear()
+
+
+FACTS = Facts("llama-server", "tiny", 1e9, 2048, 4, logprobs=True, continues=True, schema=True)
+
+
+def policy_over(says: Words, facts: Facts = FACTS, **options: Any) -> tuple[UpstreamPolicy, FakeClient]:
+    client: Any = FakeClient(says)
+    session = SessionOptions("http://127.0.0.1:1", **options)
+    by_prompt = samplers(dict.fromkeys(MODES, SamplingParams()), session)
+    policy = UpstreamPolicy(client, facts, 1e9, by_prompt, session, threading.Event(), lambda text: None)
+    return policy, client
+
+
+def search(
+    says: Words, problem: Problem, settings: Settings | None = None, facts: Facts = FACTS, **options: Any
+) -> tuple[list[Event], FakeClient]:
+    """The log of one search, and the client that it ran over."""
+    policy, client = policy_over(says, facts, **options)
+    executor = ScriptedExecutor(lambda program: Execution("18\n", "", 0.0), waits=True)
+    judge = {problem.kind: Posterior.of_model(problem.kind, 1e9)}
+    driver = Driver(policy, SequenceLogprob(), judge, time.monotonic, executor)
+    return [event for _, event in driver.run([problem], settings or Settings(Greedy()))], client
+
+
+SUM = Problem("1", "What is 9 * 2?")
+STEPS = ("First,", " we add.", "\n\n", "Then we", " multiply.\n\n", "It is \\boxed{18}.")
+
+
+def texts(log: Sequence[Event]) -> list[str]:
+    return [event.step.text for event in log if isinstance(event, StepProposed)]
+
+
+def test_a_stream_is_cut_at_blank_lines_and_its_tokens_are_counted() -> None:
+    log, _ = search(lambda asked: words(*STEPS), SUM)
+    assert texts(log) == ["First, we add.\n\n", "Then we multiply.\n\n", "It is \\boxed{18}."]
+    record = Record.of(log)
+    assert record.answer == "18"
+    assert record.usage.generated_tokens == len(STEPS) + 1  # that which ends the turn
+    assert (record.usage.prompt_tokens, record.usage.reused_tokens) == (6, 4)
+    assert record.usage.flops == (len(STEPS) + 1 + 6) * 2e9
+
+
+def test_a_server_that_cannot_continue_writes_solutions_of_one_step() -> None:
+    log, _ = search(lambda asked: words(*STEPS), SUM, facts=replace(FACTS, continues=False))
+    assert texts(log) == ["".join(STEPS)]
+
+
+def test_a_wrong_sum_is_drawn_again_behind_the_steps_before_it() -> None:
+    def says(asked: Asked) -> list[Chunk]:
+        return words(*(["It is \\boxed{18}."] if asked.continues else ["So.\n\n", "9 * 2 = 19\n\n", "19"]))
+
+    log, client = search(says, SUM, Settings(Vote(1, redraws=2)))
+    first, second = client.asked
+    assert (first.continues, second.continues) == (False, True)
+    assert second.messages == [*first.messages, {"role": "assistant", "content": "So.\n\n"}]
+    assert second.max_tokens == first.max_tokens - 1
+    assert Record.of(log).answer == "18"
+
+
+@pytest.mark.parametrize("continues", [True, False])
+def test_a_program_begins_with_its_fence_where_it_can_and_ends_with_the_next(continues: bool) -> None:
+    opening = PROGRAM_OPENING if continues else ""
+    pieces = ([] if continues else ["```", "python\n"]) + ["print(9 * 2)\n", "```", "\nAnd now", " for more"]
+    log, client = search(
+        lambda asked: words(*pieces),
+        SUM,
+        Settings(Greedy(modes=("program",))),
+        replace(FACTS, continues=continues),
+    )
+    [asked] = client.asked
+    assert asked.continues == continues
+    assert asked.messages[-1]["content"] == (opening or SUM.question)
+    assert texts(log) == [f"{PROGRAM_OPENING}print(9 * 2)\n```"]
+    assert client.closed == [0], "nobody waits for the rest"
+    assert Record.of(log).answer == "18"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "nll"),
+    [
+        (words("a\n\n", "b"), 2.0),
+        (words("a\n\n", "b", logprob=None), None),
+        ([*words("a", logprob=None)[:-1], Chunk(0, tokens=1, logprob=-3.0), *words()], 3.0),  # all at last
+        ([Chunk(0, thought="hm", tokens=1, logprob=-1.0), *words("a")], None),
+    ],
+)
+def test_the_likelihood_of_a_solution_is_known_where_that_of_all_its_tokens_is(
+    chunks: list[Chunk], nll: float | None
+) -> None:
+    log, _ = search(lambda asked: chunks, SUM)
+    assert [each.nll for each in Record.of(log).candidates] == [nll]
+
+
+def test_all_draws_of_a_question_have_one_prompt_and_seeds_of_31_bits() -> None:
+    _, client = search(lambda asked: words("18"), SUM, Settings(Vote(8)))
+    assert len({json.dumps(each.messages) for each in client.asked}) == 1
+    assert len({each.seed for each in client.asked}) == 8
+    assert all(0 <= each.seed < 1 << 31 and each.temperature == 0.8 for each in client.asked)
+
+
+@pytest.mark.parametrize(
+    ("seen", "likely"),
+    [
+        ({"Yes": -0.1, " yes": -5.0, "No": -3.0}, 0.9),
+        ({"Yes": -0.1, "I": -3.0}, 0.9),  # the other one is no likelier than the last that is seen
+        ({"I": -0.1, "The": -3.0}, 0.5),
+        ({}, 0.5),
+    ],
+)
+def test_options_are_read_from_the_likeliest_first_tokens(seen: Mapping[str, float], likely: float) -> None:
+    def says(asked: Asked) -> list[Chunk]:
+        if not asked.alternatives:
+            return words("yes")
+        assert asked.max_tokens == 1
+        return [Chunk(0, "Yes", tokens=1, alternatives=seen), *words()]
+
+    problem = SearchRequest("The sky is blue.\n\nIs the sky blue?", kind="yes-no").problem()
+    log, _ = search(says, problem, SearchRequest(kind="yes-no").settings(problem))
+    [read] = [event for event in log if isinstance(event, OptionsRead)]
+    yes, no = read.log_probs
+    assert 2.718**yes == pytest.approx(likely, abs=0.06)
+    assert 2.718**yes + 2.718**no == pytest.approx(1, abs=0.01)
+
+
+def test_a_draw_that_begins_anew_takes_back_what_it_wrote() -> None:
+    again = [*words("It is", " 17.")[:-1], Chunk(0, begins_again=True), *words("It is", " 18.")]
+    log, _ = search(lambda asked: again, SUM, facts=replace(FACTS, continues=False))
+    assert texts(log) == ["It is 18."]
+    assert Record.of(log).usage.generated_tokens == 5, "it was written all the same"
+
+
+def test_readings_of_a_text_see_their_fields_in_other_orders() -> None:
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in "abcd"}}
+    problem = SearchRequest("Ann", schema=schema).problem()
+    said = json.dumps(dict.fromkeys("abcd", "x"))
+    _, client = search(lambda asked: words(said), problem, SearchRequest().settings(problem))
+    orders = {tuple(each.schema["properties"]) for each in client.asked if each.schema is not None}
+    assert client.asked[0].schema == schema
+    assert len(orders) > 1
+    assert len({json.dumps(each.messages) for each in client.asked}) == 1
+
+
+def test_a_request_with_tools_and_a_raw_text_are_refused_before_anything_is_sent() -> None:
+    tool = {"type": "function", "function": {"name": "say", "parameters": {"type": "object"}}}
+    messages = [{"role": "user", "content": "Say it."}]
+    for problem in (
+        Problem("1", "Say it.", kind="call", details={"messages": messages, "tools": [tool]}),
+        Problem("1", "def f(", kind="text", details={"suffix": ""}),
+    ):
+        log, client = search(lambda asked: words("18"), problem)
+        assert isinstance(log[-1], SearchFailed)
+        assert not client.asked
+
+
+def test_hundreds_of_questions_are_bounded_by_the_places() -> None:
+    policy, client = policy_over(lambda asked: words("It is ", str(asked.seed % 2)))
+    driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
+    found = records_of(driver.run([Problem(str(at), f"{at} + 1?") for at in range(300)], Settings(Vote(3))))
+    assert len(found) == 300
+    assert all(record.result is not None for record in found.values())
+    assert client.most == QUEUED * FACTS.places
+    assert not client.running
+    assert not policy.is_busy
+
+
+def test_an_interrupt_closes_all_streams_at_once() -> None:
+    stopped = threading.Event()
+
+    def endless(asked: Asked) -> Iterator[Chunk]:
+        for at in itertools.count():
+            if at == 5:
+                stopped.set()
+            yield Chunk(0, "so ", tokens=1)
+
+    client: Any = FakeClient(endless)  # type: ignore[arg-type]
+    options = SessionOptions("http://127.0.0.1:1")
+    by_prompt = samplers(dict.fromkeys(MODES, SamplingParams()), options)
+    policy = UpstreamPolicy(client, FACTS, 1e9, by_prompt, options, stopped, lambda text: None)
+    driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
+    [log] = logs_of(driver.run([SUM], Settings(Vote(4)))).values()
+    assert log[-1].result.stop_reason == "interrupted"  # type: ignore[union-attr]
+    assert (len(client.closed), client.running) == (4, {})
+
+
+@given(st.lists(st.sampled_from(["a", "b c", "\n", "\n\n", " ", "é"]), max_size=12), st.integers(0, 30))
+def test_pieces_are_the_text_and_its_tokens(parts: list[str], tokens: int) -> None:
+    text = "".join(parts)
+    found = list(_pieces(text, tokens))
+    assert "".join(piece for piece, _, _ in found) == text
+    assert sum(share for _, share, _ in found) == tokens
+    assert all(share >= 0 for _, share, _ in found)
+    assert [is_last for _, _, is_last in found] == [False] * (len(found) - 1) + [True]
+    assert tokens < 2 or all("\n\n" not in piece.rstrip("\n") for piece, _, _ in found)
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("folders")
+def test_a_question_is_searched_over_a_server_from_python() -> None:
+    with served() as server:
+        answer = adascale.ask("What is 40 + 2?", server.url, seed=1)
+        assert answer.answer in ("40", "41")  # as the script has it
+        with adascale.open_session(SessionOptions(server.url, size=4_000_000_000)) as session:
+            assert adascale.ask("What is 40 + 2?", session, seed=1).answer == answer.answer
+            assert adascale.ask("hi", session).answer is None
+        server.wait_until_idle()
+    assert answer.record.started.models.generator.device == server.url.removeprefix("http://")
+
+
+@pytest.mark.usefixtures("folders")
+def test_options_for_a_model_in_this_process_are_refused() -> None:
+    for options in ({"prm": "self"}, {"think": 64}, {"calibration": "x.safetensors"}):
+        with pytest.raises(UsageError, match="not for a server"):
+            UpstreamSession(SessionOptions("http://127.0.0.1:1", **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("folders")
+def test_a_cancelled_search_leaves_the_server_in_a_second_and_its_worker_loads_no_llama_cpp() -> None:
+    policy = EchoPolicy(lambda prefix, rng: scripted_step("so " * 9_000, "stop"))
+    with served(policy=policy) as server, Worker(SessionOptions(server.url)) as worker:
+        policy.pause = 0.01  # the probe is over
+        opened, problem = worker.open_models, SearchRequest("What is 40 + 2?").problem()
+        asked = SearchRequest(strategy="vote", samples=4)
+        settings = asked.settings(problem, opened.conditions["value"], opened.modes)
+        for _, event in worker.serve([Request(problem, settings)]):
+            if isinstance(event, BranchGrew):
+                assert policy.running
+                worker.cancel(problem.id)
+        assert isinstance(event, SearchFinished)
+        assert event.result.stop_reason == "interrupted"
+        end = time.monotonic() + 1
+        while policy.running and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not policy.running
+        assert worker._process is not None
+        maps = Path(f"/proc/{worker._process.pid}/maps")
+        assert not maps.exists() or "llama" not in maps.read_text()
