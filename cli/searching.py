@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
     from adascale.engine.search.record import Record
     from adascale.engine.types import Notice
+    from adascale.models import AnySession
     from adascale.models.fallback import Fallback
     from adascale.models.files.cache import DownloadPlan, Transfer
     from adascale.models.files.library import ModelFile
-    from adascale.models.session import Session
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster
 
@@ -238,12 +238,12 @@ def open_cluster(
 
 
 @contextmanager
-def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[Session]:
+def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[AnySession]:
     """Fetch, check and load the models of an evaluation or a calibration, in this process."""
     with _reporting(options, terminal, say_status(terminal)) as reporting, ExitStack() as stack:
-        from adascale.models.session import Session
+        from adascale import models
 
-        session = Session(options, reporting)
+        session = models.open_session(options, reporting)
         files = session.listing()  # downloads what is missing
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(session.abort.set, ends=SIGNALS):
@@ -253,7 +253,7 @@ def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator
 
 
 @contextmanager
-def stoppable(session: Session, driver: Driver) -> Iterator[Driver]:
+def stoppable(session: AnySession, driver: Driver) -> Iterator[Driver]:
     """The driver; the first Ctrl-C stops it in the middle of a decode batch."""
 
     def stop() -> None:

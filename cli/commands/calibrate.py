@@ -15,6 +15,7 @@ from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageError, command, decimal
 from adascale.engine.types import Notice, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
+from adascale.models.upstream.address import is_address
 
 from ..disk.files import check_output, writing
 from ..exit_codes import INTERRUPTED
@@ -73,7 +74,7 @@ def fit(*, options: FitOptions) -> None:
     if output is not None:
         read: list[str | Path] = [*run.data, *run.session.references()]
         check_output(output, "--output mine.calibration.safetensors", is_ours=is_calibration, reads=read)
-    with open_session(run.session, run.terminal) as session, _drawn(session, problems, run) as rollouts:
+    with _opened(run) as session, _drawn(session, problems, run) as rollouts:
         artefact = fit_rollouts(session, rollouts, _names(run.data))
     path = output or own_path(artefact.card)
     with writing(path):
@@ -99,7 +100,7 @@ def check(*, options: CalibrationOptions) -> None:
     from adascale.models.calibration.training import training_of
 
     problems = choose_problems(options, 1)
-    with open_session(options.session, options.terminal) as session:
+    with _opened(options) as session:
         artefact = session.prompts.calibrations.get("value")
         if artefact is None:
             raise _no_calibration(session)
@@ -114,6 +115,15 @@ def check(*, options: CalibrationOptions) -> None:
     more = {"calibration": describe(artefact), "data": _names(options.data), "warnings": texts}
     stages = report(measure(fitted, training, run.seed), surface_estimates(training))
     _write_report(stages, options, more)
+
+
+@contextmanager
+def _opened(run: CalibrationOptions) -> Iterator[Session]:
+    from adascale.models.session import Session
+
+    with open_session(run.session, run.terminal) as session:
+        assert isinstance(session, Session), "choose_problems has refused a server"
+        yield session
 
 
 def _no_calibration(session: Session) -> CalibrationError:
@@ -212,6 +222,13 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
         raise UsageError("no questions given", hint="--data questions.jsonl")
     if options.session.prm == "none":
         raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
+    if is_address(options.session.generator):
+        raise UsageError(
+            f"nothing is fitted for {options.session.generator}",
+            "a calibration reads a model's hidden states, which no server gives",
+            "over a server, votes and the size of the model (-o size 4B) make the number",
+            hint="-m with a file of the same model, such as ollama:qwen3:1.7b",
+        )
     if options.data:
         problems = choose_questions(read_known(options.data), options.questions, options.seed)
     else:

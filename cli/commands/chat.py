@@ -16,6 +16,7 @@ from adascale.engine.errors import AdascaleError, ContextOverflowError, UsageErr
 from adascale.engine.strategies import effort_named
 from adascale.engine.types import Turn
 from adascale.models.storage import data_folder
+from adascale.models.upstream.address import is_address
 
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import ChatOptions
@@ -179,7 +180,8 @@ class Conversation:
         """
         before = self._session
         if reference:
-            fetch(reference, yes=self.view.terminal.yes, offline=before.offline)
+            if not is_address(reference):
+                fetch(reference, yes=self.view.terminal.yes, offline=before.offline)
             self._session = replace(before, generator=reference)
             self._stack.close()
             try:

@@ -156,12 +156,18 @@ def _memory(name: str) -> str:
 
 
 def _generator(name: str) -> Finding | str:
-    """Check the model's file, or the disk that it will be downloaded to."""
+    """Check the model's file, or the disk that it will be downloaded to; or the server of an address."""
     from adascale.models.files.cache import cache_dir
     from adascale.models.files.catalog import parse
     from adascale.models.files.gguf import read_info
     from adascale.models.files.library import locate
+    from adascale.models.upstream.address import Address, is_address
+    from adascale.models.upstream.probe import probe
 
+    if is_address(name):
+        facts = probe(Address.of(name))
+        places = "one solution at a time" if facts.places == 1 else f"{facts.places} solutions at a time"
+        return f"{facts.model} at {name.partition('#')[0]} ({facts.server or 'some server'}): {places}"
     file = locate(name)
     if file is not None:
         read_info(file.path)

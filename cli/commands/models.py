@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -36,7 +37,8 @@ def list_models(as_json: JsonLinesOption = False) -> None:
 
     Models on this machine come first. MEMORY is the memory of a question with the default context and number
     of solutions. Models of Ollama and LM Studio are listed with a name that opens them where they lie:
-    -m ollama:qwen3:1.7b.
+    -m ollama:qwen3:1.7b. Servers that answer on the usual ports of this machine stand below, each model with
+    its address: -m http://127.0.0.1:11434#qwen3:1.7b.
     """
     files, errors = installed_models()
     here = {file.name: file for file in files}
@@ -59,6 +61,18 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     sizes = [facts["size_bytes"] for facts in found if facts["here"]]
     total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
     say(f"adascale: {total}; adascale pull NAME fetches another, -m NAME uses it")
+    _write_servers()
+
+
+def _write_servers() -> None:
+    """List the models of servers that answer here."""
+    from adascale.models.upstream.probe import local_servers
+
+    rows = [
+        (str(replace(address, name=name)), kind) for address, kind, names in local_servers() for name in names
+    ]
+    if rows:
+        write_payload("\n" + fitted(columns([("ADDRESS", "SERVER THAT ANSWERS HERE"), *rows], "<<")))
 
 
 def show(name: Name, as_json: JsonOption = False) -> None:

@@ -89,6 +89,7 @@ def with_absolute_path(setting: str, value: str) -> str:
         UsageError: there is no PRM format of this name.
     """
     from adascale.models.files.catalog import parse
+    from adascale.models.upstream.address import is_address
 
     if setting == "calibration":
         return value if value in ("auto", "none") else str(Path(value).absolute())
@@ -99,6 +100,8 @@ def with_absolute_path(setting: str, value: str) -> str:
         if (reference := split_reference(value)[1]) in ("probe", "self", "none"):
             return value
         before, value = value.removesuffix(reference), reference
+    if is_address(value):
+        return value
     file = parse(value)
     return before + (str(file.absolute()) if isinstance(file, Path) else value)
 

@@ -158,14 +158,44 @@ def _as_fitted(usual: str) -> str:
     return f"{usual}, or that of the calibration"
 
 
+_SIZE = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)([mbMB])")
+
+
+def parse_size(text: object) -> int:
+    """``4B``, ``1.5b`` or ``135M`` as parameters of a model.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _SIZE.fullmatch(str(text).strip())
+    count = round(float(match[1]) * (1e9 if match[2] in "bB" else 1e6)) if match else 0
+    if not count:
+        raise ValueError(f"{shown(text)} is no size of a model, such as 4B")
+    return count
+
+
 MODEL = setting(
-    "--model -m", "Name in adascale list, ollama:NAME, hf:user/repo:QUANT or file.", metavar="MODEL"
+    "--model -m",
+    "Name in adascale list, ollama:NAME, hf:user/repo:QUANT, file, or server: http://HOST:PORT#NAME.",
+    metavar="MODEL",
 )
 ModelOption = Annotated[str, MODEL]
 
 FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
     SessionOptions: {
         "generator": MODEL,
+        "size": option(
+            "size",
+            "Parameters of a server's model, from which its probabilities begin.",
+            unit="parameters, such as 4B",
+            parser=parse_size,
+            usual="as the server says",
+        ),
+        "key_file": option(
+            "upstream_key_file",
+            "File with the API key of the server of --model.",
+            usual="ADASCALE_UPSTREAM_KEY",
+        ),
         "prm": setting(
             "--prm", "Judge of steps: probe, self, none, or a PRM (NAME, FORMAT=PATH).", metavar="PRM"
         ),

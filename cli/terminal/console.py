@@ -312,6 +312,8 @@ _OPTIONS = {
     "lead",
     "max_tokens",
     "samples",
+    "size",
+    "upstream_key_file",
     "width",
 }
 """Settings that errors name and ``-o`` sets; each other one is a flag."""

@@ -21,6 +21,8 @@ from typing import Literal, get_args
 
 from adascale.engine.errors import ModelNotFoundError, command, excerpt
 
+from ..upstream.address import HUB_HOST, is_address
+
 Role = Literal["generator", "prm"]
 ThinkingSupport = Literal["no", "switch"]
 
@@ -113,7 +115,7 @@ REPOSITORY = f"{_NAME}/{_NAME}"
 """A repository of the Hub, as a regular expression."""
 
 _HUB = re.compile(
-    rf"""(?P<prefix>hf:(?://)?|(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co)/)?
+    rf"""(?P<prefix>hf:(?://)?|(?:https?://)?{HUB_HOST}/)?
     (?P<repo>{REPOSITORY})
     (?:@(?P<at>[\w.-]+)|/(?:resolve|blob|tree)/(?P<revision>[\w.-]+)(?:/(?P<file>[^?:]+\.gguf))?)?
     (?:\?[^:]*)?
@@ -214,7 +216,7 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
             the prefix, a Hub URL, or a model of another program: ``ollama:qwen3:1.7b``.
 
     Raises:
-        ModelNotFoundError: It has another form, or no such model is known.
+        ModelNotFoundError: It has another form, no such model is known, or it is the address of a server.
     """
     for store in get_args(Store):
         if ref.startswith(f"{store}:"):
@@ -222,6 +224,9 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
     hub = _HUB.fullmatch(ref)
     if hub and hub["prefix"]:
         return _hub_reference(hub)
+    if is_address(ref):
+        text = f"{excerpt(ref, 80)} is the address of a server, which has no file here"
+        raise ModelNotFoundError(text, hint=command("chat", "-m", ref))
     path = Path(os.path.expanduser(ref))
     if os.path.isfile(path):
         return path

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from adascale.engine.errors import UsageError
+from adascale.engine.errors import UsageError, reason_of, setting
 
 KEY_VARIABLE = "ADASCALE_UPSTREAM_KEY"
 """Name of the environment variable with the key of a server."""
@@ -24,12 +26,15 @@ LOCAL_PORTS: Mapping[int, str] = {
 }
 """Ports on which servers of models listen if nobody chose another one."""
 
+HUB_HOST = r"(?:www\.)?(?:hf\.co|huggingface\.co)"
+"""Host of the Hugging Face Hub, as a regular expression."""
+
 _EXAMPLE = "http://127.0.0.1:11434#NAME"
 
 
 def is_address(model: str) -> bool:
-    """True if a model is named by the address of a server."""
-    return re.match(r"https?://", model, re.IGNORECASE) is not None
+    """True if a model is named by the address of a server; a page of the Hub names a repository."""
+    return re.match(rf"https?://(?!{HUB_HOST}/)", model, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +89,26 @@ class Address:
         path = parts.path.rstrip("/") or "/v1"
         return cls(f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}", name.strip() or None, key)
 
+    @classmethod
+    def of(cls, model: str, key_file: Path | None = None) -> Self:
+        """The address of a model, with the key of a file or of the environment.
+
+        Raises:
+            UsageError: As ``parse``, or the file cannot be read.
+        """
+        if key_file is None:
+            return cls.parse(model, os.environ.get(KEY_VARIABLE))
+        try:
+            return cls.parse(model, key_file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8"
+            text = f"cannot read the key in {key_file}: {reason}"
+            raise UsageError(text, hint=setting("upstream_key_file", "FILE")) from error
+
     def __str__(self) -> str:
-        """The address as a user may type it."""
-        return f"{self.url}{'' if self.name is None else f'#{self.name}'}"
+        """The address as a user types it."""
+        url = self.root if urlsplit(self.url).path == "/v1" else self.url
+        return f"{url}{'' if self.name is None else f'#{self.name}'}"
 
     @property
     def root(self) -> str:

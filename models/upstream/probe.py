@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import json
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,9 @@ from .servers import SERVERS, Asked, Entry, Facts, Get, listed, parameters_of, r
 
 _DAY, _SERIAL = 86_400, 600
 """Seconds for which an outcome is kept, and one of a server that was told to get more places."""
+
+_GLANCE = 0.3
+"""Seconds that a server on a usual port may take for a reply."""
 
 _MAX_BYTES = 1 << 23
 """Largest size of a list of models."""
@@ -80,18 +83,18 @@ def probe(address: Address, say: Callable[[Notice], None] = lambda notice: None)
     return facts
 
 
-def local_servers() -> Iterator[tuple[Address, str, list[str]]]:
+def local_servers() -> list[tuple[Address, str, list[str]]]:
     """Servers on the usual ports of this machine: address, kind, and names of their models."""
-    for port in LOCAL_PORTS:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-        except OSError:
-            continue
-        address = Address(f"http://127.0.0.1:{port}/v1")
-        with suppress(AdascaleError), httpx2.Client(**http_settings(address) | {"timeout": 2}) as http:
-            models = _models(http, address, 0)
-            if models:
-                yield address, recognised(models, _getting(http, address)), _names(models)
+    with ThreadPoolExecutor(max(1, len(LOCAL_PORTS))) as pool:
+        return [found for found in pool.map(_local_server, LOCAL_PORTS) if found is not None]
+
+
+def _local_server(port: int) -> tuple[Address, str, list[str]] | None:
+    address = Address(f"http://127.0.0.1:{port}/v1")
+    with suppress(AdascaleError), httpx2.Client(**http_settings(address) | {"timeout": _GLANCE}) as http:
+        if models := _models(http, address, 0):
+            return address, recognised(models, _getting(http, address)), _names(models)
+    return None
 
 
 def _json(http: httpx2.Client, url: str) -> tuple[int, Any, httpx2.Headers]:
@@ -174,7 +177,7 @@ def _chosen(address: Address, models: Sequence[Entry]) -> Entry:
     raise ModelNotFoundError(
         f"{address.server} has no model {excerpt(wanted)}",
         *close,
-        hint=f"{address.url}#{close[0] if close else 'NAME'}",
+        hint=str(replace(address, name=close[0] if close else "NAME")),
     )
 
 

@@ -8,7 +8,6 @@ solution is one step: nothing could be drawn again, and a draw that begins anew 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,7 +57,7 @@ from ..options import (
 )
 from ..programs.executor import ProgramExecutor
 from ..steps import ends_program, ends_step
-from .address import KEY_VARIABLE, Address
+from .address import Address
 from .client import Chunk, Client
 from .probe import probe
 from .servers import Asked, Facts
@@ -374,15 +373,6 @@ def _scores(words: Sequence[str], seen: Mapping[str, float]) -> tuple[float, ...
     return tuple(score - total for score in scores)
 
 
-def _key(file: Path | None) -> str | None:
-    """The key in a file, or else that of the environment.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    return os.environ.get(KEY_VARIABLE) if file is None else file.read_text("utf-8", "replace")
-
-
 class UpstreamSession:
     """A server that is open for searches, in the place of a ``Session``; a context manager.
 
@@ -409,7 +399,7 @@ class UpstreamSession:
     def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
         self.abort = threading.Event()
         self.options, self._reporting = options, reporting
-        self._address = Address.parse(options.generator, _key(options.key_file))
+        self._address = Address.of(options.generator, options.key_file)
         self._stack = ExitStack()
         self._notices: list[Notice] = []
         for name, value, usual in (

@@ -20,6 +20,11 @@ from adascale.models.files.library import locate
 from .net import Net, make_spec
 
 
+@pytest.fixture(autouse=True)
+def no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adascale.models.upstream.probe.LOCAL_PORTS", {})
+
+
 @pytest.fixture
 def tiny(gguf: bytes, net: Net) -> ModelSpec:
     spec = net.know(make_spec(gguf, packages=2))

@@ -1,0 +1,114 @@
+"""A model that is the address of a server, wherever a command takes one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import CLOSED, Home, run
+from lying_server import writes_words
+from other_server import KEY, Other, other_server, refuses
+from scripted_server import Served, served
+
+from adascale.models.upstream import probe
+
+
+def lists(*names: str) -> dict[str, object]:
+    return {"object": "list", "data": [{"id": name} for name in names]}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.asking(tmp_path, tmp_path / "no-model", 3)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served() as running:
+        yield running
+
+
+@pytest.fixture
+def other() -> Iterator[Other]:
+    """A server with two models."""
+    with other_server(writes_words("It is 4.")) as found:
+        found.pages = {"/v1/models": lists("qwen3:4b", "llama3.2:3b")}
+        yield found
+
+
+def test_ask_searches_over_a_server(home: Home, server: Served) -> None:
+    done = home.run("ask", "Echo 18 + 0?", "-m", server.url, "--json", "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["answer"], found["agreement"]["agree"] > 1) == ("18", True)
+    assert found["model"]["name"] == "scripted"
+
+
+def test_a_batch_goes_on_over_a_server(home: Home, server: Served) -> None:
+    words = ["batch", str(home.data), "-m", server.url, "--output", str(home.folder / "out.jsonl")]
+    first, again = home.run(*words, "--limit", "2"), home.run(*words)
+    assert "2 done" in first.stderr, first.stderr
+    assert "1 done" in again.stderr, again.stderr
+    assert "2 there already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", ["has 2 models", "qwen3:4b", "llama3.2:3b", "#qwen3:4b"]),
+        ("#qwen3:8b", ["has no model qwen3:8b", "qwen3:4b", "#qwen3:4b"]),
+    ],
+)
+def test_a_model_that_is_not_there_is_an_error_with_those_that_are(
+    home: Home, other: Other, name: str, said: list[str]
+) -> None:
+    done = home.run("ask", "What is 9 * 2?", "-m", f"{other.url}{name}")
+    assert done.returncode != 0
+    assert "error[model-not-found]" in done.stderr
+    assert [each for each in said if each not in done.stderr] == []
+
+
+def test_a_server_that_does_not_listen_is_an_error(home: Home) -> None:
+    done = home.run("ask", "What is 9 * 2?", "-m", CLOSED)
+    assert "nothing answers at 127.0.0.1:9" in done.stderr
+    assert "adascale list" in done.stderr
+
+
+def test_a_refused_key_is_an_error_that_does_not_show_it(home: Home, other: Other) -> None:
+    other.reply = refuses(401)
+    path = home.folder / "key"
+    path.write_text(f"{KEY}\n")
+    words = ["ask", "What is 9 * 2?", "-m", f"{other.url}#qwen3:4b", "-o", "upstream_key_file", str(path)]
+    for more in ({}, {"ADASCALE_UPSTREAM_KEY": "another"}):
+        done = run(home.env, *words, more=more)
+        assert "refuses the key" in done.stderr
+        assert KEY not in done.stdout + done.stderr
+    assert {key for _, key in other.seen} == {f"Bearer {KEY}"}
+
+
+def test_list_shows_servers_below_the_models_and_not_in_json(
+    home: Home, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "LOCAL_PORTS", {int(other.url.rpartition(":")[2]): "Ollama", 9: "nobody"})
+    rows = home.run("list").stdout.splitlines()
+    assert [row.split()[0] for row in rows[-2:]] == [f"{other.url}#qwen3:4b", f"{other.url}#llama3.2:3b"]
+    assert other.url not in home.run("list", "--json").stdout
+
+
+@pytest.mark.parametrize("words", [["pull"], ["show"], ["rm", "--yes"]])
+def test_a_command_for_files_refuses_an_address(home: Home, words: list[str]) -> None:
+    done = home.run(*words, "http://127.0.0.1:11434#qwen3:4b")
+    assert "is the address of a server, which has no file here" in done.stderr
+
+
+def test_nothing_is_fitted_for_a_server(home: Home) -> None:
+    done = home.run("calibrate", "fit", "-m", CLOSED)
+    assert "hidden states, which no server gives" in done.stderr
+
+
+def test_an_address_is_kept_as_it_is_typed(home: Home, other: Other) -> None:
+    address = f"{other.url}#qwen3:4b"
+    found = json.loads(home.run("mcp", "--print-config", "-m", address).stdout)
+    assert found["mcpServers"]["adascale"]["args"][-1] == address
