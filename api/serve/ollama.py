@@ -224,8 +224,9 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
     async def show(request: HttpRequest) -> Response:
         body, served = ShowBody.read(read_object(await read_body(request))), models()
         served.effort_of(body.model or body.name, None)
-        window = {"general.architecture": _FAMILY, f"{_FAMILY}.context_length": served.window}
-        return json_response({**entry(), "model_info": window, "capabilities": ["completion", "tools"]})
+        window = {f"{_FAMILY}.context_length": served.window} if served.window else {}
+        model_info = {"general.architecture": _FAMILY, **window}
+        return json_response({**entry(), "model_info": model_info, "capabilities": ["completion", "tools"]})
 
     return [
         Route("/api/version", version),

@@ -132,7 +132,7 @@ class ServedModel:
     Attributes:
         name: Name for clients.
         sha256: Digest of its file.
-        window: Tokens that a conversation may have.
+        window: Tokens that a conversation may have; 0 if a server behind this one does not say.
         effort: Effort of a search whose request names none.
     """
 

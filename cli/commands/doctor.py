@@ -190,7 +190,10 @@ def _calibration(name: str) -> Finding | str:
     from adascale.models.calibration.artefact import Fingerprint, read_installed
     from adascale.models.files.library import resolve
     from adascale.models.options import WINDOW, SamplingParams
+    from adascale.models.upstream.address import is_address
 
+    if is_address(name):
+        return Finding("skip", "a server shows no hidden states: probabilities are rough, by votes")
     try:
         file = resolve(name, offline=True)
     except AdascaleError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -116,7 +117,7 @@ def _playing(session: AnySession, kind: KindName) -> Iterator[tuple[Driver, Size
     from adascale.models.upstream.session import UpstreamSession
 
     if isinstance(session, UpstreamSession):
-        yield session.driver(lambda: 0.0), ()
+        yield session.driver(time.monotonic), ()
         return
     with closing(DrawStore.of(session, kind)) as store:
         yield session.driver(lambda: 0.0, ReplayingPolicy.of(session, store)), store

@@ -52,7 +52,8 @@ def serve(*, options: ServeOptions) -> None:
     def open_models() -> Iterator[SearchWorker]:
         with open_worker(options.session, options.terminal, status) as worker:
             served = ServedModel.of(worker.open_models.conditions["value"].models, options.search.effort)
-            status(f"{served.name} is ready, with a context of {served.window:,} tokens")
+            window = f", with a context of {served.window:,} tokens" if served.window else ""
+            status(f"{served.name} is ready{window}")
             yield worker
 
     fallback = open_fallback(options.fallback)

@@ -186,7 +186,8 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
         record: Record of an answered question, or the fields of one that the run decides.
 
     Returns:
-        Version, models by sha256, sampler, search and limits by name; None for a record without a search.
+        Version, models by sha256 or by a server's name for one, sampler, search and limits by name; None for
+        a record without a search.
 
     Raises:
         LookupError, TypeError, ValueError, AttributeError, OverflowError: it is not a record of a batch.
@@ -194,10 +195,11 @@ def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
     if "search" not in record:
         return None
     generator, prm, calibration = (record.get(name) or {} for name in ("model", "prm", "calibration"))
+    digest = generator.get("sha256")  # a server's model has none, and a context that nobody here sets
     return {
         "version": record["version"],
-        "model": generator.get("sha256"),
-        "context": generator.get("n_ctx"),
+        "model": digest or generator.get("name"),
+        "context": generator.get("n_ctx") if digest else None,
         "prm": prm.get("sha256"),
         "prm format": prm.get("format"),
         "calibration": _calibration_key(calibration),

@@ -54,6 +54,13 @@ def test_a_batch_goes_on_over_a_server(home: Home, server: Served) -> None:
     assert "2 there already" in again.stderr
 
 
+def test_a_batch_over_one_model_is_not_continued_with_another(home: Home, other: Other) -> None:
+    words = ["batch", str(home.data), "--output", str(home.folder / "out.jsonl"), "--limit"]
+    assert home.run(*words, "1", "-m", f"{other.url}#qwen3:4b").returncode == 0
+    done = home.run(*words, "2", "-m", f"{other.url}#llama3.2:3b")
+    assert "model: qwen3:4b there, llama3.2:3b now" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
