@@ -46,6 +46,13 @@ def test_ask_searches_over_a_server(home: Home, server: Served) -> None:
     assert found["model"]["name"] == "scripted"
 
 
+def test_a_size_that_the_user_says_is_assumed_no_more(home: Home, server: Served) -> None:
+    words = ["ask", "Echo 18 + 0?", "-m", server.url, "--seed", "1"]
+    assert "1.5B is assumed" in home.run(*words).stderr
+    assert "assumed" not in home.run(*words, "-o", "size", "4B").stderr
+    assert "is no size of a model" in home.run(*words, "-o", "size", "big").stderr
+
+
 def test_a_batch_goes_on_over_a_server(home: Home, server: Served) -> None:
     words = ["batch", str(home.data), "-m", server.url, "--output", str(home.folder / "out.jsonl")]
     first, again = home.run(*words, "--limit", "2"), home.run(*words)
