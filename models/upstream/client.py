@@ -366,7 +366,6 @@ async def _events(response: httpx2.Response) -> AsyncIterator[Entry]:
         for line in lines:
             name, _, data = line.strip().partition(b":")
             if name == b"data" and data.strip() == b"[DONE]":
-                yield {"choices": [{"finish_reason": "stop"}]}
                 return
             if name == b"data":
                 yield _event(data)

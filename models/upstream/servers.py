@@ -224,7 +224,7 @@ def parameters_of(text: str) -> float | None:
         return None
     size, unit, active = found.groups()
     billions = float(size) * (1.0 if unit in "bB" else 1e-3)
-    return 1e9 * math.sqrt(billions * float(active or billions)) or None
+    return round(1e9 * math.sqrt(billions * float(active or billions))) or None
 
 
 def _named(body: Entry, name: str, entry: Entry) -> Entry:

@@ -7,6 +7,8 @@ import json
 import math
 import socket
 import struct
+import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -143,3 +145,45 @@ NULL_LOGPROBS = streams(
     token("It", logprob=None), token(" is", logprob=math.inf), delta(" 4.", "stop", logprobs=None)
 )
 """Log-probabilities that are none."""
+
+
+def plays(
+    *,
+    places: int = 16,
+    logprobs: bool | None = True,
+    continues: bool = True,
+    schema: bool = True,
+    thinks: bool = False,
+) -> Reply:
+    """A whole server that says hello, counts and writes JSON; without ``logprobs`` it drops them in silence,
+    and for None it refuses them."""
+    room = threading.Semaphore(places)
+
+    def reply(call: Call) -> None:
+        body, last = call.body, call.body["messages"][-1]
+        if logprobs is None and "logprobs" in body:
+            call.send(400, json.dumps({"error": {"message": "logprobs: not for this model"}}).encode())
+            return
+        words = ["Hello", " there", "."]
+        if last["content"].startswith("Count"):
+            words = [f"{number} " for number in range(1, 25)]
+        elif schema and "response_format" in body:
+            words = ["{", '"ok": true', "}"]
+        piece = token if logprobs and body.get("logprobs") else _bare
+        begun = (1 if continues else 6) if last["role"] == "assistant" else 0
+        with room:
+            begin(call)
+            if thinks:
+                call.wfile.write(sse({"choices": [{"delta": {"reasoning": "Hm."}}]}))
+            for word in words:
+                call.wfile.write(sse(piece(word, (word, -0.5))))
+                time.sleep(0.01)
+            for event in (delta(finish="stop"), usage(12 + begun, len(words)), "[DONE]"):
+                call.wfile.write(sse(event))
+            time.sleep(0.05)  # whoever comes next is seen to come next
+
+    return reply
+
+
+def _bare(text: str, *likeliest: tuple[str, float]) -> Event:
+    return delta(text)

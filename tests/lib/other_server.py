@@ -19,11 +19,12 @@ class Call(BaseHTTPRequestHandler):
     """One request, and the ways to answer it."""
 
     state: Other
+    body: dict[str, Any]
 
     def log_message(self, *_: object) -> None: ...
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.body = body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.state.asked.append(
             (self.path, {key.lower(): value for key, value in self.headers.items()}, body)
         )
@@ -111,8 +112,10 @@ def other_server(reply: Reply) -> Iterator[Other]:
     thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     state.url = f"http://127.0.0.1:{web.server_port}"
-    yield state
-    state.stopping.set()
-    web.shutdown()
-    web.server_close()
-    thread.join()
+    try:
+        yield state
+    finally:
+        state.stopping.set()
+        web.shutdown()
+        web.server_close()
+        thread.join()
