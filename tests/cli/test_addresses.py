@@ -111,6 +111,13 @@ def test_list_shows_servers_below_the_models_and_not_in_json(
     assert other.url not in home.run("list", "--json").stdout
 
 
+def test_a_conversation_goes_on_with_a_server(home: Home, other: Other, server: Served) -> None:
+    said = f"/model {other.url}#qwen3:4b\nHello there.\n"
+    done = run(home.env, "chat", "-m", server.url, stdin=said.encode())
+    assert (done.returncode, done.stdout) == (0, "It is 4.\n"), done.stderr
+    assert f"model: {other.url}#qwen3:4b" in done.stderr
+
+
 @pytest.mark.parametrize("words", [["pull"], ["show"], ["rm", "--yes"]])
 def test_a_command_for_files_refuses_an_address(home: Home, words: list[str]) -> None:
     done = home.run(*words, "http://127.0.0.1:11434#qwen3:4b")
