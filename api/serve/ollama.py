@@ -219,7 +219,8 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
 
     async def running(request: HttpRequest) -> Response:
         expires = (datetime.now(UTC) + _LOADED_FOR).isoformat()
-        return json_response({"models": [{**entry(), "expires_at": expires, "size_vram": 0}]})
+        loaded = {"expires_at": expires, "size_vram": 0, "context_length": models().window}
+        return json_response({"models": [{**entry(), **loaded}]})
 
     async def show(request: HttpRequest) -> Response:
         body, served = ShowBody.read(read_object(await read_body(request))), models()

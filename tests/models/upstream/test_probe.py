@@ -271,4 +271,5 @@ def test_a_server_of_ours_answers_as_one() -> None:
         client.close()
     assert facts.server == "adascale"
     assert not facts.continues
+    assert facts.context is not None
     assert "42" in text
