@@ -228,8 +228,9 @@ def parameters_of(text: str) -> float | None:
 
 
 def _named(body: Entry, name: str, entry: Entry) -> Entry:
-    """The model of a list that is called as that of another list."""
-    return next((each for each in listed(body, "models") if each.get(name) == entry.get("id")), {})
+    """The model of a list that is called as that of another list, perhaps with Ollama's usual tag."""
+    called = entry.get("id"), f"{entry.get('id')}:latest"
+    return next((each for each in listed(body, "models") if each.get(name) in called), {})
 
 
 def inner(value: Entry, name: str) -> Entry:

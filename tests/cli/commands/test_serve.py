@@ -76,6 +76,8 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
         too_long = server.post("word " * 2000)
         assert too_long.status_code == 400
         assert "tokens, the context has room for 2,048" in too_long.json()["error"]["message"]
+        [loaded] = httpx2.get(f"{server.url}/api/ps").json()["models"]
+        assert loaded["context_length"] == 2048
 
         [worker] = psutil.Process(server.process.pid).children()
         worker.suspend()
