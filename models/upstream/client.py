@@ -325,7 +325,7 @@ class _Draw:
         self.was_heard |= tokens > 0
         self.is_over = self._counted > 2 * self.asked.max_tokens + 16
         finish = "length" if self.is_over else _text(choice, "finish_reason")
-        if finish and self._finish is None:
+        if finish not in ("", "abort", "error") and self._finish is None:
             self._finish = "length" if finish == "length" else "stop"
         self._usage = inner(event, "usage") or self._usage
         logprob = sum(_logprob(each) or 0.0 for each in entries) if entries else None

@@ -181,6 +181,7 @@ def test_log_probabilities_that_are_none_are_left_out() -> None:
         (lies.only_pings, "has written nothing for 1 s"),
         (lies.errs(429, "slow down", **{"Retry-After": "3600"}), "has too many requests"),
         (lies.errs(503, {"message": "Loading model"}), "is not ready"),
+        (lies.streams(delta("It", "abort")), "broke off in the middle"),
         (lies.streams(delta("It")), "broke off in the middle"),
         (lies.streams(delta("It"), done=False), "broke off in the middle"),
         (breaks_off, "broke off in the middle"),
