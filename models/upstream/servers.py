@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 Entry = Mapping[str, Any]
@@ -29,6 +29,7 @@ class Asked:
         alternatives: Number of likeliest first tokens whose log-probabilities are wanted.
         continues: True if the last message is the assistant's, and the reply goes on with it.
         schema: JSON schema of the reply.
+        sampler: Further numbers of the sampler, named as in ``SamplingChange``; a server gets those it takes.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -40,6 +41,7 @@ class Asked:
     alternatives: int = 0
     continues: bool = False
     schema: Mapping[str, Any] | None = None
+    sampler: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,16 @@ class Server:
     Attributes:
         unthinking: Fields of a body that switch thinking off.
         continuing: Fields of a body that go on with its last message.
+        sampler: Fields of a body that take further numbers of the sampler, by our names for them.
         more_places: What a user does for more streams side by side.
     """
 
     unthinking: ClassVar[Mapping[str, Any]] = {}
     continuing: ClassVar[Mapping[str, Any]] = {}
+    sampler: ClassVar[Mapping[str, str]] = {
+        "presence_penalty": "presence_penalty",
+        "frequency_penalty": "frequency_penalty",
+    }
     more_places: ClassVar = "see the manual of the server"
 
     def body(self, asked: Asked, facts: Facts) -> dict[str, Any]:
@@ -95,6 +102,7 @@ class Server:
             "seed": asked.seed,
             **self.unthinking,
         }
+        body |= {name: asked.sampler[own] for own, name in self.sampler.items() if own in asked.sampler}
         if asked.stop:
             body["stop"] = list(asked.stop)
         if facts.logprobs:
@@ -122,6 +130,12 @@ class LlamaServer(Server):
     """llama.cpp's own server."""
 
     unthinking: ClassVar = {"chat_template_kwargs": {"enable_thinking": False}}
+    sampler: ClassVar = {
+        **Server.sampler,
+        "top_k": "top_k",
+        "min_p": "min_p",
+        "repeat_penalty": "repeat_penalty",
+    }
     more_places: ClassVar = "llama-server --parallel 8"
 
     def known(self, entry: Entry, get: Get) -> dict[str, Any]:
@@ -150,6 +164,7 @@ class Ollama(Server):
 class LMStudio(Server):
     """LM Studio, which drops ``logprobs`` without a word, and has no field that switches thinking off."""
 
+    sampler: ClassVar = {**Server.sampler, "top_k": "top_k", "repeat_penalty": "repeat_penalty"}
     more_places: ClassVar = 'a larger number of "Max Concurrent Predictions" where the model is loaded'
 
     def known(self, entry: Entry, get: Get) -> dict[str, Any]:
@@ -165,6 +180,8 @@ class VLLM(Server):
 
     unthinking: ClassVar = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
     continuing: ClassVar = {"continue_final_message": True, "add_generation_prompt": False}
+    # Else the generation_config of a model holds, often with a penalty for what is repeated.
+    sampler: ClassVar = {**LlamaServer.sampler, "repeat_penalty": "repetition_penalty"}
 
     def known(self, entry: Entry, get: Get) -> dict[str, Any]:
         """More places than a search needs."""

@@ -60,7 +60,7 @@ from ..steps import ends_program, ends_step
 from .address import Address
 from .client import Chunk, Client
 from .probe import probe
-from .servers import Asked, Facts
+from .servers import SERVERS, Asked, Facts
 
 ASSUMED_SIZE = 1.5e9
 """Parameters of a model whose size neither the server nor the user says."""
@@ -248,6 +248,7 @@ class UpstreamPolicy:
             branch.seed & 0x7FFFFFFF,  # some servers read 31 bits
             continues=bool(begun),
             schema=schema,
+            sampler=_numbers(params),
         )
         self._streams[id_] = stream = next(self._numbers)
         mends = self._facts.continues and not self._facts.thinks and schema is None
@@ -356,6 +357,13 @@ def _pieces(text: str, tokens: int) -> Iterator[tuple[str, int, bool]]:
 _PARAGRAPH = re.compile(r"(?:(?!\n\n).)+\n*|\n+", re.DOTALL)
 
 
+def _numbers(params: SamplingParams) -> dict[str, float]:
+    """The numbers of a sampler that not all servers take; those of penalties where there are any."""
+    filters = {"top_k": params.top_k, "min_p": params.min_p, "repeat_penalty": params.repeat_penalty}
+    penalties = {"presence_penalty": params.presence_penalty, "frequency_penalty": params.frequency_penalty}
+    return {**filters, **{name: value for name, value in penalties.items() if value}}
+
+
 def _prompt_work(chunk: Chunk) -> PrefixWork:
     cached = chunk.cached_tokens or 0
     return PrefixWork(max(0, (chunk.prompt_tokens or 0) - cached), cached)
@@ -406,7 +414,6 @@ class UpstreamSession:
             ("prm", options.prm, ("probe", "none")),
             ("calibration", options.calibration, ("auto", "none")),
             ("think", options.think, (0,)),
-            ("min_p", options.sampling.min_p, (None,)),
         ):
             if value not in usual:
                 text = f"{setting(name)} is for a model in this process, not for a server"
@@ -416,7 +423,11 @@ class UpstreamSession:
         options = self.options
         self._reporting.status(f"Asking {self._address.server}...")
         self.facts = facts = probe(self._address, self._notices.append)
-        by_mode = {mode: options.sampling.over(SamplingParams(top_k=0), 0) for mode in MODES}
+        taken = SERVERS[facts.server].sampler
+        if options.sampling.min_p is not None and "min_p" not in taken:
+            raise UsageError(f"{self._address.server} takes no {setting('min_p')}", hint="leave it out")
+        usual = SamplingParams() if "top_k" in taken else SamplingParams(top_k=0)
+        by_mode = {mode: options.sampling.over(usual, 0) for mode in MODES}
         self._sampling = samplers(by_mode, options)
         size = options.size or facts.parameters or ASSUMED_SIZE
         is_judged = options.calibration == "auto" and options.prm != "none"

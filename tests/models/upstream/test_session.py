@@ -33,10 +33,10 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy, Vote
-from adascale.engine.types import MODES, Execution, Problem
+from adascale.engine.types import MODES, Execution, Problem, SamplingChange
 from adascale.models.options import PROGRAM_OPENING, SamplingParams, SessionOptions, samplers
 from adascale.models.upstream.client import Chunk
-from adascale.models.upstream.servers import Asked, Facts
+from adascale.models.upstream.servers import SERVERS, Asked, Facts
 from adascale.models.upstream.session import QUEUED, UpstreamPolicy, UpstreamSession, _pieces
 from adascale.models.worker.client import Worker
 from bench.scripted import scripted_step
@@ -178,6 +178,31 @@ def test_all_draws_of_a_question_have_one_prompt_and_seeds_of_31_bits() -> None:
     assert len({json.dumps(each.messages) for each in client.asked}) == 1
     assert len({each.seed for each in client.asked}) == 8
     assert all(0 <= each.seed < 1 << 31 and each.temperature == 0.8 for each in client.asked)
+
+
+@pytest.mark.parametrize(
+    ("server", "sent"),
+    [
+        ("llama-server", {"top_k": 7, "min_p": 0.0, "repeat_penalty": 1.2, "presence_penalty": 0.5}),
+        ("vLLM", {"top_k": 7, "min_p": 0.0, "repetition_penalty": 1.2, "presence_penalty": 0.5}),
+        ("Ollama", {"presence_penalty": 0.5}),
+    ],
+)
+def test_a_server_gets_the_numbers_of_a_sampler_that_it_takes(server: str, sent: Mapping[str, float]) -> None:
+    facts = replace(FACTS, server=server)
+    change = SamplingChange(temperature=0.3, top_k=7, repeat_penalty=1.2, presence_penalty=0.5)
+    _, client = search(lambda asked: words("18"), SUM, Settings(Vote(1), sampling=change), facts)
+    body = SERVERS[server].body(client.asked[0], facts)
+    assert body["temperature"] == 0.3
+    numbers = (
+        "top_k",
+        "min_p",
+        "repeat_penalty",
+        "repetition_penalty",
+        "presence_penalty",
+        "frequency_penalty",
+    )
+    assert {name: body[name] for name in numbers if name in body} == sent
 
 
 @pytest.mark.parametrize(
