@@ -1,15 +1,17 @@
 """Questions of daily life, asked as a person types them: who answers how many, how surely and how fast.
 
-Usage: ``python -m bench.evidence.everyday QUESTIONS.jsonl -m MODEL [--strategies greedy,vote:8,adaptive]``
+Usage: ``python -m bench.evidence.everyday QUESTIONS.jsonl -m MODEL [--strategies greedy,vote:8,adaptive]
+[--curve amx|avx|gpu|metal|measured]``
 
 Each question has ``question``, ``answer`` and ``subject``. Its kind is recognised as ``ask`` recognises it,
 and every strategy has the modes, prompts and calibration of that kind. All play on the same draws, which are
-kept, so the same command goes on. Seconds are those of a question alone, by this machine's step costs.
+kept, so the same command goes on. Seconds are those of a question alone, by the step costs of ``--curve``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -20,14 +22,17 @@ from statistics import fmean, median
 from adascale.engine.calibration.metrics import ece, ece_floor
 from adascale.engine.evaluation.evaluate import Outcome, evaluate, parse_contestants
 from adascale.engine.request import SearchRequest
+from adascale.engine.strategies import Adaptive
 from adascale.engine.types import KindName, Problem, probability_of
 from adascale.models.draws import DrawStore, ReplayingPolicy
+from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
 from ..common import close, read_lines, table
 from .calibration_check import predictions
 from .frontier import NEARLY_SURE
+from .seconds import CURVES, MEASURED, curve_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +54,24 @@ def read(path: Path) -> list[Asked]:
     ]
 
 
-def search(session: Session, asked: Sequence[Asked], strategies: str, seed: int) -> Iterator[Outcome]:
+def search(
+    session: Session, asked: Sequence[Asked], strategies: str, curve: StepCosts, seed: int
+) -> Iterator[Outcome]:
     """Outcomes of every strategy, kind by kind."""
+    rows = session.policy.slots
+
+    def seconds(branches: int) -> float:
+        return curve.step_seconds(branches, rows)
+
     by_kind: dict[KindName, list[Problem]] = defaultdict(list)
     for each in asked:
         by_kind[each.problem.kind].append(each.problem)
     for kind, problems in by_kind.items():
         contestants = parse_contestants(strategies, SearchRequest(), kind)
         with closing(DrawStore.of(session, kind)) as store:
-            driver = session.driver(lambda: 0.0, ReplayingPolicy.of(session, store))
-            yield from evaluate(
-                driver, contestants, problems, 1, seed, modes=session.modes, width=session.width
-            )
+            driver = session.driver(lambda: 0.0, ReplayingPolicy(session.policy, store, seconds))
+            width = curve.best_width(Adaptive().samples)
+            yield from evaluate(driver, contestants, problems, 1, seed, modes=session.modes, width=width)
         print(f"{kind}: {len(problems)}", flush=True)
 
 
@@ -94,12 +105,14 @@ def main() -> None:
     parser.add_argument("questions", type=Path)
     parser.add_argument("--model", "-m", default="qwen2.5-coder-1.5b")
     parser.add_argument("--strategies", default="greedy,vote:8,adaptive")
+    parser.add_argument("--curve", default="amx", choices=[*json.loads(CURVES.read_text()), MEASURED])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--show", action="store_true", help="also each question that a strategy gets wrong")
     args = parser.parse_args()
     asked = read(args.questions)
     with Session(SessionOptions(args.model, branches=32, purpose="replay")) as session:
-        found = [*search(session, asked, args.strategies, args.seed)]
+        curve = session.step_costs if args.curve == MEASURED else curve_of(args.curve, args.model)
+        found = [*search(session, asked, args.strategies, curve, args.seed)]
     names = list(dict.fromkeys(each.entry for each in found))
     by_name = {name: {each.problem: each for each in found if each.entry == name} for name in names}
     subjects = list(dict.fromkeys(each.subject for each in asked))

@@ -74,6 +74,9 @@ _IN_BASE = re.compile(r"(\d[\da-z]*)_\{?([2-9]|[1-3]\d)\}?")
 _PI = re.compile(r"π|(?<![\\a-z])pi\b")
 
 _LONG_DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d{6,})(?![\d.])")
+_DECIMAL = re.compile(r"(?<![\d.,])(\d+)\.(\d+)(?![\d.])")
+_FEWEST = 5
+"""Digits of a decimal that is taken for the rounding of a longer one."""
 _INVOLVED = re.compile(r"[\\^_=+*\u00d7·÷√(){}]|(?: \S+){3}")
 """A formula, or a sentence."""
 _SIGNIFICANT = 6
@@ -179,11 +182,16 @@ def simplicity(answer: str) -> tuple[bool, bool]:
 
 
 def _rounding(left: str, right: str, value: Fraction) -> Fraction:
-    """Half a unit of the last place of a long decimal: 0.333333333333 is 1/3. The coarser of two decides.
+    """Half a unit of the last place of a rounded decimal: 0.333333333333 is 1/3. The coarser of two decides.
 
-    0 without one: other decimals are exact.
+    Beside a longer decimal five digits are enough, two of them behind the point, as in 8.0467 for 8.04672.
+    0 without one: others are exact.
     """
     places = [*_long_decimals(left), *_long_decimals(right)]
+    if (a := _DECIMAL.search(left)) and (b := _DECIMAL.search(right)) and len(a[2]) != len(b[2]):
+        shorter = min(a, b, key=lambda match: len(match[2]))
+        if len(shorter[2]) > 1 and len((shorter[1] + shorter[2]).lstrip("0")) >= _FEWEST:
+            places.append(len(shorter[2]))
     return max(Fraction(1, 2 * 10 ** min(places)), abs(value) * _FLOAT_NOISE) if places else Fraction(0)
 
 
