@@ -421,16 +421,12 @@ def http_settings(address: Address) -> dict[str, Any]:
 
 def unreachable(address: Address, error: Exception) -> AdascaleError:
     """The error of a server that does not answer."""
+    text, hint = f"{address.server} broke off in the middle", "see the log of the server"
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
-        text, hint = (
-            f"nothing answers at {address.server}",
-            f"start the server; {command('list')} shows those here",
-        )
-        return ModelUnavailableError(text, *_facts(str(error)), hint=hint, slug="upstream-gone")
-    text = f"{address.server} broke off in the middle"
-    return ModelUnavailableError(
-        text, *_facts(str(error)), hint="see the log of the server", slug="upstream-gone"
-    )
+        text = f"nothing answers at {address.server}"
+        hint = f"start the server; {command('list')} shows those here"
+    facts = filter(None, [excerpt(str(error))])
+    return ModelUnavailableError(text, *facts, hint=hint, slug="upstream-gone")
 
 
 def refusal(
