@@ -212,9 +212,10 @@ class UpstreamPolicy:
             if self._stopped.is_set():
                 self._client.cancel(stream)
                 raise DecodeAbortedError("stopped in the middle of a look at options")
-            for chunk in self._poll(_PATIENCE):
+            chunks = list(self._poll(_PATIENCE))
+            self._early += [chunk for chunk in chunks if chunk.stream != stream]
+            for chunk in chunks:
                 if chunk.stream != stream:
-                    self._early.append(chunk)
                     continue
                 if chunk.error is not None:
                     raise chunk.error

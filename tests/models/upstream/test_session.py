@@ -68,7 +68,7 @@ class FakeClient:
 
     def poll(self, seconds: float) -> list[Chunk]:
         found = []
-        for stream, left in list(self.running.items()):
+        for stream, left in reversed(list(self.running.items())):
             found.append(chunk := replace(next(left), stream=stream))
             if chunk.finish or chunk.error:
                 del self.running[stream]
@@ -227,6 +227,25 @@ def test_options_are_read_from_the_likeliest_first_tokens(seen: Mapping[str, flo
     yes, no = read.log_probs
     assert 2.718**yes == pytest.approx(likely, abs=0.06)
     assert 2.718**yes + 2.718**no == pytest.approx(1, abs=0.01)
+
+
+def test_no_stream_loses_what_comes_with_a_look() -> None:
+    def says(asked: Asked) -> list[Chunk]:
+        if asked.alternatives:
+            return [Chunk(0, "Yes", tokens=1, alternatives={"Yes": -0.1}, finish="stop")]
+        return words(*["so "] * (asked.seed % 7), "Answer: ", "yes")
+
+    problems = [
+        replace(SearchRequest("Is the sky blue?", kind="yes-no").problem(), id=str(at)) for at in range(4)
+    ]
+    policy, client = policy_over(says, replace(FACTS, places=2))
+    judge = {"yes-no": Posterior.of_model("yes-no", 1e9)}
+    driver = Driver(policy, SequenceLogprob(), judge, time.monotonic)
+    settings = SearchRequest(kind="yes-no", width=3).settings(problems[0])
+    found = records_of(driver.run(problems, settings))
+    assert [record.answer for record in found.values()] == ["yes"] * 4
+    whole = {asked.seed % 7 + 2.0 for asked in client.asked if not asked.alternatives}
+    assert {each.nll for record in found.values() for each in record.candidates} <= whole
 
 
 def test_a_draw_that_begins_anew_takes_back_what_it_wrote() -> None:
