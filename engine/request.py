@@ -131,12 +131,10 @@ class SearchRequest:
         """
         conditions = conditions or Conditions(ModelDescription(), ())
         strategy, models, warnings = (
-            self.strategy_for(problem.kind),
+            conditions.possible(self.strategy_for(problem.kind)),
             conditions.models,
             [*conditions.warnings],
         )
-        if not conditions.continues:
-            strategy = _of_whole_solutions(strategy)
         width = self.width or (conditions.width if strategy.stops_early else None)
         usual = models.sampling or {}
         change = self.sampling.beyond(usual)
@@ -223,20 +221,6 @@ class SearchRequest:
         return strategy.changed(**{name: n for name, n in numbers.items() if strategy.has(name)} | own)
 
 
-def _of_whole_solutions(strategy: Strategy) -> Strategy:
-    """The strategy for a generator that cannot go on from a step.
-
-    Raises:
-        UsageError: it grows a tree of steps.
-    """
-    if strategy.grows_steps:
-        raise UsageError(
-            f"{strategy.name} grows a tree of steps, and this server cannot continue a message",
-            hint=setting("strategy", "adaptive"),
-        )
-    return replace(strategy, redraws=0)
-
-
 _NO_PROGRAMS = Notice(
     "uncalibrated-programs", "the calibration knows no programs: votes decide, and no number is a probability"
 )
@@ -271,6 +255,19 @@ class Conditions:
     width: int | None = None
     unfitted: Mapping[str, Any] | None = None
     continues: bool = True
+
+    def possible(self, strategy: Strategy) -> Strategy:
+        """The strategy, without redraws where the generator cannot go on from a step.
+
+        Raises:
+            UsageError: it grows a tree of steps there.
+        """
+        if self.continues:
+            return strategy
+        if strategy.grows_steps:
+            text = f"{strategy.name} grows a tree of steps, and this server cannot continue a message"
+            raise UsageError(text, hint=setting("strategy", "adaptive"))
+        return replace(strategy, redraws=0)
 
 
 @dataclass(frozen=True, slots=True)

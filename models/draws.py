@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,7 +24,7 @@ from .options import PROMPTS
 from .storage import data_folder, keyed_path
 
 if TYPE_CHECKING:
-    from .session import Session
+    from . import AnySession
 
 _CONTENTS = 2
 """Raised when what is kept of a draw, or how it is drawn, changes."""
@@ -33,8 +33,9 @@ _PROMPTS, _DRAWS, _LOOKS = "prompts", "draws", "looks"
 
 
 def draw_key(prefix: Prefix, seed: int, greedy: bool) -> str:
-    """Key of a draw: a digest of what the generator reads, the tokens before it, its seed, and its mode."""
-    tokens = [list(step.token_ids) for step in prefix.steps]
+    """Key of a draw: a digest of what the generator reads, what is before it, its seed, and its mode."""
+    # The ids of a server's tokens are not known: there the text is what is continued.
+    tokens = [list(step.token_ids) if any(step.token_ids) else step.text for step in prefix.steps]
     mode = [] if prefix.mode == "prose" else [prefix.mode]
     statement = kind_of(prefix.problem).statement(prefix.problem)
     text = json.dumps([statement, tokens, "greedy" if greedy else seed, *mode])
@@ -45,23 +46,9 @@ class DrawStore(KeyedLines):
     """Draws by ``draw_key``, prompts and looks, each kept the moment it ends."""
 
     @classmethod
-    def of(cls, session: Session, kind: KindName) -> Self:
-        """The draws of a session's generator, with its rows and devices, for a kind of problem."""
-        import llama_cpp
-
-        fingerprint = session.prompts.fingerprints[kind]
-        parts = [
-            _CONTENTS,
-            fingerprint.generator,
-            fingerprint.prompt,
-            dict(fingerprint.sampling),
-            fingerprint.window,
-            session.context.sequences,
-            *([asdict(fingerprint.program)] if fingerprint.program else []),
-            llama_cpp.__version__,
-            session.model.gpu_layers,
-        ]
-        return cls(keyed_path(data_folder() / "draws", parts, ".jsonl"))
+    def of(cls, session: AnySession, kind: KindName) -> Self:
+        """The draws of a session's generator for a kind of problem."""
+        return cls(keyed_path(data_folder() / "draws", [_CONTENTS, *session.drawn_with(kind)], ".jsonl"))
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
         """Keep the reading of a question."""
@@ -227,6 +214,8 @@ class DrawWriter:
     def _decode(self) -> None:
         for growth in self._live.advance():
             self.tokens += growth.new_tokens
+            if growth.error is not None:
+                raise growth.error
             if growth.step.finish is None:
                 continue
             key, branch, steps = self._running[growth.branch]
@@ -298,11 +287,10 @@ class ReplayingPolicy:
         self._questions: dict[BranchId, str] = {}
 
     @classmethod
-    def of(cls, session: Session, store: DrawStore) -> Self:
+    def of(cls, session: AnySession, store: DrawStore) -> Self:
         """The generator of a session, which draws only what the store does not hold."""
         assert session.options.is_repeatable, "other draws are not the same again"
-        costs, rows = session.step_costs, session.policy.slots
-        return cls(session.policy, store, lambda branches: costs.step_seconds(branches, rows))
+        return cls(session.policy, store, session.step_seconds)
 
     @property
     def drawn_tokens(self) -> int:

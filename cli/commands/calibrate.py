@@ -15,7 +15,6 @@ from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageError, command, decimal
 from adascale.engine.types import Notice, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
-from adascale.models.upstream.address import is_address
 
 from ..disk.files import check_output, writing
 from ..exit_codes import INTERRUPTED
@@ -122,7 +121,7 @@ def _opened(run: CalibrationOptions) -> Iterator[Session]:
     from adascale.models.session import Session
 
     with open_session(run.session, run.terminal) as session:
-        assert isinstance(session, Session), "choose_problems has refused a server"
+        assert isinstance(session, Session), "a server is refused"
         yield session
 
 
@@ -222,13 +221,6 @@ def choose_problems(options: CalibrationOptions, fewest: int, built_in: bool = F
         raise UsageError("no questions given", hint="--data questions.jsonl")
     if options.session.prm == "none":
         raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
-    if is_address(options.session.generator):
-        raise UsageError(
-            f"nothing is fitted for {options.session.generator}",
-            "a calibration reads a model's hidden states, which no server gives",
-            "over a server, votes and the size of the model (-o size 4B) make the number",
-            hint="-m with a file of the same model, such as ollama:qwen3:1.7b",
-        )
     if options.data:
         problems = choose_questions(read_known(options.data), options.questions, options.seed)
     else:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
-from contextlib import closing, contextmanager
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +27,6 @@ from ..terminal.console import say, show_warning, write_json, write_payload
 from ..terminal.progress import Progress
 
 if TYPE_CHECKING:
-    from adascale.engine.search.driver import Driver
     from adascale.models import AnySession
 
 SCHEMA = "adascale.eval/1"
@@ -46,7 +44,6 @@ def eval_(
     adascale eval test.jsonl --strategies greedy,vote:16,adaptive,adaptive@low
 
     All strategies use the same generated text, which is kept. Stop at any time: the same command continues.
-    Of a server's model nothing is kept, and each strategy draws for itself.
     """
     search = options.search
     problems = choose_questions(read_known(data), options.questions, search.seed or 0)
@@ -54,6 +51,7 @@ def eval_(
     contestants = for_kind(parse_contestants(options.strategies, search, kind), kind)
     with open_session(options.session, options.terminal) as session:
         conditions = session.conditions(kind)
+        contestants = [replace(each, strategy=conditions.possible(each.strategy)) for each in contestants]
         for notice in warnings_of(conditions, contestants):
             show_warning(notice)
         width = search.width or session.width
@@ -83,7 +81,9 @@ def _search_all(
     """
     found = Comparison(contestants, [problem.id for problem in problems])
     rounds = len(contestants) * options.repeats
-    with _playing(session, kind) as (searching, kept):
+    with closing(DrawStore.of(session, kind)) as store:
+        policy = ReplayingPolicy.of(session, store)
+        searching = session.driver(lambda: 0.0, policy)
         with (
             stoppable(session, searching) as driver,
             Progress("questions", quiet=bool(options.terminal.quiet)) as progress,
@@ -106,21 +106,9 @@ def _search_all(
                 number, done = count // asked + 1, count % asked + 1
                 progress.show(f"{outcome.entry} ({number}/{rounds}):", done, asked)
         if found.searches < rounds * len(problems):
-            say(f"adascale: {len(kept):,} continuations are kept; the same command continues")
+            say(f"adascale: {len(store):,} continuations are kept; the same command continues")
             return None
     return found
-
-
-@contextmanager
-def _playing(session: AnySession, kind: KindName) -> Iterator[tuple[Driver, Sized]]:
-    """A driver that plays back what was drawn, and what is kept; of a server's model nothing is."""
-    from adascale.models.upstream.session import UpstreamSession
-
-    if isinstance(session, UpstreamSession):
-        yield session.driver(time.monotonic), ()
-        return
-    with closing(DrawStore.of(session, kind)) as store:
-        yield session.driver(lambda: 0.0, ReplayingPolicy.of(session, store)), store
 
 
 def warnings_of(conditions: Conditions, contestants: Sequence[Contestant]) -> Iterable[Notice]:

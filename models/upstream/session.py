@@ -23,7 +23,15 @@ from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.errors import DecodeAbortedError, UsageError, setting
 from adascale.engine.kinds import KINDS, OptionsPrompt, kind_of, prompt_of
 from adascale.engine.kinds.structured import schema_of
-from adascale.engine.ports import BranchStart, Clock, Growth, OptionLogits, PrefixWork, SequenceLogprob
+from adascale.engine.ports import (
+    BranchStart,
+    Clock,
+    Growth,
+    OptionLogits,
+    Policy,
+    PrefixWork,
+    SequenceLogprob,
+)
 from adascale.engine.request import Conditions
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
@@ -410,6 +418,13 @@ class UpstreamSession:
         self.options, self._reporting = options, reporting
         self._address = Address.of(options.generator, options.key_file)
         self._stack = ExitStack()
+        if options.purpose == "rollouts":
+            raise UsageError(
+                f"nothing is fitted for {self._address}",
+                "a calibration reads a model's hidden states, which no server gives",
+                f"over a server, votes and the size of the model ({setting('size', '4B')}) make the number",
+                hint="a file of the same model, such as ollama:qwen3:1.7b",
+            )
         self._notices: list[Notice] = []
         for name, value, usual in (
             ("prm", options.prm, ("probe", "none")),
@@ -461,15 +476,26 @@ class UpstreamSession:
         """As that of ``Session``."""
         return ProgramExecutor(unsandboxed=self.options.unsandboxed)
 
-    def driver(self, clock: Clock) -> Driver:
-        """A driver over the server, after clearing an earlier abort.
+    def drawn_with(self, kind: KindName) -> list[Any]:
+        """As that of ``Session``; a server need not write the same again, but what it wrote is kept."""
+        facts = self.facts
+        named = {mode: prompt_of(kind, mode) for mode in KINDS[kind].modes}
+        prompts = [[self.policy.system(name), self._sampling[name].record()] for name in named.values()]
+        return [self._address.url, facts.server, facts.model, facts.continues, facts.schema, prompts]
+
+    def step_seconds(self, branches: int) -> float:
+        """0: what a step costs at a server is not known."""
+        return 0.0
+
+    def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
+        """A driver over the server, or a policy in its place, after clearing an earlier abort.
 
         Raises:
             UsageError: a search of the session has not ended.
         """
         check_idle(self.policy.is_busy)
         self.abort.clear()
-        return Driver(self.policy, SequenceLogprob(), self._posteriors, clock, self.executor)
+        return Driver(policy or self.policy, SequenceLogprob(), self._posteriors, clock, self.executor)
 
     @property
     def modes(self) -> tuple[Mode, ...]:

@@ -61,6 +61,14 @@ def test_a_batch_goes_on_over_a_server(home: Home, server: Served) -> None:
     assert "2 there already" in again.stderr
 
 
+def test_eval_asks_a_server_once_for_what_it_compares(home: Home, server: Served) -> None:
+    home.data.write_text('{"question": "Echo 18 + 0?", "answer": "18"}\n')
+    words = ["eval", str(home.data), "-m", server.url, "--strategies", "vote:3,vote:4", "--json"]
+    first, read = home.run(*words), len(server.policy.opened)
+    assert home.run(*words).stdout == first.stdout, first.stderr
+    assert len(server.policy.opened) == read
+
+
 def test_a_batch_over_one_model_is_not_continued_with_another(home: Home, other: Other) -> None:
     words = ["batch", str(home.data), "--output", str(home.folder / "out.jsonl"), "--limit"]
     assert home.run(*words, "1", "-m", f"{other.url}#qwen3:4b").returncode == 0

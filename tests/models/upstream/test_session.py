@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,9 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy, Vote
 from adascale.engine.types import MODES, Execution, Problem, SamplingChange
+from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import PROGRAM_OPENING, SamplingParams, SessionOptions, samplers
+from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
 from adascale.models.upstream.servers import SERVERS, Asked, Facts
 from adascale.models.upstream.session import QUEUED, UpstreamPolicy, UpstreamSession, _pieces
@@ -338,9 +342,30 @@ def test_a_question_is_searched_over_a_server_from_python() -> None:
 
 @pytest.mark.usefixtures("folders")
 def test_options_for_a_model_in_this_process_are_refused() -> None:
-    for options in ({"prm": "self"}, {"think": 64}, {"calibration": "x.safetensors"}):
-        with pytest.raises(UsageError, match="not for a server"):
+    for options in ({"prm": "self"}, {"think": 64}, {"purpose": "rollouts"}):
+        with pytest.raises(UsageError, match=r"not for a server|nothing is fitted"):
             UpstreamSession(SessionOptions("http://127.0.0.1:1", **options))  # type: ignore[arg-type]
+
+
+def test_a_server_draws_once_for_an_evaluation(folders: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Steps of equal length differ by their text alone.
+    def slips(asked: Asked) -> list[Chunk]:
+        begun = asked.messages[-1]["content"] if asked.continues else ""
+        first = random.Random(asked.seed).choice(["So.\n\n", "As.\n\n"])
+        return words(*(["19 or ", begun[:2]] if begun else [first, "9 * 2 = 19\n\n", "19"]))
+
+    drawn, logs = [], []
+    for _ in range(2):
+        policy, _ = policy_over(slips)
+        with closing(DrawStore(state_folder() / "draws.jsonl")) as store:
+            playing = ReplayingPolicy(policy, store, lambda branches: 0.0)
+            driver = Driver(playing, SequenceLogprob(), {}, lambda: 0.0)
+            logs.append([event for _, event in driver.run([SUM], Settings(Vote(6, redraws=2)))])
+            drawn.append(playing.drawn_tokens)
+    assert logs[0] == logs[1]
+    assert drawn[0] > 0
+    assert drawn[1] == 0
+    assert {text.split()[-1] for text in texts(logs[0]) if "or" in text} == {"So", "As"}
 
 
 @pytest.mark.usefixtures("folders")
