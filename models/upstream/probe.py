@@ -261,7 +261,7 @@ def _count_places(address: Address, facts: Facts) -> int:
 def _lacks(address: Address, facts: Facts) -> Iterator[Notice]:
     """What the server lacks, and what that costs."""
     costs = {
-        "no log-probabilities: no look at options, and votes alone give the number": facts.logprobs,
+        "no log-probabilities: options have no probability, votes alone give other ones": facts.logprobs,
         "no continued messages: a wrong sum stays, and a stream that breaks is begun again": facts.continues,
         "no JSON schema: an object is asked for in words": facts.schema,
         "no way to switch thinking off: solutions take longer": not facts.thinks,

@@ -340,6 +340,14 @@ def test_a_question_is_searched_over_a_server_from_python() -> None:
     assert answer.record.started.models.generator.device == server.url.removeprefix("http://")
 
 
+def test_a_reply_says_how_long_the_prompt_was_that_its_server_read() -> None:
+    policy: Any = policy_over(lambda asked: words("It is ", "42."))[0]
+    with served(policy=policy) as server:
+        usage = server.ask()["usage"]
+    assert (usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == (10, 4)
+    assert usage["completion_tokens"] > 3, "of all solutions"
+
+
 @pytest.mark.usefixtures("folders")
 def test_options_for_a_model_in_this_process_are_refused() -> None:
     for options in ({"prm": "self"}, {"think": 64}, {"purpose": "rollouts"}):
