@@ -170,7 +170,8 @@ def _chosen(address: Address, models: Sequence[Entry]) -> Entry:
         return {"id": wanted}
     for entry in models:
         aliases = entry.get("aliases")
-        called = [entry["id"], *(aliases if isinstance(aliases, list) else ())]
+        own = str(entry["id"])  # llama-server's is the path of a file
+        called = [own, own.rpartition("/")[2], *(aliases if isinstance(aliases, list) else ())]
         if any(str(each).lower() in (wanted.lower(), f"{wanted.lower()}:latest") for each in called):
             return entry
     close = difflib.get_close_matches(wanted, names, _SHOWN, 0.3) or names[:_SHOWN]
@@ -235,7 +236,10 @@ def _tried(address: Address, facts: Facts, say: Callable[[Notice], None]) -> Fac
         facts,
         logprobs=hello.has_logprobs,
         # A message that has ended has tokens behind its only one, at least those that end it.
-        continues=begun.error is None and begun.prompt == hello.prompt + 1,
+        # Some servers repeat the message before they go on.
+        continues=begun.error is None
+        and begun.prompt == hello.prompt + 1
+        and not begun.text.startswith(_BEGUN["content"]),
         schema=shaped.error is None and shaped.text.lstrip().startswith("{"),
         thinks=hello.has_thought,
         places=0,

@@ -71,6 +71,9 @@ class Facts:
     thinks: bool = False
 
 
+_GOING_ON: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
+
+
 class Server:
     """A server with OpenAI's chat completions, of which nothing else is known.
 
@@ -130,6 +133,7 @@ class LlamaServer(Server):
     """llama.cpp's own server."""
 
     unthinking: ClassVar = {"chat_template_kwargs": {"enable_thinking": False}}
+    continuing: ClassVar = _GOING_ON  # without it, its reply begins with the message that goes on
     sampler: ClassVar = {
         **Server.sampler,
         "top_k": "top_k",
@@ -179,7 +183,7 @@ class VLLM(Server):
     """vLLM, and SGLang, which takes the same fields; they have hundreds of places, and do not say so."""
 
     unthinking: ClassVar = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
-    continuing: ClassVar = {"continue_final_message": True, "add_generation_prompt": False}
+    continuing: ClassVar = _GOING_ON
     # Else the generation_config of a model holds, often with a penalty for what is repeated.
     sampler: ClassVar = {**LlamaServer.sampler, "repeat_penalty": "repetition_penalty"}
 

@@ -152,6 +152,7 @@ def plays(
     places: int = 16,
     logprobs: bool | None = True,
     continues: bool = True,
+    repeats: bool = False,
     schema: bool = True,
     thinks: bool = False,
 ) -> Reply:
@@ -164,7 +165,7 @@ def plays(
         if logprobs is None and "logprobs" in body:
             call.send(400, json.dumps({"error": {"message": "logprobs: not for this model"}}).encode())
             return
-        words = ["Hello", " there", "."]
+        words = ["Hello", " there", "."][last["role"] == "assistant" and not repeats :]
         if last["content"].startswith("Count"):
             words = [f"{number} " for number in range(1, 25)]
         elif schema and "response_format" in body:

@@ -73,7 +73,7 @@ def test_a_message_that_is_begun_goes_on_as_it_would(address: Address, facts: Fa
     question = {"role": "user", "content": "What is the capital of France?"}
     with closing(Client(address, facts)) as client:
         whole = _text(client, Asked((question,), 0.0, 1.0, 12, 1))
-        begun = whole[: len(whole) // 2]
+        begun = whole.rpartition(" ")[0]
         messages = (question, {"role": "assistant", "content": begun})
         rest = _text(client, Asked(messages, 0.0, 1.0, 12, 1, continues=True))
     assert (begun + rest).startswith(whole)

@@ -108,8 +108,8 @@ def test_a_server_is_known_by_its_answers(
     assert {name: value for name, value in body.items() if name in names} == switched
 
 
-def test_only_vllm_has_to_be_told_that_a_message_goes_on() -> None:
-    for pages, told in ((LLAMA, None), (VLLM, True)):
+def test_some_servers_have_to_be_told_that_a_message_goes_on() -> None:
+    for pages, told in ((OLLAMA, None), (LLAMA, True), (VLLM, True)):
         with playing(**pages) as server:
             asked_of(server)
             [body] = [body for _, _, body in server.asked if body["messages"][-1]["role"] == "assistant"]
@@ -122,6 +122,7 @@ def test_only_vllm_has_to_be_told_that_a_message_goes_on() -> None:
         ({"logprobs": False}, {"logprobs": False}, "no log-probabilities"),
         ({"logprobs": None}, {"logprobs": False}, "no log-probabilities"),
         ({"continues": False}, {"continues": False}, "no continued messages"),
+        ({"repeats": True}, {"continues": False}, "no continued messages"),
         ({"schema": False}, {"schema": False}, "no JSON schema"),
         ({"thinks": True}, {"thinks": True}, "no way to switch thinking off"),
     ],
@@ -189,9 +190,10 @@ def test_a_model_is_chosen_by_its_name() -> None:
     assert missing.value.facts == ("qwen3:4b",)
 
 
-def test_an_alias_is_a_name() -> None:
-    with playing(**{"/v1/models": lists("a.gguf", "b.gguf", aliases=["small"])}) as server:
-        assert probe(Address.parse(f"{server.url}#small")).model == "a.gguf"
+def test_an_alias_or_the_name_of_a_file_is_a_name() -> None:
+    with playing(**{"/v1/models": lists("/m/a.gguf", "/m/b.gguf", aliases=["small"])}) as server:
+        assert probe(Address.parse(f"{server.url}#small")).model == "/m/a.gguf"
+        assert probe(Address.parse(f"{server.url}#b.gguf")).model == "/m/b.gguf"
 
 
 def test_a_server_without_a_list_is_asked_for_the_name() -> None:
