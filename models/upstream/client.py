@@ -312,8 +312,6 @@ class _Draw:
         choice = next((each for each in listed(event, "choices") if each.get("index", 0) == 0), {})
         delta = inner(choice, "delta") or inner(choice, "message")  # of a server that does not stream
         text = _text(delta, "content")
-        if self.asked.continues and not self._text:  # llama-server begins with what it goes on from
-            text = text.removeprefix(self.asked.messages[-1]["content"])
         thought = _text(delta, "reasoning_content") or _text(delta, "reasoning")
         entries = [
             each for each in listed(inner(choice, "logprobs"), "content") if _logprob(each) is not None

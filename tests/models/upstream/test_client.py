@@ -275,15 +275,3 @@ def test_a_draw_goes_on_where_the_server_continues_messages() -> None:
         "messages": [*first["messages"], {"role": "assistant", "content": "It is"}],
         "max_tokens": 30,
     }
-
-
-@pytest.mark.parametrize("words", [("```python\n1", "7"), ("```python\n", "1", "7"), ("1", "7")])
-def test_a_continued_message_is_not_repeated_where_the_server_repeats_it(words: tuple[str, ...]) -> None:
-    """As llama.cpp's server does with what was put into the model's mouth."""
-    begun = replace(
-        ASKED, messages=(*ASKED.messages, {"role": "assistant", "content": "```python\n"}), continues=True
-    )
-    chunks = drawn(
-        lies.streams(*map(delta, words), delta(finish="stop")), begun, replace(FACTS, continues=True)
-    )
-    assert text_of(chunks) == "17"
