@@ -311,6 +311,7 @@ _OPTIONS = {
     "gpu_layers",
     "lead",
     "max_tokens",
+    "min_p",
     "samples",
     "size",
     "upstream_key_file",

@@ -113,7 +113,7 @@ def extract_answer(text: str) -> str | None:
     lines = [line for line in text.splitlines() if re.search(r"\w", line)]
     if not lines:
         return None
-    return solutions(text[-_LONGEST:]) or solutions(lines[-1]) or _in_sentence(lines[-1])
+    return solutions(text[-_LONGEST:]) or solutions(lines[-1]) or _in_sentence(lines[-1][-5 * _LONGEST :])
 
 
 def _in_sentence(line: str) -> str | None:
