@@ -11,7 +11,7 @@ import re
 from ..types import Finish
 from .equality import plain_number, the_number
 from .latex import normal_latex, readable
-from .moments import AMOUNT, AMOUNTS, DATE, TIME, WEEKDAY
+from .moments import AMOUNT, AMOUNTS, DATE, MONTH_AND_YEAR, TIME, WEEKDAY
 
 _NUMBERS = re.compile(
     rf"{AMOUNTS}|{TIME}|"
@@ -87,8 +87,8 @@ _IS_MOMENT = re.compile(
 _LABEL = re.compile(
     rf"(?:[^:]*{_IS}|[^:=]*:) (?:(?:approximately|about|around|exactly|roughly) )?", re.IGNORECASE
 )
-_DATES, _TIMES, _AMOUNTS, _WEEKDAYS = (
-    re.compile(pattern, re.IGNORECASE) for pattern in (DATE, TIME, AMOUNT, WEEKDAY)
+_DATES, _TIMES, _AMOUNTS, _WEEKDAYS, _MONTHS = (
+    re.compile(pattern, re.IGNORECASE) for pattern in (DATE, TIME, AMOUNT, WEEKDAY, MONTH_AND_YEAR)
 )
 _REMARK = re.compile(r"\([^()]*\)\W*\Z")
 
@@ -143,6 +143,7 @@ def _value_of(sentence: str) -> str | None:
     """The value that a sentence gives, with its unit; None without one, or with several."""
     if moments := _IS_MOMENT.findall(sentence):
         return str(moments[-1])
+    sentence = _MONTHS.sub("it", sentence)  # the year of a month is no value
     if not _SENTENCE.match(sentence):
         return None
     label = _LABEL.match(sentence)

@@ -50,6 +50,7 @@ DATE: Final = (
     r"(?:\b\d{4}-\d\d-\d\d(?:[ t]00:00(?::00)?)?(?!\d)|\b\d{1,2}(?:\.\d{1,2}\.|/\d{1,2}/)\d{4}\b"
     rf"|\b{_DAY} (?:(?:of|de) )?{_MONTH}\b\.?{_YEAR}|\b{_MONTH}\b\.? {_DAY}(?![\w:]){_YEAR})"
 )
+MONTH_AND_YEAR: Final = rf"\b{_MONTH}\b\.? (?:of |de |del )?\d{{4}}\b"
 TIME: Final = (
     r"(?<![\w:.,])(?:(?:\d{1,2}:[0-5]\d(?::00)?(?! ?:|,?\d)(?: ?(?:[ap]\.?m\b|uhr\b))?"
     r"|\d{1,2}(?:\.[0-5]\d)? ?(?:[ap]\.?m\b|uhr\b(?: [0-5]\d\b)?|o['\u2019]?clock\b(?: [ap]\.?m\b)?)"

@@ -117,6 +117,7 @@ def test_values_of_different_things_are_no_solutions(text: str, answer: str) -> 
     ("text", "answer"),
     [
         ("The film ends at 22:32.", "22:32"),
+        ("The answer is: February 2028 has 29 days.", "29 days"),
         (r"\boxed{\text{The film ends at 22:32}}", "22:32"),
         (r"\boxed{28 \text{ days}}", "28 days"),
         ("Final answer: the trip takes 28 days.", "28 days"),
