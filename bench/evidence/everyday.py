@@ -79,7 +79,7 @@ def figures(outcomes: Sequence[Outcome], greedy: Mapping[str, Outcome]) -> dict[
     """Figures of one strategy.
 
     Args:
-        outcomes: Those of its searches.
+        outcomes: Outcomes of its searches.
         greedy: Outcome of one greedy answer, by question.
     """
     known = [(each, p) for each in outcomes if (p := probability_of(each.confidence)) is not None]

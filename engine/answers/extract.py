@@ -41,7 +41,7 @@ _FORMULA = re.compile(
     r"\\(?!(?:text(?:bf|it|rm)?|mathrm|circ|pm|q?quad)(?![a-z])|[^a-z([]"
     r"|[dt]?frac\{[\d.]+\}\{[\d.]+\}(?! ?[\w\\(^]))|[_^](?!\{?\\circ)"
 )
-"""What plain text has no form for."""
+"""LaTeX that plain text has no form for."""
 
 _LONGEST = 400
 """Characters of a text in which solutions or a sentence are looked for."""
@@ -75,7 +75,7 @@ _QUANTITY = re.compile(
     r"|probability|percentage|profit|weight|height|date|day)\b(?! zone)\D*",
     re.IGNORECASE,
 )
-"""What is asked for, by its name, instead of how much it is."""
+"""The name of a quantity, without a number: it says what was asked for, and answers nothing."""
 _SENTENCE = re.compile(r"[^\W\d](?:[^\W\d]|['\u2019])*+(?::|,? [^\W\d])")
 _IS = r"\b(?:is|was|are|were|be|been|equals|ist|war|sein|est|sera|es|será|fue|è|era|sarà)\b:?"
 _IS_MOMENT = re.compile(

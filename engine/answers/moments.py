@@ -117,7 +117,7 @@ def _time(said: str) -> tuple[int, int, int | None]:
 
 @functools.lru_cache(maxsize=1 << 12)
 def _said(text: str) -> Mapping[str, Any]:
-    """What a text says, by kind; empty if it says anything else beside, or two of one kind."""
+    """Dates, amounts, times and weekdays of a text, by kind; empty if it says more, or two of one kind."""
     found = [*_SAID.finditer(text)]
     kinds = [match.lastgroup or "" for match in found]
     if len({*kinds}) < len(kinds) or _MORE.search(_SAID.sub("", text)):

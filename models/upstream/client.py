@@ -74,7 +74,7 @@ class Chunk:
         alternatives: Log-probability in nats of each of the likeliest first tokens, once.
         finish: Reason why the reply has ended.
         prompt_tokens: Tokens of the prompt, in the last chunk, if the server says it.
-        cached_tokens: Those of them that were not evaluated again.
+        cached_tokens: Tokens of the prompt that the server had evaluated before.
         begins_again: True if the server broke the stream and the draw begins anew: what came before it is
             void, with its tokens, though they were written.
         notice: Something to tell the user once.
@@ -112,7 +112,7 @@ class Client:
 
     Args:
         address: The server.
-        facts: What is known of it.
+        facts: Abilities and limits of the server, as the probe found them.
         patience: Seconds that a draw waits for a server that is busy, starts or has gone; None for
             ``PATIENCE``.
     """

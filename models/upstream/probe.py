@@ -1,4 +1,4 @@
-"""What a server really does: a few small requests, whose outcome is kept for a day.
+"""Finds out what a server really does, by a few small requests; the outcome is kept for a day.
 
 No field is believed because it was accepted: log-probabilities have to come, a message that is begun has to
 go on, and streams have to run side by side.
@@ -49,7 +49,7 @@ _SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "require
 
 
 def probe(address: Address, say: Callable[[Notice], None] = lambda notice: None) -> Facts:
-    """What is known of the model at an address.
+    """Facts about the model at an address.
 
     Args:
         address: The server, and the model there.
@@ -263,7 +263,7 @@ def _count_places(address: Address, facts: Facts) -> int:
 
 
 def _lacks(address: Address, facts: Facts) -> Iterator[Notice]:
-    """What the server lacks, and what that costs."""
+    """A notice for each ability that the server lacks, with its cost to the user."""
     costs = {
         "no log-probabilities: options have no probability, votes alone give other ones": facts.logprobs,
         "no continued messages: a wrong sum stays, and a stream that breaks is begun again": facts.continues,

@@ -1,4 +1,4 @@
-"""What differs by server: where size, context and places stand, and what a request needs beside the usual."""
+"""Differences between servers: where size, context and places stand, and fields that a request needs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Server:
         unthinking: Fields of a body that switch thinking off.
         continuing: Fields of a body that go on with its last message.
         sampler: Fields of a body that take further numbers of the sampler, by our names for them.
-        more_places: What a user does for more streams side by side.
+        more_places: Advice to a user who wants more streams side by side.
     """
 
     unthinking: ClassVar[Mapping[str, Any]] = {}

@@ -95,13 +95,13 @@ class _Branch:
 
     Attributes:
         id: Its number at the driver.
-        start: What was asked for.
+        start: The order that it carries out.
         mends: True if its steps are cut, as the server can go on behind each.
         opening: Text that was put into the model's mouth at the beginning of the unfinished step.
         text: Text of the unfinished step.
         tokens: Tokens of that step.
         logprob: Sum of their log-probabilities, as far as they are known.
-        unknown: Those whose log-probabilities have not come.
+        unknown: Number of its tokens whose log-probabilities have not come.
         has_thought: It began with a thought, whose tokens are among them.
     """
 
@@ -151,7 +151,7 @@ class UpstreamPolicy:
 
     Args:
         client: Runs streams.
-        facts: What is known of the server.
+        facts: Abilities and limits of the server, as the probe found them.
         parameters: Size of the model.
         sampling: Sampler of each prompt.
         options: System prompt of the user, and whether conversations may be long.
@@ -265,7 +265,7 @@ class UpstreamPolicy:
         self._client.start(stream, asked)
 
     def advance(self) -> list[Growth]:
-        """What has come since; it waits a moment for the first of it.
+        """Growths by the chunks that have come since; it waits a moment for the first.
 
         Raises:
             DecodeAbortedError: the session was told to stop.
@@ -400,7 +400,7 @@ class UpstreamSession:
     Attributes:
         abort: Ends what waits for the server; safe to set from any thread or signal handler.
         options: Options of the session.
-        facts: What is known of the server.
+        facts: Abilities and limits of the server, as the probe found them.
         policy: The server's model as the engine sees it.
         executor: Runs programs.
 
