@@ -201,6 +201,7 @@ class SessionOptions:
         is_roomy: Without ``ctx_size``, take up to ``ROOMY_WINDOW`` tokens, those of a thought and fewer
             branches, as far as half of the free memory allows: for conversations.
         branches: Branches that run at once, 1 to 256.
+        places: Streams that run at once at a server; None for twice its places.
         width_sets_branches: A smaller width means fewer branches, which is advised if memory is short.
         purpose: Use of the session.
         unsandboxed: Run programs of code tasks in a bare CPython, with limits of time and memory alone.
@@ -221,6 +222,7 @@ class SessionOptions:
     force: bool = False
     is_roomy: bool = False
     branches: int = 8
+    places: int | None = None
     width_sets_branches: bool = False
     purpose: Purpose = "search"
     unsandboxed: bool = False

@@ -185,7 +185,10 @@ class _Run:
             # Those with a record are counted too; nobody knows how many a pipe has.
             total = None if self.source == "-" else count_lines(Path(self.source), options.form)
             total = total and min(total, options.limit or total)
-            models = options.session, options.terminal, say_status(options.terminal)
+            session = options.session
+            if (most := options.at_once) is not None:
+                session = replace(session, places=most, branches=min(most, session.branches))
+            models = session, options.terminal, say_status(options.terminal)
             opening: AbstractContextManager[Worker | Cluster] = (
                 open_worker(*models) if options.ray is None else open_cluster(*models, options.ray)
             )

@@ -163,6 +163,16 @@ class BatchOptions:
     schema: SchemaOption = None
     fallback: FallbackOptions = FallbackOptions()
     traces: TracesOption = None
+    at_once: Annotated[
+        int | None,
+        flag(
+            "--at-once",
+            "Solutions that are written at once, of all questions together.",
+            metavar="N",
+            min=1,
+            max=1024,
+        ),
+    ] = None
     ray: Annotated[
         str | None,
         option(

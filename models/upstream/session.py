@@ -154,7 +154,7 @@ class UpstreamPolicy:
         facts: Abilities and limits of the server, as the probe found them.
         parameters: Size of the model.
         sampling: Sampler of each prompt.
-        options: System prompt of the user, and whether conversations may be long.
+        options: System prompt of the user, streams at once, and whether conversations may be long.
         stopped: Ends what waits for the server.
         status: Tells what the client has to say.
     """
@@ -180,7 +180,7 @@ class UpstreamPolicy:
         self._early: list[Chunk] = []
         self._open: set[str] = set()
         self.flops_per_token = 2.0 * parameters
-        self.slots = QUEUED * facts.places
+        self.slots = options.places or QUEUED * facts.places
 
     @property
     def is_busy(self) -> bool:

@@ -293,6 +293,13 @@ def test_hundreds_of_questions_are_bounded_by_the_places() -> None:
     assert not policy.is_busy
 
 
+def test_a_user_says_how_many_streams_run_at_once() -> None:
+    policy, client = policy_over(lambda asked: words("It is 2"), places=3)
+    driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
+    records_of(driver.run([Problem(str(at), f"{at} + 1?") for at in range(30)], Settings(Vote(3))))
+    assert client.most == 3
+
+
 def test_an_interrupt_closes_all_streams_at_once() -> None:
     stopped = threading.Event()
 
