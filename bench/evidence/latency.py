@@ -1,87 +1,137 @@
-"""Seconds that a person waits, live: questions one after another, each by every rule, in turn.
+"""What a person waits for and gets, live: questions one after another, each by every rule and model, in turn.
 
-Usage: ``python -m bench.evidence.latency MODEL DATA.jsonl [--questions 20] [--seed 1]``
+Usage: ``python -m bench.evidence.latency DATA.jsonl=N[,DATA.jsonl=N] MODEL[,MODEL] [--rules greedy,adaptive]
+[--seed 1] [--rows ROWS.jsonl]``
 
-Each question is alone, and asked by greedy, by a vote of 16 in both modes, by ``adaptive`` at a width of one,
-and by ``adaptive`` as ``ask`` has it. The prompt is read anew each time, and the model stays loaded.
+A model is a name, a file or the address of a server. Each question is alone, and asked by greedy, by a vote
+of 16 in both modes, by ``adaptive`` at a width of one, and by ``adaptive`` as ``ask`` has it. The prompt is
+read anew each time, and models stay loaded. Rows are kept, so the same command goes on.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
 
 from adascale.engine.answers.equality import is_right
+from adascale.engine.calibration.metrics import ece, ece_floor
 from adascale.engine.request import Settings
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.strategies import Adaptive, Greedy, Vote
-from adascale.engine.types import Problem
+from adascale.engine.types import Problem, probability_of
+from adascale.models import open_session
 from adascale.models.options import SessionOptions
 from adascale.models.questions import choose_questions, read_known
-from adascale.models.session import Session
 
-from ..common import close, table
+from ..common import arguments, close, read_lines, table
+from .calibration_check import Rows, predictions
 
+if TYPE_CHECKING:
+    from adascale.models import AnySession
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """One question, alone: seconds, generated tokens, and if it was right."""
-
-    seconds: float
-    tokens: int
-    right: bool
+Row = Mapping[str, Any]
 
 
-def ask(session: Session, problem: Problem, settings: Settings) -> Wait:
+def rules(session: AnySession, seed: int) -> dict[str, Settings]:
+    """Ways to ask, by name."""
+    adaptive, conditions = Adaptive(modes=session.modes), session.conditions("value")
+    asked = {
+        "greedy": (Greedy(), None),
+        "vote:16/both": (Vote(16, modes=session.modes), None),
+        "one by one": (adaptive, 1),
+        "adaptive": (adaptive, session.width),
+    }
+    return {
+        name: Settings(conditions.possible(rule), seed=seed, width=width)
+        for name, (rule, width) in asked.items()
+    }
+
+
+def ask(session: AnySession, problem: Problem, settings: Settings) -> dict[str, Any]:
     """Search one question from its prompt to its answer."""
     started = time.monotonic()
     log = [event for _, event in session.driver(time.monotonic).run([problem], settings)]
     seconds = time.monotonic() - started
     [end] = [event for event in log if isinstance(event, SearchFinished)]
-    right = is_right(end.result.answer, gold=str(problem.answer))
-    return Wait(seconds, end.usage.generated_tokens, right)
+    result = end.result
+    return {
+        "seconds": round(seconds, 2),
+        "tokens": end.usage.generated_tokens,
+        "answer": result.answer,
+        "right": is_right(result.answer, gold=str(problem.answer)),
+        "p": probability_of(result.confidence) if result.answer is not None else None,
+    }
+
+
+def rows(
+    problems: Sequence[Problem], models: Sequence[str], names: Sequence[str], seed: int, kept: Path
+) -> Iterator[Row]:
+    """A row for each question, model and rule; those that are kept are not asked again."""
+    known = {
+        (row["id"], row["model"], row["rule"]): row for row in (read_lines(kept) if kept.exists() else [])
+    }
+    with ExitStack() as stack:
+        sessions: list[AnySession] = []
+        for name in models:
+            sessions.append(session := open_session(SessionOptions(name, branches=16)))
+            stack.enter_context(session)
+        for problem in problems:
+            for model, session in zip(models, sessions, strict=True):
+                for name in names:
+                    key = {"id": problem.id, "model": model, "rule": name}
+                    if (row := known.get((problem.id, model, name))) is None:
+                        row = key | ask(session, problem, rules(session, seed)[name])
+                        with kept.open("a", encoding="utf-8") as file:
+                            file.write(json.dumps(row) + "\n")
+                    yield row
+
+
+def figures(found: Sequence[Row], greedy: Mapping[str, Row]) -> dict[str, float | int | None]:
+    """Figures of one model and rule; the median is over greedy's seconds, of questions that greedy solves."""
+    judged: Rows = [
+        (at, (p, p, p), row["right"], 1.0) for at, row in enumerate(found) if (p := row["p"]) is not None
+    ]
+    data = predictions(judged) if judged else None
+    easy = [row["seconds"] / of["seconds"] for row in found if (of := greedy.get(row["id"], {})).get("right")]
+    return {
+        "right": sum(row["right"] for row in found),
+        "seconds": round(fmean(row["seconds"] for row in found), 1),
+        "tokens": round(fmean(row["tokens"] for row in found)),
+        "over_greedy_median": round(median(easy), 2) if easy else None,
+        "ece": None if data is None else round(ece(data), 3),
+        "noise": None if data is None else round(ece_floor(data), 3),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--questions", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
-    problems = choose_questions(read_known([args.data]), args.questions, args.seed)
-    with Session(SessionOptions(args.model, branches=16)) as session:
-        adaptive = Adaptive(modes=session.modes)
-        rules = {
-            "greedy": Settings(Greedy(), seed=args.seed),
-            "vote:16/both": Settings(Vote(16, modes=session.modes), seed=args.seed),
-            "adaptive, one by one": Settings(adaptive, seed=args.seed, width=1),
-            "adaptive": Settings(adaptive, seed=args.seed, width=session.width),
-        }
-        found: dict[str, list[Wait]] = {name: [] for name in rules}
-        for problem in problems:
-            for name, settings in rules.items():
-                found[name].append(ask(session, problem, settings))
-        easy = [at for at, wait in enumerate(found["greedy"]) if wait.right]
-        figures = {
-            name: {
-                "right": sum(wait.right for wait in waits),
-                "seconds": round(fmean(wait.seconds for wait in waits), 1),
-                "tokens": round(fmean(wait.tokens for wait in waits)),
-                "over_greedy_median": round(
-                    median(waits[at].seconds / found["greedy"][at].seconds for at in easy), 2
-                ),
-            }
-            for name, waits in found.items()
-        }
-        table(
-            ["", *next(iter(figures.values()))],
-            [[name, *map(str, f.values())] for name, f in figures.items()],
+    usual = "greedy,vote:16/both,one by one,adaptive"
+    args = arguments(__doc__, "data", "models", rules=usual, seed=1, rows="latency.rows.jsonl")
+    parts = [part.rpartition("=") for part in args.data.split(",")]
+    problems = [
+        *chain.from_iterable(
+            choose_questions(read_known([Path(path)]), int(number), args.seed) for path, _, number in parts
         )
-        close({"model": args.model, "questions": len(problems), "width": session.width, "rules": figures})
+    ]
+    models, names = args.models.split(","), args.rules.split(",")
+    by_rule: dict[tuple[str, str], list[Row]] = {}
+    for row in rows(problems, models, names, args.seed, Path(args.rows)):
+        by_rule.setdefault((row["model"], row["rule"]), []).append(row)
+    greedy = {model: {row["id"]: row for row in by_rule.get((model, "greedy"), [])} for model in models}
+    found = {key: figures(own, greedy[key[0]]) for key, own in by_rule.items()}
+    table(
+        ["model", "rule", *next(iter(found.values()))],
+        [
+            [*key, *("-" if value is None else str(value) for value in own.values())]
+            for key, own in found.items()
+        ],
+    )
+    close({"questions": len(problems), "figures": [[*key, own] for key, own in found.items()]})
 
 
 if __name__ == "__main__":
