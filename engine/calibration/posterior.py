@@ -29,7 +29,7 @@ from ..kinds.structured import schema_of
 from ..ports import AnswerEstimates, Prefix, QuestionEstimate
 from ..tools.calls import NO_CALL, ToolRequest
 from ..tools.equality import votes_by_field
-from ..types import Z90, Estimate, KindName, Mode, NodeId, Problem
+from ..types import PROGRAMS, Z90, Estimate, KindName, Mode, NodeId, Problem
 from .options import OPTIONS, OWN_OPTIONS, OptionWeights
 
 Array = NDArray[np.float64]
@@ -64,7 +64,7 @@ _SAME_MISTAKE = 0.13
 """P(a wrong answer of one mode is one of the other's), of 40 fitting questions of the 1.5b at T .5."""
 
 _MISS = 3.0
-"""Wrong solutions that one without an answer counts as: where runs do not end, others are wrong."""
+"""Wrong solutions that one without an answer counts as, as fits have seen it."""
 
 _EPS = 0.01
 
@@ -111,6 +111,8 @@ class VoteWeights:
             never answered correctly.
         difficulty: Logits by which a question may be harder or easier than the prior says, in all modes: two
             modes that agree say less than two coins do.
+        failed: Wrong solutions that a program without an answer counts as: a slip in its first line says
+            little of those that run.
         words: Odds by the likelihood of a solution's words; None where they say nothing.
         greedy: Log-odds by which the greedy solution speaks for what it says.
         calls_right, calls_wrong: Chance that the model calls a tool where that is right, and where it is not.
@@ -121,6 +123,7 @@ class VoteWeights:
     spread: float | None = None
     strength: float = STRENGTH
     difficulty: float = 0.0
+    failed: float = _MISS
     words: WordOdds | None = None
     greedy: float = 0.0
     calls_right: float = 0.5
@@ -130,12 +133,13 @@ class VoteWeights:
 # Fitted alone, each coder, set of questions and number of solutions has a power of 1.4 to 3.5 (one of sixteen
 # 5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.likelihood``). With questions that are
 # easy or hard in all modes it is less, and less again on questions of daily life (docs/research.md).
-_SOLUTIONS = VoteWeights(difficulty=1.2, words=WordOdds(neutral=30.0, power=1.3, fewest=10.0, most=90.0))
+_SOLUTIONS = VoteWeights(
+    difficulty=1.2, failed=0.5, words=WordOdds(neutral=30.0, power=1.3, fewest=10.0, most=90.0)
+)
 
 VOTES: Mapping[KindName, VoteWeights] = {
     "value": _SOLUTIONS,
-    # There are few days of a week and of a month, so wrong answers agree more often.
-    "date": replace(_SOLUTIONS, spread=1.5),
+    "date": _SOLUTIONS,
     "code": _SOLUTIONS,
     # Wrong solutions often make one mistake (Sydney, for the capital of Australia), so their spread is small.
     # Fitted alone, greedy answers of three models of .1 to 1.7 billion parameters have powers of 1.5 to 3.3
@@ -310,7 +314,7 @@ class Posterior:
         prior = shifted(prior, weights.easier) if weights.easier else prior
         spreads = {mode: weights.spread or SPREADS[mode] for mode in modes}
         priors = dict.fromkeys(modes, prior)
-        return of_votes(finished, priors, odds, spreads, weights.strength, weights.difficulty)
+        return of_votes(finished, priors, odds, spreads, weights.strength, weights.difficulty, weights.failed)
 
     def _of_calls(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """P(a call is right) times the posterior of the votes for this one among those that call."""
@@ -397,6 +401,7 @@ def of_votes(
     spreads: Mapping[Mode, float],
     strength: float = STRENGTH,
     difficulty: float = 0.0,
+    failed: float = _MISS,
 ) -> list[float]:
     """P(right) of each answer, and last the probability that none of them is right.
 
@@ -407,6 +412,7 @@ def of_votes(
         spreads: Concentration of wrong answers, by mode.
         strength: Weight of the priors, in solutions.
         difficulty: Logits by which a question may be harder or easier than the priors say, in all modes.
+        failed: Wrong solutions that a program without an answer counts as.
     """
     mode_of = {candidate.node: candidate.mode for candidate in finished.candidates}
     ended = Counter(mode_of.values())
@@ -422,7 +428,8 @@ def of_votes(
         for mode, prior in priors.items():
             mean = min(max(shifted(prior, offset), _EPS), 1.0 - _EPS)
             misses = ended[mode] - sum(answer[mode] for answer in answers)
-            a, b = mean * strength, (1.0 - mean) * strength + _MISS * misses
+            miss = failed if mode in PROGRAMS else _MISS
+            a, b = mean * strength, (1.0 - mean) * strength + miss * misses
             votes = [n for answer in wrong if (n := answer[mode])]
             likely += (
                 _log_beta(a + right[mode], b + sum(votes)) - _log_beta(a, b) + seating(votes, spreads[mode])

@@ -133,6 +133,13 @@ def test_solutions_without_an_answer_and_other_answers_speak_against_it() -> Non
     assert leader([*agreed, (None, "program")]) < leader(agreed)
 
 
+def test_programs_that_fail_say_less_against_those_that_agree_than_other_answers_do() -> None:
+    agree: Found = [("22:32", "program")] * 2
+    failed: Found = [(None, "program")] * 3
+    different: Found = [(time, "program") for time in ("22:12", "21:52", "33:45")]
+    assert leader(agree, 0.6) > leader(agree + failed, 0.6) > leader(agree + different, 0.6)
+
+
 @pytest.mark.parametrize(("kind", "tokens"), [("value", 9), ("fact", 1), ("fact", 64)])
 @given(nats=st.lists(st.floats(0, 1e4), min_size=2, max_size=4))
 def test_the_less_likely_its_words_are_the_less_a_solution_speaks_for_its_answer(
