@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageError, command, decimal
 from adascale.engine.types import Notice, Problem
 from adascale.models.files.catalog import DEFAULT_GENERATOR
+from adascale.models.upstream.address import is_address
 
 from ..disk.files import check_output, writing
 from ..exit_codes import INTERRUPTED
@@ -60,6 +61,7 @@ def fit(*, options: FitOptions) -> None:
 
     adascale calibrate fit -m my-model.gguf
     adascale calibrate fit -m my-model.gguf --questions 60
+    adascale calibrate fit -m http://127.0.0.1:11434#qwen3:4b -d questions.jsonl
     adascale calibrate fit -m my-model.gguf -d gsm8k.jsonl -d math.jsonl --questions 600
 
     Without --data it takes the 300 questions that come with adascale. It can be stopped at any time: finished
@@ -69,12 +71,18 @@ def fit(*, options: FitOptions) -> None:
     from adascale.models.calibration.training import FEWEST, fit_rollouts
 
     run, output = options, options.output
+    is_server = is_address(run.session.generator)
+    if is_server and output is not None:
+        raise UsageError("a fit over a server is kept where ask finds it", hint="leave out --output")
     problems = choose_problems(run, FEWEST, built_in=True)
     if output is not None:
         read: list[str | Path] = [*run.data, *run.session.references()]
         check_output(output, "--output mine.calibration.safetensors", is_ours=is_calibration, reads=read)
-    with _opened(run) as session, _drawn(session, problems, run) as rollouts:
-        artefact = fit_rollouts(session, rollouts, _names(run.data))
+    if is_server:
+        artefact = _fit_over_server(problems, run)
+    else:
+        with _opened(run) as session, _drawn(session, problems, run) as rollouts:
+            artefact = fit_rollouts(session, rollouts, _names(run.data))
     path = output or own_path(artefact.card)
     with writing(path):
         save_artefact(artefact, path)
@@ -98,6 +106,11 @@ def check(*, options: CalibrationOptions) -> None:
     from adascale.models.calibration.artefact import describe, overlap
     from adascale.models.calibration.training import training_of
 
+    if is_address(options.session.generator):
+        raise UsageError(
+            "a fit over a server is not checked on other questions",
+            hint=f"{command('calibrate', 'list')} has its figures on questions that were held out",
+        )
     problems = choose_problems(options, 1)
     with _opened(options) as session:
         artefact = session.prompts.calibrations.get("value")
@@ -121,7 +134,7 @@ def _opened(run: CalibrationOptions) -> Iterator[Session]:
     from adascale.models.session import Session
 
     with open_session(run.session, run.terminal) as session:
-        assert isinstance(session, Session), "a server is refused"
+        assert isinstance(session, Session), "a server is asked in another way"
         yield session
 
 
@@ -184,6 +197,33 @@ def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -
                     say(f"adascale: {scored} of {todo} questions are scored; the same command continues")
                     raise typer.Exit(INTERRUPTED) from error
         yield rollouts
+
+
+def _fit_over_server(problems: list[Problem], run: FitOptions) -> Artefact:
+    """Weights of votes of a server's model; every solution is kept as it ends.
+
+    Raises:
+        Exit: with 130, after an interrupt.
+    """
+    from adascale.models.calibration.rollouts import DrawPlan
+    from adascale.models.calibration.voting import VoteRun
+    from adascale.models.draws import DrawStore, ReplayingPolicy
+    from adascale.models.upstream.session import UpstreamSession
+
+    quiet, total = bool(run.terminal.quiet), len(problems)
+    with open_session(run.session, run.terminal) as session, ExitStack() as stack:
+        assert isinstance(session, UpstreamSession), "it has an address"
+        for notice in session.conditions("value").warnings:
+            show_warning(notice)
+        store = stack.enter_context(closing(DrawStore.of(session, "value")))
+        searches = VoteRun(session, problems, DrawPlan(run.samples, run.seed, run.programs))
+        searching = session.driver(lambda: 0.0, ReplayingPolicy.of(session, store))
+        with stoppable(session, searching) as driver:
+            failed = _follow("generating", searches.draw(driver), total, total, quiet)
+        if (done := len(searches.searches)) + failed < total:
+            say(f"adascale: {done} of {total} questions are kept; the same command continues")
+            raise typer.Exit(INTERRUPTED)
+        return searches.fit(_names(run.data))
 
 
 def _names(files: Sequence[Path]) -> list[str]:
@@ -351,6 +391,7 @@ def card_text(artefact: Artefact) -> str:
         ("data", ", ".join(card.data)),
         ("questions", f"{len(card.questions):,}"),
         ("solutions", f"{card.samples} in prose, {card.programs} programs"),
+        ("level", card.votes and cell(card.votes.prior)),
         ("seed", str(card.seed)),
         ("generator", fingerprint.generator),
         ("prm", fingerprint.prm or fingerprint.prm_format),

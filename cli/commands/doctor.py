@@ -193,7 +193,9 @@ def _calibration(name: str) -> Finding | str:
     from adascale.models.upstream.address import is_address
 
     if is_address(name):
-        return Finding("skip", "a server shows no hidden states: probabilities are rough, by votes")
+        return Finding(
+            "skip", "a server shows no hidden states: probabilities are by votes, rough without a fit"
+        )
     try:
         file = resolve(name, offline=True)
     except AdascaleError:

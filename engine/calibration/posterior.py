@@ -199,7 +199,12 @@ class Posterior:
 
     @classmethod
     def of_model(
-        cls, kind: KindName, parameters: float, sha256: str = "", head: Head | None = None
+        cls,
+        kind: KindName,
+        parameters: float,
+        sha256: str = "",
+        head: Head | None = None,
+        fitted: VoteWeights | None = None,
     ) -> Posterior:
         """The posterior of a model of so many parameters.
 
@@ -208,11 +213,12 @@ class Posterior:
             parameters: Size of the generator.
             sha256: Digest of its file, by which weights of options are found that were fitted on it.
             head: Fit for this kind.
+            fitted: Fitted weights of its votes.
         """
-        own, votes = OWN_OPTIONS.get(sha256, {}).get(kind), VOTES.get(kind, _SOLUTIONS)
+        own, votes = OWN_OPTIONS.get(sha256, {}).get(kind), fitted or VOTES.get(kind, _SOLUTIONS)
         options = own or (OPTIONS[kind].of_size(parameters) if kind in OPTIONS else None)
         prior = votes.prior or rate_of_size(parameters)
-        return cls(kind, prior, votes, options, head, "fitted" if head or own else "prior")
+        return cls(kind, prior, votes, options, head, "fitted" if head or own or fitted else "prior")
 
     @property
     def modes(self) -> Collection[Mode]:
@@ -273,7 +279,7 @@ class Posterior:
         problem, off = prefix.problem, Z90 * OFF_THE_LINE
         priors = (shifted(self.prior, -off), self.prior, shifted(self.prior, off))
         revised: dict[NodeId, Estimate] = {}
-        found = [self._of_answers(problem, finished, prior) for prior in priors]
+        found = [self.of_answers(problem, finished, prior) for prior in priors]
         for group, chances in zip(finished.groups, zip(*found, strict=True), strict=False):
             lower, _, upper = sorted(chances)
             revised |= dict.fromkeys(group.nodes, Estimate(lower, chances[1], upper, calibrated=True))
@@ -297,8 +303,8 @@ class Posterior:
         gain = max(weights.gain(seen, votes, mode, left) for mode, left in finished.left.items())
         return AnswerEstimates(None, {node: known[answer] for node, answer in chosen.items()}, p, gain=gain)
 
-    def _of_answers(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
-        """P(it is correct) of each answer, the chosen one first, by this prior."""
+    def of_answers(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
+        """P(it is correct) of each answer, the chosen one first, by this prior; then that none is."""
         if self.kind == "call":
             return self._of_calls(problem, finished, prior)
         if self.kind == "json":

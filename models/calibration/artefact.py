@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from adascale.engine.calibration.features import FINISHED, STAGES_OF, Stage
 from adascale.engine.calibration.head import Calibration, Domain, HeadModel, Projection
 from adascale.engine.calibration.metrics import StageReport
-from adascale.engine.calibration.posterior import Posterior
+from adascale.engine.calibration.posterior import Posterior, VoteWeights
 from adascale.engine.codec import build, omit, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt, setting
 from adascale.engine.kinds import KINDS
@@ -59,11 +59,12 @@ class Fingerprint:
     """Everything that a success probability depends on; it holds for this combination and no other.
 
     Attributes:
-        generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states.
-        prm_format: ``probe``, or the format of the PRM.
+        generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states. Of a model
+            behind a server, kind and URL of that and the model's name.
+        prm_format: ``probe``, or the format of the PRM; ``votes`` where no states are read.
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name; one that is off is not named.
-        window: Tokens at which a trajectory is cut off.
+        window: Tokens at which a trajectory is cut off; 0 for those of a server.
         program: Prompt and sampler of programs beside prose; None for every kind but ``value``.
         kind: Kind of problem; each has calibrations of its own.
     """
@@ -101,6 +102,7 @@ class Card:
         seed: Seed of the choice of questions and of the draws.
         versions: Versions of the software.
         held_out: Metrics by stage, on questions that each head never saw.
+        votes: Weights of votes, where no states are read.
     """
 
     name: str
@@ -112,11 +114,12 @@ class Card:
     versions: Mapping[str, str]
     held_out: Mapping[str, StageReport]
     programs: int = field(default=0, metadata=omit(0))
+    votes: VoteWeights | None = field(default=None, metadata=omit(None))
 
     @property
     def finished(self) -> StageReport:
-        """Metrics of finished solutions."""
-        return self.held_out[FINISHED[KINDS[self.fingerprint.kind].modes[0]]]
+        """Metrics of finished solutions; of answers, where these alone are judged."""
+        return self.held_out[_ANSWER if self.votes else FINISHED[KINDS[self.fingerprint.kind].modes[0]]]
 
     def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
         """Sampler settings of each mode that it knows."""
@@ -129,11 +132,20 @@ class Card:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artefact:
-    """A calibration, its card, and the file it was read from (None for one that was just fitted)."""
+    """A calibration, its card, and the file it was read from (None for one that was just fitted).
 
-    calibration: Calibration
+    ``head`` is None for weights of votes, which are on the card.
+    """
+
+    head: Calibration | None
     card: Card
     path: Path | None = None
+
+    @property
+    def calibration(self) -> Calibration:
+        """The fit on a generator's states."""
+        assert self.head is not None, "no model in this process has weights of votes alone"
+        return self.head
 
 
 def save_artefact(artefact: Artefact, path: Path) -> None:
@@ -144,8 +156,8 @@ def save_artefact(artefact: Artefact, path: Path) -> None:
     """
     from safetensors.numpy import save as serialise
 
-    fitted = artefact.calibration
-    models: dict[str, HeadModel] = {**dict(fitted.stages.items()), _ANSWER: fitted.answer}
+    fitted = artefact.head
+    models: dict[str, HeadModel] = {**dict(fitted.stages.items()), _ANSWER: fitted.answer} if fitted else {}
     inputs = {name: {"numbers": model.names, "states": [*model.states]} for name, model in models.items()}
     metadata = {
         "schema": SCHEMA,
@@ -153,16 +165,20 @@ def save_artefact(artefact: Artefact, path: Path) -> None:
         "inputs": json.dumps(inputs, sort_keys=True),
     }
     with atomic_write(path) as file:
-        file.write(_with_sorted_header(serialise(_to_tensors(fitted, models), metadata)))
+        tensors = _to_tensors(fitted, models) if fitted else {}
+        file.write(_with_sorted_header(serialise(tensors, metadata)))
 
 
 def check_width(artefact: Artefact, width: int) -> None:
     """Refuse a calibration that cannot read a generator's hidden states of ``width`` numbers.
 
     Raises:
-        CalibrationError: it reads states of another width.
+        CalibrationError: it reads states of another width, or none.
     """
-    own = artefact.calibration.width
+    if artefact.head is None:
+        text = f"{artefact.path} is for {artefact.card.name}, not for a model in this process"
+        raise CalibrationError(text, hint=command("calibrate", "list"))
+    own = artefact.head.width
     if own != width:
         raise CalibrationError(
             f"{artefact.path} reads hidden states of {own:,} numbers, this generator's have {width:,}",
@@ -193,7 +209,8 @@ def load_artefact(path: Path) -> Artefact:
         raise CalibrationError(f"{path} is no calibration that this version reads")
     try:
         card: Card = build(Card, json.loads(metadata["card"]))
-        return Artefact(_from_tensors(tensors, json.loads(metadata["inputs"])), card, path)
+        head = None if card.votes else _from_tensors(tensors, json.loads(metadata["inputs"]))
+        return Artefact(head, card, path)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} lacks a part: {excerpt(str(error))}") from error
 
@@ -215,7 +232,7 @@ def describe(artefact: Artefact) -> dict[str, Any]:
         **to_plain(artefact.card),
         "questions": len(artefact.card.questions),
         "file": str(artefact.path) if artefact.path else None,
-        "modes": list(artefact.calibration.modes),
+        "modes": list((artefact.head or KINDS[artefact.card.fingerprint.kind]).modes),
         "level": "fitted",
     }
 

@@ -305,6 +305,19 @@ class DrawPlan:
         return keyed_path(data_folder() / "rollouts", [*asked, *own, llama_cpp.__version__], ".jsonl")
 
 
+def searched(
+    driver: Driver, problems: Sequence[Problem], settings: Settings
+) -> Iterator[tuple[Problem, Record, str]]:
+    """Each search that came to its end or failed, and the reason why it failed, or an empty text."""
+    known, records = {problem.id: problem for problem in problems}, dict[str, Record]()
+    for asked, event in driver.run(problems, settings):
+        records[asked.id] = Record.after(records.get(asked.id), event)
+        if isinstance(event, SearchFailed):
+            yield known[asked.id], records.pop(asked.id), event.notice.message
+        elif isinstance(event, SearchFinished) and event.result.stop_reason == "exhausted":
+            yield known[asked.id], records.pop(asked.id), ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RolloutRun:
     """Rollouts of some problems: what is kept, and what is to be drawn and scored yet.
@@ -343,21 +356,12 @@ class RolloutRun:
         Yields:
             Each question that ended, with the reason why it could not be searched, or an empty text.
         """
-        plan, todo = self.plan, {problem.id: problem for problem in self.undrawn()}
-        records: dict[str, Record] = {}
+        plan = self.plan
         settings = Settings(RolloutDraws(plan.samples, programs=plan.programs), seed=plan.seed)
-        for asked, event in driver.run(list(todo.values()), settings):
-            problem = todo[asked.id]
-            records[problem.id] = Record.after(records.get(problem.id), event)
-            if isinstance(event, SearchFailed):
-                del records[problem.id]
-                yield problem, event.notice.message
-            elif isinstance(event, SearchFinished):
-                record = records.pop(problem.id)
-                if event.result.stop_reason == "exhausted":
-                    for mode in plan.trajectories:
-                        self.store.put(Rollouts.of(record, mode))
-                    yield problem, ""
+        for problem, record, error in searched(driver, self.undrawn(), settings):
+            for mode in () if error else plan.trajectories:
+                self.store.put(Rollouts.of(record, mode))
+            yield problem, error
 
     def score(self, model: RewardModel) -> Iterator[tuple[Problem, str]]:
         """Score every prefix that the PRM has not scored; yields what ``draw`` does.

@@ -40,7 +40,7 @@ FEWEST = 20
 """Questions below which a fit says nothing."""
 
 
-def check_enough(count: int, fewest: int) -> None:
+def check_enough(count: int, fewest: int = FEWEST) -> None:
     """Refuse a fit or a check on too few questions.
 
     Raises:

@@ -8,11 +8,12 @@ solution is one step: nothing could be drawn again, and a draw that begins anew 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -51,7 +52,15 @@ from adascale.engine.types import (
     Step,
 )
 
-from ..calibration.artefact import describe_prior
+from ..calibration.artefact import (
+    Artefact,
+    Fingerprint,
+    InstalledCalibrations,
+    describe,
+    describe_prior,
+    mismatches,
+    read_installed,
+)
 from ..options import (
     PROGRAM_OPENING,
     PROMPTS,
@@ -390,6 +399,10 @@ def _scores(words: Sequence[str], seen: Mapping[str, float]) -> tuple[float, ...
     return tuple(score - total for score in scores)
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class UpstreamSession:
     """A server that is open for searches, in the place of a ``Session``; a context manager.
 
@@ -401,6 +414,7 @@ class UpstreamSession:
         abort: Ends what waits for the server; safe to set from any thread or signal handler.
         options: Options of the session.
         facts: Abilities and limits of the server, as the probe found them.
+        size: Parameters of the model, as far as anybody says.
         policy: The server's model as the engine sees it.
         executor: Runs programs.
 
@@ -410,6 +424,7 @@ class UpstreamSession:
     """
 
     facts: Facts
+    size: float
     policy: UpstreamPolicy
     executor: ProgramExecutor
 
@@ -418,13 +433,6 @@ class UpstreamSession:
         self.options, self._reporting = options, reporting
         self._address = Address.of(options.generator, options.key_file)
         self._stack = ExitStack()
-        if options.purpose == "rollouts":
-            raise UsageError(
-                f"nothing is fitted for {self._address}",
-                "a calibration reads a model's hidden states, which no server gives",
-                f"over a server, votes and the size of the model ({setting('size', '4B')}) make the number",
-                hint="a file of the same model, such as ollama:qwen3:1.7b",
-            )
         self._notices: list[Notice] = []
         for name, value, usual in (
             ("prm", options.prm, ("probe", "none")),
@@ -445,18 +453,25 @@ class UpstreamSession:
         usual = SamplingParams() if "top_k" in taken else SamplingParams(top_k=0)
         by_mode = {mode: options.sampling.over(usual, 0) for mode in MODES}
         self._sampling = samplers(by_mode, options)
-        size = options.size or facts.parameters or ASSUMED_SIZE
-        is_judged = options.calibration == "auto" and options.prm != "none"
-        judged = {kind for kind, entry in KINDS.items() if entry.judged_by} - {"code", "call"}
-        self._posteriors = {
-            kind: Posterior.of_model(kind, size)
-            for kind in judged
-            if is_judged and (facts.logprobs or not KINDS[kind].has_options)
-        }
+        self.size = size = options.size or facts.parameters or ASSUMED_SIZE
         self.executor = self._stack.enter_context(ProgramExecutor(unsandboxed=options.unsandboxed))
         client = self._stack.enter_context(closing(Client(self._address, facts)))
         say = self._reporting.status
         self.policy = UpstreamPolicy(client, facts, size, self._sampling, options, self.abort, say)
+        is_judged = options.calibration == "auto" and options.prm != "none"
+        installed = read_installed() if is_judged else InstalledCalibrations()
+        self._notices += [Notice("calibration-unreadable", each.message) for each in installed.errors]
+        known = installed.find(self.fingerprint)
+        self._fits: dict[KindName, Artefact] = {}
+        if known is not None and not mismatches(known.card, self.fingerprint):
+            self._fits["value"] = known
+        weights = {kind: fit.card.votes for kind, fit in self._fits.items()}
+        judged = {kind for kind, entry in KINDS.items() if entry.judged_by} - {"code", "call"}
+        self._posteriors = {
+            kind: Posterior.of_model(kind, size, fitted=weights.get(kind))
+            for kind in judged
+            if is_judged and (facts.logprobs or not KINDS[kind].has_options)
+        }
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -467,6 +482,18 @@ class UpstreamSession:
     def is_open(self) -> bool:
         """True since entry."""
         return hasattr(self, "policy")
+
+    @property
+    def name(self) -> str:
+        """Address of the model, with the name that the server gives it."""
+        return str(replace(self._address, name=self.facts.model))
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """All that a fit of values belongs to."""
+        model = f"{self.facts.server} {self._address.url} {self.facts.model}"
+        asked = _digest(json.dumps(self.drawn_with("value")))
+        return Fingerprint(model, "", "votes", asked, self._sampling["prose"].record(), 0)
 
     def listing(self) -> list[tuple[str, Path, str]]:
         """Files of the session: none."""
@@ -510,20 +537,22 @@ class UpstreamSession:
     def conditions(self, kind: KindName) -> Conditions:
         """Model and warnings of the searches of one kind of problem."""
         facts, name = self.facts, KINDS[kind].prompt
-        judge = self._posteriors.get(kind)
-        prompt = hashlib.sha256(self.policy.system(name).encode()).hexdigest()
+        judge, fit = self._posteriors.get(kind), self._fits.get(kind)
+        card = describe_prior(judge) if judge is not None else None
+        unfitted = None if fit is None or card is None else {**card, "level": "prior"}
         models = ModelDescription(
             GeneratorDescription(facts.model, n_ctx=facts.context or 0, device=self._address.server),
             None,
-            describe_prior(judge) if judge is not None else None,
-            {**self._sampling[name].record(), "prompt": prompt},
+            card if fit is None else describe(fit),
+            {**self._sampling[name].record(), "prompt": _digest(self.policy.system(name))},
         )
-        return Conditions(models, tuple(self._warnings(kind)), self.width, continues=facts.continues)
+        return Conditions(models, tuple(self._warnings(kind)), self.width, unfitted, facts.continues)
 
     def _warnings(self, kind: KindName) -> Iterator[Notice]:
         facts = self.facts
         yield from self._notices
-        if kind in self._posteriors and not (self.options.size or facts.parameters):
+        is_sized = self.options.size or facts.parameters or kind in self._fits
+        if kind in self._posteriors and not is_sized:
             yield Notice(
                 "size-assumed",
                 f"{self._address.server} does not say how large {facts.model} is: 1.5B is assumed",

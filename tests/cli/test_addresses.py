@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from commands import CLOSED, Home, run
@@ -12,6 +14,8 @@ from lying_server import writes_words
 from other_server import KEY, Other, other_server, refuses
 from scripted_server import Served, served
 
+import adascale
+from adascale.models.options import SessionOptions
 from adascale.models.upstream import probe
 
 
@@ -132,9 +136,90 @@ def test_a_command_for_files_refuses_an_address(home: Home, words: list[str]) ->
     assert "is the address of a server, which has no file here" in done.stderr
 
 
-def test_nothing_is_fitted_for_a_server(home: Home) -> None:
-    done = home.run("calibrate", "fit", "-m", CLOSED)
-    assert "hidden states, which no server gives" in done.stderr
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory, server: Served) -> Home:
+    """A machine with a fit over the server, which echoes the number in three of four solutions."""
+    folder = tmp_path_factory.mktemp("fitted")
+    home = Home(folder, folder / "no-model", folder / "known.jsonl")
+    rows = [{"id": n, "question": f"Echo {n} + 0?", "answer": str(n)} for n in range(20, 44)]
+    home.data.write_text("\n".join(map(json.dumps, rows)))
+    done = home.run(*fit(home, server.url))
+    assert done.returncode == 0, done.stderr
+    assert "\nanswer" in done.stdout
+    return home
+
+
+def fit(home: Home, url: str, *more: str) -> list[str]:
+    return ["calibrate", "fit", "-m", url, "-d", str(home.data), "-o", "size", "4B", *more]
+
+
+def test_a_fit_over_a_server_is_used_for_it_and_for_no_other_model_prompt_or_sampler(
+    fitted: Home, server: Served
+) -> None:
+    def asked(url: str, *more: str) -> tuple[str, list[str]]:
+        done = fitted.run("ask", "Echo 18 + 0?", "-m", url, "--json", "--seed", "1", *more)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        return found["calibration"]["level"], found["warnings"]
+
+    level, warnings = asked(server.url)
+    assert level == "fitted"
+    assert [each for each in warnings if "assumed" in each] == []
+    assert asked(server.url, "-o", "temperature", "0.3")[0] == "prior"
+    assert asked(server.url, "--system", "Be brief.")[0] == "prior"
+    with other_server(writes_words("It is 18.")) as other:
+        other.pages = {"/v1/models": lists("scripted")}
+        assert asked(other.url)[0] == "prior"
+    with adascale.open_session(SessionOptions(server.url)) as session:  # of another machine
+        assert session.conditions("value").models.level == "prior"
+
+
+def test_a_fitted_number_says_how_far_such_numbers_were_off(fitted: Home, server: Served) -> None:
+    with mock.patch.dict(os.environ, fitted.env, clear=True):
+        answer = adascale.ask("Echo 18 + 0?", server.url, seed=1)
+    assert answer.measured is not None
+    assert answer.measured.startswith("On 24 questions like those of its fit")
+
+
+def test_a_fit_over_a_server_draws_once_and_is_the_same_again(fitted: Home, server: Served) -> None:
+    [path] = fitted.shelf.iterdir()
+    before, read = path.read_bytes(), len(server.policy.opened)
+    done = fitted.run(*fit(fitted, server.url))
+    assert done.returncode == 0, done.stderr
+    assert len(server.policy.opened) == read
+    assert path.read_bytes() == before
+
+
+def test_a_fit_over_a_server_is_listed_and_shown_with_its_model(fitted: Home, server: Served) -> None:
+    name = f"{server.url}#scripted"
+    [row] = [row for row in fitted.run("calibrate", "list").stdout.splitlines() if row.startswith(name)]
+    assert row.split()[1:3] == ["value", "24"]
+    shown = fitted.run("calibrate", "show", name)
+    assert shown.returncode == 0, shown.stderr
+    assert f"adascale {server.url}/v1 scripted" in shown.stdout
+    assert "\nlevel" in shown.stdout
+    card = json.loads(fitted.run("calibrate", "show", name, "--json").stdout)
+    assert card["modes"] == ["prose", "program"]
+    assert card["held_out"]["answer"]["questions"] == 24
+
+
+def test_what_a_fit_over_a_server_cannot_do_is_told(fitted: Home, server: Served, chain_gguf: Path) -> None:
+    [path] = fitted.shelf.iterdir()
+    for words, said in (
+        (fit(fitted, server.url, "--output", "a.calibration.safetensors"), "kept where ask finds it"),
+        (
+            ["calibrate", "check", "-m", server.url, "-d", str(fitted.data)],
+            "is not checked on other questions",
+        ),
+        (["ask", "Hm?", "-m", server.url, "--calibration", str(path)], "not for a server"),
+        (
+            ["ask", "Hm?", "-m", str(chain_gguf), "--calibration", str(path)],
+            "not for a model in this process",
+        ),
+    ):
+        done = fitted.run(*words)
+        assert done.returncode != 0
+        assert said in " ".join(done.stderr.split())
 
 
 def test_an_address_is_kept_as_it_is_typed(home: Home, other: Other) -> None:
