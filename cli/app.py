@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "ask": ("ask.ask", "Answer a question, with as much search as it needs."),
-    "chat": ("chat.chat", "Talk with a model that stays loaded."),
+    "chat": ("chat.chat", "Talk with a model that stays loaded; adascale alone does it too."),
     "code": ("code.code", "Write a program that passes your tests."),
     "batch": ("batch.batch", "Answer many questions, and write one JSON object a line."),
     "serve": ("serve.serve", "Answer over HTTP as OpenAI, Anthropic and Ollama do."),
@@ -104,9 +104,12 @@ class _Root(TyperGroup):
         return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1])
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """The words behind ``adascale``, a question without a command among them."""
-        if not args and not ctx.resilient_parsing and is_piped():
-            args = ["ask"]
+        """The words behind ``adascale``: a question without a command gets one, and so does nothing."""
+        if not args and not ctx.resilient_parsing:
+            if is_piped():
+                args = ["ask"]
+            elif sys.stdin.isatty() and sys.stdout.isatty():
+                args = ["chat"]
         return super().parse_args(ctx, with_ask(args, COMMANDS))
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
@@ -125,7 +128,7 @@ app = typer.Typer(
     cls=_Root,
     name="adascale",
     help="Answer questions with a small local model that searches as much as a question needs.\n\n"
-    '\b\nadascale "What is 17 * 23?"\nadascale chat',
+    '\b\nadascale\nadascale "What is 17 * 23?"',
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -173,6 +176,9 @@ def main() -> None:
         with unwinding():
             code = app(standalone_mode=False)
         sys.exit(code)
+    except SystemExit as leaving:
+        # Typer leaves with 1 where the reader of its help has gone, as after | head -1.
+        sys.exit(0 if isinstance(leaving.__context__, BrokenPipeError) else leaving.code)
     except typer.Abort:  # Ctrl-D where a key was waited for
         say("adascale: stopped")
         sys.exit(FAILED)

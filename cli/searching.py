@@ -52,23 +52,24 @@ if TYPE_CHECKING:
 _FALLBACK_KEY = env("fallback_key")
 
 
-def question_text(argument: str | None, example: str, *, quiet: bool = False) -> str:
-    """The question: the argument, and below it what is piped in; without an argument, stdin alone.
+def question_text(words: Sequence[str] | None, example: str, *, quiet: bool = False) -> str:
+    """The question: what was typed, and below it what is piped in; without words, stdin alone.
 
     Args:
-        argument: As it was typed; ``-`` stands for stdin.
+        words: As they were typed, without quotes or as one; ``-`` stands for stdin.
         example: A command that works, for the hint of an error.
         quiet: Say neither that a silent pipe is waited for, nor what was piped in.
 
     Raises:
         UsageError: the question is empty, or stdin is a terminal.
     """
-    if argument is None and sys.stdin.isatty():
+    if not words and sys.stdin.isatty():
         raise UsageError("no question given", hint=example)
-    text = read_stdin().strip() if argument is None or argument == "-" else argument.strip()
+    is_typed = (argument := " ".join(words or ())) not in ("", "-") or words == [""]
+    text = argument.strip() if is_typed else read_stdin().strip()
     if not text:
         raise UsageError("the question is empty", hint=example, slug="empty-question")
-    piped = "" if argument in (None, "-") else read_piped(quiet=quiet)
+    piped = read_piped(quiet=quiet) if is_typed else ""
     if piped and not quiet:  # a loop over lines of stdin would lose all that follow
         lines = plural(len(piped.splitlines()), "line")
         say(f"adascale: put {lines} of stdin below the question (< /dev/null leaves stdin alone)")
@@ -99,16 +100,16 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
 
 
 def last_conversation() -> tuple[Turn, ...]:
-    """The conversation of the last run that has a result, its question and reply included.
+    """The conversation of the last run that can be continued, its question and reply included.
 
     Raises:
         TraceError: no kept run can be continued.
     """
     from adascale.engine.answer import turns_after
 
-    from .disk.traces import last_finished, read_record
+    from .disk.traces import last_finished
 
-    return turns_after(read_record(last_finished()))
+    return turns_after(last_finished())
 
 
 def choose_seed(seed: int | None, terminal: TerminalOptions) -> int:

@@ -33,7 +33,7 @@ _EXAMPLE = 'adascale ask "What is 17 * 23?"   or   echo "What is 17 * 23?" | ada
 @with_options(AskOptions)
 def ask(
     question: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
             metavar="QUESTION|-",
             show_default=False,
@@ -46,7 +46,7 @@ def ask(
 ) -> None:
     """Answer a question, with as much search as it needs, and say how sure the answer is.
 
-    adascale ask "What is 17 * 23?"
+    adascale ask what is 17 times 23
     echo "What is 17 * 23?" | adascale ask -x
     adascale ask -c "and times two?"
     cat letter.txt | adascale ask --schema order.json

@@ -29,7 +29,7 @@ _EXAMPLE = 'adascale code "Write is_prime(n)." --test "assert is_prime(7)" --tes
 @with_options(CodeOptions)
 def code(
     task: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
             metavar="TASK|-",
             show_default=False,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from adascale.engine.answers.choosing import SearchResult
-from adascale.engine.errors import AdascaleError, TraceError, excerpt, reason_of
+from adascale.engine.errors import AdascaleError, DiskFullError, TraceError, excerpt, is_disk_full, reason_of
 from adascale.engine.search.events import (
     SCHEMA,
     Event,
@@ -37,12 +37,16 @@ from .files import is_trace, writing
 class TraceWriter:
     """Appends each event to a new file and flushes it, so that a killed run keeps all but its last line.
 
+    Attributes:
+        is_full: The disk was full.
+
     Raises:
         UsageError: the file cannot be created. One that fails later ends with a warning, not the search.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.is_full = False
         with writing(path):
             self._lines = LineWriter(path)
 
@@ -61,6 +65,7 @@ class TraceWriter:
             self._lines.append(json_line(to_json(event)))
         except OSError as exc:
             self._lines.close()
+            self.is_full = is_disk_full(exc)
             text = f"cannot write {self._path}: {reason_of(exc)}; the search goes on, the trace ends here"
             show_warning(Notice("trace-stopped", text))
 
@@ -137,6 +142,7 @@ class TraceFolder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._is_full = False
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
 
@@ -152,7 +158,12 @@ class TraceFolder:
             yield problem, event
 
     def _write(self, id_: str, log: Sequence[Event]) -> None:
-        """Write a log; what cannot be written is a warning, and the searches go on."""
+        """Write a log; what cannot be written is a warning, and the searches go on.
+
+        On a full disk it is the last one: none of those that follow could be written.
+        """
+        if self._is_full:
+            return
         safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]  # if every file system takes it, the id itself
         path = self._path / f"{safe if safe == id_ else f'{safe}-{id_digest(id_):016x}'}.jsonl"
         if path.exists() and not is_trace(path):
@@ -164,7 +175,9 @@ class TraceFolder:
             with TraceWriter(path) as writer:
                 for event in log:
                     writer.write(event)
+                self._is_full = writer.is_full
         except AdascaleError as error:
+            self._is_full = isinstance(error, DiskFullError)
             show_warning(Notice(error.slug, f"{error.message}; {id_} has no trace", hint=error.hint))
 
 
@@ -250,8 +263,10 @@ def trace_path(name: str | None) -> Path:
     return found[0]
 
 
-def last_finished() -> Path:
+def last_finished() -> Record:
     """The newest run that has a result and can be continued: a code task is no conversation.
+
+    One that is damaged is passed over with a warning.
 
     Raises:
         TraceError: there is none.
@@ -259,8 +274,12 @@ def last_finished() -> Path:
     runs = past_runs()
     for path in runs:
         first, last = _first_and_last(path)
-        if first is not None and first.problem.kind != "code" and isinstance(last, SearchFinished):
-            return path
+        if first is None or first.problem.kind == "code" or not isinstance(last, SearchFinished):
+            continue
+        try:
+            return read_record(path)
+        except TraceError as error:
+            show_warning(Notice(error.slug, f"{error.message}; the run before it goes on"))
     raise _no_run("no kept run of ask or chat has an answer yet") if runs else _no_run()
 
 

@@ -7,6 +7,7 @@ environment overrides the file, the file overrides the default.
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import shlex
 import tomllib
@@ -32,15 +33,17 @@ if TYPE_CHECKING:
 _ROOT_OPTIONS = {"-h", "--help", "-V", "--version", "--install-completion", "--show-completion"}
 
 _SIGNS = frozenset("?!*+=")
-"""Signs that no command has: with one of them a single word is a question."""
+"""Signs that no command has: with one of them a word is the beginning or the end of a question."""
+
+_ASKING = frozenset({"how", "what", "who", "that", "can"})
+"""Words that begin questions and are spelled like commands: ``show``, ``chat``."""
 
 
 def with_ask(args: Sequence[str], commands: Collection[str]) -> list[str]:
     """The words behind ``adascale``; a question gets ``ask``.
 
     Args:
-        args: The words. A question is one word that holds a space or a sign, one that stands alone and is no
-            mistyped command, or what stands behind options.
+        args: The words. All but commands, mistyped ones among them, are a question, with quotes or without.
         commands: Names of the commands.
     """
     if not args or args[0] in commands:
@@ -48,23 +51,30 @@ def with_ask(args: Sequence[str], commands: Collection[str]) -> list[str]:
     if args[0].startswith("-"):
         is_question = args[0] not in _ROOT_OPTIONS and not any(word in commands for word in args)
     else:
-        is_alone = (not args[1:] or args[1].startswith("-")) and not _near(args[0], commands)
-        is_question = len(args[0].split()) > 1 or not _SIGNS.isdisjoint(args[0]) or is_alone
+        is_question = not _near(args, commands)
     return ["ask", *args] if is_question else list(args)
 
 
-def _near(word: str, commands: Collection[str]) -> Sequence[str]:
-    """The command that a word is nearest to, or its flag: ``help``; none for a word as short as ``hi``."""
-    if (flag := f"--{word}") in _ROOT_OPTIONS:
+def _near(words: Sequence[str], commands: Collection[str]) -> Sequence[str]:
+    """The command that these words mistype, or its flag: ``help``; none for a question.
+
+    A question has a space or a sign in a word, begins as one does, or is longer than what is typed behind a
+    command, but for one that is missed by a letter. A first word as short as ``hi`` mistypes nothing.
+    """
+    first, *others = itertools.takewhile(lambda word: not word.startswith("-"), words)
+    if not others and (flag := f"--{first}") in _ROOT_OPTIONS:
         return [flag]
-    return difflib.get_close_matches(word, commands, 1) if len(word) > 2 else []
+    asks = len(first.split()) > 1 or bool(_SIGNS & {*first, words[-1][-1:]})
+    asks = asks or (bool(others) and first.lower() in _ASKING)
+    if asks or len(first) < 3:
+        return []
+    return difflib.get_close_matches(first, commands, 1, 0.8 if others[1:] else 0.6)
 
 
 def unknown_command(words: Sequence[str], commands: Collection[str]) -> UsageError:
-    """The error for words that begin with no command: the nearest one, or how to ask them."""
-    near = _near(words[0], commands)
-    asks = f"adascale ask {shlex.quote(' '.join(words))} asks it; adascale -h lists the commands"
-    hint = f"did you mean adascale {near[0]}?" if near else asks
+    """The error for words that mistype a command."""
+    asks = f" adascale ask {shlex.quote(' '.join(words))} asks it" if words[1:] else ""
+    hint = f"did you mean adascale {_near(words, commands)[0]}?{asks}"
     return UsageError(f"{excerpt(words[0], 80)} is no command", hint=hint)
 
 

@@ -367,10 +367,6 @@ def _shown(text: str) -> str:
     return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
 
 
-_NO_READER = 128 + 13
-"""Exit code of a program that SIGPIPE has ended."""
-
-
 def open_missing() -> None:
     """Open the streams that the caller has closed: stdin is empty, stdout fails, stderr is discarded.
 
@@ -433,7 +429,7 @@ def writing_stdout() -> Iterator[None]:
         yield
     except BrokenPipeError:
         _abandon(sys.stdout)
-        raise SystemExit(_NO_READER) from None
+        raise SystemExit(0) from None  # head -1 has read enough
     except OSError as error:
         _abandon(sys.stdout)
         kind = DiskFullError if is_disk_full(error) else UsageError

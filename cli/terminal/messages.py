@@ -28,9 +28,10 @@ def typed_messages(lines: list[str], history: Path | None, hint: str) -> Iterato
 
     Args:
         lines: Lines to which the Tab key completes.
-        history: File of earlier messages; None keeps none.
+        history: File of earlier messages; None keeps none, and so does what is no file, such as a pipe.
         hint: Shown while nothing is typed.
     """
+    is_kept = history is not None and (history.is_file() or not history.exists())
     # The terminal is not asked where its cursor is, which only a menu would need to know.
     os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
     session: PromptSession[str] = PromptSession(
@@ -41,7 +42,7 @@ def typed_messages(lines: list[str], history: Path | None, hint: str) -> Iterato
         completer=WordCompleter(lines, sentence=True),
         complete_while_typing=False,
         complete_style=CompleteStyle.READLINE_LIKE,
-        history=InMemoryHistory() if history is None else _History(history),
+        history=_History(history) if history is not None and is_kept else InMemoryHistory(),
         placeholder=lambda: FormattedText([] if get_app().is_done else [("ansibrightblack", hint)]),
         output=create_output(sys.stderr),
     )

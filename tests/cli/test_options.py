@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 from commands import run_here
-from terminal import environment
+from terminal import Screen, environment, on_terminal
 from typer.testing import CliRunner
 
 from adascale.cli.app import COMMANDS
@@ -46,12 +46,25 @@ def test_a_question_is_asked_without_a_command(words: list[str], stdin: bytes) -
     assert "error[model-not-found]" in done.stderr
 
 
+def test_nothing_typed_is_a_chat_where_one_can_talk_and_help_elsewhere() -> None:
+    command, env = ["-m", "adascale"], environment(ADASCALE_MODEL="no.gguf")
+
+    def leave(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("Loading")
+        process.kill()
+
+    on_terminal(command, env, act=leave, keyboard=True, whole=True)
+    piped = on_terminal(command, env, keyboard=True)
+    assert (piped.code, "Usage: " in piped.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ["ask", "a question"],
-        ["what", "is", "love"],
         ["aks"],
+        ["shwo", "qwen2.5-7b", "--json"],
+        ["confg", "set", "model", "x"],
         ["help"],
         ["-h"],
         ["--version", "a b"],
@@ -59,15 +72,23 @@ def test_a_question_is_asked_without_a_command(words: list[str], stdin: bytes) -
         [],
     ],
 )
-def test_other_words_stay_as_they_are(words: list[str]) -> None:
+def test_commands_and_mistyped_ones_are_no_questions(words: list[str]) -> None:
     assert with_ask(words, COMMANDS) == words
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["what is 17 times 23", "How many legs", "what time", "Why not -x", "solve x for 3", "chats are?", "hi"],
+)
+def test_a_question_needs_no_quotes(typed: str) -> None:
+    assert with_ask(typed.split(), COMMANDS) == ["ask", *typed.split()]
 
 
 @pytest.mark.parametrize(
     ("words", "said", "hint"),
     [
         (["lits", "--fits"], "lits is no command", "did you mean adascale list?"),
-        (["Why", "not"], "Why is no command", "adascale ask 'Why not' asks it"),
+        (["shwo", "it"], "shwo is no command", "adascale show? adascale ask 'shwo it' asks it"),
         (["ask", "--efort", "low", "hi"], "adascale ask has no option --efort", "did you mean --effort?"),
         (
             ["ask", "-e", "hihg", "hi"],
@@ -76,7 +97,7 @@ def test_other_words_stay_as_they_are(words: list[str]) -> None:
         ),
         (["ask", "--strategy", "passing", "hi"], "--strategy passing is not one of", "adascale ask -h"),
         (["ask", "--time-limit", "soon", "hi"], "--time-limit soon is not a time, such as 90s", "ask -h"),
-        (["ask", "What", "is", "it"], "unexpected extra argument(s) (is it)", "quotes keep words together"),
+        (["show", "What", "is"], "unexpected extra argument(s) (is)", "quotes keep words together"),
         (["calibrate", "fti"], "No such command", "adascale calibrate -h"),
         (["calibrate", "fit", "--calibration", "auto"], "has no option --calibration", "calibrate fit -h"),
         (["eval"], "FILE is missing", "adascale eval -h"),

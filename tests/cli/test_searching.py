@@ -29,7 +29,12 @@ def test_half_of_a_surrogate_pair_is_a_question_mark_from_the_door_on(
 ) -> None:
     monkeypatch.setattr(asking, "read_stdin", lambda: piped)
     monkeypatch.setattr(asking, "read_piped", lambda **_: piped)
-    assert question_text(argument, "") == "1 ? 2?"
+    assert question_text([argument], "") == "1 ? 2?"
+
+
+def test_words_are_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "read_piped", lambda **_: "")
+    assert question_text(["what", "is", "3", "-", "1"], "") == "what is 3 - 1"
 
 
 @pytest.mark.parametrize("is_chat", [True, False])

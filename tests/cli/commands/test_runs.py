@@ -1,3 +1,4 @@
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +9,19 @@ from sample_log import pens, written
 
 from adascale.cli.disk import traces
 from adascale.cli.disk.traces import (
+    TraceFolder,
     drop_old,
     last_finished,
     open_run,
     past_runs,
+    read_record,
     read_trace,
     runs_dir,
     trace_path,
 )
 from adascale.engine.errors import DiskFullError, TraceError, UsageError
 from adascale.engine.search.events import SearchFailed, SearchStarted
-from adascale.engine.types import Notice
+from adascale.engine.types import Notice, Problem
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +43,7 @@ def test_runs_are_listed_newest_first() -> None:
     keep("20260101-120000-aaaa")
     keep("20260102-120000-bbbb", ended=False)
 
-    lines = invoked("runs", "list")[0].splitlines()
+    lines = invoked("runs")[0].splitlines()
 
     assert [line.split()[0] for line in lines] == ["RUN", "20260102-120000-bbbb", "20260101-120000-aaaa"]
     assert "(unfinished)" in lines[1]
@@ -49,7 +52,7 @@ def test_runs_are_listed_newest_first() -> None:
     _, found = map(json.loads, invoked("runs", "list", "--json")[0].splitlines())
     assert (found["run"], found["answer"], found["p"]) == ("20260101-120000-aaaa", "27", 0.93)
     assert (found["stop_reason"], found["generated_tokens"]) == ("exhausted", 237)
-    assert len(invoked("runs", "list", "--limit", "1")[0].splitlines()) == 2
+    assert len(invoked("runs", "--limit", "1")[0].splitlines()) == 2
 
 
 def test_what_is_no_trace_is_listed_as_such() -> None:
@@ -90,7 +93,29 @@ def test_a_code_task_is_no_conversation_to_continue() -> None:
     begin, *events = read_trace(code)
     assert isinstance(begin, SearchStarted)
     written(code, [replace(begin, problem=replace(begin.problem, kind="code")), *events])
-    assert (last_finished(), trace_path(None)) == (answered, code)
+    assert (last_finished(), trace_path(None)) == (read_record(answered), code)
+
+
+def test_a_damaged_run_is_passed_over_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    whole, damaged = keep("20260102-120000-bbbb"), keep("20260103-120000-cccc")
+    first, second, *others = damaged.read_bytes().splitlines(keepends=True)
+    damaged.write_bytes(b"".join([first, second[:20] + b"\n", *others]))
+    assert last_finished() == read_record(whole)
+    assert f"{damaged} line 2: " in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_once_for_a_folder_of_traces(
+    state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(traces.LineWriter, "append", fail)
+    log = pens()
+    log.end()
+    events = [(Problem(name, "?"), event) for name in "abc" for event in log.events]
+    assert list(TraceFolder(state).keep(events)) == events
+    assert capsys.readouterr().err.count("warning[") == 1
 
 
 def test_replay_takes_the_last_run_or_a_name() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,14 @@ def test_messages_are_kept_and_nobody_else_can_read_them(keyboard: PipeInput, tm
 def test_a_history_that_cannot_be_written_harms_nothing(keyboard: PipeInput, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert typed(keyboard, f"hi{ENTER}", tmp_path / "file" / "history") == ["hi"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_holds_no_history(
+    keyboard: PipeInput, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "history")
+    assert typed(keyboard, f"hi{ENTER}", tmp_path / "history") == ["hi"]
 
 
 def test_a_full_disk_keeps_no_history_and_harms_nothing(
