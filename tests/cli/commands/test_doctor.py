@@ -12,12 +12,13 @@ import pytest
 import typer
 from commands import Home
 from loopback import serving
+from terminal import environment, on_terminal
 from typer.testing import CliRunner
 
 from adascale.cli.commands.doctor import doctor
 from adascale.engine.errors import AdascaleError
 from adascale.models import machine
-from adascale.models.files.catalog import DEFAULT_GENERATOR
+from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 from adascale.models.programs import cpython
 
 Checked = Callable[..., tuple[dict[str, Any], int]]
@@ -110,14 +111,31 @@ def test_a_missing_model_fails_once_and_is_nothing_to_download(checked: Checked)
     assert "pull" not in found["generator"]["fix"]
 
 
-def test_the_network_is_the_hub(checked: Checked) -> None:
+def test_the_network_is_the_hub_or_the_package_index(checked: Checked) -> None:
     with serving() as server:
         found, code = checked()
         assert (found["network"]["result"], code) == ("warn", 0)
         assert "HF_ENDPOINT" in found["network"]["fix"]
+        [(package, version), *_] = catalog()[DEFAULT_GENERATOR].wheel.packages  # type: ignore[union-attr]
+        wheel = f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
+        server.add(f"/simple/{package}/", f'<a href="{wheel}">x</a>', Content_Type="text/html")
+        found, _ = checked(PIP_INDEX_URL=f"{server.url}/simple")
+        assert found["network"]["result"] == "ok"
+        assert f"the package index has {DEFAULT_GENERATOR}" in found["network"]["detail"]
         server.add("/", b"hello")
         found, _ = checked(HF_ENDPOINT=server.url)
         assert found["network"]["result"] == "ok"
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_lines_break_at_words_on_a_terminal_and_a_path_stays_whole(tmp_path: Path, width: int) -> None:
+    path = f"/{'a' * 90}/config.toml"
+    env = environment(ADASCALE_CONFIG=path, HOME=str(tmp_path))
+    done = on_terminal(["-m", "adascale", "doctor", "--offline"], env, size=(24, width), whole=True)
+    lines = [line for line in done.stderr.splitlines() if path not in line]
+    assert max(map(len, lines)) <= width
+    assert path in done.stderr
+    assert "what fails there, and code tasks, in CPython" in " ".join(done.stderr.split())
 
 
 def test_a_lack_of_memory_or_disk_is_a_failure_with_a_way_out(

@@ -34,11 +34,11 @@ def tiny(gguf: bytes, net: Net) -> ModelSpec:
 
 def test_list_is_a_plain_table_and_json_lines(tiny: ModelSpec) -> None:
     assert invoked("list")[0] == (
-        "NAME  SIZE   MEMORY  HERE  LICENCE  WHAT IT IS\n"
-        "tiny  18 kB  ?       -     MIT      for tests\n"
+        "NAME  SIZE   MEMORY  HERE  TRIED  WHAT IT IS\n"
+        "tiny  18 kB  ?       -     run    for tests\n"
     )  # fmt: skip
     invoked("pull", "tiny")
-    assert "tiny  18 kB  ?       here  MIT" in invoked("list")[0]
+    assert "tiny  18 kB  ?       here  run" in invoked("list")[0]
     entry = json.loads(invoked("list", "--json")[0])
     assert (entry["schema"], entry["name"], entry["here"]) == ("adascale.model/1", "tiny", True)
     assert entry["sha256"] == tiny.sha256
@@ -51,7 +51,7 @@ def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gg
     (folder / "big-Q8_0-00001-of-00002.gguf").write_bytes(gguf)  # no model in one file
     out, said = invoked("list")
     row = out.splitlines()[1]
-    assert row.split() == ["lmstudio:someone/m-GGUF:Q4_0", "18", "kB", "?", "here", "?"]
+    assert row.split() == ["lmstudio:someone/m-GGUF:Q4_0", "18", "kB", "?", "here", "-"]
     assert "1 model here, 18 kB" in said
     facts = json.loads(invoked("show", "lmstudio:someone/m-GGUF:Q4_0", "--json")[0])
     assert (facts["path"], facts["architecture"]) == (str(folder / "m-Q4_0.gguf"), "llama")
