@@ -61,7 +61,7 @@ lock: setup
 RESOLVED := build/requirements.txt
 $(RESOLVED): $(STAMP)
 	mkdir -p $(@D)
-	$(BIN)/$(COMPILE) --constraint requirements.lock --extra serve --output-file $@
+	$(BIN)/$(COMPILE) --constraint requirements.lock --extra mcp --output-file $@
 
 # Asks PyPI's database of vulnerabilities, which mirrors do not have, so `make slow` leaves it out. The one that is
 # ignored is of diskcache, which adascale never opens.

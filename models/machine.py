@@ -130,20 +130,13 @@ def _read_lines(path: Path) -> list[str]:
         return []
 
 
-def install_command(extra: str) -> str:
-    """The command that installs the packages of an extra into the running environment.
+def install_command(package: str) -> str:
+    """The command that installs the package of an extra into the running environment.
 
-    It names the packages themselves: adascale is on no package index, and whoever took its name there would
-    be installed.
-
-    Args:
-        extra: Name of the extra, such as ``serve``.
+    It names the package itself: adascale is on no package index, and whoever took its name there would be
+    installed.
     """
-    from importlib import metadata
-
-    needed = (name.split(";") for name in metadata.requires("adascale") or ())
-    packages = [name.strip() for name, *condition in needed if f'"{extra}"' in "".join(condition)]
-    return shlex.join([sys.executable, "-m", "pip", "install", *packages])
+    return shlex.join([sys.executable, "-m", "pip", "install", package])
 
 
 _lock = threading.Lock()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,7 +22,6 @@ from adascale.engine.errors import excerpt
 from adascale.models.fallback import Fallback
 from adascale.models.upstream.client import HANDED_ON
 
-from . import mcp
 from .chat import CHAT, COMPLETIONS
 from .http import (
     Access,
@@ -62,22 +62,28 @@ class ServerSettings:
 
 def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     """The server as an ASGI application; it starts and closes the hub."""
+    server, agents = _Server(hub, settings), list[Route]()
+    tools: AbstractAsyncContextManager[None] = nullcontext()
+    if find_spec("mcp"):  # an extra
+        from . import mcp
+
+        agents = [mcp.over_http(made := mcp.make_mcp(hub))]
+        tools = made.session_manager.run()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         hub.start()
-        async with tools.session_manager.run():
+        async with tools:
             yield
         await hub.close()
 
-    tools, server = mcp.make_mcp(hub), _Server(hub, settings)
     routes = [
         Route("/health", server.health),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
         *model_routes(server.served, time.time()),
-        mcp.over_http(tools),
+        *agents,
         *page_routes(),
     ]
     return Starlette(

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hmac
 import json
+import logging
 import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -318,7 +319,10 @@ _MAX_CONNECTIONS = 1024
 """Connections and running requests; further ones get status 503."""
 
 DRAIN_SECONDS = 30
-"""Time that running searches have when the server is told to stop; then they are cancelled."""
+"""Time that running searches have when the server is told to stop; then they end with an error."""
+
+_CUT_SECONDS = 5
+"""Time that clients have then to read the error; after it their connections are cut."""
 
 
 class Listener(uvicorn.Server):
@@ -328,9 +332,16 @@ class Listener(uvicorn.Server):
         app: The application.
         bound: A listening socket.
         on_start: Called with the URL once requests are taken.
+        on_late: Called when searches still run ``DRAIN_SECONDS`` after the end was told; it has to end them.
     """
 
-    def __init__(self, app: ASGIApp, bound: socket.socket, on_start: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        bound: socket.socket,
+        on_start: Callable[[str], None],
+        on_late: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -343,11 +354,12 @@ class Listener(uvicorn.Server):
                 server_header=False,
                 h11_max_incomplete_event_size=_MAX_HEAD,
                 limit_concurrency=_MAX_CONNECTIONS,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
+                timeout_graceful_shutdown=DRAIN_SECONDS + _CUT_SECONDS,
             )
         )
         self._bound = bound
         self._on_start = on_start
+        self._on_late = on_late
 
     @property
     def url(self) -> str:
@@ -367,6 +379,20 @@ class Listener(uvicorn.Server):
         """Start as uvicorn does, then tell ``on_start`` the URL."""
         await super().startup(sockets)
         self._on_start(self.url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop as uvicorn does, and say so to those whose search takes too long."""
+        late = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._on_late)
+        log = logging.getLogger("uvicorn.error")
+        log.addFilter(_is_fault)
+        await super().shutdown(sockets)
+        late.cancel()
+        log.removeFilter(_is_fault)
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """False for the cancelling of connections that are cut: it is meant."""
+    return record.exc_info is not None and not isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -135,6 +135,15 @@ class Hub:
         if flight is not None and flight.begun:
             self.worker.cancel(problem_id)
 
+    def fail(self, error: BaseException | None = None) -> None:
+        """Give the readers of all searches an error, by default that the server is stopping."""
+        stopping = WorkerDiedError("the server is stopping", slug="stopping")
+        known = error if isinstance(error, AdascaleError) else stopping
+        failure = SearchFailed.of(known)
+        for flight in [*self._running.values(), *self._waiting]:
+            for event in [failure] if flight.begun else failed_log(flight.request, failure):
+                flight.events.put_nowait(event)
+
     def check_open(self) -> None:
         """Refuse a request unless the models are loaded.
 
@@ -237,11 +246,7 @@ class Hub:
     def _ended(self, error: BaseException | None) -> None:
         self.state, self.error = "ended", error
         self._loaded.set()
-        known = error if isinstance(error, AdascaleError) else WorkerDiedError("the server is stopping")
-        failure = SearchFailed.of(known)
-        for flight in [*self._running.values(), *self._waiting]:
-            for event in [failure] if flight.begun else failed_log(flight.request, failure):
-                flight.events.put_nowait(event)
+        self.fail(error)
         self._running.clear()
         self._waiting.clear()
         self._on_end()

@@ -51,9 +51,7 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
         from adascale.serve.hub import Hub
         from adascale.serve.mcp import serve_stdio
     except ImportError as exc:
-        raise UsageError(
-            f"the tools need {exc.name}", hint=install_command("serve"), slug="no-server"
-        ) from None
+        raise UsageError(f"the tools need {exc.name}", hint=install_command("mcp"), slug="no-mcp") from None
 
     status = say_status(options.terminal)
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import UsageError
-from adascale.models.machine import install_command
 
 from ..disk.files import read_text
 from ..disk.traces import TraceFolder
@@ -34,16 +33,12 @@ def serve(*, options: ServeOptions) -> None:
     adascale serve -m qwen2.5-coder-0.5b --effort high --port 9000
     adascale serve --host 0.0.0.0 --api-key-file key.txt
     """
+    from adascale.serve.app import ServerSettings, make_app
+    from adascale.serve.http import Access, Listener, bind
+    from adascale.serve.hub import Hub
+    from adascale.serve.request import ServedModel
+
     key = _key(options)
-    try:
-        from adascale.serve.app import ServerSettings, make_app
-        from adascale.serve.http import Access, Listener, bind
-        from adascale.serve.hub import Hub
-        from adascale.serve.request import ServedModel
-    except ImportError as exc:
-        raise UsageError(
-            f"the server needs {exc.name}", hint=install_command("serve"), slug="no-server"
-        ) from None
 
     traces = None if options.traces is None else TraceFolder(options.traces)
     status = say_status(options.terminal)
@@ -68,6 +63,7 @@ def serve(*, options: ServeOptions) -> None:
         make_app(hub, ServerSettings(access, options.search.effort, fallback)),
         bind(options.host, options.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/{with_key}"),
+        on_late=hub.fail,
     )
     listener.serve_until_stopped()
     if hub.error is not None:

@@ -25,10 +25,11 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished, S
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import Budget, Problem, Usage
+from adascale.serve import http
 from adascale.serve import hub as hub_module
 from adascale.serve.http import Refusal
 from adascale.serve.hub import Hub, lower
-from bench.scripted import OPENED, WAYS, echo_as_asked
+from bench.scripted import OPENED, WAYS, echo, echo_as_asked
 
 SEARCH = SearchRequest(strategy=Greedy())
 END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())
@@ -280,3 +281,20 @@ def test_a_server_that_is_told_to_stop_lets_its_streams_end(server: Served) -> N
         rest = [line for line in lines if line]
     assert rest[-1] == "data: [DONE]"
     assert chunks_of(rest[-2])[0]["adascale"]["stop_reason"] != "interrupted"
+
+
+def test_a_stream_that_is_still_too_slow_gets_an_error_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(http, "DRAIN_SECONDS", 0.2)
+    body = {"messages": [say("Say 42")], "stream": True, "reasoning_effort": "high"}
+    with (
+        served(policy=EchoPolicy(echo, pause=0.5)) as server,
+        httpx2.stream("POST", server.url + CHAT, json=body, timeout=30) as response,
+    ):
+        lines = response.iter_lines()
+        assert "assistant" in next(lines)
+        server.listener.stop()
+        rest = [line for line in lines if line]
+    assert json.loads(rest[-1].removeprefix("data: "))["error"]["code"] == "stopping"
+    assert caplog.records == []

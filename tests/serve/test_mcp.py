@@ -19,6 +19,7 @@ from adascale.engine.answer import Answer
 from adascale.engine.answers.choosing import AnswerGroup, SearchResult
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.types import ROOT, Estimate, Problem
+from adascale.serve import app
 from adascale.serve import mcp as tools
 from adascale.serve.mcp import Check
 from bench.scripted import echo
@@ -34,6 +35,13 @@ MANY_TESTS = "\n".join([f"x = '{'x' * 4096}'", *(f"assert f({n}) == x" for n in 
 def server() -> Iterator[Served]:
     with served(policy=EchoPolicy(steady)) as running:
         yield running
+
+
+def test_without_its_package_a_server_has_no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "find_spec", lambda name: None)
+    with served() as running:
+        assert running.post("/mcp", content=b"{}").status_code == 404
+        assert running.ask()["choices"]
 
 
 def with_client(server: Served, mode: str, talk: Callable[[Client], Awaitable[None]]) -> None:
