@@ -101,7 +101,8 @@ class Server:
             "stream_options": {"include_usage": True},
             "temperature": asked.temperature,
             "top_p": asked.top_p,
-            "max_tokens": asked.max_tokens,
+            # vLLM refuses more than its whole context.
+            "max_tokens": min(asked.max_tokens, facts.context or asked.max_tokens),
             "seed": asked.seed,
             **self.unthinking,
         }

@@ -16,7 +16,7 @@ from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelNot
 from adascale.models.upstream import client as module
 from adascale.models.upstream.address import Address
 from adascale.models.upstream.client import Chunk, Client
-from adascale.models.upstream.servers import Asked, Facts
+from adascale.models.upstream.servers import SERVERS, Asked, Facts
 
 FACTS = Facts("", "tiny", logprobs=True)
 ASKED = Asked(({"role": "user", "content": "2 + 2?"},), 0.8, 0.95, 32, 7)
@@ -107,6 +107,11 @@ def test_a_request_says_what_is_asked_and_carries_the_key() -> None:
         "top_logprobs": 3,
         "response_format": {"type": "json_schema", "json_schema": named},
     }
+
+
+@pytest.mark.parametrize(("context", "sent"), [(None, 32), (2048, 32), (20, 20)])
+def test_no_more_tokens_are_asked_for_than_the_context_has(context: int | None, sent: int) -> None:
+    assert SERVERS["vLLM"].body(ASKED, replace(FACTS, context=context))["max_tokens"] == sent
 
 
 def test_streams_run_side_by_side() -> None:
