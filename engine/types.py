@@ -290,6 +290,12 @@ def probability_of(estimate: Estimate | None) -> float | None:
     return estimate.median if estimate is not None and estimate.calibrated else None
 
 
+def percent(value: float) -> str:
+    """A probability for people: ``96 %``; ``>99 %`` and ``<1 %`` at the ends, as nothing here is certain."""
+    whole = round(100 * value)
+    return ">99 %" if whole >= 100 else "<1 %" if whole <= 0 else f"{whole} %"
+
+
 def rounded_probability(estimate: Estimate | None) -> float | None:
     """``probability_of`` to four places, as JSON has it."""
     p = probability_of(estimate)

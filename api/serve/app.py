@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
@@ -43,6 +43,9 @@ from .stream import Protocol, collect, follow, stream
 
 PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
 """All protocols."""
+
+PLAIN = "X-Adascale-Plain"
+"""Header of a request whose answer says in no line of its text how sure it is, as its client shows that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,8 @@ class _Server:
             body, ask = await asyncio.to_thread(read)
             if not isinstance(ask, Ask):
                 return json_response(ask)
+            if PLAIN in request.headers or HANDED_ON in request.headers:
+                ask = replace(ask, is_told=False)
             writer = protocol.writer(body, ask)
             # A question from another fallback is not sent on again.
             fallback = None if HANDED_ON in request.headers else self._settings.fallback

@@ -61,7 +61,7 @@ class ChoicesBody(Body):
 
     max_tokens: OpenTokens = None
     n: Annotated[int, Field(ge=1, le=16)] = 1
-    """Number of plain replies; in a search, at most this many different answers, likeliest first."""
+    """Number of replies; in a search the different answers come first, likeliest first."""
     stream_options: StreamOptions | None = None
 
 

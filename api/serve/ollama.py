@@ -227,7 +227,8 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
         served.effort_of(body.model or body.name, None)
         window = {f"{_FAMILY}.context_length": served.window} if served.window else {}
         model_info = {"general.architecture": _FAMILY, **window}
-        return json_response({**entry(), "model_info": model_info, "capabilities": ["completion", "tools"]})
+        able = ["completion"] if served.is_remote else ["completion", "tools"]
+        return json_response({**entry(), "model_info": model_info, "capabilities": able})
 
     return [
         Route("/api/version", version),

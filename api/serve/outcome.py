@@ -24,7 +24,7 @@ from adascale.engine.types import (
 )
 
 from .http import for_clients
-from .request import Ask, public_sampling
+from .request import SURE_LINE, Ask, public_sampling
 
 _GUESS = "I don't know; this is the best guess.\n\n"
 
@@ -73,7 +73,7 @@ class Outcome:
 
     @cached_property
     def choices(self) -> list[Completion]:
-        """The different answers, likeliest first: at least one, at most as many as requested."""
+        """As many as requested: different answers first, likeliest first; those without a text were cut."""
         tree = self.record.tree
         if self.cut is not None:
             return [Completion(self.cut[0], "stop", self.cut[1], self._logprobs(tree, *self.cut))]
@@ -83,8 +83,11 @@ class Outcome:
         if (tools := self.ask.tools) is not None:
             return [self._reply(tools)]
         read = [Completion(self.answer.shown or "", "stop")] if self._is_read else []
-        found = [*read, *map(self._choice, self._nodes)]
-        return found[: self.ask.answers] or [Completion("", "length")]
+        found = [*read, *map(self._choice, self._nodes)][: self.ask.answers]
+        if self.ask.is_told and self.ask.is_searched and self.record.sure and found:
+            line = SURE_LINE + " · ".join(self.record.support)
+            found[0] = replace(found[0], content=f"{found[0].content}{line}")
+        return found + [Completion("", "length")] * (self.ask.answers - len(found))
 
     @property
     def usage(self) -> Usage:
@@ -178,15 +181,22 @@ class Outcome:
 
     @property
     def _nodes(self) -> list[NodeId]:
-        """The last node of each answer, likeliest first; plain replies in the order in which they began."""
+        """The last node of each answer, likeliest first, and of other solutions, if more are requested.
+
+        Plain replies come in the order in which they began.
+        """
         if self.answer.fallback is not None:
             return []
         if not self.ask.is_searched and not self.ask.is_streamed:
             return [candidate.node for candidate in self.record.candidates]
-        nodes = [group.nodes[0] for group in self.answer.groups[: self.ask.answers - self._is_read]]
+        groups = self.answer.groups
+        nodes = [group.nodes[0] for group in groups]
         if self.answer.best is not None:
             nodes[:1] = [self.answer.best]
-        return nodes
+        if self.ask.answers > 1:
+            nodes += [node for group in groups for node in group.nodes]
+            nodes += [candidate.node for candidate in self.record.candidates]
+        return list(dict.fromkeys(nodes))[: self.ask.answers - self._is_read]
 
     def _choice(self, node: NodeId) -> Completion:
         tree = self.record.tree

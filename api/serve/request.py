@@ -7,6 +7,7 @@ A protocol turns each message of its body into the form of chat completions (``s
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.strategies import Effort, Greedy, Strategy, Vote
+from adascale.engine.strategies import EFFORTS, Effort, Greedy, Strategy, Vote
 from adascale.engine.tools.calls import Choice, ToolRequest, in_words
 from adascale.engine.tools.schema import CHECKED_LATE, UNCHECKED, keywords, object_schema
 from adascale.engine.types import Budget, Problem, Turn
@@ -41,8 +42,25 @@ EFFORT_ALIASES: Mapping[str, ServedEffort] = {
 }
 """Our effort for each name that clients use."""
 
+_MANY = "value", "date"
+"""Kinds whose search may have as many solutions as are wanted; of others there are so many plain replies."""
+
 JSON_PROMPT = "Reply with a JSON object only. It has this JSON schema: "
 """System prompt of plain replies in JSON, before the schema."""
+
+
+SURE_LINE = "\n\n— "
+"""Beginning of the line below an answer that says how sure it is."""
+
+_SURE = re.compile(rf"{SURE_LINE}[^\n]* % sure[^\n]*\s*\Z")
+
+_BARE = re.compile(
+    r"\bjson\b|\bnothing else\b|\b(?:answer|reply|respond|output)\b[^.!?\n]*"
+    r"\b(?:only|just|exactly|single|one word|yes or no|true or false)\b|"
+    r"\b(?:only|just)\b[^.!?\n]*\b(?:answer|number|word|letter|name|option)\b",
+    re.IGNORECASE,
+)
+"""Orders of programs, which read a reply that has this form and nothing below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +71,10 @@ class Ask:
         problem: The question, under an id of its own.
         search: How it is searched.
         model: Name of the model that the client used.
-        answers: Largest number of different answers to return.
+        answers: Number of answers to return.
         stop: Texts before which an answer is cut.
         ignored: Fields of the body that have no effect.
+        is_told: Say below the answer how sure it is, as whoever reads the text alone would not see it.
     """
 
     problem: Problem
@@ -64,6 +83,7 @@ class Ask:
     answers: int = 1
     stop: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    is_told: bool = False
 
     @property
     def strategy(self) -> Strategy:
@@ -124,6 +144,12 @@ class Messages:
         is_required = self.choice == "required" or self.forced is not None
         return is_required or bool(self.tools and self.choice != "none")
 
+    @property
+    def wants_bare(self) -> bool:
+        """True if the question or a system message orders the form of the reply."""
+        orders = [each["content"] for each in self.said if each["role"] == "system"]
+        return any(map(_BARE.search, [*orders, self.said[-1]["content"]]))
+
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
@@ -134,19 +160,22 @@ class ServedModel:
         sha256: Digest of its file.
         window: Tokens that a conversation may have; 0 if a server behind this one does not say.
         effort: Effort of a search whose request names none.
+        is_remote: A server behind this one runs it, and continues neither raw texts nor calls of tools.
     """
 
     name: str
     sha256: str
     window: int
     effort: ServedEffort
+    is_remote: bool = False
 
     @classmethod
     def of(cls, models: ModelDescription, effort: ServedEffort) -> Self:
         """The model of an open session."""
         generator = models.generator
         assert generator is not None, "only a log of scripted models has no generator"
-        return cls(public_name(generator), generator.sha256, generator.n_ctx, effort)
+        is_remote = not (generator.file or generator.sha256)
+        return cls(public_name(generator), generator.sha256, generator.n_ctx, effort, is_remote)
 
     def ask(
         self,
@@ -168,7 +197,7 @@ class ServedModel:
             effort: The client's name of an effort.
             max_tokens: Limit of generated tokens of the whole search; in plain replies, calls and JSON it
                 cuts the text.
-            answers: Largest number of answers.
+            answers: Number of answers.
             stop: Texts before which an answer is cut.
             logprobs: As in ``SamplingChange``.
             schema: Schema of the JSON object to reply with; without properties to compare, and where nothing
@@ -180,8 +209,9 @@ class ServedModel:
         named = self.effort_of(body.model, effort)
         is_greedy = body.wants_greedy and named in (None, "none", "chat")
         used = named or ("none" if body.wants_greedy else self.effort)
-        replies = 1 if isinstance(asked, Messages) and asked.may_call else answers
-        is_plain = is_greedy or replies > 1 or used in ("none", "chat")
+        may_call = isinstance(asked, Messages) and asked.may_call
+        self._check(asked, answers, is_greedy=is_greedy)
+        is_plain = is_greedy or answers > 1 or used in ("none", "chat")
         sampling = replace(body.sampling(is_greedy=is_greedy), logprobs=logprobs)
         search = SearchRequest(
             is_searched=named is not None,
@@ -192,18 +222,36 @@ class ServedModel:
             sampling=sampling,
         )
         problem = _problem(asked, search, is_plain=is_plain)
-        if is_greedy or (used == "none" and replies == 1 and sampling.temperature is None):
+        if is_greedy or (used == "none" and answers == 1 and sampling.temperature is None):
             search = replace(search, strategy=Greedy())
-        elif problem.is_chat or used in ("none", "chat"):
-            search = replace(search, strategy=Vote(samples=replies))
+        elif problem.is_chat or used in ("none", "chat") or (answers > 1 and problem.kind not in _MANY):
+            search = replace(search, strategy=Vote(samples=answers))
+        elif answers > 1:  # it must not end before there are as many solutions
+            usual: Any = EFFORTS[problem.kind][search.effort]
+            lead, samples = max(usual.lead, answers + 1), max(usual.samples, 2 * answers)
+            search = replace(search, lead=lead, samples=samples)
+        is_read = may_call or schema is not None or logprobs is not None or stop or answers > 1
+        is_read = is_read or body.wants_greedy or not isinstance(asked, Messages) or asked.wants_bare
         ask = Ask(
             problem,
             limited(problem, search, max_tokens),
             body.model or self.name,
             answers,
             tuple(stop),
+            is_told=not is_read,
         )
         return replace(ask, ignored=(*body.unknown, *_without_effect(ask, body, schema)))
+
+    def _check(self, asked: Messages | RawText, answers: int, *, is_greedy: bool) -> None:
+        """Refuse what cannot be done, before anything is searched."""
+        may_call = isinstance(asked, Messages) and asked.may_call
+        if self.is_remote and (may_call or isinstance(asked, RawText)):
+            what, field = ("tools", "tools") if may_call else ("texts without a chat template", "prompt")
+            text = f"this model runs on another server, over which {what} are not possible"
+            raise Refusal.of_field(field, f"{text}: serve a model's name or file")
+        if answers > 1 and (may_call or is_greedy):
+            why = "a request with tools has one reply" if may_call else "temperature 0 gives one reply"
+            raise Refusal.of_field("n", f"{why}: leave n out")
 
     def effort_of(self, model: str | None, asked: str | None) -> ServedEffort | None:
         """The effort of a field, or else in the model's name; None if neither has one.
@@ -283,7 +331,8 @@ def _without_effect(ask: Ask, body: Body, schema: Mapping[str, Any] | None) -> I
 
 
 def spoken(role: str, content: str) -> JsonObject:
-    """A message."""
+    """A message; an earlier answer is without the line below it, which a model would imitate."""
+    content = _SURE.sub("", content) if role == "assistant" else content
     return {"role": "system" if role == "developer" else role, "content": content}
 
 

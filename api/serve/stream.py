@@ -128,7 +128,8 @@ def _reply_part(text: GrowingReply, event: Event) -> Part:
 async def _end(outcome: Outcome, sent: int, fallback: Fallback | None) -> AsyncIterator[Part | Outcome]:
     """The text after ``sent`` characters, and the outcome; the fallback is asked first if it is unsure."""
     record = outcome.record
-    if fallback is not None and outcome.ask.is_searched and fallback.is_for(record):
+    ask = outcome.ask
+    if fallback is not None and ask.is_searched and ask.answers == 1 and fallback.is_for(record):
         is_quiet = record.started.problem.kind in _QUIET
         yield Part("" if is_quiet else f"= handed on to {fallback.server}\n")
         call = asyncio.ensure_future(fallback.ask(record.started.problem))

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from adascale.engine.answer import Answer, FallbackAnswer
 from adascale.engine.search.events import BranchGrew
-from adascale.engine.types import PROGRAMS, BranchId, NodeId
+from adascale.engine.types import PROGRAMS, BranchId, NodeId, percent
 
 from ..report import answer_payload
 from ..terminal.console import is_one_screen, stderr_console, write_payload, write_screen
@@ -25,7 +25,6 @@ from ..terminal.text import (
     Mark,
     last_line,
     one_line,
-    percent,
     plural,
     spin,
 )

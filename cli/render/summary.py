@@ -12,11 +12,11 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.search.tree import Node
-from adascale.engine.types import Execution, StopReason, probability_of
+from adascale.engine.types import Execution, StopReason, percent, probability_of
 
 from ..terminal.console import as_typed
 from ..terminal.markdown import verdict_text
-from ..terminal.text import DOT, cut, duration, nouns, one_line, percent, plural, rounded
+from ..terminal.text import DOT, cut, duration, nouns, one_line, plural, rounded
 from .state import ViewState
 
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
@@ -64,12 +64,12 @@ def _answer_facts(state: ViewState) -> list[str]:
     if state.answer is None:
         return [f"no answer {_after(state)}" if state.candidates else "no answer"]
     if state.tree.problem.kind == "json" and state.result is not None and state.result.fields:
-        return [fields_text(state.result.fields), *support(state)]
+        return [fields_text(state.result.fields), *state.support]
     answer = answer_words(state, state.answer)
     if is_unsure(state):
-        likely = f" is {sure} likely" if (sure := sure_text(state)) else ", a guess,"
+        likely = f" is {sure} likely" if (sure := state.sure) else ", a guess,"
         return [f"not sure: {answer}{likely} {_after(state)}"]
-    return [answer, *support(state)]
+    return [answer, *state.support]
 
 
 def fields_text(fields: Mapping[str, FieldEstimate]) -> str:
@@ -88,27 +88,6 @@ def is_unsure(state: ViewState) -> bool:
     p = probability_of(state.confidence)
     is_guess = state.result is not None and state.result.is_guess
     return state.answer is None or is_guess or (p is not None and p < _SURE)
-
-
-def support(state: ViewState) -> list[str]:
-    """``96 % sure`` and ``3 of 4 solutions agree``, for example; what is not known is left out."""
-    of_what = " of each" if state.tree.problem.kind == "json" else ""
-    facts = [f"{sure} sure{of_what}"] if (sure := sure_text(state)) else []
-    agree, solutions = state.agreement
-    if agree == solutions == 1:
-        return [*facts, "1 solution"]
-    return [
-        *facts,
-        f"{agree} of {plural(solutions, 'solution')} agree" if solutions else "read from the options",
-    ]
-
-
-def sure_text(state: ViewState) -> str:
-    """``96 %``, or ``about 80 %`` by an uncalibrated prior; empty where the number is no probability."""
-    p = probability_of(state.confidence)
-    if p is None:
-        return ""
-    return f"about {percent(p).lstrip('<>')}" if state.level == "prior" else percent(p)
 
 
 def status_facts(state: ViewState) -> list[str]:
@@ -132,7 +111,7 @@ def leader_facts(state: ViewState) -> list[str]:
         return [f"the best {_code_words(state)}"] if state.candidates else []
     if state.answer is None:
         return ["no answer yet"] if state.candidates else []
-    first, *more = support(state)
+    first, *more = state.support
     return [f"{answer_words(state, state.answer)} leads, {first}", *more]
 
 
@@ -171,7 +150,7 @@ def _code_facts(state: ViewState) -> list[str]:
     execution, problem, done = _best_program(state), state.tree.problem, len(state.candidates)
     most = state.samples if kind_of(problem).tests(problem) else None
     facts = [f"after {done} of {most} programs" if most else f"after {plural(done, 'program')}"]
-    if execution is not None and not execution.fails and (sure := sure_text(state)):
+    if execution is not None and not execution.fails and (sure := state.sure):
         beyond = "that it passes others like them" if execution.verdicts else "that it is correct"
         facts.append(f"{sure} sure {beyond}")
     if state.result is not None and state.result.stop_reason == "hopeless":

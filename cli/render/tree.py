@@ -13,7 +13,7 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.errors import decimal
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.search.tree import Node
-from adascale.engine.types import ROOT, NodeId, probability_of
+from adascale.engine.types import ROOT, NodeId, percent, probability_of
 
 from ..terminal.markdown import highlighted
 from ..terminal.text import (
@@ -25,7 +25,6 @@ from ..terminal.text import (
     last_line,
     level,
     one_line,
-    percent,
     plain,
     plural,
     rounded,

@@ -91,12 +91,6 @@ def fitted(table: str) -> str:
     return "\n".join(cut(line, width) for line in lines)
 
 
-def percent(value: float) -> str:
-    """A probability for people: ``96 %``; ``>99 %`` and ``<1 %`` at the ends, as nothing here is certain."""
-    whole = round(100 * value)
-    return ">99 %" if whole >= 100 else "<1 %" if whole <= 0 else f"{whole} %"
-
-
 _LONG_DECIMAL = re.compile(r"(?<![\w.])\d+\.(\d{5,})(?![\w.])")
 _NOISE = 12
 """Decimals from which on the distance to a whole number is a floating-point error."""

@@ -12,7 +12,7 @@ from typing import Self
 
 from ..answers.choosing import AnswerGroup, Candidate, SearchResult
 from ..errors import TraceError
-from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage
+from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage, percent, probability_of
 from .events import (
     OUT_OF_DISTRIBUTION,
     AllocationDecided,
@@ -140,6 +140,25 @@ class Record:
     def confidence(self) -> Estimate | None:
         """The estimate that goes with ``answer``."""
         return self.tree.standing.confidence if self.tree.standing else None
+
+    @property
+    def sure(self) -> str:
+        """``96 %``, or ``about 80 %`` by an uncalibrated prior; empty where the number is no probability."""
+        p = probability_of(self.confidence)
+        if p is None:
+            return ""
+        return f"about {percent(p).lstrip('<>')}" if self.level == "prior" else percent(p)
+
+    @property
+    def support(self) -> list[str]:
+        """``96 % sure`` and ``3 of 4 solutions agree``, for example; what is not known is left out."""
+        of_what = " of each" if self.tree.problem.kind == "json" else ""
+        facts = [f"{self.sure} sure{of_what}"] if self.sure else []
+        agree, solutions = self.agreement
+        if agree == solutions == 1:
+            return [*facts, "1 solution"]
+        noun = "solution" if solutions == 1 else "solutions"
+        return [*facts, f"{agree} of {solutions} {noun} agree" if solutions else "read from the options"]
 
     @property
     def options(self) -> Mapping[str, float]:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from scripted_server import CHAT, COMPLETIONS, GENERATE, MESSAGES, OLLAMA, RESPONSES, Served, say, served
+from scripted import judging
+from scripted_server import (
+    CHAT,
+    COMPLETIONS,
+    GENERATE,
+    MESSAGES,
+    OLLAMA,
+    RESPONSES,
+    EchoPolicy,
+    Served,
+    say,
+    served,
+    steady,
+)
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
-from adascale.engine.search.events import GeneratorDescription
+from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.tools.schema import SchemaReader
 from adascale.engine.types import AS_USUAL, SamplingChange, Turn
-from adascale.serve.request import public_name
+from adascale.models.upstream.client import HANDED_ON
+from adascale.serve import chat
+from adascale.serve.app import PLAIN
+from adascale.serve.http import Refusal
+from adascale.serve.ollama import model_routes
+from adascale.serve.request import ServedModel, public_name
 from bench.scripted import MODEL
 
 IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
@@ -44,6 +66,8 @@ FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
         (CHAT, {"tool_choice": "required"}, "tool_choice", "there is no such tool"),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "'medium'"),
         (CHAT, {"top_logprobs": 2}, "top_logprobs", "logprobs: true"),
+        (CHAT, {"n": 2, "temperature": 0}, "n", "temperature 0 gives one reply"),
+        (CHAT, {"n": 2, **with_tools({})}, "n", "a request with tools has one reply"),
         (COMPLETIONS, {"prompt": ["a", "b"]}, "prompt", ""),
         (CHAT, {"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
         (RESPONSES, {"input": " "}, "input[0].content", "is empty"),
@@ -232,3 +256,61 @@ def test_while_the_models_are_loaded_requests_get_503() -> None:
 )
 def test_the_name_of_a_model_says_no_folder(name: str, file: str, public: str) -> None:
     assert public_name(GeneratorDescription(name, file)) == public
+
+
+def test_a_model_behind_another_server_is_said_to_do_what_it_can() -> None:
+    described = ModelDescription(GeneratorDescription("qwen3:4b", device="127.0.0.1:11434"))
+    remote = ServedModel.of(described, "low")
+    for protocol, body, field in (
+        (chat.CHAT, with_tools({}), "tools"),
+        (chat.COMPLETIONS, {"prompt": "def f"}, "prompt"),
+    ):
+        with pytest.raises(Refusal, match="runs on another server") as refused:
+            protocol.read(protocol.body.read(body), remote)
+        assert (refused.value.status, refused.value.param) == (400, field)
+    [*_, show] = model_routes(lambda: remote, 0.0)
+    with TestClient(Starlette(routes=[show])) as client:
+        shown = client.post("/api/show", json={}).json()
+    assert shown["capabilities"] == ["completion"]
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> Iterator[Served]:
+    with served(policy=EchoPolicy(steady), calibrators={"value": judging("value", 0.6)}) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES, OLLAMA])
+def test_text_says_how_sure_the_answer_is_unless_the_client_does(calibrated: Served, path: str) -> None:
+    for headers, is_told in (({}, True), ({PLAIN: "1"}, False), ({HANDED_ON: "1"}, False)):
+        answer = json.dumps(calibrated.post(path, headers, seed=1).json(), ensure_ascii=False)
+        assert ("Answer: 42\\n\\n— 99 % sure · 4 of 4 solutions agree" in answer) is is_told
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"n": 2},
+        {"stop": "zzz"},
+        {"logprobs": True},
+        {"temperature": 0},
+        {"temperature": 0, "reasoning_effort": "low"},
+        {"reasoning_effort": "none"},
+        {"messages": KIND_WORDS},
+        {"messages": [say("Say 42. Reply with the number only.")]},
+        {"messages": [say("Answer in JSON.", "system"), say("Say 42")]},
+        {"response_format": {"type": "json_object"}},
+    ],
+    ids=str,
+)
+def test_a_reply_that_a_program_reads_has_no_line_below_it(calibrated: Served, body: dict[str, Any]) -> None:
+    for choice in calibrated.ask(**body)["choices"]:
+        assert "% sure" not in choice["message"]["content"]
+
+
+def test_the_line_is_not_read_as_a_part_of_an_earlier_answer(calibrated: Served) -> None:
+    content = calibrated.ask(seed=1)["choices"][0]["message"]["content"]
+    calibrated.ask(messages=[say("Say 42"), say(content, "assistant"), say("Say 43")])
+    [_, answer] = calibrated.policy.opened[-1].history
+    assert content.startswith(answer.content)
+    assert answer.content.endswith("Answer: 42")
