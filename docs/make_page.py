@@ -9,6 +9,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,6 +39,7 @@ async def streamed(events: Sequence[Event], question: str, served: ServedModel) 
     body = CHAT.body.read({"messages": [{"role": "user", "content": question}], "stream": True})
     ask = CHAT.read(body, served)
     assert isinstance(ask, Ask), "a chat completion needs a search"
+    ask = replace(ask, is_told=False)  # as the page asks
     return b"".join([part async for part in stream(follow(log(), ask), CHAT.writer(body, ask))])
 
 

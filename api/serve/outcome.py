@@ -124,24 +124,11 @@ class Outcome:
             "measured": answer.measured,
             "groups": [{"answer": group.answer, "votes": len(group.nodes)} for group in answer.groups],
             **({"fields": to_plain(answer.fields)} if answer.problem.kind == "json" else {}),
-            **({"alternatives": self._alternatives} if answer.problem.kind == "call" else {}),
             "sampling": self._sampling,
             "ignored": list(self.ask.ignored),
             "trace": answer.problem.id,
             **({} if answer.fallback is None else {"fallback": answer.fallback_record}),
         }
-
-    @property
-    def _alternatives(self) -> list[dict[str, Any]]:
-        """Every set of calls that was found, likeliest first: the calls, their probability and votes."""
-        return [
-            {
-                "calls": [call.record() for call in calls_of(group.answer)],
-                "probability": rounded_probability(self.record.tree[group.nodes[0]].estimate),
-                "votes": len(group.nodes),
-            }
-            for group in self.answer.groups
-        ]
 
     @property
     def _sampling(self) -> dict[str, Any]:

@@ -157,25 +157,27 @@ class ServedModel:
 
     Attributes:
         name: Name for clients.
-        sha256: Digest of its file.
+        sha256: Digest of its file; empty for one behind another server.
         window: Tokens that a conversation may have; 0 if a server behind this one does not say.
         effort: Effort of a search whose request names none.
-        is_remote: A server behind this one runs it, and continues neither raw texts nor calls of tools.
     """
 
     name: str
     sha256: str
     window: int
     effort: ServedEffort
-    is_remote: bool = False
+
+    @property
+    def is_remote(self) -> bool:
+        """True if a server behind this one runs it, which continues no raw text and no call of a tool."""
+        return not self.sha256
 
     @classmethod
     def of(cls, models: ModelDescription, effort: ServedEffort) -> Self:
         """The model of an open session."""
         generator = models.generator
         assert generator is not None, "only a log of scripted models has no generator"
-        is_remote = not (generator.file or generator.sha256)
-        return cls(public_name(generator), generator.sha256, generator.n_ctx, effort, is_remote)
+        return cls(public_name(generator), generator.sha256, generator.n_ctx, effort)
 
     def ask(
         self,

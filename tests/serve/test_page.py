@@ -260,6 +260,68 @@ def test_errors_are_announced_and_the_key_is_asked_for_but_not_kept(browser: Any
         assert page.input_value('[name="question"]') == "A long one"
 
 
+@needs_chromium
+@wide_and_narrow
+def test_a_question_is_edited_and_asked_again_in_place_of_what_followed(
+    browser: Any, width: int, scheme: str
+) -> None:
+    policy = EchoPolicy(steady)
+    with served(policy=policy) as server, opened(browser, server, width, scheme, is_quiet=False) as page:
+        for question in ("Echo 7.", "Echo 8.", "Echo 9."):
+            ask_to_the_end(page, question)
+        second = page.locator("article >> nth=1")
+        second.locator(".edit").focus()
+        page.keyboard.press("Enter")
+        assert page.input_value('[name="question"]') == "Echo 8."
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        assert (page.input_value('[name="question"]'), second.locator(".edit").inner_text()) == ("", "Edit")
+        second.locator(".edit").click()
+        ask(page, "A long one")
+        playwright.expect(page.locator("#error")).to_contain_text("9,999 tokens")
+        assert page.locator("article").count() == 3, "a question that fails replaces nothing"
+        ask(page, "Echo 5.")
+        playwright.expect(page.locator(".large")).to_have_text(["7", "5"])
+        assert [turn.content for turn in policy.opened[-1].history][::2] == ["Echo 7."]
+        page.reload()
+        page.click("#chats button")
+        assert page.locator(".question").all_inner_texts() == ["Echo 7.", "Echo 5."]
+
+
+DROP = """([selector, name, content]) => {
+  const dropped = new DataTransfer();
+  dropped.items.add(new File([Array.isArray(content) ? new Uint8Array(content) : content], name));
+  document.querySelector(selector).dispatchEvent(
+    new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+}"""
+
+
+@needs_chromium
+@wide_and_narrow
+def test_the_text_of_a_file_stands_below_the_question(browser: Any, width: int, scheme: str) -> None:
+    policy = EchoPolicy(steady)
+    with served(policy=policy) as server, opened(browser, server, width, scheme) as page:
+        field, text = page.locator('[name="question"]'), "line\n" * 200
+        field.fill("Echo 7.")
+        page.evaluate(DROP, ["textarea", "notes.txt", text])
+        playwright.expect(field).to_have_value(f"Echo 7.\n\n{text}".rstrip())
+        for name, content, error in (
+            ("cat.png", [0xFF, 0xD8, 0xFF], "Only files of text"),
+            ("large.txt", "x" * 500_001, "large.txt is too long"),
+        ):
+            page.evaluate(DROP, ["body", name, content])
+            playwright.expect(page.locator("#error")).to_contain_text(error)
+        page.keyboard.press("Enter")
+        playwright.expect(page.locator(".large")).to_have_text("7")
+        assert policy.opened[-1].question == f"Echo 7.\n\n{text}".rstrip()
+        page.set_input_files('[name="file"]', files=[{"name": "a.txt", "mimeType": "", "buffer": b"Echo 8."}])
+        playwright.expect(field).to_have_value("\n\nEcho 8.")
+        page.keyboard.type("Say it.")
+        playwright.expect(field).to_have_value("Say it.\n\nEcho 8.")
+        assert fits(page)
+        assert violations(page) == []
+
+
 MARKDOWN = r"""# Two *things*
 It needs **a `base`** and 2 * 3 * 4,
 on two lines:
@@ -269,7 +331,8 @@ on two lines:
    - else
 
    and more
-2. Second
+2.
+   Second
 
 ```python
 def f(n):

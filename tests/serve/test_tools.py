@@ -57,8 +57,8 @@ def test_a_call_has_its_probability_its_votes_and_no_content(server: Served) -> 
     assert (choice["finish_reason"], choice["message"]["content"]) == ("tool_calls", None)
     assert 0.5 < found["adascale"]["probability"] < 1
     assert found["adascale"]["votes"] == {"agree": 2, "finished": 2}
-    [same, *_] = found["adascale"]["alternatives"]
-    assert same["calls"] == [{"name": NAME, "arguments": {"city": "Paris"}}]
+    [call] = choice["message"]["tool_calls"]
+    assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == (NAME, {"city": "Paris"})
 
 
 @pytest.mark.parametrize("more", [{}, {"temperature": 0}, {"stream": True}])

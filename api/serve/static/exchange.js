@@ -33,6 +33,9 @@ const UNLIKELY = 0.2;
 /** Characters of an answer that is shown as large as a number. */
 const SHORT = 30;
 
+/** Characters from which on a question may be higher than its box. */
+const LONG = 300;
+
 export class Exchange {
   #parts = Object.fromEntries(PARTS.map((name) => [name, element("div", name)]));
   #how = element("details", "how", element("summary", "", "How it got there"));
@@ -48,7 +51,11 @@ export class Exchange {
     Object.assign(this, { question, content, reasoning, result, stopped });
     this.#how.append(this.#why, this.#lines);
     const answer = element("div", "answer", ...Object.values(this.#parts), this.#how);
-    this.element = element("article", "", element("h2", "question", question), answer);
+    const asked = element("h2", "question", question);
+    if (question.length > LONG) asked.tabIndex = 0; // it scrolls, also by keys
+    const edit = element("button", "edit quiet", "Edit");
+    edit.type = "button";
+    this.element = element("article", "", asked, edit, answer);
     this.draw();
   }
 

@@ -5,6 +5,7 @@ import { codeBlock, element } from "./dom.js";
 const FENCE = /^ {0,3}(```|~~~)/;
 const HEADING = /^ {0,3}#{1,6}\s+(.*?)\s*#*$/;
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
+const NUMBER = /^\s*\d{1,9}[.)]\s*$/;
 const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const INLINE = /`([^`\n]+)`|\*\*(?=\S)(.+?)\*\*|\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}|(?<![\w*])\*(?=[^\s*])([^*\n]+)\*(?![\w*])/g;
 
@@ -13,7 +14,19 @@ const SYMBOLS = { times: "×", cdot: "·", div: "÷", pm: "±", le: "≤", leq: 
 
 /** @returns {HTMLElement} One element with all of the text, which may end anywhere. */
 export function markdown(text) {
-  return element("div", "prose", ...blocks(text.replace(/\t/g, "    ").split("\n")));
+  return element("div", "prose", ...blocks(joined(text.replace(/\t/g, "    ").split("\n"))));
+}
+
+/** Numbers of a list in one line with their texts, which may begin in the line below. */
+function joined(lines) {
+  let isCode = false;
+  for (let at = 0; at < lines.length - 1; at += 1) {
+    const next = lines[at + 1];
+    if (FENCE.test(lines[at])) isCode = !isCode;
+    else if (!isCode && NUMBER.test(lines[at]) && next.trim() && !begins(next))
+      lines.splice(at, 2, `${lines[at].trimEnd()} ${next.trim()}`);
+  }
+  return lines;
 }
 
 function blocks(lines) {

@@ -8,6 +8,8 @@ const LOADING_MS = 2000;
 const KEY = "adascale.key";
 const CHATS = "adascale.chats/2";
 const MOST_CHATS = 10;
+/** Characters of a message with its files: with its escapes it fits into the body of a request. */
+const MOST_CHARACTERS = 500_000;
 const EXAMPLES = [
   ["A sum", "A baker has 3 trays of 12 rolls. She sells 20 and then bakes half as many as she has left. How many rolls does she have now?"],
   ["A choice", "Where is money kept safe?\n(A) on a bench\n(B) in a bank\n(C) in a river"],
@@ -22,10 +24,16 @@ const field = form.elements.question;
 let chat;
 /** What breaks off the request that runs; null between two. */
 let running = null;
+/** The exchange whose question is in the field again: it and those below go when that is sent; null if there is none. */
+let edited = null;
 
 async function ask(question) {
   if (running || !question.trim()) return;
   const exchange = new Exchange({ question: question.trim() });
+  const [before, replaced] = [chat.exchanges, edited];
+  edit(null);
+  if (replaced) chat.exchanges = before.slice(0, before.indexOf(replaced));
+  for (const each of before.slice(chat.exchanges.length)) each.element.remove();
   const messages = [...chat.exchanges.flatMap((each) => each.messages), { role: "user", content: exchange.question }];
   running = new AbortController();
   const timer = setInterval(drawAtEnd, DRAW_MS, exchange);
@@ -44,6 +52,9 @@ async function ask(question) {
       exchange.stopped = true;
       finish(exchange);
     } else {
+      for (const each of before.slice(chat.exchanges.length)) show(each);
+      chat.exchanges = before;
+      edit(replaced);
       giveBack(exchange, error);
     }
   } finally {
@@ -56,7 +67,7 @@ async function ask(question) {
 
 /** The chunks of a chat completion, as they come; waits while the server loads its model. */
 async function* chunks(body, signal, onLoading) {
-  const headers = { "Content-Type": "application/json", ...authorization() };
+  const headers = { "Content-Type": "application/json", "X-Adascale-Plain": "1", ...authorization() };
   for (;;) {
     signal.throwIfAborted();
     const response = await fetch("/v1/chat/completions", { method: "POST", headers, body: JSON.stringify(body), signal });
@@ -145,6 +156,7 @@ function show(exchange) {
 function openChat({ id, exchanges } = { id: crypto.randomUUID?.() ?? String(Math.random()), exchanges: [] }) {
   if (running) return;
   chat = { id, exchanges: exchanges.map((each) => new Exchange(each)) };
+  edit(null);
   at("chat").replaceChildren();
   at("error").textContent = "";
   at("welcome").hidden = false;
@@ -196,6 +208,40 @@ function store(storage, name, value) {
 
 // The field
 
+/** Put the question of an exchange into the field again; null takes it out. */
+function edit(exchange) {
+  if (edited || exchange) put(exchange?.question ?? "");
+  edited = exchange;
+  for (const { element: shown } of chat.exchanges) {
+    const isEdited = shown === edited?.element;
+    shown.classList.toggle("edited", isEdited);
+    shown.querySelector(".edit").textContent = isEdited ? "Cancel" : "Edit";
+  }
+}
+
+function put(text, caret = text.length) {
+  field.value = text;
+  resize();
+  field.setSelectionRange(caret, caret);
+  field.blur();
+  field.focus(); // scrolls to the caret
+}
+
+/** Put the texts of files below the question. */
+async function addFiles(files) {
+  at("error").textContent = "";
+  try {
+    for (const file of files) {
+      const question = field.value.trimEnd();
+      if (question.length + file.size > MOST_CHARACTERS) throw new Error(`${file.name} is too long for a question.`);
+      const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+      put(`${question}\n\n${text.trimEnd()}`, question.length);
+    }
+  } catch (error) {
+    at("error").textContent = error instanceof TypeError ? "Only files of text can be read." : error.message;
+  }
+}
+
 /** As high as its text, where the browser cannot do it by itself. */
 function resize() {
   field.style.height = "auto";
@@ -213,7 +259,27 @@ field.addEventListener("keydown", (event) => {
   if (!running) form.requestSubmit();
 });
 at("stop").addEventListener("click", () => running?.abort());
-document.addEventListener("keydown", (event) => event.key === "Escape" && running?.abort());
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  running?.abort();
+  edit(null);
+});
+at("chat").addEventListener("click", ({ target }) => {
+  if (running || !target.matches(".edit")) return;
+  const exchange = chat.exchanges.find((each) => each.element.contains(target));
+  edit(exchange === edited ? null : exchange);
+});
+form.elements.file.addEventListener("change", async ({ target }) => {
+  await addFiles(target.files);
+  target.value = "";
+});
+for (const name of ["dragover", "drop"]) {
+  document.addEventListener(name, (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault(); // the browser would leave the page for the file
+    if (name === "drop") addFiles(event.dataTransfer.files);
+  });
+}
 at("new").addEventListener("click", () => openChat());
 at("clear").addEventListener("click", () => {
   store("localStorage", CHATS, "[]");
