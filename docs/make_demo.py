@@ -1,37 +1,55 @@
-"""Writes the pictures of the recorded search ``docs/demo.jsonl``; ``make check`` fails where they are old.
+"""Writes the pictures of the recorded searches beside it; ``make check`` fails where they are old.
 
 Usage: ``python docs/make_demo.py``
 
-``demo.svg`` is what ``adascale`` leaves on the screen, and ``search.svg`` what ``adascale replay --output``
-writes. The search is ``adascale ask -m qwen2.5-coder-1.5b --seed 1 --trace docs/demo.jsonl "A baker ..."``,
-with the folder of the package taken out of the calibration's path.
+``choice.svg``, ``code.svg`` and ``server.svg`` are what a command leaves on the screen, and ``search.svg`` is
+what ``adascale replay --output`` writes of ``demo.jsonl``. Each search was recorded by its command with
+``-m qwen2.5-coder-1.5b --seed 1 --trace docs/NAME.jsonl``, that of the server over llama-server.
 """
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from adascale.cli.commands.replay import PICTURE_WIDTH, document, picture
+from adascale.cli.commands.replay import document, picture
 from adascale.cli.disk.traces import read_trace
-from adascale.cli.render.solution import solution
+from adascale.cli.render.solution import option_bars, solution
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines
 
 FOLDER = Path(__file__).parent
 
+TYPED = {
+    "choice": """\
+$ adascale "Which gas do plants take in for photosynthesis?
+> A. Oxygen  B. Carbon dioxide  C. Nitrogen  D. Hydrogen\"""",
+    "code": """\
+$ adascale code "Write rle(text), which encodes runs: 'aab' becomes 'a2b1'." \\
+>   --test "assert rle('aab') == 'a2b1'" --test "assert rle('') == ''\"""",
+    "server": """\
+$ adascale ask -m http://127.0.0.1:8080 \\
+>   "Tickets cost 12 euros, three cost 30. What do seven cost?\"""",
+}
+"""Pictures by name, and how their commands were typed."""
+
+
+def screen(name: str) -> Group:
+    """A command, and what it leaves on the screen."""
+    state = ViewState.of(read_trace(FOLDER / f"{name}.jsonl"))
+    shown: list[RenderableType] = [option_bars(state), Text()] if state.options else []
+    if state.best is not None and not state.options:
+        shown = [solution(state, state.best, whole=True), Text()]
+    return Group(Text(TYPED[name], "bold"), Text(), *shown, *closing_lines(state))
+
 
 def files() -> dict[str, str]:
     """What stands beside this file, by name."""
-    state = ViewState.of(read_trace(FOLDER / "demo.jsonl"))
-    assert state.best is not None
-    command = f'$ adascale "{state.tree.problem.question}"'
-    typed = [Text(line, "bold") for line in textwrap.wrap(command, PICTURE_WIDTH, subsequent_indent="  ")]
-    screen = Group(*typed, Text(), solution(state, state.best, whole=False), Text(), *closing_lines(state))
-    return {"demo.svg": document(screen, ".svg"), "search.svg": document(picture(state), ".svg")}
+    demo = ViewState.of(read_trace(FOLDER / "demo.jsonl"))
+    screens = {f"{name}.svg": document(screen(name), ".svg") for name in TYPED}
+    return screens | {"search.svg": document(picture(demo), ".svg")}
 
 
 if __name__ == "__main__":
