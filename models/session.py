@@ -287,12 +287,13 @@ class Session:
         return prm
 
     def _load_step_costs(self, file: ModelFile) -> stepcost.StepCosts:
-        """The curve kept for such contexts; measured if none is."""
+        """The curve kept for such contexts; measured if none is, or a rough one and the machine is idle."""
         path = stepcost.curve_path(file.sha256, self.context, self._gpu_layers)
         known = stepcost.load(path, self.context.sequences)
-        if known is not None:
+        if known is not None and not (known.is_rough and machine.is_idle()):
             return known
-        self._reporting.status("Measuring this machine, once per model...")
+        how = "once per model" if known is None else "which was busy before"
+        self._reporting.status(f"Measuring this machine, {how}...")
         measured = stepcost.measure(self.context)
         if measured.curve:
             stepcost.save(path, measured)

@@ -2,7 +2,7 @@
 
 The cost is a staircase, not a line: repacked CPU kernels like multiples of 16, so that 15 branches can cost
 more than 16, and one batch of 12 more than 8 and 4. It is measured once for a model, a machine and the work
-of a context in a step, and kept.
+of a context in a step, and kept; what other work disturbed is measured again when the machine is idle.
 """
 
 from __future__ import annotations
@@ -64,10 +64,12 @@ class StepCosts:
 
     Args:
         curve: Branches to seconds. Empty when nothing was measured: then batches are never split.
+        is_rough: Other work disturbed the measurement.
     """
 
-    def __init__(self, curve: Mapping[int, float]) -> None:
+    def __init__(self, curve: Mapping[int, float], *, is_rough: bool = False) -> None:
         self.curve = dict(sorted(curve.items()))
+        self.is_rough = is_rough
         self._plan = functools.lru_cache(maxsize=None)(self._cheapest)
 
     def seconds(self, branches: int) -> float:
@@ -124,8 +126,7 @@ class StepCosts:
 def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
     """Time decode steps of these numbers of branches on an empty context; leaves it empty.
 
-    The curve is empty where other work disturbed the measurement, which would mislead every search, and where
-    memory is short.
+    The curve is empty where memory is short.
     """
     sizes = [size for size in sizes if size <= context.sequences]
     lengths = [min(_DEPTH, context.window // 2)] * sizes[-1]
@@ -145,9 +146,11 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
         return StepCosts({})
     finally:
         context.reset()
-    # Other work disturbed it where many branches cost far less than few.
-    disturbed = any(curve[few] > _WORST_STAIR * curve[many] for few in curve for many in curve if few < many)
-    return StepCosts({} if disturbed else curve)
+    # Other work disturbed it where many branches cost far less than few. It only adds to a cost, and few
+    # branches that are padded cost what many do.
+    least = {size: min(cost for many, cost in curve.items() if many >= size) for size in curve}
+    is_rough = any(cost > _WORST_STAIR * least[size] for size, cost in curve.items())
+    return StepCosts(least if is_rough else curve, is_rough=is_rough)
 
 
 def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Path:
@@ -161,11 +164,14 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
 
 def load(path: Path, sequences: int) -> StepCosts | None:
     """The curve of a file; None if it lacks sizes up to ``sequences``."""
-    curve = {int(size): float(cost) for size, cost in (read_json(path) or {}).items()}
-    return StepCosts(curve) if {size for size in SIZES if size <= sequences} <= curve.keys() else None
+    kept = read_json(path) or {}
+    curve = {int(size): float(cost) for size, cost in kept.get("seconds", {}).items()}
+    if not {size for size in SIZES if size <= sequences} <= curve.keys():
+        return None
+    return StepCosts(curve, is_rough=kept["is_rough"])
 
 
 def save(path: Path, costs: StepCosts) -> None:
     """Write a curve; if that fails, the next session measures again."""
     with contextlib.suppress(OSError), atomic_write(path) as file:
-        file.write(json.dumps(costs.curve).encode())
+        file.write(json.dumps({"seconds": costs.curve, "is_rough": costs.is_rough}).encode())

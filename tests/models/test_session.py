@@ -17,8 +17,11 @@ from adascale.engine.calibration.posterior import rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
+from adascale.models import machine
 from adascale.models.files.library import ModelFile
-from adascale.models.options import THINK_TOKENS, SamplingOverrides, SamplingParams, SessionOptions
+from adascale.models.llama import stepcost
+from adascale.models.llama.stepcost import StepCosts
+from adascale.models.options import THINK_TOKENS, Reporting, SamplingOverrides, SamplingParams, SessionOptions
 from adascale.models.session import Session
 
 
@@ -36,6 +39,22 @@ def test_an_abort_ends_one_search_and_not_the_next(chain_gguf: Path) -> None:
         assert isinstance(last, adascale.SearchFinished)
         assert last.result.stop_reason == "interrupted"
         assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
+
+
+def test_the_machine_is_measured_once_and_again_only_where_it_was_busy_and_is_idle(
+    chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said() -> list[str]:
+        texts: list[str] = []
+        with Session(SessionOptions(str(chain_gguf), branches=2), Reporting(texts.append)):
+            return [text for text in texts if "Measuring" in text]
+
+    monkeypatch.setattr(stepcost, "measure", lambda context: StepCosts({1: 1.0, 2: 2.0}, is_rough=True))
+    monkeypatch.setattr(machine, "is_idle", lambda: False)
+    assert [len(said()) for _ in range(3)] == [1, 0, 0]
+    monkeypatch.setattr(stepcost, "measure", lambda context: StepCosts({1: 1.0, 2: 2.0}))
+    monkeypatch.setattr(machine, "is_idle", lambda: True)
+    assert [len(said()) for _ in range(2)] == [1, 0]
 
 
 def test_two_searches_of_a_session_do_not_run_at_the_same_time(chain_gguf: Path) -> None:

@@ -60,10 +60,10 @@ def test_a_measured_curve_is_kept_and_read_back(random_gguf: Path, tmp_path: Pat
     assert list(costs.curve) == [1, 2, 3, 4]
     assert all(cost > 0 for cost in costs.curve.values())
     path = tmp_path / "deep" / "curve.json"
-    stepcost.save(path, StepCosts(STAIRS | {2: 60.0, 3: 80.0}))
+    stepcost.save(path, StepCosts(STAIRS | {2: 60.0, 3: 80.0}, is_rough=True))
     kept = stepcost.load(path, 4)
     assert kept is not None
-    assert kept.curve == {**STAIRS, 2: 60.0, 3: 80.0}
+    assert (kept.curve, kept.is_rough) == ({**STAIRS, 2: 60.0, 3: 80.0}, True)
     assert stepcost.load(path, 8) is None
 
 
@@ -91,11 +91,22 @@ class BusyForAWhile:
         return self._now
 
 
-def test_a_curve_that_no_idle_machine_has_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    context = BusyForAWhile(range(4, 99, 6))  # whenever it steps 4 branches of at most 8
+@pytest.mark.parametrize(
+    ("busy", "is_rough", "four"),
+    [
+        (range(4, 99, 6), True, 1.6),  # whenever it steps 4 branches of at most 8
+        (range(4), False, 1.4),
+    ],
+)
+def test_what_other_work_added_to_a_curve_is_taken_off_and_marked(
+    busy: range, is_rough: bool, four: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = BusyForAWhile(busy)
     context.sequences = 8
     monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
-    assert not stepcost.measure(context).curve  # type: ignore[arg-type]
+    costs = stepcost.measure(context)  # type: ignore[arg-type]
+    assert costs.is_rough == is_rough
+    assert costs.curve[4] == pytest.approx(four)
 
 
 @pytest.mark.parametrize(
