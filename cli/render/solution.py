@@ -165,15 +165,15 @@ def option_bars(state: ViewState) -> Table:
 def standing_lines(state: ViewState) -> list[Text]:
     """Who leads, once there are solutions side by side, and how far the search is.
 
-    ``24 leads, about 84 % sure · 5 of 7 solutions agree``
-    ``◐ 7 of up to 16 solutions · 1,204 tokens · 12 s``
+    ``24 leads, about 84 % sure · Ctrl-C keeps it · 5 of 7 solutions agree``
+    ``◐ 7 of up to 16 solutions · 12 s, about 20 s left · 101 tokens/s``
     """
-    status = fact_line(status_facts(state), f"{spin()} ")
-    known = leader_facts(state)
+    known, keeps = leader_facts(state), state.answer is not None
+    facts = status_facts(state)
+    status = fact_line(facts if keeps else [*facts, "Ctrl-C stops"], f"{spin()} ")
     if state.tree.problem.is_chat or not (known or _is_wide(state)):
         return [status]
-    hint = ["Ctrl-C keeps it"] if state.answer is not None else []
-    line = fact_line([*known, *hint] or ["no answer yet"], style="")
+    line = fact_line([*known[:1], *["Ctrl-C keeps it"][:keeps], *known[1:]] or ["no answer yet"], style="")
     if not is_unsure(state):
         line.stylize("answer", 0, len(known[0]))
     return [line, status]

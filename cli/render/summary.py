@@ -91,8 +91,14 @@ def is_unsure(state: ViewState) -> bool:
 
 
 def status_facts(state: ViewState) -> list[str]:
-    """``2 of up to 16 solutions``, ``204 tokens``, ``12 s``: how far a search is that runs."""
-    return [solutions_text(state), *([tokens_text(state), duration(state.t)] if state.tokens else [])]
+    """How far a search is: ``2 of up to 16 solutions``, ``9 s, about 20 s left``, ``31 tokens/s``."""
+    time, left = duration(state.now), state.seconds_left
+    if left is not None:
+        unit = 5 if left > 10 else 1
+        time += f", about {duration(max(1, round(left / unit) * unit))} left"
+    seconds = [time] if state.tokens or state.now >= 1 else []
+    bound = [tokens_text(state)] if state.started.budget.max_tokens else []
+    return [solutions_text(state), *seconds, *([*bound, _rate_text(state)] if state.tokens else [])]
 
 
 def solutions_text(state: ViewState) -> str:
@@ -112,7 +118,7 @@ def leader_facts(state: ViewState) -> list[str]:
     if state.answer is None:
         return ["no answer yet"] if state.candidates else []
     first, *more = state.support
-    return [f"{answer_words(state, state.answer)} leads, {first}", *more]
+    return [f"{answer_words(state, state.answer, 30)} leads, {first}", *more]
 
 
 def outcome_text(state: ViewState, node: Node) -> str:
@@ -208,8 +214,11 @@ def tokens_text(state: ViewState) -> str:
 
 def cost_text(state: ViewState) -> str:
     """``204 tokens · 31 tokens/s``."""
-    rate = f"{state.rate:,.0f}" if state.rate >= 100 else f"{state.rate:.3g}"
-    return f"{tokens_text(state)}{DOT}{rate} tokens/s"
+    return f"{tokens_text(state)}{DOT}{_rate_text(state)}"
+
+
+def _rate_text(state: ViewState) -> str:
+    return f"{state.rate:,.0f} tokens/s" if state.rate >= 10 else f"{state.rate:.2g} tokens/s"
 
 
 def answer_words(state: ViewState, answer: str, width: int = 40) -> str:

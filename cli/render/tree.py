@@ -33,8 +33,8 @@ from .solution import fact_line, standing_lines
 from .state import ViewState
 from .summary import tokens_text
 
-NARROW = 60
-"""Cells of the narrowest tree with columns of answers and tokens."""
+NARROW = 100
+"""Cells of the narrowest tree with columns of answers and tokens; below it answers stand before the text."""
 
 _HEADER = 3
 """Lines of a live tree that are neither rows nor below them: the question, the columns, an empty one."""
@@ -106,7 +106,8 @@ class _Table:
         self._state, self._best, self._whole = state, best, whole
         self._answers = {found.node: found.answer for found in state.candidates}
         self._columns = {"correct" if state.started.calibrated else "score": 9}
-        if width >= NARROW:
+        self._is_narrow = width < NARROW
+        if not self._is_narrow:
             self._columns |= {"answer": 10, "tokens": 8}
 
     def head(self) -> Table:
@@ -124,7 +125,7 @@ class _Table:
             shown = decimal(estimate.median, ".2f") if p is None else percent(p)
         tokens = str(self._tokens(row)) if row.step is not None else ""
         values = (shown, level(estimate)), self._answer(row, mark), (tokens, "faint")
-        return self._grid(_sign(mark), self._content(row), *values)
+        return self._grid(_sign(mark), self._content(row, mark), *values)
 
     def _grid(self, sign: Text, content: RenderableType, *values: tuple[str, str]) -> Table:
         grid = Table.grid(expand=True)
@@ -135,8 +136,8 @@ class _Table:
         grid.add_row(sign, content, *(Text(*value) for value in values[: len(self._columns)]))
         return grid
 
-    def _content(self, node: Node) -> RenderableType:
-        """The text of a row in one line, or a whole program."""
+    def _content(self, node: Node, mark: Mark) -> RenderableType:
+        """The text of a row in one line, or a whole program; a narrow tree folds texts at the end."""
         style = "bold" if node.id in self._best else "faint" if node.status == "pruned" else ""
         if node.step is None:
             return _line("question", style)
@@ -144,7 +145,11 @@ class _Table:
             return _line(f"thought, {plural(self._tokens(node), 'token')}", "faint")
         program = self._state.program(node, node.step.text)
         why = one_line(self._state.reasons.get(node.id, ""))
-        text = _line(f"{why}{DOT}" if why else "", "low")
+        text = Text(no_wrap=not (self._whole and self._is_narrow), overflow="ellipsis")
+        text.append(f"{why}{DOT}" if why else "", "low")
+        if self._is_narrow and node.status == "terminal":
+            answer, look = self._answer(node, mark)
+            text.append(f"{answer}{DOT}", look)
         if program is None:
             return text.append(one_line(plain(node.step.text)), style)
         output = Text(f"{ARROW} {program.last_line}", "error" if program.failed else "faint")

@@ -6,6 +6,7 @@ Plain lines have no carriage return and no escape byte, whatever is set.
 from __future__ import annotations
 
 import threading
+import time
 
 from rich.console import RenderableType
 
@@ -89,6 +90,7 @@ class LiveView(SearchView):
         super().__init__(show_tree=show_tree)
         self._display = display
         self._lock = threading.Lock()  # a frame is drawn under it: folding changes the state in place
+        self._told = 0.0
 
     def status(self, text: str) -> None:
         """Show it above the search, or in its place."""
@@ -96,6 +98,7 @@ class LiveView(SearchView):
 
     def _fold(self, event: Event) -> ViewState:
         with self._lock:
+            self._told = time.monotonic()
             return super()._fold(event)
 
     def _show(self, state: ViewState, event: Event) -> None:
@@ -109,6 +112,7 @@ class LiveView(SearchView):
         """The present frame."""
         with self._lock:
             assert self.record is not None, "a search is shown from its first event on"
+            self.record.waited = time.monotonic() - self._told
             if not self._draws_tree(self.record):
                 return search_frame(self.record, height)
             if self.record.result is not None:

@@ -1,5 +1,6 @@
 """The streams of a real process on a real (pseudo) terminal."""
 
+import re
 import signal
 import subprocess
 import time
@@ -78,7 +79,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, ext
 
     assert outcome.stdout == ANSWER
     assert ESC not in outcome.stderr
-    assert "adascale: 1 solution · 213 of 2,048 tokens · 0.3 s · 27 leads, 93 %" in outcome.stderr
+    assert re.search("adascale: 1 solution · .* · 213 of 2,048 tokens · .* · 27 leads, 93 %", outcome.stderr)
 
 
 def test_a_signal_during_the_live_view_gives_the_cursor_back(trace: str) -> None:

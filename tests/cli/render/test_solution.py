@@ -96,18 +96,17 @@ def test_two_lines_say_who_leads_and_how_far_it_is() -> None:
         return [shown(line, 100) for line in standing_lines(state)]
 
     log = Log(params={"samples": 16}, pace=0.5)
-    assert said(log.state()) == ["◐ reading the question"]
+    assert said(log.state()) == ["◐ reading the question · Ctrl-C stops"]
     log.start(ROOT, "So", 1)
-    status = "◐ writing the first of up to 16 solutions · 1 token · 1 s"
+    status = "◐ writing the first of up to 16 solutions · 1 s · 2 tokens/s · Ctrl-C stops"
     assert said(log.state()) == ["no answer yet", status]
     for answer in ("27", "27", "26", "25", "24"):
         log.finish_path(ROOT, f"so {answer}", (0.5, 0.6, 0.7), answer, tokens=10)
     state = log.state()
     state.started = replace(state.started, models=ModelDescription(calibration={"level": "prior"}))
     leader, status = said(state)
-    agree = "2 of 5 solutions agree · Ctrl-C keeps it"
-    assert leader == f"27 leads, about 60 % sure · {agree}"
-    assert status == "◐ 5 of up to 16 solutions · 51 tokens · 11 s"
+    assert leader == "27 leads, about 60 % sure · Ctrl-C keeps it · 2 of 5 solutions agree"
+    assert status == "◐ 5 of up to 16 solutions · 11 s · 4.9 tokens/s"
 
 
 def looked(problem: Problem, p: float) -> list[Event]:

@@ -17,7 +17,7 @@ from adascale.cli.render.tree import final_tree, live_tree
 from adascale.engine.answer import Answer
 from adascale.engine.search.events import BranchStarted, ModelDescription, PromptRead, StepProposed
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, BranchId, Execution, NodeId, StopReason, Verdict
+from adascale.engine.types import ROOT, BranchId, Budget, Execution, NodeId, StopReason, Verdict
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,28 @@ def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
     assert why(log.state()) == "ended after all 3 solutions"
     assert summary(log.state()).plain.startswith("3/4 · ")
     assert " =3/4" in shown(final_tree(log.state(), 80), 80)
+
+
+def test_a_running_search_says_how_long_it_may_still_take_and_what_ctrl_c_does() -> None:
+    log = Log(pace=3.0, params={"samples": 16, "lead": 3}, budget=Budget(max_seconds=200))
+    log.start(ROOT, "so", 4)
+    assert "left" not in standing_lines(log.state())[-1].plain
+    assert standing_lines(log.state())[-1].plain.endswith("Ctrl-C stops")
+    log.finish_path(ROOT, "so", 0.9, "a long answer " * 4, tokens=70)
+    state = log.state()
+    first, before = state.seconds_left, standing_lines(state)
+    assert first is not None
+    assert "Ctrl-C keeps it" in shown(before[0], 80)
+    assert " left" in shown(before[1], 80)
+    state.waited = first / 2
+    assert state.seconds_left == pytest.approx(first / 2)
+    assert standing_lines(state)[1].plain != before[1].plain
+    state.waited = 190 - state.t
+    assert state.seconds_left == pytest.approx(min(10, first / 4))
+    log.finish_path(ROOT, "so", 0.9, "a long answer " * 4, tokens=70)
+    agreed = log.state().seconds_left
+    assert agreed is not None
+    assert agreed < first
 
 
 def test_a_running_search_is_seen_as_far_as_it_goes() -> None:

@@ -88,13 +88,14 @@ def test_a_line_says_which_answer_leads_and_how_far_it_is_every_ten_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     said = lines(finished(pace=0.3), PlainView(), capsys)
-    assert said == ["adascale: 1 solution · 213 of 2,048 tokens · 8 s · 27 leads, 93 % sure"]
+    facts = "8 s, about 1 s left · 213 of 2,048 tokens · 31 tokens/s · 27 leads, 93 % sure"
+    assert said == [f"adascale: 1 solution · {facts}"]
     log = Log(calibrated=False, pace=2.0)
     for n in range(5):
         log.step(ROOT, f"idea {n}\n", 0.5)
     assert lines(log, PlainView(), capsys) == [
-        f"adascale: writing a solution · {tokens} tokens · {seconds} s"
-        for tokens, seconds in ((40, 10), (60, 20), (100, 30))
+        f"adascale: writing a solution · {seconds} s · {rate} tokens/s"
+        for rate, seconds in (("5", 10), ("3.3", 20), ("3.6", 30))
     ]
 
 
