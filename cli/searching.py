@@ -208,7 +208,10 @@ def _say_files(terminal: TerminalOptions, files: Sequence[tuple[str, Path, str]]
 
 @contextmanager
 def open_worker(
-    options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None]
+    options: SessionOptions,
+    terminal: TerminalOptions,
+    status: Callable[[str], None],
+    keep_alive: float = 0.0,
 ) -> Iterator[Worker]:
     """Open the models of a run in a process of their own.
 
@@ -216,11 +219,12 @@ def open_worker(
         options: The models and their settings.
         terminal: Options of messages and questions on the terminal.
         status: Shows a status line; an empty one frees the terminal.
+        keep_alive: Seconds that they stay open for the next command.
     """
     with _reporting(options, terminal, status) as reporting:
         from adascale.models.worker.client import Worker
 
-        with Worker(options, reporting) as worker:
+        with Worker(options, reporting, keep_alive) as worker:
             _say_files(terminal, worker.open_models.files)
             yield worker
 
@@ -312,10 +316,11 @@ def search_one(
     """
     if view.trace is not None:
         check_output(view.trace, "--trace another-name.jsonl", is_ours=is_trace)
-    session = options.for_one(search.strategy_for(problem.kind), search.width)
+    # A model that stays open has places for whatever is asked next.
+    session = options.for_one(search.strategy_for("value" if view.keep_alive else problem.kind), search.width)
     with (
         open_renderer(view.terminal.quiet, show_tree=view.show_tree) as renderer,
-        open_worker(session, view.terminal, renderer.status) as worker,
+        open_worker(session, view.terminal, renderer.status, view.keep_alive) as worker,
     ):
         record = follow_search(worker, problem, search, renderer, view, prints_reply=prints_reply)
     return ended(record)

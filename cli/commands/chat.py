@@ -164,7 +164,7 @@ class Conversation:
 
     def __enter__(self) -> Self:
         session = self._session.for_one(self._search.strategy_for(), self._search.width)
-        opened = open_worker(session, self.view.terminal, self._renderer.status)
+        opened = open_worker(session, self.view.terminal, self._renderer.status, self.view.keep_alive)
         self._worker = self._stack.enter_context(opened)
         self._renderer.status("")
         return self

@@ -29,6 +29,7 @@ from .declare import (
     flag,
     of_efforts,
     option,
+    parse_keep_alive,
     setting,
 )
 
@@ -79,6 +80,16 @@ class ViewOptions:
         Path | None, flag("--trace", "File for the event log, which adascale replay reads.", metavar="FILE")
     ] = None
     save: Annotated[bool, setting("--save/--no-save", "Keep the search in the history.")] = True
+    keep_alive: Annotated[
+        float,
+        option(
+            "keep_alive",
+            "ask, chat and code: how long the model stays loaded for the next one, with its memory.",
+            unit="time, such as 5m, or 0",
+            parser=parse_keep_alive,
+            usual="0",
+        ),
+    ] = 0.0
     terminal: TerminalOptions = TerminalOptions()
 
 

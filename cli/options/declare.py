@@ -112,6 +112,11 @@ def parse_duration(text: object) -> float:
     return seconds
 
 
+def parse_keep_alive(text: object) -> float:
+    """``5m``, or 0; errors as of ``parse_duration``."""
+    return 0.0 if str(text).strip() in ("0", "0.0") else parse_duration(text)
+
+
 def word_or_number(words: Mapping[str, int | None], text: object) -> int | None:
     """The value of one of ``words``, or a whole number.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Self
 
@@ -33,8 +36,10 @@ from adascale.engine.request import Request
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
 from adascale.engine.types import Problem
 
+from ..calibration.artefact import own_folder
 from ..files.cache import DownloadPlan, Transfer
 from ..options import Reporting, SessionOptions
+from ..upstream.address import is_address
 from .server import (
     Cancel,
     Consent,
@@ -50,6 +55,7 @@ from .server import (
     Told,
     decode,
     encode,
+    kept_socket,
 )
 
 RESTARTS = 3
@@ -150,6 +156,8 @@ class Worker:
     Args:
         options: Options of the session.
         reporting: Shows the worker's status, downloads and log.
+        keep_alive: Seconds that the process waits for another worker of the same options afterwards, with its
+            models open; not on Windows, and not for a server.
 
     Attributes:
         open_models: The models, warnings and files of the session.
@@ -161,10 +169,14 @@ class Worker:
         WorkerDiedError: on entry, or when the worker dies again and again.
     """
 
-    def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
-        self._wanted = OpenModels(options, reporting.confirm is not None, reporting.log is not None)
+    def __init__(
+        self, options: SessionOptions, reporting: Reporting = Reporting(), keep_alive: float = 0.0
+    ) -> None:
+        asks, logs = reporting.confirm is not None, reporting.log is not None
+        keep_alive *= sys.platform != "win32" and not is_address(options.generator)
+        self._wanted = OpenModels(options, asks, logs, keep_alive, _stamps(options) if keep_alive else ())
         self._reporting = reporting
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | _Kept | None = None
         self._lines: _Lines = SimpleQueue()
         self._sending = threading.Lock()
         self._loading = ""
@@ -186,8 +198,8 @@ class Worker:
             raise
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._stop()
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        self._stop(keeps=kind is None and self._wanted.keep_alive > 0)
 
     def interrupt(self) -> None:
         """Stop all searches in the middle of their batch; safe from any thread."""
@@ -281,21 +293,29 @@ class Worker:
                     yield request.problem, event
 
     def _open(self) -> None:
-        """Start the process, and open the models in it."""
+        """Start the process, and open the models in it, unless one that was kept alive has them open."""
+        if self._wanted.keep_alive:
+            with suppress(OSError, WorkerDiedError):  # nobody waits, or one with other models, which ends
+                return self._open_in(_Kept)
+            self._stop()
+        self._open_in(_start)
+
+    def _open_in(self, start: Callable[[_Lines], subprocess.Popen[bytes] | _Kept]) -> None:
         self._lines = SimpleQueue()  # nobody reads what an earlier process has sent
-        self._process = _start(self._lines)
+        self._process = start(self._lines)
         self._send(self._wanted)
         while not isinstance(message := self._receive(), ModelsOpened):
             if isinstance(message, SearchFailed):
                 raise message.error()
         self.open_models = message
 
-    def _stop(self) -> None:
-        """Kill the process, if one runs."""
+    def _stop(self, *, keeps: bool = False) -> None:
+        """Kill the process, if one runs; or leave it, which then waits for another worker."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
+            if not keeps or isinstance(process, _Kept):
+                process.kill()
+                process.wait()
             assert process.stdin is not None
             with suppress(OSError):  # what was still to be sent has nobody to read it
                 process.stdin.close()
@@ -370,7 +390,39 @@ def _start(lines: _Lines) -> subprocess.Popen[bytes]:
     return process
 
 
-def _read(process: subprocess.Popen[bytes], lines: _Lines) -> None:
+class _Kept:
+    """A process that an earlier command has left, in the place of a ``subprocess.Popen``.
+
+    Raises:
+        OSError: none waits.
+    """
+
+    def __init__(self, lines: _Lines) -> None:
+        if sys.platform == "win32":
+            raise OSError("no local sockets")
+        with socket.socket(socket.AF_UNIX) as self._connection:  # which closes it when both files are
+            self._connection.connect(str(kept_socket()))
+            self.stdin, self.stdout = self._connection.makefile("wb"), self._connection.makefile("rb")
+        self.stderr = BytesIO()
+        threading.Thread(target=_read, args=(self, lines), daemon=True).start()
+
+    def kill(self) -> None:
+        """Leave it: it ends what it searches, and waits again."""
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def wait(self) -> int:
+        """The exit code that a process would have that has ended by itself."""
+        return 0
+
+
+def _stamps(options: SessionOptions) -> tuple[tuple[str, int], ...]:
+    """Files that the options name, and the folder of calibrations, each with the time of its last change."""
+    paths = [own_folder(), *map(Path, options.references())]
+    return tuple((str(path.absolute()), path.stat().st_mtime_ns) for path in paths if path.exists())
+
+
+def _read(process: subprocess.Popen[bytes] | _Kept, lines: _Lines) -> None:
     """Read what the process sends, and at last tell why it has ended."""
     last: deque[bytes] = deque(maxlen=_LAST_LINES)
     stderr = threading.Thread(target=_pass_on, args=(process.stderr, last), daemon=True)

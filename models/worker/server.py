@@ -2,7 +2,8 @@
 
 llama.cpp aborts on what it did not expect, and the OOM killer asks nobody; in a process of its own that is a
 message to the parent, which still has everything that was answered. A worker ends when its stdin does, in the
-middle of a batch if need be, so that no parent that was killed leaves one behind.
+middle of a batch if need be, so that no parent that was killed leaves one behind; or it waits for another one
+at a local socket for as long as its parent wished.
 
 A message is a dataclass whose fields have a JSON form (``codec``); a line is its name and its JSON.
 """
@@ -11,15 +12,17 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
 import time
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from adascale.engine.codec import OneOf, build, to_plain
 from adascale.engine.errors import UsageError, explained
@@ -30,6 +33,7 @@ from adascale.engine.types import KindName, Mode
 
 from ..files.cache import DownloadPlan, Transfer
 from ..options import SessionOptions
+from ..storage import state_folder
 
 if TYPE_CHECKING:
     from .. import AnySession
@@ -43,11 +47,15 @@ class OpenModels:
         options: Options of the session.
         confirm: Ask the parent before a download.
         verbose: Send llama.cpp's log.
+        keep_alive: Seconds to wait for another parent of the same wishes when this one has gone.
+        stamps: Files that the options name, and the calibrations, each with the time of its last change.
     """
 
     options: SessionOptions
     confirm: bool
     verbose: bool
+    keep_alive: float = 0.0
+    stamps: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,22 +181,28 @@ each character in a row that is neither letter nor blank, and overflows the usua
 used takes memory."""
 
 
-def main() -> None:
-    """Serve the parent at the other end of stdin and stdout until it has gone."""
-    # Whatever a library prints must not get between the messages.
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+def kept_socket() -> Path:
+    """Where a worker waits for another parent: only this user gets there, and it may lie there unused."""
+    return state_folder() / "worker" / "socket"
+
+
+def _sender(out: IO[bytes]) -> Callable[[FromWorker], None]:
+    """Send messages to one parent; those to one that has gone are lost, and ``_listen`` hears of its end."""
     lock = threading.Lock()  # llama.cpp may log from a thread of its own
 
     def send(message: FromWorker) -> None:
-        try:
-            with lock:
-                out.write(encode(message))
-                out.flush()
-        except BrokenPipeError:
-            os._exit(1)
+        with lock, suppress(OSError):
+            out.write(encode(message))
+            out.flush()
 
-    server = Server(send)
+    return send
+
+
+def main() -> None:
+    """Serve the parent at the other end of stdin and stdout until it has gone."""
+    # Whatever a library prints must not get between the messages.
+    server = Server(_sender(os.fdopen(os.dup(1), "wb")))
+    os.dup2(2, 1)
     # Not sys.stdin: its lock is held while a line is awaited, and Python would abort at its end for it.
     lines = os.fdopen(os.dup(0), "rb")
     threading.Thread(target=_listen, args=(lines, server), daemon=True).start()
@@ -202,12 +216,33 @@ def main() -> None:
 def _listen(lines: Iterable[bytes], server: Server) -> None:
     """Pass messages on; end this process at the end of the parent, or at a line that is no message."""
     try:
-        for line in lines:
-            server.receive(decode(line))
+        while True:
+            for line in lines:
+                server.receive(decode(line))
+            server.receive(Interrupt())
+            if (connection := _next_parent(server.keep_alive)) is None:
+                break
+            server.attend(_sender(connection.makefile("wb")))
+            lines = connection.makefile("rb")
     except BaseException as error:
         print(f"the worker cannot go on listening: {error!r}", file=sys.stderr, flush=True)
         os._exit(1)
     os._exit(0)
+
+
+def _next_parent(seconds: float) -> socket.socket | None:
+    """Wait for another parent; None if none comes in time."""
+    if sys.platform == "win32" or not seconds:
+        return None
+    path = kept_socket()
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        listener.listen(1)
+        listener.settimeout(seconds)
+        return listener.accept()[0]
+    return None
 
 
 class Server:
@@ -215,11 +250,15 @@ class Server:
 
     Args:
         send: Sends a message to the parent; called from any thread.
+
+    Attributes:
+        keep_alive: Seconds to wait for another parent when this one has gone.
     """
 
     def __init__(self, send: Callable[[FromWorker], None]) -> None:
         self._send = send
-        self._inbox: SimpleQueue[FromParent | None] = SimpleQueue()
+        self.keep_alive = 0.0
+        self._inbox: SimpleQueue[FromParent | Callable[[FromWorker], None] | None] = SimpleQueue()
         self._abort: AbortFlag | threading.Event | None = None
         self._driver: Driver | None = None
         self._interrupted = False
@@ -241,6 +280,10 @@ class Server:
             case StartRun():
                 self._interrupted = False
         self._inbox.put(message)
+
+    def attend(self, send: Callable[[FromWorker], None]) -> None:
+        """Serve another parent when the run of the one before has ended."""
+        self._inbox.put(send)
 
     def serve(self) -> None:
         """Open the models and search; an error is sent to the parent."""
@@ -268,7 +311,14 @@ class Server:
         with open_session(wanted.options, reporting) as session:
             self._abort = session.abort
             self._send(ModelsOpened.of(session))
+            self.keep_alive = wanted.keep_alive
             for message in iter(self._inbox.get, None):
+                if callable(message):
+                    self._send = message
+                if isinstance(message, OpenModels):
+                    if (message.options, message.stamps) != (wanted.options, wanted.stamps):
+                        return
+                    self._send(ModelsOpened.of(session))
                 if not isinstance(message, StartRun):  # it was for a run that has ended
                     continue
                 driver = self._driver = session.driver(time.monotonic)

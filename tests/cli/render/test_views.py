@@ -54,7 +54,7 @@ def test_a_tree_that_was_asked_for_stays_and_nothing_else(screen: io.StringIO, s
         for event in finished(pace=0.3).events:
             view.on(event)
     left = screen.getvalue().rpartition(CLEAR)[2]
-    assert ("★ = 27. So you can buy 27 pens." in left) == show_tree
+    assert ("★ =27 · = 27. So you can buy 27 pens." in left) == show_tree
     assert "Ctrl-C" not in left
     assert show_tree or left == ""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,7 @@ from adascale.engine.search.events import Event, PromptRead, SearchFailed, Searc
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Notice, Problem
 from adascale.models.options import Reporting, SessionOptions
-from adascale.models.worker import client
+from adascale.models.worker import client, server
 from adascale.models.worker.client import RESTARTS, Questions, Worker
 from adascale.models.worker.server import EndOfQuestions, OpenModels, RunEnded, SearchEvent, decode, encode
 from bench.scripted import OPENED, ScriptedPolicy, scripted_step
@@ -117,6 +119,29 @@ def test_nothing_of_a_run_is_left_when_it_has_ended(worker: Worker) -> None:
         for thread in set(threading.enumerate()) - before:
             thread.join(timeout=10)
             assert not thread.is_alive()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no local sockets")
+def test_a_kept_worker_goes_on_for_the_same_models_alone(
+    chain_gguf: Path, random_gguf: Path, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def ask(model: Path, seconds: float) -> tuple[bool, list[Event]]:
+        """True if the model was loaded; and the log."""
+        said.clear()
+        with Worker(SessionOptions(str(model), branches=4), Reporting(said.append), seconds) as worker:
+            log = [event for _, event in worker.serve(questions("What is 9 * 2?"))]
+        return any("Loading" in text for text in said), [replace(event, t=0.0) for event in log]
+
+    first = ask(chain_gguf, 20)
+    end = time.monotonic() + 20
+    while not server.kept_socket().is_socket() and time.monotonic() < end:
+        time.sleep(0.01)
+    again = ask(chain_gguf, 20)
+    assert (first[0], again[0]) == (True, False)
+    assert [event.kind for event in again[1]] == [event.kind for event in first[1]]
+    assert ask(random_gguf, 0.1)[0]
 
 
 def test_a_long_run_of_one_character_does_not_end_the_worker(worker: Worker) -> None:
