@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adascale import __version__
-from adascale.engine.answer import Answer, fixed_tokens
+from adascale.engine.answer import Answer
 from adascale.engine.answers.choosing import AnswerGroup
 from adascale.engine.answers.latex import readable
 from adascale.engine.codec import to_plain
@@ -138,7 +138,6 @@ def _why(answer: Answer) -> dict[str, Any]:
         "question_p": probability_of(record.tree[ROOT].estimate),
         "required": record.required,
         "at_most": record.samples,
-        "fixed_tokens": fixed_tokens(record),
         "vote": min(record.groups, key=votes).answer if record.groups else None,
         "greedy": next(greedy, None),
     }

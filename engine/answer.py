@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from itertools import chain, pairwise, repeat
-from statistics import fmean
+from itertools import chain, repeat
 from typing import Any, Literal, Self
 
 from .answers.choosing import SearchResult
@@ -195,37 +194,6 @@ def _thought(tree: Tree, node: NodeId) -> Thought | None:
         return None
     tokens = sum(len(step.token_ids) for step in steps)
     return Thought("".join(step.text for step in steps), tokens, any(each.thought == "cut" for each in steps))
-
-
-def fixed_tokens(record: Record) -> int | None:
-    """Generated tokens that ``samples`` trajectories would have cost; None if unknown.
-
-    By the mean length of the drawn ones, from the question to their end. A trajectory that was cut or stopped
-    counts as the mean of those that ended, or its own length if that is more: short trajectories are the ones
-    that end. One that goes on with another draw of a step counts once, with that draw.
-    """
-    if record.samples is None:
-        return None
-    tree = record.tree
-    tips = [node for node in tree if node.depth and not tree.children(node.id)]
-    lengths = {
-        node.id: sum(len(step.token_ids) for step in tree.steps(node.id))
-        for node in tips
-        if not _is_redrawn(tree, node.id)
-    }
-    ended = [length for id_, length in lengths.items() if tree[id_].status == "terminal"]
-    if not ended:
-        return None
-    usual = fmean(ended)
-    whole = [n if tree[id_].status == "terminal" else max(n, usual) for id_, n in lengths.items()]
-    return round(record.samples * fmean(whole))
-
-
-def _is_redrawn(tree: Tree, tip: NodeId) -> bool:
-    """True if a step on the way to ``tip`` was cut, and drawn again below the same parent."""
-    path = tree.path(tip)
-    cut = [(below, above.id) for above, below in pairwise(path) if below.status == "pruned"]
-    return any(tree.children(parent)[-1] != node.id for node, parent in cut)
 
 
 def turns_after(record: Record) -> tuple[Turn, ...]:

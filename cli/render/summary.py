@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from adascale.engine.answer import fixed_tokens
 from adascale.engine.answers.choosing import DOUBTFUL, FieldEstimate
 from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
@@ -174,23 +173,20 @@ def _best_program(state: ViewState) -> Execution | None:
 
 
 def why(state: ViewState) -> str:
-    """Reason for the end of a search, with what it saved; empty before the end.
+    """Reason for the end of a search; empty before the end.
 
-    ``stopped after 3 of 16 solutions: 3 votes ahead of every other answer (saved about 1,850 tokens)``
+    ``stopped after 3 of 16 solutions: 3 votes ahead of every other answer``
     """
     result = state.result
     reason = result.stop_reason if result is not None else None
     if reason is None or state.started.strategy == "greedy" or state.tree.problem.kind in ("code", "text"):
         return ""
-    fixed, lead = fixed_tokens(state), state.started.limit("lead")
+    lead = state.started.limit("lead")
     because = _REASONS.get(reason, "")
     if reason == "confident" and lead is not None:
         because = f": {lead} votes ahead of every other answer"
     verb = "ended" if reason == "exhausted" else "stopped"
-    saved = ""
-    if fixed is not None and fixed > state.tokens and state.finished < (state.samples or 0):
-        saved = f" (saved about {fixed - state.tokens:,} tokens)"
-    return f"{verb} {_after(state)}{because}{saved}"
+    return f"{verb} {_after(state)}{because}"
 
 
 def _after(state: ViewState) -> str:
