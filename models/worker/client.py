@@ -397,6 +397,9 @@ class _Kept:
         OSError: none waits.
     """
 
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+
     def __init__(self, lines: _Lines) -> None:
         if sys.platform == "win32":
             raise OSError("no local sockets")
