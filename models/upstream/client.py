@@ -49,7 +49,7 @@ _FIRST, _NEXT, _LAST = 600.0, 120.0, 2.0
 """Seconds to the first token of a stream, which may queue; to each further one; and to the usage."""
 
 _BREAKS = 5
-"""Breaks of one stream after which its draw is given up: perhaps it is what ends the server."""
+"""Breaks in a row, each no later than one before, after which a draw is given up: it may end the server."""
 
 _MAX_BYTES = 1 << 20
 """Largest size of an event."""
@@ -194,7 +194,8 @@ class Client:
                 failure, seconds = exc.error, exc.seconds
             except (httpx2.TransportError, _BrokenError) as exc:
                 failure = unreachable(self._address, exc)
-                broken += draw.was_heard or isinstance(exc, _BrokenError)
+                if draw.was_heard or isinstance(exc, _BrokenError):
+                    broken = 1 if draw.goes_further() else broken + 1
             if draw.was_heard:
                 since, tries = clock(), 0
                 draw.resume(self._facts.continues)
@@ -280,6 +281,7 @@ class _Draw:
     def __init__(self, stream: int, asked: Asked) -> None:
         self.stream, self.asked = stream, asked
         self.is_void = False
+        self._kept = self._furthest = 0
         self.begin()
 
     def begin(self) -> None:
@@ -288,6 +290,12 @@ class _Draw:
         self._text, self._counted, self._listed = "", 0, 0
         self._finish: Finish | None = None
         self._usage: Entry = {}
+
+    def goes_further(self) -> bool:
+        """True if it holds more tokens than at any break before."""
+        held, before = self._kept + self._counted, self._furthest
+        self._furthest = max(held, before)
+        return held > before
 
     def resume(self, continues: bool) -> None:
         """Ask for the rest of what has broken off, or for all of it once more.
@@ -304,6 +312,7 @@ class _Draw:
             message = {**last, "content": last["content"] + self._text}
         else:
             before, message = list(asked.messages), {"role": "assistant", "content": self._text}
+        self._kept += self._counted
         left = max(1, asked.max_tokens - self._counted)
         self.asked = replace(asked, messages=(*before, message), max_tokens=left, continues=True)
 

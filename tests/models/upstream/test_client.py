@@ -264,6 +264,15 @@ def test_a_draw_whose_stream_broke_begins_again(broken: Reply) -> None:
     assert len([each for each in chunks if each.notice]) == 1
 
 
+def test_a_draw_is_given_up_where_its_stream_breaks_no_later_each_time() -> None:
+    words = [f"{at} " for at in range(6)]
+    flaps = [lies.dies_after(delta(word)) for word in words]
+    with opened(lies.in_turn(*flaps, writes_words("end")), replace(FACTS, continues=True)) as (_, client):
+        client.start(0, ASKED)
+        assert text_of(chunks_of(client)) == "".join(words) + "end"
+    assert failure(lies.dies_after(delta("It"))).slug == "upstream-gone"
+
+
 def test_a_draw_goes_on_where_the_server_continues_messages() -> None:
     broken = lies.dies_after(delta("It"), delta(" is"))
     with opened(lies.in_turn(broken, writes_words(" 4.")), replace(FACTS, continues=True)) as (
