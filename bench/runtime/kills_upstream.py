@@ -12,17 +12,30 @@ from __future__ import annotations
 import json
 import random
 import shlex
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from ..common import arguments, close, read_lines
 
 UP, DOWN = (1.0, 12.0), (0.5, 5.0)
 """Seconds for which the server runs before a kill, and for which it is away."""
+
+
+def wait_for(address: str) -> None:
+    """Wait until something listens there."""
+    parts = urlsplit(address)
+    for _ in range(600):
+        with suppress(OSError), socket.create_connection((parts.hostname, parts.port)):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing answers at {address}")
 
 
 def answers(path: Path, ids: set[str]) -> dict[str, int]:
@@ -50,7 +63,7 @@ def main() -> None:
 
     with TemporaryDirectory() as folder:
         output, server, started = Path(folder) / "answers.jsonl", start(), time.monotonic()
-        time.sleep(UP[1])
+        wait_for(args.address)
         typed = [sys.executable, "-m", "adascale", "batch", args.questions, "-m", args.address]
         with subprocess.Popen([*typed, "--seed", "1", "--output", str(output)]) as batch:
             while batch.poll() is None:

@@ -227,4 +227,4 @@ def say_end(state: ViewState, verbose: int = 0) -> None:
     """Write the line about the answer of a search that has ended to stderr, with ``verbose`` more of them."""
     if state.result is not None:
         for line in closing_lines(state, verbose):
-            stderr_console().print(line, soft_wrap=True)
+            stderr_console().print(line)

@@ -144,7 +144,8 @@ export class Exchange {
 
   /** `96 % sure`, or `about 80 % sure` where the number is a rough one. */
   #sureText(sure) {
-    return `${this.result && this.result.calibration !== "fitted" ? "about " : ""}${percent(sure)} sure`;
+    const likely = `${this.result && this.result.calibration !== "fitted" ? "about " : ""}${percent(sure)}`;
+    return sure < 0.5 ? `not sure: ${likely} likely` : `${likely} sure`;
   }
 
   #meaning() {

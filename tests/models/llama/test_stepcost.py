@@ -81,6 +81,10 @@ class BusyForAWhile:
 
     def wait(self) -> None: ...
 
+    def snapshot(self, sequence: int) -> None: ...
+
+    def restore(self, sequence: int, snapshot: None) -> None: ...
+
     def decode(self, runs: Sequence[Run]) -> None:
         """A step."""
         self._calls += len(runs[0].tokens) == 1
@@ -104,6 +108,7 @@ def test_what_other_work_added_to_a_curve_is_taken_off_and_marked(
     context = BusyForAWhile(busy)
     context.sequences = 8
     monkeypatch.setattr(stepcost.time, "perf_counter", context.clock)
+    monkeypatch.setattr(stepcost, "_ENOUGH", 1000.0)
     costs = stepcost.measure(context)  # type: ignore[arg-type]
     assert costs.is_rough == is_rough
     assert costs.curve[4] == pytest.approx(four)
