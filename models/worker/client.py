@@ -399,6 +399,8 @@ class _Kept:
 
     stdin: IO[bytes]
     stdout: IO[bytes]
+    stderr: IO[bytes]
+    _connection: socket.socket
 
     def __init__(self, lines: _Lines) -> None:
         if sys.platform == "win32":
