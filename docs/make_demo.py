@@ -31,7 +31,7 @@ $ adascale code "Write rle(text), which encodes runs: 'aab' becomes 'a2b1'." \\
 >   --test "assert rle('aab') == 'a2b1'" --test "assert rle('') == ''\"""",
     "server": """\
 $ adascale ask -m http://127.0.0.1:8080 \\
->   "Tickets cost 12 euros, three cost 30. What do seven cost?\"""",
+>   "A recipe for 4 needs 300 g of rice. How much for 7?\"""",
 }
 """Pictures by name, and how their commands were typed."""
 
