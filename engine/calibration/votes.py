@@ -41,8 +41,8 @@ class JudgedSearch:
     """A search of a question whose answer is known.
 
     Attributes:
-        solutions: Those that count, with equal answers spelled alike.
-        right: Last nodes of those that are correct.
+        solutions: Solutions that count, with equal answers spelled alike.
+        right: Last nodes of the correct ones.
     """
 
     solutions: Sequence[Candidate]

@@ -33,7 +33,7 @@ class VoteRun:
         session: The server.
         problems: Questions about values, with their answers.
         plan: Number of solutions of each.
-        searches: Those that have ended, with their problems.
+        searches: Searches that have ended, with their problems.
     """
 
     session: UpstreamSession
