@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 
 from .codec import OneOf
 from .errors import UsageError, setting
-from .kinds import kind_of
+from .kinds import KINDS, kind_of
 from .kinds.recognising import problem_of
 from .search.events import ModelDescription, SearchStarted
 from .strategies import (
@@ -150,16 +150,17 @@ class SearchRequest:
             strategy = replace(strategy, modes=known if strategy.reads_options else known[:1])
         else:
             usable = [mode for mode in known if mode != "program" or not modes or mode in modes]
-            left = modes if problem.kind == "value" else usable
+            left = modes if KINDS[problem.kind].is_fitted else usable
             if self.mode in known:
                 strategy = replace(strategy, modes=(self.mode,))
-            elif self.mode != "auto":
-                warnings.append(_ANOTHER_MODE)
-                strategy = replace(strategy, modes=known[:1])
-            if self.mode not in known and strategy.reads_options and left:
-                strategy = replace(strategy, modes=tuple(left))
-            elif problem.kind == "date" and self.mode == "auto" and not strategy.grows_steps:
-                strategy = replace(strategy, modes=tuple(usable[:1]))
+            else:
+                if self.mode != "auto":
+                    warnings.append(_ANOTHER_MODE)
+                    strategy = replace(strategy, modes=known[:1])
+                if strategy.reads_options and left:
+                    strategy = replace(strategy, modes=tuple(left))
+                elif strategy.modes == _USUAL_MODES and not strategy.grows_steps:
+                    strategy = replace(strategy, modes=tuple(usable[:1]))
             card = models.calibration
             if card is not None and not set(strategy.modes) <= set(card["modes"]):
                 models = replace(models, calibration=None)
@@ -220,6 +221,9 @@ class SearchRequest:
         numbers = {**effort_numbers(strategy, self.effort, kind), **self.numbers}
         return strategy.changed(**{name: n for name, n in numbers.items() if strategy.has(name)} | own)
 
+
+_USUAL_MODES: tuple[Mode, ...] = ("prose",)
+"""Modes of a strategy for which nobody has said any."""
 
 _NO_PROGRAMS = Notice(
     "uncalibrated-programs", "the calibration knows no programs: votes decide, and no number is a probability"

@@ -271,7 +271,7 @@ class Posterior:
         if self.head is not None:
             own = self.head.of_answer(prefix, finished)
             # A head cannot see a mistake that all solutions share, and votes cannot see what they are worth.
-            is_voted = self.kind == "value" and self.prior is not None
+            is_voted = KINDS[self.kind].is_fitted and self.prior is not None
             voted = self.unfitted.judge(prefix, finished).confidence if is_voted else None
             return AnswerEstimates(_mean(own, voted) if voted is not None else own)
         if self.prior is None or KINDS[self.kind].has_options:

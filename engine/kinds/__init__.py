@@ -149,14 +149,16 @@ class Entry:
 
     Attributes:
         home: Module and class that implement it.
-        modes: Ways of reasoning, the one that every model knows first; ``Kind.modes`` says which make sense
-            for a problem.
+        modes: Ways of reasoning, first the one of a strategy that draws a single one; ``Kind.modes`` says
+            which make sense for a problem.
         prompt: Prompt of the first of them; other ways have their own, of the same name.
         noun: A trajectory, as a user reads it.
         fields: Fields of a record in a file of questions that make it one of this kind.
         judged_by: Field of a record that says what is right; empty where nothing can, and where answers
             have no probability.
         has_options: All its answers are known before a solution, and can be read.
+        is_fitted: Calibrations of users are of such questions: ``auto`` has the modes of the fit. Its number
+            is averaged with that of the votes, which judge alone where it does not hold.
     """
 
     home: str
@@ -166,10 +168,11 @@ class Entry:
     fields: Sequence[str] = ()
     judged_by: str = "answer"
     has_options: bool = False
+    is_fitted: bool = False
 
 
 KINDS: Mapping[KindName, Entry] = {
-    "value": Entry("adascale.engine.kinds.value:Value", ("prose", "program")),
+    "value": Entry("adascale.engine.kinds.value:Value", ("prose", "program"), is_fitted=True),
     "date": Entry("adascale.engine.kinds.value:Value", ("program", "prose"), "date"),
     "choice": Entry(
         "adascale.engine.kinds.choice:Choice", ("prose",), "choice", fields=("options",), has_options=True

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from ..answers.choosing import Candidate, FinishedSearch, SearchResult, choose, likeliest
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
-from ..kinds import OptionsPrompt, kind_of
+from ..kinds import KINDS, OptionsPrompt, kind_of
 from ..ports import (
     AnswerEstimates,
     BranchStart,
@@ -165,7 +165,7 @@ class Search:
     def begin(self) -> None:
         """Read the options; where they say enough, no prompt of a solution has to be read.
 
-        A value that is unlike those that the calibration was fitted on is judged by votes from here on.
+        A question that is unlike those of the user's fit is judged by votes from here on.
 
         Raises:
             AdascaleError: it cannot be searched, such as a ContextOverflowError.
@@ -184,7 +184,7 @@ class Search:
         prefixes = {mode: Prefix(self.problem, (), work.reading, mode) for mode, (work, _) in read.items()}
         found = {mode: self._calibrator.question(prefix) for mode, prefix in prefixes.items()}
         is_out = any(each.out_of_distribution for each in found.values())
-        if is_out and self.problem.kind == "value":
+        if is_out and KINDS[self.problem.kind].is_fitted:
             self._calibrator = self._calibrator.unfitted
             found = {mode: self._calibrator.question(prefix) for mode, prefix in prefixes.items()}
         for mode, (work, usage) in read.items():
