@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from adascale.engine.strategies import Cut as Cut
     from adascale.engine.strategies import Expand as Expand
     from adascale.engine.strategies import Greedy as Greedy
-    from adascale.engine.strategies import Margin as Margin
     from adascale.engine.strategies import Passing as Passing
     from adascale.engine.strategies import Plan as Plan
     from adascale.engine.strategies import Strategy as Strategy
@@ -67,8 +66,7 @@ _NAMES = {
     "adascale.engine.search.record": "replay",
     "adascale.engine.request": "SearchRequest Settings",
     "adascale.engine.search.tree": "Tree",
-    "adascale.engine.strategies": "Adaptive Beam BestOfN Cut Expand Greedy "
-    "Margin Passing Plan Strategy Vote gather",
+    "adascale.engine.strategies": "Adaptive Beam BestOfN Cut Expand Greedy Passing Plan Strategy Vote gather",
     "adascale.engine.types": "ROOT Budget Estimate Problem Step Usage",
     "adascale.models": "open_session",
     "adascale.models.options": "SamplingOverrides SessionOptions",

@@ -1,4 +1,7 @@
-"""Published rules that ``adaptive`` and ``beam`` are compared with; ``register_baselines`` makes them known.
+"""Rules that ``adaptive`` and ``beam`` are compared with; ``register_baselines`` makes them known.
+
+Usage: ``python -m bench.baselines eval -m MODEL SET.jsonl --strategies margin:2/both+redraw,adaptive``, which
+is ``adascale`` that knows them.
 
 The product has the rules that people search with. These stand beside them in evaluations only: their gain
 over each other is measured, and no default is built on them.
@@ -16,8 +19,8 @@ from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Cut, Expand, Plan, Strategy, gather
-from adascale.engine.strategies.base import Command, top_k, whole_trajectories
-from adascale.engine.types import ROOT, Mode, NodeId, SelectRule
+from adascale.engine.strategies.base import Command, draw_until, top_k, whole_trajectories
+from adascale.engine.types import ROOT, Mode, NodeId, SelectRule, StopReason
 
 _MAJORITY = 0.95
 """Posterior that ends a vote."""
@@ -95,6 +98,32 @@ class FirstTo(VoteUntil):
     def is_satisfied(self, standing: SearchResult, answers: Sequence[str | None]) -> bool:
         """True if the leader has the votes."""
         return standing.votes >= self.votes
+
+
+@dataclass(frozen=True, slots=True)
+class Margin(Strategy):
+    """Draw until one answer is a number of votes ahead of every other: the plainest rule that stops early.
+
+    Attributes:
+        samples: Most trajectories.
+        lead: Lead in votes that ends the search.
+    """
+
+    name: ClassVar[str] = "margin"
+    size: ClassVar[str] = "lead"
+    stops_early: ClassVar[bool] = True
+
+    samples: int = 16
+    lead: int = 2
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw them side by side."""
+
+        def verdict() -> StopReason | None:
+            now = tree.standing
+            return "confident" if now is not None and now.votes - now.second >= self.lead else None
+
+        return draw_until(tree, [whole_trajectories(self.samples, self.modes)], verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,5 +225,12 @@ class DVTS(Strategy):
 
 def register_baselines() -> None:
     """Make all of them known to ``STRATEGIES``, so that evaluations find them by name."""
-    for each in (AdaptiveConsistency, FirstTo, EarlyStopping, ProseAndProgram, DVTS):
+    for each in (AdaptiveConsistency, FirstTo, Margin, EarlyStopping, ProseAndProgram, DVTS):
         STRATEGIES[each.name] = each
+
+
+if __name__ == "__main__":
+    from adascale.cli.app import main
+
+    register_baselines()
+    main()

@@ -28,13 +28,14 @@ from numpy.typing import NDArray
 from adascale.engine.calibration.metrics import auc, ece
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.evaluation.evaluate import Contestant, evaluate
-from adascale.engine.strategies import Adaptive, Greedy, Margin, Strategy, Vote
+from adascale.engine.strategies import Adaptive, Greedy, Strategy, Vote
 from adascale.engine.strategies.redraws import REDRAWS
 from adascale.engine.types import Mode
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
+from ..baselines import Margin
 from ..common import close, table
 from . import recorded_draws
 from .calibration_check import Rows, predictions

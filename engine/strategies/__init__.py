@@ -29,6 +29,5 @@ from .presets import effort_named as effort_named
 from .presets import strategy_named as strategy_named
 from .sampling import BestOfN as BestOfN
 from .sampling import Greedy as Greedy
-from .sampling import Margin as Margin
 from .sampling import Passing as Passing
 from .sampling import Vote as Vote

@@ -11,14 +11,13 @@ from ..types import KindName
 from .adaptive import Adaptive, Weighing
 from .base import Strategy
 from .beam import Beam
-from .sampling import Agreement, BestOfN, Greedy, Margin, Passing, Readings, Vote
+from .sampling import Agreement, BestOfN, Greedy, Passing, Readings, Vote
 
 ModeChoice = Literal["auto", "prose", "program"]
 """Mode of reasoning; ``auto`` leaves it to the strategy and the calibration."""
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    cls.name: cls
-    for cls in (Greedy, Vote, BestOfN, Beam, Adaptive, Margin, Weighing, Passing, Agreement, Readings)
+    cls.name: cls for cls in (Greedy, Vote, BestOfN, Beam, Adaptive, Weighing, Passing, Agreement, Readings)
 }
 """The strategies by name; a program may add its own, which evaluations then find."""
 

@@ -75,32 +75,6 @@ class BestOfN(Vote):
 
 
 @dataclass(frozen=True, slots=True)
-class Margin(Strategy):
-    """Draw until one answer is a number of votes ahead of every other: the plainest rule that stops early.
-
-    Attributes:
-        samples: Most trajectories.
-        lead: Lead in votes that ends the search.
-    """
-
-    name: ClassVar[str] = "margin"
-    size: ClassVar[str] = "lead"
-    stops_early: ClassVar[bool] = True
-
-    samples: int = 16
-    lead: int = 2
-
-    def plan(self, tree: Tree) -> Plan:
-        """Draw them side by side."""
-
-        def verdict() -> StopReason | None:
-            now = tree.standing
-            return "confident" if now is not None and now.votes - now.second >= self.lead else None
-
-        return draw_until(tree, [whole_trajectories(self.samples, self.modes)], verdict)
-
-
-@dataclass(frozen=True, slots=True)
 class Readings(Strategy):
     """The greedy reading of a text as JSON, and others until enough agree with it on each field.
 

@@ -18,7 +18,7 @@ from adascale.engine.types import Problem, Step
 from bench.baselines import register_baselines
 from bench.scripted import ScriptedPolicy, scripted_step
 
-BASELINES = {"adaptive-consistency", "first-to", "esc", "cpff", "dvts"}
+BASELINES = {"adaptive-consistency", "first-to", "margin", "esc", "cpff", "dvts"}
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,7 @@ def test_all_of_them_are_known_by_name() -> None:
     [
         ("adaptive-consistency", {}, 4, 16),  # 31/32 is the first posterior above .95
         ("first-to", {"votes": 3}, 3, 16),
+        ("margin", {"lead": 3}, 3, 16),
         ("esc", {"window": 5}, 5, 16),
         ("cpff", {}, 2, 16),
         ("dvts", {"beams": 2, "branching": 3}, 6, 6),  # every child of both trees finishes

@@ -24,7 +24,6 @@ from adascale.engine.strategies import (
     Adaptive,
     Beam,
     BestOfN,
-    Margin,
     Passing,
     Strategy,
     Vote,
@@ -143,9 +142,9 @@ def test_modes_are_those_of_a_question_unless_named(contestant: Contestant, expe
 def test_contestants_say_what_they_fix() -> None:
     request = SearchRequest(samples=9, beams=3, branching=5, lead=5)
     text = (
-        "vote:4, vote,beam+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,margin:3,"
+        "vote:4, vote,beam+km,beam,best-of-n:8+n,adaptive,adaptive@low,adaptive:4@high,vote@low,"
         "vote:8/program,adaptive/both,passing,passing:3,passing@low,"
-        "vote:4+redraw,best-of-n:8+n+redraw,margin:2/both+redraw"
+        "vote:4+redraw,best-of-n:8+n+redraw,adaptive:8/both+redraw"
     )
     found = {each.name: each.strategy for each in parse_contestants(text, request)}
     assert found == {
@@ -158,7 +157,6 @@ def test_contestants_say_what_they_fix() -> None:
         "adaptive@low": EFFORTS["value"]["low"],
         "adaptive:4@high": EFFORTS["value"]["high"].changed(samples=4),
         "vote@low": Vote(8),
-        "margin:3": Margin(9, lead=3),
         "vote:8/program": Vote(8, modes=("program",)),
         "adaptive/both": Adaptive(9, lead=5, modes=("prose", "program")),
         "passing": Passing(9, hopeless=0.15),
@@ -166,13 +164,13 @@ def test_contestants_say_what_they_fix() -> None:
         "passing@low": Passing(4, hopeless=0.3),
         "vote:4+redraw": Vote(4, redraws=2),
         "best-of-n:8+n+redraw": BestOfN(8, adapt="n", redraws=2),
-        "margin:2/both+redraw": Margin(9, lead=2, modes=("prose", "program"), redraws=2),
+        "adaptive:8/both+redraw": Adaptive(8, lead=5, modes=("prose", "program"), redraws=2),
     }
 
 
 def test_a_contestant_that_names_no_mode_searches_as_a_question_does() -> None:
-    found = {each.name: each.is_auto for each in parse_contestants("adaptive,adaptive/prose,margin:2/both")}
-    assert found == {"adaptive": True, "adaptive/prose": False, "margin:2/both": False}
+    found = {each.name: each.is_auto for each in parse_contestants("adaptive,adaptive/prose,vote:2/both")}
+    assert found == {"adaptive": True, "adaptive/prose": False, "vote:2/both": False}
 
 
 def test_an_effort_has_the_numbers_of_the_kind_that_is_searched() -> None:

@@ -42,7 +42,7 @@ def test_strategy_of_a_kind(request_: SearchRequest, kind: KindName, strategy: S
     assert request_.strategy_for(kind) == strategy
 
 
-@pytest.mark.parametrize("name", ["vote", "margin"])
+@pytest.mark.parametrize("name", ["vote", "best-of-n"])
 def test_the_one_solution_of_a_fact_is_of_adaptive_alone(name: str) -> None:
     assert SearchRequest().named("adaptive", "fact").at_most == 1
     assert SearchRequest().named(name, "fact") == STRATEGIES[name]()

@@ -78,8 +78,7 @@ def test_what_was_kept_before_and_who_else_is_asked_change_nothing(
 
 def test_strategies_share_their_draws(store: DrawStore) -> None:
     run("vote", store)
-    for strategy in ("best-of-n", "margin"):
-        assert run(strategy, store)[1].drawn_tokens == 0
+    assert run("best-of-n", store)[1].drawn_tokens == 0
 
 
 def test_a_replay_draws_what_the_generator_itself_draws(store: DrawStore) -> None:

@@ -597,7 +597,7 @@ def test_neighbours_places_and_delays_change_neither_the_tree_nor_the_answer_nor
     name: str, width: int, slots: int, seed: int, both: bool, asked: int
 ) -> None:
     strategy = sized(name, samples=6, beams=2, branching=2)
-    if name in ("adaptive", "vote", "margin"):
+    if name in ("adaptive", "vote"):
         strategy = strategy.changed(modes=("prose", "program") if both else ("prose",), redraws=2)
     if name == "passing":
         strategy = strategy.changed(modes=("program",))

@@ -32,7 +32,7 @@ from adascale.engine.request import Conditions, SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, ModelDescription, NodesPruned
 from adascale.engine.search.record import Record, replay
-from adascale.engine.strategies import Adaptive, BestOfN, Margin, Strategy, Vote
+from adascale.engine.strategies import Adaptive, BestOfN, Strategy, Vote
 from adascale.engine.types import Estimate, Execution, Mode, Problem, SamplingChange, Step
 from bench.scripted import Script, ScriptedPolicy, scripted_step
 
@@ -182,7 +182,7 @@ def slipping(at_all: float) -> Script:
     return script
 
 
-@pytest.mark.parametrize("strategy", [Adaptive(6, lead=ALL_OF_THEM), Vote(6), Margin(6, lead=6)])
+@pytest.mark.parametrize("strategy", [Adaptive(6, lead=ALL_OF_THEM), Vote(6)])
 @given(st.integers(0, 10_000), st.integers(1, 9), st.integers(1, 6))
 @settings(max_examples=10, deadline=None)
 def test_a_step_that_slips_is_drawn_again_and_it_goes_on(

@@ -95,7 +95,7 @@ def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> No
         ("vote", {"samples": 4, "lead": 2}, "vote has no `lead`"),
         ("vote", {"samples": 0}, "samples is 0"),
         ("readings", {"votes": 0}, "votes is 0"),
-        ("margin", {"lead": 0}, "lead is 0"),
+        ("adaptive", {"lead": 0}, "lead is 0"),
         ("beam", {"redraws": 1}, "none of them is drawn again"),
         ("beam", {"adapt": "km", "confidence": 1.0}, "confidence is 1"),
         ("vote", {"adapt": "km"}, "vote has no rule km"),
