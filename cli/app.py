@@ -61,7 +61,7 @@ COMMANDS = {
     "eval": ("evaluate.eval_", "Compare strategies on questions with known answers."),
     "calibrate": ("calibrate.app", "Fit and check what turns scores into probabilities."),
     "export": ("export.export", "Write searches as training data."),
-    "config": ("config.app", "List what can be set, with its default, and set defaults in a file."),
+    "config": ("config.app", "List what is set, or can be, and set defaults in a file."),
     "doctor": ("doctor.doctor", "Check this machine, and say how to fix what is wrong."),
 }
 """Module and function of each command (``app`` for a group), and its line on the help page."""

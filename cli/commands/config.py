@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,14 +14,15 @@ from adascale.engine.errors import UsageError
 
 from ..disk.files import NAMES_FILES, with_absolute_path, write_file
 from ..options.command_line import config_path, read_config, suggestion, warn_unknown, why_refused
-from ..options.declare import JsonOption
+from ..options.declare import AllOption, JsonOption
 from ..options.settings import Listing, Value, keys
-from ..terminal.console import say, short_path, write_json, write_payload
+from ..terminal.console import say, short_path, wrapped, write_json, write_payload
+from ..terminal.text import columns
 
 app = typer.Typer(
     cls=Listing,
-    help="List what can be set, with its default, and set defaults in a file.\n\n"
-    "adascale config\nadascale config set ctx_size 8192\n\n"
+    help="List what is set, with --all what can be, and set defaults in a file.\n\n"
+    "adascale config --all\nadascale config set ctx_size 8192\n\n"
     "The command line comes before environment variables, such as ADASCALE_CTX_SIZE, and these before the "
     "file.",
 )
@@ -29,10 +31,11 @@ SCHEMA = "adascale.config/1"
 
 
 @app.command("list")
-def list_(context: typer.Context, json_output: JsonOption = False) -> None:
-    """List what can be set, with its value and its default.
+def list_(context: typer.Context, all_: AllOption = False, json_output: JsonOption = False) -> None:
+    """List what is set, or all that can be, with its default.
 
     adascale config list
+    adascale config --all
     """
     path = config_path()
     config = read_config(path)
@@ -40,7 +43,7 @@ def list_(context: typer.Context, json_output: JsonOption = False) -> None:
     rows: list[dict[str, Any]] = []
     groups: dict[bool, list[str]] = {False: [], True: []}
     for key, setting in keys().items():
-        value, origin = config.get(key), f"file ({path})"
+        value, origin = config.get(key), f"file ({short_path(path)})"
         if in_environment := os.environ.get(str(setting.envvar)):
             value, origin = in_environment, f"environment ({setting.envvar})"
         words, usual = setting.show_default, setting.default
@@ -53,8 +56,13 @@ def list_(context: typer.Context, json_output: JsonOption = False) -> None:
         groups[setting.opts[0].startswith("-o ")].append(f"{typed}{now}\n    {does}")
     if json_output:
         write_json({"schema": SCHEMA, "path": str(path), "settings": rows})
+    elif all_:
+        write_payload(wrapped("\n\n".join(map("\n".join, groups.values())), sys.stdout))
     else:
-        write_payload("\n\n".join(map("\n".join, groups.values())))
+        known = [(row["key"], str(row["value"]), row["origin"]) for row in rows if row["origin"] != "default"]
+        if known:
+            write_payload(columns(known, "<<<"))
+        say(f"adascale: {len(known)} of {len(rows)} settings are set; adascale config --all lists them all")
 
 
 @app.command("path")
@@ -95,7 +103,7 @@ def unset(
     """
     path = config_path()
     if key not in read_config(path):
-        raise UsageError(f"{key} is not set in {path}", hint="adascale config says what is")
+        raise UsageError(f"{key} is not set in {path}", hint="adascale config lists what is")
     _change(key, None)
 
 
@@ -112,7 +120,7 @@ def parse_value(key: str, text: str) -> Value:
         value = setting.process_value(None, text)  # type: ignore[arg-type]  # it heeds no context
     except TyperException as error:
         raise UsageError(
-            f"{key} {why_refused(error)}", hint="adascale config says what each takes"
+            f"{key} {why_refused(error)}", hint="adascale config --all says what each takes"
         ) from error
     if key in NAMES_FILES:
         return with_absolute_path(key, text)

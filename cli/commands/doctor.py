@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-import textwrap
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from ..exit_codes import FAILED
 from ..options.by_command import DoctorOptions
 from ..options.command_line import config_path, read_config, suggestion
 from ..options.settings import keys, with_options
-from ..terminal.console import as_typed, short_path, write_json, write_payload
+from ..terminal.console import as_typed, short_path, wrapped, write_json, write_payload
 from ..terminal.text import columns
 
 SCHEMA = "adascale.doctor/1"
@@ -75,13 +74,9 @@ def doctor(*, options: DoctorOptions) -> None:
     else:
         lines = []
         for name, finding in found.items():
-            first, *others = _wrapped(finding.detail)
-            lines.append((f"{finding.result:<4}", name, first))
-            # A command stays whole, as it is to be pasted.
-            others += (
-                [] if not finding.fix else _wrapped(fix) if ", " in (fix := f"fix: {finding.fix}") else [fix]
-            )
-            lines += [("", "", each) for each in others]
+            said = finding.detail + (f"\nfix: {finding.fix}" if finding.fix else "")
+            first, *others = wrapped(said, sys.stdout, _INDENT).split("\n")
+            lines += [(f"{finding.result:<4}", name, first), *(("", "", each) for each in others)]
         problems = sum(finding.result in ("warn", "FAIL") for finding in found.values())
         end = f"{problems} of {len(found)} checks found a problem." if problems else "all is well."
         write_payload(f"{columns(lines, '<<<')}\n{end}")
@@ -91,14 +86,6 @@ def doctor(*, options: DoctorOptions) -> None:
 
 _INDENT = 19
 """Cells in front of what a check says."""
-
-
-def _wrapped(text: str) -> list[str]:
-    """The lines of a text, broken at words on a terminal; in a pipe it is one."""
-    width = shutil.get_terminal_size().columns - _INDENT
-    if not sys.stdout.isatty():
-        return [text]
-    return textwrap.wrap(text, max(width, _INDENT), break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _run_check(check: Callable[[], Finding | str]) -> Finding:

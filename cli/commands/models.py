@@ -17,13 +17,16 @@ from adascale.models.files.library import LocalFile, installed_models, locate, r
 from adascale.models.sizing import usual_bytes
 
 from ..exit_codes import FAILED
-from ..options.declare import JsonLinesOption, JsonOption, OfflineOption, YesOption
+from ..options.declare import AllOption, JsonLinesOption, JsonOption, OfflineOption, YesOption
 from ..searching import fetch
 from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
 from ..terminal.progress import confirm, is_interactive
 from ..terminal.text import columns, fitted, plural
 
 SCHEMA = "adascale.model/1"
+
+_FEW = 5
+"""Models to fetch that ``list`` begins with."""
 
 Name = Annotated[
     str,
@@ -32,12 +35,13 @@ Name = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def list_models(as_json: JsonLinesOption = False) -> None:
-    """List the models known by name, and the others on this machine.
+def list_models(all_: AllOption = False, as_json: JsonLinesOption = False) -> None:
+    """List the models on this machine and some of those known by name, with --all the others too.
 
     adascale list
+    adascale list --all
 
-    Models on this machine come first. MEMORY is the memory of a question with the default context and number
+    MEMORY is the memory of a question with the default context and number
     of solutions; adascale show NAME has the licence and the rest. Models of Ollama and LM Studio are listed
     with a name that opens them where they lie: -m ollama:qwen3:1.7b. Servers that answer on the usual ports
     of this machine stand below, each model with its address: -m http://127.0.0.1:11434#qwen3:1.7b.
@@ -52,19 +56,22 @@ def list_models(as_json: JsonLinesOption = False) -> None:
     if as_json:
         write_json_lines({"schema": SCHEMA, **facts} for facts in found)
         return
+    sizes = [facts["size_bytes"] for facts in found if facts["here"]]
+    shown = found if all_ else found[: len(sizes) + _FEW]
     rows = [("NAME", "SIZE", "MEMORY", "HERE", "TRIED", "WHAT IT IS")]
-    for each in found:
+    for each in shown:
         size, memory = (
             human_bytes(each[key]) if each[key] else "?" for key in ("size_bytes", "memory_bytes")
         )
         where = "here" if each["here"] else "-"
         rows.append((each["name"], size, memory, where, each["tried"] or "-", each["summary"] or ""))
     write_payload(fitted(columns(rows, "<<<<<<")))
-    sizes = [facts["size_bytes"] for facts in found if facts["here"]]
-    total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
-    say(f"adascale: {total}; adascale pull NAME fetches one, -m NAME uses it")
-    say("TRIED: fitted (run, measured, with a calibration), run (it ran), - (not yet)")
     _write_servers()
+    total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
+    more = f"; adascale list --all shows {left} more" if (left := len(found) - len(shown)) else ""
+    say(f"adascale: {total}{more}")
+    say("adascale pull NAME fetches one, -m NAME uses it")
+    say("TRIED: fitted (run, measured, with a calibration), run (it ran), - (not yet)")
 
 
 def _write_servers() -> None:

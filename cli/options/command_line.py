@@ -98,7 +98,7 @@ def usage_error(error: TyperException) -> UsageError:
                 "DEFAULT_MAP": f"{key_of(parameter.opts[0])} in {short_path(config_path())}",
             }
             text = f"{origins.get(source.name, name) if source else name} {why_refused(error)}"
-            hint = "adascale config says what each takes" if name.startswith("-o ") else hint
+            hint = "adascale config --all says what each takes" if name.startswith("-o ") else hint
         case _:
             text = text[:1].lower() + text[1:]
             hint = 'quotes keep words together: "..."' if "extra argument" in text else hint
@@ -176,4 +176,4 @@ def suggestion(key: str) -> str:
     from .settings import keys
 
     near = difflib.get_close_matches(key, keys(), 1, 0.7)
-    return f"did you mean {near[0]}?" if near else "adascale config lists them"
+    return f"did you mean {near[0]}?" if near else "adascale config --all lists them"

@@ -79,6 +79,7 @@ OfflineOption = Annotated[bool, OFFLINE]
 YesOption = Annotated[bool, setting("--yes -y", "Download models without asking.")]
 JsonOption = Annotated[bool, flag("--json", "Print one JSON object.")]
 JsonLinesOption = Annotated[bool, flag("--json", "Print JSON, one object a line.")]
+AllOption = Annotated[bool, flag("--all", "List all that there is.")]
 OverwriteOption = Annotated[bool, flag("--overwrite", "Replace a file that is there already.")]
 
 TraceArgument = Annotated[

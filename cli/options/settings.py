@@ -35,7 +35,7 @@ _PAIRS = "option"
 
 _OPTION = flag(
     "--option -o",
-    "Set what adascale config lists, such as -o temperature 0.5.",
+    "Set what adascale config --all lists, such as -o temperature 0.5.",
     metavar="NAME VALUE",
     parser=tuple,
 )
@@ -75,7 +75,7 @@ class Command(TyperCommand):
                 if word not in self._named:
                     known = {key_of(each.opts[0]): each.opts[0] for each in self.params}
                     near = difflib.get_close_matches(name, known, 1, 0.7)
-                    hint = f"{known[near[0]]} {rest[0]}" if near else "adascale config lists the names"
+                    hint = f"{known[near[0]]} {rest[0]}" if near else "adascale config --all lists the names"
                     raise UsageError(f"{context.command_path} has no -o {excerpt(name, 40)}", hint=hint)
             yield word
         yield from rest

@@ -220,7 +220,7 @@ def say_handed_on(state: ViewState, found: FallbackAnswer) -> None:
     """Write the line about the answer of another server to stderr; ``say_end`` tells of our own below it."""
     source = f"by {found.model or 'the model'} at {found.server}, since our own was not sure enough:"
     line = Text(answer_words(state, found.answer), "answer")
-    stderr_console().print(Text.assemble(line, DOT + one_line(source)), soft_wrap=True)
+    stderr_console().print(Text.assemble(line, DOT + one_line(source)))
 
 
 def say_end(state: ViewState, verbose: int = 0) -> None:

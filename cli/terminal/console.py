@@ -16,6 +16,7 @@ import shlex
 import shutil
 import stat
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader, TextIOWrapper
@@ -288,9 +289,45 @@ def write_error(error: AdascaleError) -> None:
 
 
 def say(text: str) -> None:
-    """Write one plain status line to stderr."""
-    sys.stderr.write(clean(text) + "\n")
+    """Write plain status lines to stderr."""
+    sys.stderr.write(wrapped(clean(text), sys.stderr) + "\n")
     sys.stderr.flush()
+
+
+_COMMAND = re.compile(r"(?:hint|fix): (?!.*(?:[,;:] | says | shows ))")
+"""A fix that is a command alone."""
+_LEAST_WIDTH = 20
+
+
+def wrapped(text: str, stream: TextIO, beside: int = 0) -> str:
+    """Lines that a terminal does not break inside of words; in a pipe they are whole.
+
+    A word that is longer than a line, such as a path, and a command stay whole, since they are pasted.
+
+    Args:
+        text: Lines; the parts of one are indented as it is.
+        stream: Where they are written.
+        beside: Cells that something else takes.
+    """
+    if not stream.isatty():
+        return text
+    width = max(_LEAST_WIDTH, shutil.get_terminal_size().columns - beside)
+
+    def broken(line: str) -> str:
+        if _COMMAND.match(line):
+            return line
+        indent = line[: len(line) - len(line.lstrip())]
+        parts = textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=indent,
+            replace_whitespace=False,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        return "\n".join(parts)
+
+    return "\n".join(map(broken, text.split("\n")))
 
 
 def short_path(path: Path) -> str:
@@ -354,10 +391,11 @@ def _write_labelled(
     from rich.text import Text
 
     label = f"{kind}[{slug}]"
-    text = Text.assemble((label, style), f": {_shown(message)}", *(f"\n  {_shown(fact)}" for fact in facts))
-    if hint:
-        text.append("\nhint: ", style="hint").append(_shown(hint))
-    # The terminal breaks long lines itself, so that a path or a command can be pasted.
+    lines = "\n  ".join([f"{label}: {_shown(message)}", *map(_shown, facts)])
+    lines += f"\nhint: {_shown(hint)}" if hint else ""
+    text = Text(wrapped(lines, sys.stderr))
+    text.stylize(style, 0, len(label))
+    text.highlight_regex("(?m)^hint: ", "hint")
     stderr_console().print(text, soft_wrap=True)
 
 

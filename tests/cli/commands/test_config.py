@@ -110,8 +110,8 @@ def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message", "hint"),
     [
-        ("effort", "hgh", "effort 'hgh' is not one of 'low'", "adascale config says"),
-        ("threads", "0", "threads should be greater", "adascale config says"),
+        ("effort", "hgh", "effort 'hgh' is not one of 'low'", "adascale config --all says"),
+        ("threads", "0", "threads should be greater", "adascale config --all says"),
         ("ctx-size", "9", "ctx-size is no setting", "did you mean ctx_size?"),
     ],
 )
@@ -132,13 +132,20 @@ def test_what_is_set_is_said(config: Path) -> None:
 
 def test_every_setting_is_listed_with_its_help_and_where_its_value_is_from(config: Path) -> None:
     invoked("config", "set", "ctx_size", "4096")
-    shown = invoked("config")[0]
-    assert shown == invoked("config", "list")[0]
+    shown = invoked("config", "--all")[0]
+    assert shown == invoked("config", "list", "--all")[0]
     for key, each in keys().items():
         assert f"{key} " in shown.replace("\n", " ")
         assert str(each.help) in shown
     assert f"-o ctx_size tokens    4096, from file ({config})\n" in shown
     assert "[default: (2048 plus --think; 8192 in chat, serve); x>=512]\n" in shown
+
+
+def test_what_is_set_is_listed_alone(config: Path) -> None:
+    invoked("config", "set", "ctx_size", "4096")
+    shown, said = invoked("config")
+    assert shown == f"ctx_size  4096  file ({config})\n"
+    assert f"1 of {len(keys())} settings are set" in said
 
 
 def test_an_unknown_key_warns_and_is_ignored(config: Path, questions: str) -> None:

@@ -47,6 +47,19 @@ def test_an_error_with_a_long_name_is_short(capsys: pytest.CaptureFixture[str]) 
     assert len(capsys.readouterr().err) < 4_000
 
 
+def test_a_terminal_breaks_no_word_but_pasted_lines_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    words, command = " ".join(["incomprehensible"] * 9), "adascale pull " + "x" * 50
+    assert console.wrapped(words, stream) == words
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    console.show_error(UsageError(words, words, hint=command))
+    *broken, hint = stream.getvalue().splitlines()
+    assert max(map(len, broken)) <= 60
+    assert {*" ".join(broken).split()} == {"error[usage]:", "incomprehensible"}
+    assert hint == f"hint: {command}"
+
+
 def test_a_silent_pipe_is_named_and_its_late_text_is_read(
     pipe: io.FileIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:

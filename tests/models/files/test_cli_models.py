@@ -14,7 +14,7 @@ from adascale.cli.terminal.console import as_typed
 from adascale.cli.terminal.progress import TransferView
 from adascale.engine.errors import ModelNotFoundError, UsageError
 from adascale.models.files.cache import Transfer
-from adascale.models.files.catalog import ModelSpec
+from adascale.models.files.catalog import ModelSpec, catalog
 from adascale.models.files.library import locate
 
 from .net import Net, make_spec
@@ -42,6 +42,15 @@ def test_list_is_a_plain_table_and_json_lines(tiny: ModelSpec) -> None:
     entry = json.loads(invoked("list", "--json")[0])
     assert (entry["schema"], entry["name"], entry["here"]) == ("adascale.model/1", "tiny", True)
     assert entry["sha256"] == tiny.sha256
+
+
+def test_list_is_short_until_all_is_asked_for(net: Net) -> None:
+    short, said = invoked("list")
+    long, names = invoked("list", "--all")[0], [*catalog()]
+    assert len((short + said).splitlines()) < 12
+    assert all(f"\n{name} " in long for name in names)
+    assert f"adascale list --all shows {len(names) - len(short.splitlines()) + 1} more" in said
+    assert len(invoked("list", "--json")[0].splitlines()) == len(names)
 
 
 def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gguf: bytes) -> None:
