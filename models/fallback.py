@@ -104,7 +104,7 @@ class Fallback:
         schema: Any = problem.details["schema"] if problem.kind == "json" else None
         name, text = self._address.name or "", ""
         end = time.monotonic() + self._options.seconds
-        with closing(Client(self._address, Facts("hosted", name), patience=0.0)) as client:
+        with closing(Client(self._address, Facts("hosted", name), None)) as client:
             client.start(0, Asked(messages, 1.0, 1.0, _MAX_TOKENS, 0, schema=schema))
             while time.monotonic() < end and not left.is_set():
                 for chunk in client.poll(_MOMENT):

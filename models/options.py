@@ -268,6 +268,11 @@ def samplers(
     return found
 
 
+def spellings(word: str) -> tuple[str, ...]:
+    """Beginnings of a reply whose first word this is; a letter of an option is a capital."""
+    return tuple(dict.fromkeys((word, word.lower() if len(word) > 1 else word, f" {word}")))
+
+
 @dataclass(frozen=True, slots=True)
 class FallbackOptions:
     """Another server, and the questions that are for it.

@@ -22,7 +22,7 @@ from adascale.engine.types import (
     Turn,
 )
 
-from ..options import SamplingParams, round_window_up
+from ..options import SamplingParams, round_window_up, spellings
 from .calls import CallWriter, Rules, call_rules, object_rules
 from .chat import ChatFormat, ToolFormat
 from .context import LlamaContext, Snapshot
@@ -327,5 +327,4 @@ def _shared_head(problem: Problem, chat: ChatFormat, prompt: Tokens) -> Tokens |
 
 def _first_tokens(model: LlamaModel, word: str) -> set[int]:
     """Tokens that a reply that begins with a word may begin with."""
-    spellings = (word, word.lower(), f" {word}") if len(word) > 1 else (word, f" {word}")
-    return {model.tokenize(spelling, special=False, follows=True)[0] for spelling in spellings}
+    return {model.tokenize(spelling, special=False, follows=True)[0] for spelling in spellings(word)}

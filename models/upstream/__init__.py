@@ -2,5 +2,6 @@
 
 ``address`` reads and checks it, and has the key; ``client`` runs many streamed completions at once and
 brings them back as chunks; ``servers`` says what differs by server, and ``probe`` what this one really does:
-its ``Facts``. ``session`` searches over them, in the place of ``models.session``.
+its ``Facts``. ``policy`` makes growth of streams, and ``session`` searches over them, in the place of
+``models.session``.
 """

@@ -80,12 +80,9 @@ class Address:
             )
         if not is_url:
             raise UsageError(f'"{url}" is no address of a server', hint=_EXAMPLE)
-        if key is not None and not (key := key.strip()):
-            raise UsageError("the API key is empty", hint=f"{KEY_VARIABLE}=KEY")
-        if key is not None and not (key.isascii() and key.isprintable()):
-            raise UsageError(
-                "the API key has characters that no HTTP header carries", hint=f"{KEY_VARIABLE}=KEY"
-            )
+        if key is not None and not ((key := key.strip()) and key.isascii() and key.isprintable()):
+            text = "the API key is empty, or has characters that no HTTP header carries"
+            raise UsageError(text, hint=f"{KEY_VARIABLE}=KEY")
         path = parts.path.rstrip("/") or "/v1"
         return cls(f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}", name.strip() or None, key)
 

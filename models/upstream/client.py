@@ -14,7 +14,7 @@ import queue
 import random
 import re
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -32,6 +32,7 @@ from adascale.engine.errors import (
     excerpt,
     explained,
 )
+from adascale.engine.ports import PrefixWork
 from adascale.engine.types import Notice
 
 from .address import KEY_VARIABLE, Address
@@ -73,11 +74,9 @@ class Chunk:
             all of them with the last chunk.
         alternatives: Log-probability in nats of each of the likeliest first tokens, once.
         finish: Reason why the reply has ended.
-        prompt_tokens: Tokens of the prompt, in the last chunk, if the server says it.
-        cached_tokens: Tokens of the prompt that the server had evaluated before.
+        work: Tokens of the prompt, in the last chunk, as far as the server says them.
         begins_again: True if the server broke the stream and the draw begins anew: what came before it is
             void, with its tokens, though they were written.
-        notice: Something to tell the user once.
         error: Reason why the stream has ended without a reply.
     """
 
@@ -88,11 +87,12 @@ class Chunk:
     logprob: float | None = None
     alternatives: Mapping[str, float] = field(default_factory=dict)
     finish: Finish | None = None
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
+    work: PrefixWork = PrefixWork()
     begins_again: bool = False
-    notice: Notice | None = None
     error: AdascaleError | None = None
+
+
+Say = Callable[[Notice], None]
 
 
 class _BusyError(Exception):
@@ -113,14 +113,11 @@ class Client:
     Args:
         address: The server.
         facts: Abilities and limits of the server, as the probe found them.
-        patience: Seconds that a draw waits for a server that is busy, starts or has gone; None for
-            ``PATIENCE``.
+        say: Gets a notice while draws wait for the server, from a thread of the client; None: they do not.
     """
 
-    def __init__(self, address: Address, facts: Facts, patience: float | None = None) -> None:
-        self._address, self._facts = address, facts
-        self._patience = PATIENCE if patience is None else patience
-        self._server = SERVERS[facts.server]
+    def __init__(self, address: Address, facts: Facts, say: Say | None) -> None:
+        self._address, self._facts, self._say = address, facts, say
         self._chunks: queue.SimpleQueue[tuple[_Draw, Chunk]] = queue.SimpleQueue()
         self._draws: dict[int, tuple[_Draw, Future[None]]] = {}
         self._said: set[str] = set()
@@ -202,22 +199,17 @@ class Client:
             tries += 1
             if seconds is None:
                 seconds = min(8.0, 0.25 * 2**tries) * random.uniform(0.5, 1)
-            if broken >= _BREAKS or clock() + seconds - since > self._patience:
+            if self._say is None or broken >= _BREAKS or clock() + seconds - since > PATIENCE:
                 raise failure
             # A connection that was kept may just have been closed: the first try says nothing.
-            if broken or tries > 1:
-                self._say_once(draw, failure)
+            if (broken or tries > 1) and failure.slug not in self._said:
+                self._said.add(failure.slug)
+                text = f"{failure.message}; its draws wait, {PATIENCE / 60:.0f} minutes at most"
+                self._say(Notice("upstream-waits", text, failure.facts, failure.hint))
             if draw.is_void:
                 self._put(draw, Chunk(draw.stream, begins_again=True))
                 draw.is_void = False
             await asyncio.sleep(seconds)
-
-    def _say_once(self, draw: _Draw, failure: AdascaleError) -> None:
-        if failure.slug not in self._said:
-            self._said.add(failure.slug)
-            text = f"{failure.message}; its draws wait, {PATIENCE / 60:.0f} minutes at most"
-            notice = Notice("upstream-waits", text, failure.facts, failure.hint)
-            self._put(draw, Chunk(draw.stream, notice=notice))
 
     async def _stream(self, draw: _Draw) -> None:
         """Send the request, and hand over what comes back.
@@ -227,7 +219,7 @@ class Client:
             httpx2.TransportError: The connection was lost.
         """
         url, clock = f"{self._address.url}/chat/completions", self._loop.time
-        body = self._server.body(draw.asked, self._facts)
+        body = SERVERS[self._facts.server].body(draw.asked, self._facts)
         draw.begin()
         try:
             async with (
@@ -347,15 +339,10 @@ class _Draw:
 
     def end(self) -> Chunk:
         """The chunk with the end, and the tokens that no chunk has counted."""
-        written, prompt = _count(self._usage, "completion_tokens"), _count(self._usage, "prompt_tokens")
+        written, prompt = (_count(self._usage, f"{name}_tokens") for name in ("completion", "prompt"))
         cached = _count(inner(self._usage, "prompt_tokens_details"), "cached_tokens")
-        return Chunk(
-            self.stream,
-            tokens=max(0, (written or 0) - self._counted),
-            finish=self._finish,
-            prompt_tokens=prompt,
-            cached_tokens=cached,
-        )
+        work = PrefixWork(max(0, prompt - cached), cached)
+        return Chunk(self.stream, tokens=max(0, written - self._counted), finish=self._finish, work=work)
 
 
 async def _events(response: httpx2.Response) -> AsyncIterator[Entry]:
@@ -511,6 +498,7 @@ def _text(value: Entry, name: str) -> str:
     return encodable(found) if isinstance(found, str) else ""
 
 
-def _count(value: Entry, name: str) -> int | None:
+def _count(value: Entry, name: str) -> int:
+    """The number in a field; 0 where there is none."""
     found = value.get(name)
-    return found if isinstance(found, int) and found >= 0 else None
+    return found if isinstance(found, int) and found >= 0 else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from adascale.engine.types import Notice
 
 from ..storage import atomic_write, keyed_path, read_json, state_folder
 from .address import LOCAL_PORTS, Address
-from .client import PATIENCE, Client, http_settings, no_completion, parsed, refusal, unreachable
+from .client import PATIENCE, Client, Say, http_settings, no_completion, parsed, refusal, unreachable
 from .servers import SERVERS, Asked, Entry, Facts, Get, listed, parameters_of, recognised
 
 _DAY, _SERIAL = 86_400, 600
@@ -48,7 +48,7 @@ _COUNT = {"role": "user", "content": "Count from 1 to 100."}
 _SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
 
 
-def probe(address: Address, say: Callable[[Notice], None] = lambda notice: None) -> Facts:
+def probe(address: Address, say: Say = lambda notice: None) -> Facts:
     """Facts about the model at an address.
 
     Args:
@@ -72,7 +72,7 @@ def probe(address: Address, say: Callable[[Notice], None] = lambda notice: None)
         facts,
         parameters=_size(known.get("parameters")) or parameters_of(model),
         context=_whole(known.get("context")) or facts.context,
-        places=_whole(known.get("places")) or facts.places or _count_places(address, facts),
+        places=_whole(known.get("places")) or facts.places or _count_places(address, facts, say),
     )
     if kept is None:
         for notice in _lacks(address, facts):
@@ -193,27 +193,25 @@ class _Reply:
     has_thought: bool = False
 
 
-def _replies(address: Address, facts: Facts, say: Callable[[Notice], None], *asked: Asked) -> list[_Reply]:
+def _replies(address: Address, facts: Facts, say: Say, *asked: Asked) -> list[_Reply]:
     """Replies of streams side by side."""
     replies, running = [_Reply() for _ in asked], len(asked)
-    with closing(Client(address, facts)) as client:
+    with closing(Client(address, facts, say)) as client:
         for stream, each in enumerate(asked):
             client.start(stream, each)
         while running:
             for chunk in client.poll(1.0):
-                if chunk.notice is not None:
-                    say(chunk.notice)
                 reply = replies[chunk.stream]
                 reply.text += chunk.text
                 reply.error = chunk.error
-                reply.prompt = chunk.prompt_tokens or 0
+                reply.prompt = chunk.work.evaluated_tokens + chunk.work.reused_tokens
                 reply.has_logprobs |= chunk.logprob is not None and bool(chunk.alternatives)
                 reply.has_thought |= bool(chunk.thought) or reply.text.lstrip().startswith("<think>")
                 running -= bool(chunk.finish or chunk.error)
     return replies
 
 
-def _tried(address: Address, facts: Facts, say: Callable[[Notice], None]) -> Facts:
+def _tried(address: Address, facts: Facts, say: Say) -> Facts:
     """The facts with what small requests show; places are left open.
 
     Raises:
@@ -246,11 +244,11 @@ def _tried(address: Address, facts: Facts, say: Callable[[Notice], None]) -> Fac
     )
 
 
-def _count_places(address: Address, facts: Facts) -> int:
+def _count_places(address: Address, facts: Facts, say: Say) -> int:
     """Streams that have begun before the first of them ends, 60 seconds at most."""
     begun: set[int] = set()
     end = time.monotonic() + 60
-    with closing(Client(address, facts)) as client:
+    with closing(Client(address, facts, say)) as client:
         for stream in range(_MOST_PLACES):
             client.start(stream, Asked((_COUNT,), 0.8, 1.0, 32, stream))
         while time.monotonic() < end:

@@ -13,19 +13,24 @@ from lying_server import delta, token, usage, writes_words
 from other_server import KEY, Other, Reply, breaks_off, other_server, says
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelNotFoundError
+from adascale.engine.ports import PrefixWork
+from adascale.engine.types import Notice
 from adascale.models.upstream import client as module
 from adascale.models.upstream.address import Address
 from adascale.models.upstream.client import Chunk, Client
 from adascale.models.upstream.servers import SERVERS, Asked, Facts
 
 FACTS = Facts("", "tiny", logprobs=True)
+Said = list[Notice]
 ASKED = Asked(({"role": "user", "content": "2 + 2?"},), 0.8, 0.95, 32, 7)
 
 
 @contextmanager
-def opened(reply: Reply, facts: Facts = FACTS, key: str | None = None) -> Iterator[tuple[Other, Client]]:
+def opened(
+    reply: Reply, facts: Facts = FACTS, key: str | None = None, said: Said | None = None
+) -> Iterator[tuple[Other, Client]]:
     with other_server(reply) as server:
-        client = Client(Address.parse(server.url, key), facts)
+        client = Client(Address.parse(server.url, key), facts, [].append if said is None else said.append)
         try:
             yield server, client
         finally:
@@ -44,8 +49,10 @@ def chunks_of(client: Client, *streams: int, seconds: float = 20) -> list[Chunk]
     return chunks
 
 
-def drawn(reply: Reply, asked: Asked = ASKED, facts: Facts = FACTS, key: str | None = None) -> list[Chunk]:
-    with opened(reply, facts, key) as (_, client):
+def drawn(
+    reply: Reply, asked: Asked = ASKED, key: str | None = None, said: Said | None = None
+) -> list[Chunk]:
+    with opened(reply, key=key, said=said) as (_, client):
         client.start(0, asked)
         return chunks_of(client)
 
@@ -81,11 +88,11 @@ def test_a_stream_brings_text_tokens_logprobs_and_usage() -> None:
         (" is 4.", 1, -0.5),
     ]
     assert [dict(each.alternatives) for each in chunks] == [{"It": -0.5, "A": -1.5}, {}]
-    assert last == Chunk(0, tokens=1, finish="stop", prompt_tokens=9, cached_tokens=5)
+    assert last == Chunk(0, tokens=1, finish="stop", work=PrefixWork(4, 5))
 
 
 def test_a_request_says_what_is_asked_and_carries_the_key() -> None:
-    asked = replace(ASKED, stop=("\n\n",), alternatives=3, schema={"type": "object"})
+    asked = replace(ASKED, alternatives=3, schema={"type": "object"})
     with opened(writes_words("4"), key=KEY) as (server, client):
         client.start(0, asked)
         chunks_of(client)
@@ -102,7 +109,6 @@ def test_a_request_says_what_is_asked_and_carries_the_key() -> None:
         "top_p": 0.95,
         "max_tokens": 32,
         "seed": 7,
-        "stop": ["\n\n"],
         "logprobs": True,
         "top_logprobs": 3,
         "response_format": {"type": "json_schema", "json_schema": named},
@@ -216,7 +222,7 @@ def test_errors_have_the_class_that_commands_know() -> None:
 def test_nothing_that_listens_is_said_after_a_while() -> None:
     with other_server(writes_words("4")) as server:
         url = server.url
-    client = Client(Address.parse(url), FACTS)
+    client = Client(Address.parse(url), FACTS, lambda notice: None)
     client.start(0, ASKED)
     *_, last = chunks_of(client)
     client.close()
@@ -239,9 +245,9 @@ def test_a_server_that_goes_on_behind_the_end_is_left() -> None:
     [lies.errs(429, "slow down"), lies.errs(429, "slow down", **{"Retry-After": "0"}), lies.errs(503, "")],
 )
 def test_a_busy_server_is_asked_again_and_said_once(busy: Reply) -> None:
-    chunks = drawn(lies.in_turn(busy, busy, writes_words("It is 4.")))
-    assert text_of(chunks) == "It is 4."
-    assert [each.notice.code for each in chunks if each.notice] == ["upstream-waits"]
+    said = Said()
+    assert text_of(drawn(lies.in_turn(busy, busy, writes_words("It is 4.")), said=said)) == "It is 4."
+    assert [each.code for each in said] == ["upstream-waits"]
 
 
 def test_retry_after_is_waited_for() -> None:
@@ -251,17 +257,19 @@ def test_retry_after_is_waited_for() -> None:
 
 
 def test_a_connection_that_was_just_closed_is_no_news() -> None:
-    chunks = drawn(lies.in_turn(breaks_off, writes_words("It is 4.")))
-    assert (text_of(chunks), [each.notice for each in chunks if each.notice]) == ("It is 4.", [])
+    said = Said()
+    assert text_of(drawn(lies.in_turn(breaks_off, writes_words("It is 4.")), said=said)) == "It is 4."
+    assert not said
 
 
 @pytest.mark.parametrize("broken", [lies.dies_after(delta("It"), delta(" is")), lies.half_an_event])
 def test_a_draw_whose_stream_broke_begins_again(broken: Reply) -> None:
-    chunks = drawn(lies.in_turn(broken, writes_words("It is 4.")))
+    said = Said()
+    chunks = drawn(lies.in_turn(broken, writes_words("It is 4.")), said=said)
     [at] = [at for at, each in enumerate(chunks) if each.begins_again]
     assert text_of(chunks[:at]).startswith("It")
     assert text_of(chunks[at:]) == "It is 4."
-    assert len([each for each in chunks if each.notice]) == 1
+    assert len(said) == 1
 
 
 def test_a_draw_is_given_up_where_its_stream_breaks_no_later_each_time() -> None:

@@ -71,7 +71,7 @@ def test_it_is_known_and_has_all(facts: Facts) -> None:
 
 def test_a_message_that_is_begun_goes_on_as_it_would(address: Address, facts: Facts) -> None:
     question = {"role": "user", "content": "What is the capital of France?"}
-    with closing(Client(address, facts)) as client:
+    with closing(Client(address, facts, None)) as client:
         whole = _text(client, Asked((question,), 0.0, 1.0, 12, 1))
         begun = whole.rpartition(" ")[0]
         messages = (question, {"role": "assistant", "content": begun})
@@ -81,7 +81,7 @@ def test_a_message_that_is_begun_goes_on_as_it_would(address: Address, facts: Fa
 
 def test_a_cancelled_stream_frees_its_slot_within_a_second(address: Address, facts: Facts) -> None:
     story = {"role": "user", "content": "Tell a very long story."}
-    with closing(Client(address, facts)) as client:
+    with closing(Client(address, facts, None)) as client:
         for stream in range(4):
             client.start(stream, Asked((story,), 0.8, 0.95, 1500, stream))
         begun: set[int] = set()

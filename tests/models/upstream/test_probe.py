@@ -268,7 +268,7 @@ def test_servers_on_the_usual_ports_are_found(monkeypatch: pytest.MonkeyPatch) -
 def test_a_server_of_ours_answers_as_one() -> None:
     with served() as server:
         facts = probe(Address.parse(server.url))
-        client = Client(Address.parse(server.url), facts)
+        client = Client(Address.parse(server.url), facts, None)
         client.start(0, Asked(({"role": "user", "content": "Say 42"},), 0.8, 0.95, 32, 1))
         text, ended = "", False
         while not ended:

@@ -22,7 +22,7 @@ from scripted_server import EchoPolicy, served
 import adascale
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.errors import UsageError
-from adascale.engine.ports import SequenceLogprob
+from adascale.engine.ports import PrefixWork, SequenceLogprob
 from adascale.engine.request import Request, SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
@@ -40,8 +40,9 @@ from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import PROGRAM_OPENING, SamplingParams, SessionOptions, samplers
 from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
+from adascale.models.upstream.policy import QUEUED, UpstreamPolicy, _pieces
 from adascale.models.upstream.servers import SERVERS, Asked, Facts
-from adascale.models.upstream.session import QUEUED, UpstreamPolicy, UpstreamSession, _pieces
+from adascale.models.upstream.session import UpstreamSession
 from adascale.models.worker.client import Worker
 from bench.scripted import scripted_step
 
@@ -52,7 +53,7 @@ Words = Callable[[Asked], Sequence[Chunk]]
 def words(*pieces: str, logprob: float | None = -1.0) -> list[Chunk]:
     """A chunk a piece, each of one token, and the end."""
     said = [Chunk(0, piece, tokens=1, logprob=logprob) for piece in pieces]
-    return [*said, Chunk(0, finish="stop", prompt_tokens=10, cached_tokens=4)]
+    return [*said, Chunk(0, finish="stop", work=PrefixWork(6, 4))]
 
 
 @dataclass
@@ -93,7 +94,7 @@ def policy_over(says: Words, facts: Facts = FACTS, **options: Any) -> tuple[Upst
     client: Any = FakeClient(says)
     session = SessionOptions("http://127.0.0.1:1", **options)
     by_prompt = samplers(dict.fromkeys(MODES, SamplingParams()), session)
-    policy = UpstreamPolicy(client, facts, 1e9, by_prompt, session, threading.Event(), lambda text: None)
+    policy = UpstreamPolicy(client, facts, 1e9, by_prompt, session, threading.Event())
     return policy, client
 
 
@@ -312,7 +313,7 @@ def test_an_interrupt_closes_all_streams_at_once() -> None:
     client: Any = FakeClient(endless)  # type: ignore[arg-type]
     options = SessionOptions("http://127.0.0.1:1")
     by_prompt = samplers(dict.fromkeys(MODES, SamplingParams()), options)
-    policy = UpstreamPolicy(client, FACTS, 1e9, by_prompt, options, stopped, lambda text: None)
+    policy = UpstreamPolicy(client, FACTS, 1e9, by_prompt, options, stopped)
     driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
     [log] = logs_of(driver.run([SUM], Settings(Vote(4)))).values()
     assert log[-1].result.stop_reason == "interrupted"  # type: ignore[union-attr]

@@ -1,0 +1,344 @@
+"""Streams of a server as the generator of a driver.
+
+Growth is what a stream brings: text, and how many tokens it was. Their ids are not known, so a step has
+zeros in their place, and a prefix is continued from its text. Where the server cannot continue a message, a
+solution is one step: nothing could be drawn again, and a draw that begins anew takes back all that it wrote.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from adascale.engine.errors import DecodeAbortedError, UsageError
+from adascale.engine.kinds import OptionsPrompt, kind_of, prompt_of
+from adascale.engine.kinds.structured import schema_of
+from adascale.engine.ports import BranchStart, Growth, OptionLogits, PrefixWork
+from adascale.engine.tools.calls import in_words
+from adascale.engine.tools.equality import reordered
+from adascale.engine.types import (
+    PROGRAMS,
+    BranchId,
+    Finish,
+    Mode,
+    Problem,
+    PromptName,
+    SamplingChange,
+    Step,
+)
+
+from ..options import (
+    PROGRAM_OPENING,
+    PROMPTS,
+    REPLY_TOKENS,
+    THINK_TOKENS,
+    SamplingParams,
+    SessionOptions,
+    spellings,
+)
+from ..steps import ends_program, ends_step
+from .client import Chunk, Client
+from .servers import Asked, Facts, Server
+
+QUEUED = 2
+"""Streams for each place: one that ends is followed at once by one that waits there."""
+
+_PATIENCE = 0.05
+"""Seconds to wait for a chunk before the driver looks at programs, new questions and interruptions."""
+
+_LIKELIEST = 20
+"""Alternatives of a look at options: the most that servers give."""
+
+_OWN_PROMPT: tuple[PromptName, ...] = ("program", "code", "date", "look-choice", "look-yes-no")
+"""Prompts that a user's system prompt does not replace."""
+
+
+@dataclass(slots=True, eq=False)
+class _Branch:
+    """A solution that a stream writes.
+
+    Attributes:
+        id: Its number at the driver.
+        start: The order that it carries out.
+        mends: True if its steps are cut, as the server can go on behind each.
+        opening: Text that was put into the model's mouth at the beginning of the unfinished step.
+        text: Text of the unfinished step.
+        tokens: Tokens of that step.
+        logprob: Sum of their log-probabilities, as far as they are known.
+        unknown: Number of its tokens whose log-probabilities have not come.
+        has_thought: It began with a thought, whose tokens are among them.
+    """
+
+    id: BranchId
+    start: BranchStart
+    mends: bool
+    opening: str
+    text: bytearray = field(init=False)
+    tokens: int = 0
+    logprob: float = 0.0
+    unknown: int = 0
+    has_thought: bool = False
+
+    def __post_init__(self) -> None:
+        self.begin(self.opening)
+
+    def begin(self, opening: str = "") -> None:
+        """Begin a step."""
+        self.text, self.tokens, self.logprob, self.unknown = bytearray(opening.encode()), 0, 0.0, 0
+
+    def step(self, finish: Finish | None) -> Step:
+        """The step as far as it is written; one that ends is followed by an empty one."""
+        logprob = None if self.unknown or self.has_thought else self.logprob
+        text = self.text.decode("utf-8", "replace")
+        step = Step(text, (0,) * self.tokens, logprob, finish)
+        if finish is not None:
+            self.begin()
+        return step
+
+    def write(self, piece: bytes, tokens: int, logprob: float | None, end: Finish | None) -> Finish | None:
+        """Append a piece; returns why its step ends with it."""
+        self.text += piece
+        self.tokens += tokens
+        self.logprob += logprob or 0.0
+        if logprob is None and end is None:  # servers leave out that of the end of a turn
+            self.unknown += tokens
+        elif logprob is not None and not piece:  # all of them came at last
+            self.unknown = 0
+        mode = self.start.prefix.mode
+        if ends_program(mode, self.text, piece):
+            return "stop"
+        return end or ("step" if self.mends and mode == "prose" and ends_step(self.text, piece) else None)
+
+
+class UpstreamPolicy:
+    """Streams solutions from a server; implements ``engine.ports.Policy``.
+
+    Args:
+        client: Runs streams.
+        facts: Abilities and limits of the server, as the probe found them.
+        parameters: Size of the model.
+        sampling: Sampler of each prompt.
+        options: System prompt of the user, streams at once, and whether conversations may be long.
+        stopped: Ends what waits for the server.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        facts: Facts,
+        parameters: float,
+        sampling: Mapping[PromptName, SamplingParams],
+        options: SessionOptions,
+        stopped: threading.Event,
+    ) -> None:
+        self._client, self._facts = client, facts
+        self._sampling, self._own_system = sampling, options.system
+        is_conversation = options.is_roomy and options.sampling.max_tokens is None
+        self._for_chat = SamplingChange(max_tokens=REPLY_TOKENS if is_conversation else None)
+        self._stopped = stopped
+        self._numbers = count()
+        self._branches: dict[int, _Branch] = {}  # by their streams
+        self._streams: dict[BranchId, int] = {}
+        self._early: list[Chunk] = []
+        self._open: set[str] = set()
+        self.flops_per_token = 2.0 * parameters
+        self.slots = options.places or QUEUED * facts.places
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a problem is open."""
+        return bool(self._open)
+
+    def system(self, name: PromptName) -> str:
+        """The system prompt of that name, or that of the user in its place."""
+        is_own = self._own_system is None or name in _OWN_PROMPT
+        return PROMPTS[name] if is_own else self._own_system or ""
+
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
+        """Nothing is read beforehand: a prompt goes to the server with each of its solutions.
+
+        Raises:
+            UsageError: the question is of a kind that a server cannot be asked.
+        """
+        self._check(problem)
+        self._open.add(problem.id)
+        return PrefixWork()
+
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
+        """Read options from the log-probabilities of the reply's likeliest first tokens.
+
+        An option that is not among these is as likely as the last of them; if none is, they say nothing.
+
+        Raises:
+            UsageError: as ``open``.
+            AdascaleError: the server gave no reply.
+            DecodeAbortedError: the session was told to stop.
+        """
+        self._check(problem)
+        stream, messages = next(self._numbers), self._messages(asked.prompt, problem, asked.text)
+        self._client.start(stream, Asked(messages, 0.0, 1.0, 1, 0, alternatives=_LIKELIEST))
+        seen: dict[str, float] = {}
+        while True:
+            if self._stopped.is_set():
+                self._client.cancel(stream)
+                raise DecodeAbortedError("stopped in the middle of a look at options")
+            chunks = self._client.poll(_PATIENCE)
+            self._early += chunks
+            for chunk in (each for each in chunks if each.stream == stream):
+                if chunk.error is not None:
+                    raise chunk.error
+                seen |= chunk.alternatives
+                if chunk.finish is not None:
+                    work, scores = chunk.work, _scores(asked.words, seen)
+                    return OptionLogits(scores, work.evaluated_tokens, work.reused_tokens)
+
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
+        """Begin a stream."""
+        prefix, problem = branch.prefix, branch.prefix.problem
+        name = prompt_of(problem.kind, prefix.mode)
+        params = self._sampling[name].changed(self._for_chat if problem.is_chat else SamplingChange())
+        params = params.changed(branch.sampling)
+        solution = [step for step in prefix.steps if not step.is_thought]
+        written = "".join(step.text for step in solution)
+        is_program = prefix.mode in PROGRAMS and self._facts.continues
+        opening = PROGRAM_OPENING if is_program and not written else ""
+        left = min(params.max_tokens, branch.max_tokens or params.max_tokens)
+        left = max(1, left - sum(len(step.token_ids) for step in solution))
+        messages = self._messages(name, problem, kind_of(problem).statement(problem))
+        if begun := written + opening:
+            messages.append({"role": "assistant", "content": begun})
+        schema = self._schema(problem, None if branch.greedy else branch.seed)
+        asked = Asked(
+            messages,
+            0.0 if branch.greedy else params.temperature,
+            params.top_p,
+            left + (THINK_TOKENS if self._facts.thinks else 0),
+            branch.seed & 0x7FFFFFFF,  # some servers read 31 bits
+            continues=bool(begun),
+            schema=schema,
+            sampler=_numbers(params),
+        )
+        self._streams[id_] = stream = next(self._numbers)
+        mends = self._facts.continues and not self._facts.thinks and schema is None
+        self._branches[stream] = _Branch(id_, branch, mends, opening)
+        self._client.start(stream, asked)
+
+    def advance(self) -> list[Growth]:
+        """Growths by the chunks that have come since; it waits a moment for the first.
+
+        Raises:
+            DecodeAbortedError: the session was told to stop.
+        """
+        if self._stopped.is_set():
+            raise DecodeAbortedError("stopped in the middle of a stream")
+        early, self._early = self._early, []
+        chunks = [*early, *self._client.poll(0.0 if early else _PATIENCE)]
+        return [growth for chunk in chunks for growth in self._grow(chunk)]
+
+    def cancel(self, id_: BranchId) -> None:
+        """Close a branch's stream."""
+        if (stream := self._streams.pop(id_, None)) is not None:  # else it has just ended
+            del self._branches[stream]
+            self._client.cancel(stream)
+
+    def close_problem(self, problem: Problem) -> None:
+        """The server keeps what it likes."""
+        self._open.discard(problem.id)
+
+    def _check(self, problem: Problem) -> None:
+        if problem.kind == "call":
+            text, hint = "tools need a model in this process", "a model's name or file, or no tools"
+        elif problem.is_raw:
+            text, hint = "a server continues no raw text", "a message, or a model's name or file"
+        else:
+            return
+        raise UsageError(text, hint=hint)
+
+    def _messages(self, name: PromptName, problem: Problem, text: str) -> list[dict[str, Any]]:
+        """The conversation up to the model's turn: one system message at most, and turns that alternate."""
+        system = (self._own_system or "") if problem.is_chat else self.system(name)
+        said = [(turn.role, turn.content.strip()) for turn in problem.history]
+        system = "\n\n".join(filter(None, [system, *(words for role, words in said if role == "system")]))
+        spoken = [{"role": role, "content": words} for role, words in said if role != "system"]
+        spoken = in_words([*spoken, {"role": "user", "content": text.strip()}])
+        return [*([{"role": "system", "content": system}] if system else []), *spoken]
+
+    def _schema(self, problem: Problem, seed: int | None) -> Mapping[str, Any] | None:
+        """Schema of a reply, with another order of its fields for each seed where readings are compared."""
+        schema = problem.details.get("schema")
+        if not (self._facts.schema and isinstance(schema, dict)):
+            return None
+        if problem.kind != "json" or seed is None:
+            return schema
+        return reordered(schema_of(problem), np.random.default_rng(seed))
+
+    def _grow(self, chunk: Chunk) -> Iterator[Growth]:
+        """Growths of a branch by a chunk of its stream."""
+        branch = self._branches.get(chunk.stream)
+        if branch is None:  # it has ended, or was a look's
+            return
+        if chunk.begins_again:
+            branch.begin(branch.opening)
+        if chunk.error is not None:
+            yield Growth(branch.id, 0, branch.step(None), error=chunk.error)
+            return
+        if chunk.thought:  # though it was switched off: its tokens count, and its text is not kept
+            branch.has_thought, branch.mends = True, False
+        # The end of a turn is a token, which not all servers count.
+        tokens = max(chunk.tokens, int(chunk.finish == "stop" and not chunk.text))
+        for piece, share, is_last in _pieces(chunk.text, tokens):
+            part = share / tokens if tokens else 1.0
+            logprob = None if chunk.logprob is None else part * chunk.logprob
+            finish = branch.write(piece.encode(), share, logprob, chunk.finish if is_last else None)
+            if not share and finish is None:
+                continue
+            step = branch.step(finish)
+            work = chunk.work if is_last else PrefixWork()
+            is_over = finish in ("stop", "length") or (finish == "step" and branch.start.until == "step")
+            if is_over:
+                self.cancel(branch.id)
+            yield Growth(branch.id, share, step, work, thinks=bool(chunk.thought))
+            if is_over:
+                return
+
+
+def _pieces(text: str, tokens: int) -> Iterator[tuple[str, int, bool]]:
+    """Cut what came at once behind its blank lines: each piece, its share of the tokens, if it is the last.
+
+    One token stays whole, as a model in this process writes it.
+    """
+    found = _PARAGRAPH.findall(text) if tokens > 1 else [text]
+    done, characters = 0, 0
+    for at, piece in enumerate(found or [""], 1):
+        characters += len(piece)
+        upto = tokens if at >= len(found) else round(tokens * characters / len(text))
+        yield piece, upto - done, at >= len(found)
+        done = upto
+
+
+_PARAGRAPH = re.compile(r"(?:(?!\n\n).)+\n*|\n+", re.DOTALL)
+
+_FILTERS = "top_k", "min_p", "repeat_penalty"
+
+
+def _numbers(params: SamplingParams) -> dict[str, float]:
+    """The numbers of a sampler that not all servers take; those of penalties where there are any."""
+    named = {name: getattr(params, name) for name in (*_FILTERS, *Server.sampler)}
+    return {name: value for name, value in named.items() if value or name in _FILTERS}
+
+
+def _scores(words: Sequence[str], seen: Mapping[str, float]) -> tuple[float, ...]:
+    """Log-probability of each word among them all, by the tokens that a reply may begin with."""
+    found = []
+    for word in words:
+        found.append([seen[token] for token in spellings(word) if token in seen])
+    least = min(seen.values(), default=0.0) if any(found) else 0.0
+    scores = [float(np.logaddexp.reduce(each or [least])) for each in found]
+    total = float(np.logaddexp.reduce(scores))
+    return tuple(score - total for score in scores)
