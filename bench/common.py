@@ -1,4 +1,4 @@
-"""Shared by the benches: arguments, models, files, lists of questions, a prompt, tables, the last line."""
+"""Shared by the benches: arguments, models, files, lists of questions, a prompt, figures, tables."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import argparse
 import gzip
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from adascale.cli.terminal.text import columns
+from adascale.engine.calibration.metrics import Predictions, ece, ece_floor
 from adascale.engine.types import Problem
 from adascale.models.files.library import resolve
 
@@ -52,3 +57,31 @@ def close(figures: dict[str, Any]) -> None:
 def table(header: list[str], rows: list[list[str]]) -> None:
     """Columns aligned to the right, for people."""
     print(columns([header, *rows], ">" * len(header)), flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A rule on one question: whether it is right, its probability (None without one) and its tokens."""
+
+    right: bool
+    p: float | None
+    tokens: int
+
+
+def judged(found: Sequence[tuple[float, bool]]) -> Predictions:
+    """Probabilities of answers to different questions, and whether each is right."""
+    p, right = np.array([p for p, _ in found]), np.array([float(right) for _, right in found])
+    return Predictions(np.arange(len(p), dtype=np.int64), np.column_stack([p, p, p]), right, np.ones_like(p))
+
+
+def level(found: Sequence[tuple[float, bool]]) -> str:
+    """ECE of probabilities, and the ECE that true ones would have on as many questions."""
+    if not found:
+        return "-"
+    known = judged(found)
+    return f"{ece(known):.3f} ({ece_floor(known):.3f})"
+
+
+def share(right: Sequence[bool]) -> str:
+    """How many of them, as a share."""
+    return f"{fmean(right):.3f}" if right else "-"

@@ -19,15 +19,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
-from adascale.engine.calibration import metrics
-from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.options import OWN_OPTIONS, OptionWeights
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import Settings
@@ -40,7 +35,7 @@ from adascale.models.options import SessionOptions
 from adascale.models.questions import read_known
 from adascale.models.session import Session
 
-from ..common import close, read_lines, table
+from ..common import Played, close, level, read_lines, share, table
 
 AT_ONCE = 32
 
@@ -114,15 +109,6 @@ def _solutions(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A rule on one question: whether it is right, its probability (None without one) and its tokens."""
-
-    right: bool
-    p: float | None
-    tokens: int
-
-
 def play(record: Mapping[str, Any], weights: OptionWeights, effort: Weighing) -> dict[str, Played]:
     """Every rule on a question."""
     right, looks = record["right"], record["looks"]
@@ -191,22 +177,16 @@ def show(args: argparse.Namespace) -> None:
 
 
 def _row(found: Sequence[Played]) -> list[str]:
-    p = np.array([each.p if each.p is not None else math.nan for each in found])
-    right = np.array([float(each.right) for each in found])
-    rows = np.arange(len(found), dtype=np.int64)
-    level = "-"
-    if not np.isnan(p).any():
-        found_p = Predictions(rows, np.column_stack([p, p, p]), right, np.ones_like(right))
-        level = f"{metrics.ece(found_p):.2f} ({metrics.ece_floor(found_p):.2f})"
-    sure = p >= 0.8
-    error = 1.96 * float(np.sqrt(right.mean() * (1 - right.mean()) / len(right)))
+    right = fmean(each.right for each in found)
+    known = [(each.p, each.right) for each in found if each.p is not None]
+    sure = [good for p, good in known if p >= 0.8]
     return [
         str(len(found)),
-        f"{right.mean():.3f} +- {error:.3f}",
+        f"{right:.3f} +- {1.96 * math.sqrt(right * (1 - right) / len(found)):.3f}",
         f"{fmean(each.tokens for each in found):.0f}",
-        level,
-        f"{sure.mean():.2f}",
-        f"{right[sure].mean():.2f}" if sure.any() else "-",
+        level(known),
+        str(len(sure)),
+        share(sure),
     ]
 
 

@@ -28,19 +28,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.calibration import metrics
-from adascale.engine.calibration.metrics import Predictions
+from adascale.engine.calibration.metrics import auc
 from adascale.engine.calibration.posterior import VOTES, Posterior
 from adascale.engine.kinds.value import Fact, same_name
-from adascale.engine.ports import SequenceLogprob
 from adascale.engine.request import Settings
-from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import SearchFinished
 from adascale.engine.strategies import EFFORTS, Strategy, Vote
-from adascale.engine.types import Problem
+from adascale.engine.types import Problem, probability_of
 
-from ..common import close, table
-from .calls_table import played_back
+from ..common import Played, close, judged, level, share, table
+from .calls_table import played_back, searched
 from .likelihood import constants
 from .tool_calls import SEED, Drawn, draw_prose, load
 
@@ -126,49 +122,20 @@ def rows_of(path: Path, sets: Sequence[Path]) -> Rows:
     return [(known[record["id"]], record) for record in load(path)[1]]
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A strategy on one question.
-
-    Attributes:
-        right: Its answer is right.
-        p: Probability of the answer; None without one.
-        tokens: Tokens that were generated.
-    """
-
-    right: bool
-    p: float | None
-    tokens: int
-
-
 def play(question: Question, record: Drawn, strategy: Strategy) -> Played:
     """A strategy on recorded answers."""
     policy = played_back(question.problem, record, "prose", record["replies"])
-    driver = Driver(policy, SequenceLogprob(), {"fact": Posterior.of_model("fact", 0.0)}, lambda: 0.0)
-    log = driver.run([question.problem], Settings(strategy, seed=SEED))
-    [end] = [event for _, event in log if isinstance(event, SearchFinished)]
-    answer, confidence = end.result.answer, end.result.confidence
+    posterior = Posterior.of_model("fact", 0.0)
+    end = searched(question.problem, policy, Settings(strategy, seed=SEED), posterior)
+    answer = end.result.answer
     right = answer is not None and question.accepts(answer)
-    p = None if confidence is None or not confidence.calibrated else confidence.median
-    return Played(right, p, end.usage.generated_tokens)
+    return Played(right, probability_of(end.result.confidence), end.usage.generated_tokens)
 
 
 def show(args: argparse.Namespace) -> None:
     """Print a table for each file."""
     figures: dict[str, Any] = {}
-    head = [
-        "n",
-        "right",
-        "tokens",
-        "mean p",
-        "ECE (noise)",
-        "AUC",
-        "log-loss",
-        "p >= .8",
-        "of them",
-        "p < .2",
-        "of them",
-    ]
+    head = ["n", "right", "tokens", "ECE (noise)", "AUC", "p >= .8", "of them", "p < .2", "of them"]
     answers = []
     for path in args.drawn:
         rows = rows_of(path, args.sets)
@@ -213,24 +180,17 @@ def set_of(id_: str) -> str:
 
 def _row(played: Sequence[Played]) -> list[str]:
     known = [(each.p, each.right) for each in played if each.p is not None]
-    cells = [str(len(played)), f"{fmean(each.right for each in played):.3f}"]
-    cells.append(f"{fmean(each.tokens for each in played):.0f}")
-    if not known:
-        return [*cells, *["-"] * 8]
-    p, right = np.array([p for p, _ in known]), np.array([float(right) for _, right in known])
-    found = Predictions(np.arange(len(p), dtype=np.int64), np.column_stack([p, p, p]), right, np.ones_like(p))
-    sure, doubtful = right[p >= 0.8], right[p < 0.2]
-    kept = np.clip(p, 1e-4, 1 - 1e-4)
+    sure, doubtful = [right for p, right in known if p >= 0.8], [right for p, right in known if p < 0.2]
     return [
-        *cells,
-        f"{p.mean():.3f}",
-        f"{metrics.ece(found):.3f} ({metrics.ece_floor(found):.3f})",
-        f"{metrics.auc(found):.2f}",
-        f"{-np.mean(np.log(np.where(right > 0, kept, 1 - kept))):.3f}",
+        str(len(played)),
+        share([each.right for each in played]),
+        f"{fmean(each.tokens for each in played):.0f}",
+        level(known),
+        f"{auc(judged(known)):.2f}" if known else "-",
         str(len(sure)),
-        f"{sure.mean():.2f}" if len(sure) else "-",
+        share(sure),
         str(len(doubtful)),
-        f"{doubtful.mean():.2f}" if len(doubtful) else "-",
+        share(doubtful),
     ]
 
 

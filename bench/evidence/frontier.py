@@ -23,11 +23,10 @@ from adascale.engine.evaluation.compare import Comparison, markdown
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate, parse_contestants
 from adascale.engine.request import SearchRequest
 
-from ..baselines import register_baselines
 from ..common import close, table
 from . import recorded_draws
 
-DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adaptive-consistency,adaptive"
+DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adaptive"
 
 
 NEARLY_SURE = 0.9
@@ -72,14 +71,9 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--orders", type=int, default=1, help="play the samples in as many orders")
     parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
-    parser.add_argument("--uncalibrated", action="store_true", help="as with --calibration none")
     args = parser.parse_args()
-    register_baselines()
     header, driver, problems = recorded_draws.replay_driver(
-        args.file,
-        args.orders,
-        calibration=args.calibration,
-        calibrated=not args.uncalibrated,
+        args.file, args.orders, calibration=args.calibration
     )
     contestants = [
         replace(each, strategy=recorded_draws.within(each.strategy, header))

@@ -2,9 +2,12 @@
 
 Usage: ``python -m bench.evidence.likelihood bench/draws/rollouts-*.jsonl.gz``
 
-Three solutions in prose and three programs of each question, which take turns in six random orders. After
-one, two, four and six of them: P(the leading answer is correct) by votes alone, and with the likelihood of
-its solutions, as log-loss, AUC and ECE; and the power and the neutral point that fit these solutions best.
+A line has the rollouts of one question in one mode, as a calibration was fitted on them: of every node its
+parent, the node where its draw began, how its step ended, its tokens and their log-probability, the outcomes
+of the draws through it, and its answer. Three solutions in prose and three programs of each question take
+turns in six random orders. After one, two, four and six of them: P(the leading answer is correct) by votes
+alone, and with the likelihood of its solutions, as log-loss, AUC and ECE; and the power and the neutral point
+that fit these solutions best.
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ class Question:
 
 
 def solutions_of(line: Mapping[str, Any]) -> Iterator[Solution]:
-    """The solutions that were drawn from the question itself, of a line of ``rollout_texts``."""
+    """The solutions that were drawn from the question itself, of a line of a question in one mode."""
     for end, (finish, origin) in enumerate(zip(line["finish"], line["origin"], strict=True)):
         if finish == "step" or origin != 0:
             continue
@@ -68,7 +71,7 @@ def solutions_of(line: Mapping[str, Any]) -> Iterator[Solution]:
 
 
 def read(path: Path) -> Iterator[Question]:
-    """Questions of a file of ``rollout_texts``, whose name says the model."""
+    """Questions of a file of rollouts, whose name says the model."""
     kind, model = path.name.split("-")[:2]
     found: dict[str, list[Solution]] = {}
     for line in read_lines(path):

@@ -23,10 +23,9 @@ from typing import Any, NoReturn
 from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.answers.program import read_program
 from adascale.engine.calibration.head import Calibration, widen
-from adascale.engine.calibration.posterior import SPREADS, UNCALIBRATED, Posterior, rate_of_size
+from adascale.engine.calibration.posterior import Posterior, rate_of_size
 from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.ports import (
-    AnswerEstimates,
     BranchStart,
     Calibrator,
     Growth,
@@ -252,33 +251,6 @@ class RecordedHead:
 
 
 @dataclass(frozen=True, slots=True)
-class RawCalibrator:
-    """Raw scores taken for probabilities, as uncalibrated instance-adaptive scaling takes them.
-
-    Nothing scores a question alone without a calibration, so its greedy solution stands for it.
-    """
-
-    greedy: Mapping[str, tuple[Step, ...]]
-    modes: Collection[Mode] = tuple(SPREADS)
-    options: None = None
-
-    @property
-    def unfitted(self) -> Calibrator:
-        return self
-
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        written = replace(prefix, steps=self.greedy[prefix.problem.id])
-        [score] = SequenceLogprob().score([written])
-        return QuestionEstimate(self.estimate(written, score.reward))
-
-    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        return UNCALIBRATED.estimate(prefix, reward)
-
-    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        return AnswerEstimates(None)
-
-
-@dataclass(frozen=True, slots=True)
 class NoGenerator:
     """Implements ``engine.ports.Policy``: nothing can be drawn beyond what was recorded."""
 
@@ -334,16 +306,13 @@ def replay_driver(
     orders: int = 1,
     *,
     calibration: Path | None = None,
-    calibrated: bool = True,
     calibrator: Calibrator | None = None,
     curve: StepCosts | None = None,
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).
 
-    ``calibration`` is a file; by default the one with the header's sha256 is looked for. Not ``calibrated``,
-    a step's score is the geometric mean of its path's token probabilities, as with ``--calibration none``,
-    and a question's that of its greedy solution, for the paper's rule. ``calibrator`` takes the place of
-    both, ``curve`` that of the recorded cost of decode steps.
+    ``calibration`` is a file; by default the one with the header's sha256 is looked for. ``calibrator`` takes
+    its place, ``curve`` that of the recorded cost of decode steps.
     """
     header, records = load(path)
     if curve is None:
@@ -354,8 +323,6 @@ def replay_driver(
         lambda branches: curve.step_seconds(branches, max(curve.curve, default=1)),
     )
     if calibrator is None:
-        calibrator = RawCalibrator({record["id"]: _steps(record["greedy"]) for record in records})
-    if calibrated:
         distances = {record["id"]: record["distance"] for record in records}
         head = RecordedHead(calibration_of(header, calibration), question_estimates(records), distances)
         calibrator = Posterior(prior=expected_rate(header), head=head)

@@ -110,7 +110,7 @@ def play(path: Path, curve_name: str, orders: int, *, fitted: bool) -> Cell:
     curve = curve_of(curve_name, header["model"])
     prior = Posterior(prior=recorded_draws.expected_rate(header))
     header, driver, problems = recorded_draws.replay_driver(
-        path, orders, calibrated=fitted, calibrator=None if fitted else prior, curve=curve
+        path, orders, calibrator=None if fitted else prior, curve=curve
     )
     modes: tuple[Mode, ...] = ("prose", "program") if fitted else ("program", "prose")
     at = {problem.id: index for index, problem in enumerate(problems)}

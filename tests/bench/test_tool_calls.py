@@ -1,4 +1,4 @@
-"""Calls and JSON on recorded replies: what is chosen, judged and fitted."""
+"""Calls and JSON on recorded replies: what is chosen and judged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 from scripted import judging
 
-from adascale.engine.calibration.options import OPTIONS
 from adascale.engine.strategies import Greedy, Vote
 from adascale.engine.tools.schema import matches
 from adascale.engine.types import Problem
 from bench.evidence import json_fields
-from bench.evidence.calls_table import AGREEMENT, fit, loss, play, states, weights_of
+from bench.evidence.calls_table import AGREEMENT, play
 
 TOOL = {
     "type": "function",
@@ -28,8 +27,8 @@ TOOL = {
 }
 
 
-def request(seats: int | None = 2) -> Problem:
-    accepted: list[Any] = [] if seats is None else [{"book": {"seats": [seats]}}]
+def request() -> Problem:
+    accepted = [{"book": {"seats": [2]}}]
     messages = [{"role": "user", "content": "Book."}]
     details = {"messages": messages, "tools": [TOOL], "accepted": accepted}
     return Problem("live_simple_1", "Book.", kind="call", details=details)
@@ -40,9 +39,15 @@ def call(seats: Any) -> dict[str, Any]:
     return {"text": text, "finish": "stop", "tokens": 10, "logprob": -1.0}
 
 
-def record(greedy: Any, *sampled: Any, look: tuple[float, float] = (-0.1, -2.4)) -> dict[str, Any]:
+def record(greedy: Any, *sampled: Any) -> dict[str, Any]:
     calls = [call(each) for each in sampled]
-    return {"look": [*look], "written": call(greedy), "greedy": call(greedy), "calls": calls, "reply": 30}
+    return {
+        "look": [-0.1, -2.4],
+        "written": call(greedy),
+        "greedy": call(greedy),
+        "calls": calls,
+        "reply": 30,
+    }
 
 
 def test_rules_play_the_replies_that_were_recorded() -> None:
@@ -57,19 +62,6 @@ def test_rules_play_the_replies_that_were_recorded() -> None:
     assert (votes.right, votes.tokens) == (True, 30)
     assert agreed.right, "two that agree outvote the greedy call"
     assert agreed.p is not None
-
-
-def test_a_fit_is_likelier_than_the_weights_that_it_began_with() -> None:
-    """Here the look says the opposite of what is right."""
-    no, yes = (-4.6, -0.01), (-0.01, -4.6)
-    rows = [(request(), record(2, 2, 2, 2, 2, 2, look=no))] * 3
-    rows += [(request(None), record(2, 3, 4, 5, 6, 7, look=yes))] * 3
-    asked = [*states(rows)]
-
-    found = fit(judging("call", 0.6), asked)
-
-    assert loss(found, asked) < loss(judging("call", 0.6), asked) - 0.1
-    assert weights_of(found)["trust"] < OPTIONS["call"].trust
 
 
 def test_every_form_has_an_answer_of_its_schema() -> None:
