@@ -23,6 +23,7 @@ from adascale.engine.evaluation.compare import Comparison, markdown
 from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate, parse_contestants
 from adascale.engine.request import SearchRequest
 
+from ..baselines import register_baselines
 from ..common import close, table
 from . import recorded_draws
 
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=1, help="play the samples in as many orders")
     parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     args = parser.parse_args()
+    register_baselines()
     header, driver, problems = recorded_draws.replay_driver(
         args.file, args.orders, calibration=args.calibration
     )

@@ -1,0 +1,55 @@
+"""The rule that ``adaptive`` is compared with; ``register_baselines`` makes it known.
+
+Usage: ``python -m bench.baselines eval -m MODEL SET.jsonl --strategies margin:2/both+redraw,adaptive``, which
+is ``adascale`` that knows it.
+
+The product has the rules that people search with. This one stands beside them in evaluations only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import STRATEGIES, Plan, Strategy
+from adascale.engine.strategies.base import draw_until, whole_trajectories
+from adascale.engine.types import StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class Margin(Strategy):
+    """Draw until one answer is a number of votes ahead of every other: the plainest rule that stops early.
+
+    Attributes:
+        samples: Most trajectories.
+        lead: Lead in votes that ends the search.
+    """
+
+    name: ClassVar[str] = "margin"
+    size: ClassVar[str] = "lead"
+    stops_early: ClassVar[bool] = True
+
+    samples: int = 16
+    lead: int = 2
+
+    def plan(self, tree: Tree) -> Plan:
+        """Draw them side by side."""
+
+        def verdict() -> StopReason | None:
+            now = tree.standing
+            return "confident" if now is not None and now.votes - now.second >= self.lead else None
+
+        return draw_until(tree, [whole_trajectories(self.samples, self.modes)], verdict)
+
+
+def register_baselines() -> None:
+    """Make it known to ``STRATEGIES``, so that evaluations find it by name."""
+    STRATEGIES[Margin.name] = Margin
+
+
+if __name__ == "__main__":
+    from adascale.cli.app import main
+
+    register_baselines()
+    main()
