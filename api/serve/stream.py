@@ -15,11 +15,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from adascale.engine.answer import GrowingReply
-from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.answers.latex import readable
+from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import (
+    NOT_NEEDED,
+    AnswerFound,
     AnswersJudged,
     Event,
+    NodesPruned,
     PromptRead,
     SearchFailed,
     SearchStarted,
@@ -28,9 +31,9 @@ from adascale.engine.search.events import (
     Warned,
 )
 from adascale.engine.search.record import Record
-from adascale.engine.search.tree import Node
+from adascale.engine.search.tree import Tree
 from adascale.engine.tools.calls import Call
-from adascale.engine.types import Estimate, Usage
+from adascale.engine.types import PROGRAMS, NodeId, Usage, percent, probability_of
 from adascale.models.fallback import Fallback
 from adascale.models.llama.thinking import without_tags
 
@@ -131,7 +134,7 @@ async def _end(outcome: Outcome, sent: int, fallback: Fallback | None) -> AsyncI
     ask = outcome.ask
     if fallback is not None and ask.is_searched and ask.answers == 1 and fallback.is_for(record):
         is_quiet = record.started.problem.kind in _QUIET
-        yield Part("" if is_quiet else f"= handed on to {fallback.server}\n")
+        yield Part("" if is_quiet else f"Handed on to {fallback.server}\n")
         call = asyncio.ensure_future(fallback.ask(record.started.problem))
         try:
             while not (await asyncio.wait([call], timeout=SILENT_SECONDS))[0]:
@@ -147,35 +150,47 @@ async def _end(outcome: Outcome, sent: int, fallback: Fallback | None) -> AsyncI
 def _line(record: Record, event: Event) -> str:
     """The line of reasoning for the latest event of ``record``; empty for most events.
 
-    Each finished step or program has a line, and each change of the votes.
+    Each step has a line, each end of a solution, and each change of the votes.
     """
-    if record.started.problem.kind in _QUIET:
+    tree, problem = record.tree, record.started.problem
+    if problem.kind in _QUIET:
         return ""
     match event:
-        case StepScored() if all(candidate.node != event.node for candidate in record.candidates):
-            node = record.tree[event.node]
-            return f"{record.tree.label(node.id)} {_said(node)} [{_estimate(event.estimate)}]\n"
-        case AnswersJudged(
-            result=SearchResult(answer=str() as answer, confidence=Estimate() as sure) as result
-        ):
-            votes = f"{result.votes} of {result.finished}"
-            return f"= {readable(answer)}: {votes} [{_estimate(sure)}]\n"
+        case StepScored() if tree[event.node].status == "open":
+            step = tree[event.node].step
+            return f"{_named(tree, event.node)}: {_short(step.text if step else '')}{_likely(event)}\n"
+        case AnswerFound():
+            end = tree[event.node].execution
+            answer = kind_of(problem).shown(problem, event.answer, end)
+            if end is not None and (end.error or problem.kind == "code" or answer is None):
+                ends = f"fails: {end.error.strip().rpartition(chr(10))[2]}" if end.error else end.output
+            else:
+                ends = "has no answer" if answer is None else f"says {readable(answer)}"
+            mode = "a program" if tree[event.node].mode in PROGRAMS else "in words"
+            return f"{_named(tree, event.node)}, {mode}, {_short(ends)}{_likely(event)}\n"
+        case NodesPruned() if event.reason not in (NOT_NEEDED, "cut"):
+            return f"{_named(tree, event.nodes[0])} is cut here: {event.reason}\n"
+        case AnswersJudged() if record.answer is not None:
+            answer = kind_of(problem).shown(problem, record.answer, None) or record.answer
+            return f"{readable(answer)} leads: {' · '.join(record.support)}\n"
         case _:
             return ""
 
 
-def _said(node: Node) -> str:
-    """A step, or the output of a program, in one line."""
-    assert node.step is not None, "only the root has no step"
-    text = node.step.text
-    if node.execution is not None:
-        text = f"program: {node.execution.error.strip().rpartition(chr(10))[2] or node.execution.output}"
+def _named(tree: Tree, node: NodeId) -> str:
+    """``Solution 2``, by the place of its first step."""
+    return f"Solution {tree.label(node).partition('.')[0]}"
+
+
+def _short(text: str) -> str:
+    """A text in one line."""
     text = " ".join(text.split())
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
-def _estimate(estimate: Estimate) -> str:
-    return f"{estimate.median:.0%}" if estimate.calibrated else f"score {estimate.median:.2f}"
+def _likely(event: StepScored | AnswerFound) -> str:
+    p = probability_of(event.estimate)
+    return "" if p is None else f" ({percent(p)} likely to be right)"
 
 
 @dataclass(frozen=True, slots=True)

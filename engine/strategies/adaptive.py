@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ..answers.choosing import SearchResult
 from ..search.tree import Tree
-from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, probability_of
+from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, percent, probability_of
 from .base import Cut, Expand, Plan, Strategy, draw_until, whole_trajectories
 from .redraws import REDRAWS
 
@@ -96,7 +96,10 @@ class Adaptive(Strategy):
         return lead >= self.lead and not (now.second and has_others)
 
     def _cuts(self, tree: Tree, nodes: Sequence[NodeId]) -> list[Cut]:
-        reason, running = f"p below {self.cut:g}", [node for node in nodes if tree[node].status == "open"]
+        reason, running = (
+            f"less than {percent(self.cut)} likely",
+            [node for node in nodes if tree[node].status == "open"],
+        )
         known = ((node, probability_of(tree[node].estimate)) for node in running)
         return [Cut((node,), reason) for node, p in known if p is not None and p < self.cut]
 

@@ -20,8 +20,12 @@ const STOPS = {
   budget: "It stopped because the budget was spent.",
 };
 
-/** A line of reasoning that says which answer leads: `= 24: 3 of 4 [96%]`. */
-const LEADS = /^= (.*): (\d+) of (\d+) \[(?:(\d+)%)?.*\]$/;
+/** A line of reasoning that says which answer leads: `24 leads: 96 % sure · 3 of 4 solutions agree`. */
+const LEADS = /^(.*) leads: (?:(about )?\D?(\d+) % sure[^·]*· )?(.*)$/;
+
+/** A line of reasoning with a step of a solution, not its end. */
+const STEP = /^Solution \d+: /;
+const SOLUTION = /^Solution \d+/;
 
 /** What stands above an answer that is not known, and the line below a solution that repeats the answer. */
 const GUESS = "I don't know; this is the best guess.\n\n";
@@ -44,42 +48,49 @@ export class Exchange {
   #begun = performance.now();
 
   /**
-   * @param {{question: string, content?: string, reasoning?: string, result?: object | null, stopped?: boolean}} kept
+   * @param {{question: string, files?: object[], content?: string, reasoning?: string, result?: object | null, stopped?: boolean}} kept
    *   An exchange as `kept` gives it, or a question alone.
    */
-  constructor({ question, content = "", reasoning = "", result = null, stopped = false }) {
-    Object.assign(this, { question, content, reasoning, result, stopped });
+  constructor({ question, files = [], content = "", reasoning = "", result = null, stopped = false }) {
+    Object.assign(this, { question, files, content, reasoning, result, stopped });
     this.#how.append(this.#why, this.#lines);
     const answer = element("div", "answer", ...Object.values(this.#parts), this.#how);
     const asked = element("h2", "question", question);
     if (question.length > LONG) asked.tabIndex = 0; // it scrolls, also by keys
     const edit = element("button", "edit quiet", "Edit");
     edit.type = "button";
-    this.element = element("article", "", asked, edit, answer);
+    const chips = files.length ? [element("ul", "files", ...files.map((file) => chip(file)))] : [];
+    this.element = element("article", "", ...chips, asked, edit, answer);
     this.draw();
   }
 
   /** What is stored of it. */
   get kept() {
-    const { question, content, reasoning, result, stopped } = this;
-    return { question, content, reasoning, result, stopped };
+    const { question, files, content, reasoning, result, stopped } = this;
+    return { question, files, content, reasoning, result, stopped };
   }
 
   get ended() {
     return this.result !== null || this.stopped;
   }
 
+  /** The question as the model reads it: the files stand below it, under their names. */
+  get asked() {
+    return [this.question, ...this.files.map(({ name, text }) => `${name}:\n${text}`)].join("\n\n");
+  }
+
   /** Its messages, as the next question's conversation has them. */
   get messages() {
     if (!this.content) return [];
-    return [{ role: "user", content: this.question }, { role: "assistant", content: this.content }];
+    return [{ role: "user", content: this.asked }, { role: "assistant", content: this.content }];
   }
 
   /** What is told to those who do not see the page. */
   get spoken() {
-    const { answer, sure, isGuess } = this.#standing();
+    const { answer, sure, isRough, isGuess } = this.#standing();
     if (answer === null) return this.content.trim() || "No answer";
-    return `${isGuess ? "I don't know. Best guess: " : "Answer: "}${answer}${sure === null ? "" : `, ${this.#sureText(sure)}`}`;
+    const what = isGuess ? "I don't know. Best guess" : this.stopped ? "Best answer so far" : "Answer";
+    return `${what}: ${answer}${sure === null ? "" : `, ${sureText(sure, isRough)}`}`;
   }
 
   /** Take a chunk of the stream. */
@@ -90,17 +101,12 @@ export class Exchange {
     this.result = adascale ?? this.result;
   }
 
-  /** Show a line instead of the facts. */
-  say(text) {
-    fill(this.#parts.foot, element("p", "words", text));
-  }
-
   draw() {
     const { head, line, meaning, body, answers, foot } = this.#parts;
-    const { answer, sure, agreement, isGuess } = this.#standing();
+    const { answer, sure, isRough, agreement, isGuess } = this.#standing();
     this.element.className = `${this.ended ? "ended" : "running"} ${sure === null ? "" : `sure-${level(sure)}`}`;
     fill(head, ...(answer === null ? [] : this.#headline(answer, isGuess)));
-    fill(line, ...(sure === null ? [] : [bar(sure), element("b", "", this.#sureText(sure))]),
+    fill(line, ...(sure === null ? [] : [bar(sure), element("b", "", sureText(sure, isRough))]),
       ...(answer === null ? [] : [element("span", "words", [agreement, ...this.#time()].join(" · "))]));
     const words = this.result && answer !== null ? this.#meaning() : "";
     fill(meaning, ...(words ? [element("p", "words", words)] : []));
@@ -108,10 +114,9 @@ export class Exchange {
     fill(body, ...(text.trim() ? [markdown(text)] : []));
     fill(answers, ...this.#rivals(answer, sure));
     fill(foot, ...this.#footer(answer));
-    const lines = this.reasoning.trim().split("\n");
     this.#how.hidden = !this.reasoning.trim() && (answer === null || !this.ended);
     fill(this.#why, this.#account(sure));
-    fill(this.#lines, ...(this.#how.hidden ? [] : lines.filter(Boolean).map((each) => element("li", "step", plain(each)))));
+    fill(this.#lines, ...this.#rows());
   }
 
   /** The answer that leads, null without one; its probability, null if it has none; and how many agree. */
@@ -120,16 +125,17 @@ export class Exchange {
     if (result === null) {
       const found = this.reasoning.trim().split("\n").map((each) => LEADS.exec(each)).findLast(Boolean);
       if (!found) return { answer: null, sure: null };
-      const [, answer, votes, finished, percents] = found;
+      const [, answer, about, percents, votes] = found;
       const sure = percents === undefined ? null : Number(percents) / 100;
-      return { answer, sure, agreement: agreementOf(Number(votes), Number(finished)), isGuess: false };
+      return { answer, sure, isRough: Boolean(about), agreement: this.stopped ? `best so far: ${votes}` : votes, isGuess: false };
     }
     if (result.answer === null) return { answer: null, sure: null };
     const text = this.content.replace(GUESS, "").trim();
     // Without the line the text is the answer, as that of a fact or of an option that was only read.
     const answer = LAST_LINE.exec(text)?.[1] ?? (result.fallback ? result.answer : text);
     const isGuess = result.stop_reason === "hopeless" || (result.probability !== null && result.probability < UNLIKELY);
-    return { answer, sure: result.probability, agreement: agreementOf(result.votes.agree, result.votes.finished), isGuess };
+    const isRough = result.calibration !== "fitted";
+    return { answer, sure: result.probability, isRough, agreement: agreementOf(result.votes.agree, result.votes.finished), isGuess };
   }
 
   #headline(answer, isGuess) {
@@ -142,12 +148,6 @@ export class Exchange {
     return [element("p", "large", "I don't know"), element("p", "", "My best guess is ", strong), copy];
   }
 
-  /** `96 % sure`, or `about 80 % sure` where the number is a rough one. */
-  #sureText(sure) {
-    const likely = `${this.result && this.result.calibration !== "fitted" ? "about " : ""}${percent(sure)}`;
-    return sure < 0.5 ? `not sure: ${likely} likely` : `${likely} sure`;
-  }
-
   #meaning() {
     if (this.result.fallback) return `This is the answer of ${this.result.fallback.server}, which gives no probability.`;
     return this.result.measured ?? "";
@@ -156,11 +156,11 @@ export class Exchange {
   /** What else could be the answer: the options with their bars, or all answers with their votes. */
   #rivals(answer, sure) {
     if (!this.result || answer === null) return [];
-    const { options, groups, votes, answer: name } = this.result;
+    const { options, texts, groups, votes, answer: name } = this.result;
     if (options) {
       const votesFor = (option) => groups.find((group) => group.answer === option)?.votes ?? 0;
       return [element("ol", "options", ...Object.entries(options).map(([option, p]) =>
-        row(option === name, option === name ? answer : option, votesFor(option), bar(p), percent(p))))];
+        row(option === name, texts?.[option] ?? option, votesFor(option), bar(p), percent(p))))];
     }
     if (groups.length < 2) return [];
     const rows = groups.map((group, at) =>
@@ -174,9 +174,9 @@ export class Exchange {
   #footer(answer) {
     const { result, stopped, content } = this;
     if (!this.ended) return [element("p", "words", this.reasoning || content ? this.#time().join() : "Waiting for the first words…")];
-    if (answer !== null) return stopped ? [element("p", "words", "You stopped it.")] : [];
+    if (answer !== null) return stopped ? [element("p", "words", "You stopped it: this is the best answer so far, and another one may have won.")] : [];
     const copy = content.trim() ? [copyButton(content.trim())] : [];
-    const cost = result ? [plural(result.tokens, "token"), ...this.#time()] : ["You stopped it."];
+    const cost = result ? [plural(result.tokens, "token"), ...this.#time()] : ["You stopped it: the reply is not complete."];
     const why = result && !content.trim() ? ["No answer that can be compared"] : [];
     return [...copy, element("p", "words", [...why, ...cost].join(" · "))];
   }
@@ -188,6 +188,16 @@ export class Exchange {
     if (seconds < 119.5) return [`${seconds < 0.95 ? seconds.toFixed(1) : Math.round(seconds)}\u00a0s`];
     const whole = Math.round(seconds);
     return [`${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}\u00a0min`];
+  }
+
+  /** Steps while it runs; of what has ended, how each solution did. */
+  #rows() {
+    const lines = this.reasoning.trim().split("\n").filter(Boolean);
+    const [steps, ends] = [lines.filter((each) => STEP.test(each)), lines.filter((each) => !STEP.test(each))];
+    const done = new Set(ends.map((each) => SOLUTION.exec(each)?.[0]));
+    const left = new Set(steps.map((each) => SOLUTION.exec(each)[0]).filter((each) => !done.has(each))).size;
+    const rest = left ? [`${plural(left, "more solution")} ${left > 1 ? "were" : "was"} still being written when it stopped`] : [];
+    return (this.ended ? [...ends, ...rest] : lines).map((each) => element("li", STEP.test(each) ? "step words" : "step", plain(each)));
   }
 
   #account(sure) {
@@ -203,6 +213,11 @@ export class Exchange {
     }
     return [...said, `${plural(result.tokens, "token")} in all.`, ...result.warnings].join(" ");
   }
+}
+
+/** A file beside a question: its name, its size and what removes it. */
+export function chip({ name, size }, ...more) {
+  return element("li", "chip", name, element("span", "words", size < 1000 ? `${size} B` : `${(size / 1000).toFixed(1)} kB`), ...more);
 }
 
 /** A solution without the line that repeats the answer, which stands above it; empty if that was all. */
@@ -249,6 +264,12 @@ function bar(probability) {
 function percent(probability) {
   const whole = Math.round(100 * probability);
   return whole <= 0 ? "<1\u00a0%" : whole >= 100 ? ">99\u00a0%" : `${whole}\u00a0%`;
+}
+
+/** `96 % sure`, or `about 80 % sure` where the number is a rough one. */
+function sureText(sure, isRough) {
+  const likely = `${isRough ? "about " : ""}${percent(sure)}`;
+  return sure < 0.5 ? `not sure: ${likely} likely` : `${likely} sure`;
 }
 
 /** Class of a probability: by it things have their colour. */

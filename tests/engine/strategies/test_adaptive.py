@@ -162,7 +162,9 @@ def test_a_trajectory_that_will_not_succeed_is_cut_and_leaves_its_place(
         return estimate if len(prefix.steps) == 1 else 0.5
 
     log = search(world(1.0), Adaptive(6), width=2, reward=lost, judge=calibrator)
-    cut = [event for event in log if isinstance(event, NodesPruned) and event.reason == "p below 0.1"]
+    cut = [
+        event for event in log if isinstance(event, NodesPruned) and event.reason == "less than 10 % likely"
+    ]
     assert sum(len(event.nodes) for event in cut) == cuts
     if cuts:
         assert finished(log) == 6
