@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Route, sync_playwright
 from adascale.cli.disk.traces import read_trace
 from adascale.engine.search.events import Event, SearchStarted
 from adascale.serve.chat import CHAT
-from adascale.serve.page import PATHS, read_file
+from adascale.serve.page import PATHS, STATUS, read_file
 from adascale.serve.request import Ask, ServedModel
 from adascale.serve.stream import follow, stream
 
@@ -85,9 +85,9 @@ def main() -> None:
     started = events[0]
     assert isinstance(started, SearchStarted), "a trace begins with its search"
     served = ServedModel.of(started.models, "medium")
-    models = json.dumps({"data": [{"id": served.name}]}).encode()
+    status = json.dumps({"status": "ok", "model": served.name}).encode()
     completion = asyncio.run(streamed(events, started.problem.question, served))
-    answers = {"/v1/models": models, CHAT.path: completion}
+    answers = {STATUS: status, CHAT.path: completion}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (width, scheme) in PICTURES.items():

@@ -36,7 +36,7 @@ from .http import (
 from .hub import Hub
 from .messages import MESSAGES
 from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE, model_routes
-from .page import page_routes
+from .page import STATUS, page_routes
 from .request import Ask, ServedEffort, ServedModel
 from .responses import RESPONSES
 from .stream import Protocol, collect, follow, stream
@@ -56,11 +56,13 @@ class ServerSettings:
         access: Who may ask.
         effort: Effort of a search whose request names none.
         fallback: The server to ask if an answer is not likely enough; None if there is none.
+        model: Name of the model for those who wait for it.
     """
 
     access: Access
     effort: ServedEffort = "medium"
     fallback: Fallback | None = None
+    model: str = ""
 
 
 def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
@@ -82,6 +84,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
 
     routes = [
         Route("/health", server.health),
+        Route(STATUS, server.health),
         Route("/v1/models", server.list_models),
         Route("/v1/models/{name:path}", server.show_model),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
@@ -106,9 +109,13 @@ class _Server:
         self._started = int(time.time())
 
     async def health(self, request: HttpRequest) -> Response:
-        """Readiness: 200, or 503 while the models are being loaded."""
-        ready = self._hub.state == "ready"
-        return json_response({"status": "ok" if ready else self._hub.state}, 200 if ready else 503)
+        """Readiness: 200, or 503 while the models are being loaded; the page gets 200, and what to show."""
+        is_ready = self._hub.state == "ready"
+        found = {"status": "ok" if is_ready else self._hub.state}
+        if request.url.path == STATUS:
+            name = self.served().name if is_ready else self._settings.model
+            return json_response({**found, "model": "" if self._settings.access.key else name})
+        return json_response(found, 200 if is_ready else 503)
 
     async def list_models(self, request: HttpRequest) -> Response:
         """The model, under its plain name: names with efforts would fill a client's menu."""

@@ -244,7 +244,7 @@ class EventStream(StreamingResponse):
             await self._events.aclose()
 
 
-_OPEN = frozenset({"/health", *page.PATHS})
+_OPEN = frozenset({"/health", page.STATUS, *page.PATHS})
 """Paths that need no key: for health checks, and for a browser before its user has typed the key."""
 
 

@@ -116,17 +116,18 @@ class Outcome:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """The ``adascale`` object: result and cost of the search; unknown values are None."""
-        record, answer = self.record, self.answer
+        record, answer, problem = self.record, self.answer, self.answer.problem
         return {
             **result_of(answer),
-            "why": answer.problem.why or None,
+            "why": problem.why or None,
             "calibration": record.level,
             "measured": answer.measured,
             "groups": [{"answer": group.answer, "votes": len(group.nodes)} for group in answer.groups],
-            **({"fields": to_plain(answer.fields)} if answer.problem.kind == "json" else {}),
+            "texts": {each: kind_of(problem).shown(problem, each, None) for each in answer.options} or None,
+            **({"fields": to_plain(answer.fields)} if problem.kind == "json" else {}),
             "sampling": self._sampling,
             "ignored": list(self.ask.ignored),
-            "trace": answer.problem.id,
+            "trace": problem.id,
             **({} if answer.fallback is None else {"fallback": answer.fallback_record}),
         }
 

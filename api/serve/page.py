@@ -15,6 +15,9 @@ _NAMES = sorted(each.name for each in _FOLDER.iterdir() if each.name.rpartition(
 PATHS = {"/" if name == "index.html" else f"/page/{name}": name for name in _NAMES}
 """Names of files by the path of their URL."""
 
+STATUS = "/page/status"
+"""Where the page asks if the model is loaded: a browser notes each status above 399 on its console."""
+
 _HEADERS = {
     # Only our own scripts and styles run, and they speak with this server alone.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

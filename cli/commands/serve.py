@@ -7,9 +7,11 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adascale.engine.errors import UsageError
+from adascale.engine.search.events import GeneratorDescription
 
 from ..disk.files import read_text
 from ..disk.traces import TraceFolder
@@ -36,7 +38,7 @@ def serve(*, options: ServeOptions) -> None:
     from adascale.serve.app import ServerSettings, make_app
     from adascale.serve.http import Access, Listener, bind
     from adascale.serve.hub import Hub
-    from adascale.serve.request import ServedModel
+    from adascale.serve.request import ServedModel, public_name
 
     key = _key(options)
 
@@ -52,6 +54,8 @@ def serve(*, options: ServeOptions) -> None:
             yield worker
 
     fallback = open_fallback(options.fallback)
+    name = options.session.generator.rpartition("#")[2]
+    asked = GeneratorDescription(name, Path(name).name)
     access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
     hub = Hub(
         open_models, options.parallel, options.max_queue, options.search.budget, lambda: listener.stop()
@@ -60,7 +64,7 @@ def serve(*, options: ServeOptions) -> None:
         hub.tap = traces.keep
     with_key = "" if key is None else " (with the API key)"
     listener = Listener(
-        make_app(hub, ServerSettings(access, options.search.effort, fallback)),
+        make_app(hub, ServerSettings(access, options.search.effort, fallback, public_name(asked))),
         bind(options.host, options.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/{with_key}"),
         on_late=hub.fail,

@@ -187,7 +187,7 @@ def served(
 
     started = threading.Event()
     hub = Hub(open_worker, parallel, max_queue)
-    settings = ServerSettings(access, effort, fallback)
+    settings = ServerSettings(access, effort, fallback, model="qwen")
     listener = Listener(make_app(hub, settings), bind("127.0.0.1", 0), lambda url: started.set(), hub.fail)
     url = listener.url
     thread = threading.Thread(target=listener.serve_until_stopped, daemon=True)

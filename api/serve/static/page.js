@@ -1,10 +1,10 @@
 /** The conversation: what is asked, what the server's chat completions say, and which chat is shown. */
 
 import { element } from "./dom.js";
-import { Exchange } from "./exchange.js";
+import { Exchange, chip } from "./exchange.js";
 
 const DRAW_MS = 100;
-const LOADING_MS = 2000;
+const LOADING_MS = 1000;
 const KEY = "adascale.key";
 const CHATS = "adascale.chats/2";
 const MOST_CHATS = 10;
@@ -26,24 +26,28 @@ let chat;
 let running = null;
 /** The exchange whose question is in the field again: it and those below go when that is sent; null if there is none. */
 let edited = null;
+/** Names, sizes and texts of the files that go with the question. */
+let files = [];
+let loading = false;
 
 async function ask(question) {
+  if (loading) return put(question, files);
   if (running || !question.trim()) return;
-  const exchange = new Exchange({ question: question.trim() });
+  const exchange = new Exchange({ question: question.trim(), files });
   const [before, replaced] = [chat.exchanges, edited];
   edit(null);
   if (replaced) chat.exchanges = before.slice(0, before.indexOf(replaced));
   for (const each of before.slice(chat.exchanges.length)) each.element.remove();
-  const messages = [...chat.exchanges.flatMap((each) => each.messages), { role: "user", content: exchange.question }];
+  const messages = [...chat.exchanges.flatMap((each) => each.messages), { role: "user", content: exchange.asked }];
   running = new AbortController();
   const timer = setInterval(drawAtEnd, DRAW_MS, exchange);
   begin(exchange);
   try {
     const body = { messages, stream: true, reasoning_effort: form.elements.effort.value || undefined };
-    for await (const chunk of chunks(body, running.signal, () => exchange.say("The server loads its model…"))) {
+    for await (const chunk of chunks(body, running.signal)) {
       if (chunk.error) throw new Error(chunk.error.message);
       exchange.add(chunk);
-      at("model").textContent = chunk.model;
+      if (chunk.model) at("model").textContent = chunk.model;
     }
     if (!exchange.ended) throw new Error("The server broke off; ask again.");
     finish(exchange);
@@ -65,19 +69,26 @@ async function ask(question) {
   }
 }
 
-/** The chunks of a chat completion, as they come; waits while the server loads its model. */
-async function* chunks(body, signal, onLoading) {
+/** The chunks of a chat completion, as they come. */
+async function* chunks(body, signal) {
   const headers = { "Content-Type": "application/json", "X-Adascale-Plain": "1", ...authorization() };
+  const response = await fetch("/v1/chat/completions", { method: "POST", headers, body: JSON.stringify(body), signal });
+  if (response.ok) return yield* events(response.body);
+  const { message, code } = (await response.json().catch(() => ({}))).error ?? {};
+  if (code === "loading") waitForModel(); // the server was started again
+  const said = message ?? `the server answers with status ${response.status}`;
+  throw Object.assign(new Error(said), { status: response.status });
+}
+
+/** Say which model answers; until it is loaded, one can type and not ask. */
+async function waitForModel() {
   for (;;) {
-    signal.throwIfAborted();
-    const response = await fetch("/v1/chat/completions", { method: "POST", headers, body: JSON.stringify(body), signal });
-    if (response.ok) return yield* events(response.body);
-    const { message, code } = (await response.json().catch(() => ({}))).error ?? {};
-    if (code !== "loading") {
-      const said = message ?? `the server answers with status ${response.status}`;
-      throw Object.assign(new Error(said), { status: response.status });
-    }
-    onLoading();
+    const found = await fetch("/page/status").then((response) => response.json()).catch(() => ({}));
+    loading = found.status === "loading";
+    at("ask").disabled = loading;
+    at("loading").textContent = loading ? `Loading ${found.model || "the model"}… You can type meanwhile.` : "";
+    if (found.model && !loading) at("model").textContent = found.model;
+    if (!loading) return;
     await new Promise((resolve) => setTimeout(resolve, LOADING_MS));
   }
 }
@@ -97,6 +108,8 @@ async function* events(stream) {
 function begin(exchange) {
   at("error").textContent = at("said").textContent = "";
   field.value = "";
+  files = [];
+  listFiles();
   resize();
   show(exchange);
   setRunning(true);
@@ -124,8 +137,7 @@ function drawAtEnd(exchange) {
 function giveBack(exchange, error) {
   const isKey = error.status === 401;
   exchange.element.remove();
-  field.value = exchange.question;
-  resize();
+  put(exchange.question, exchange.files);
   if (!at("chat").children.length) at("welcome").hidden = false;
   at("key").hidden = at("key").hidden && !isKey;
   (isKey ? form.elements.key : field).focus();
@@ -210,7 +222,7 @@ function store(storage, name, value) {
 
 /** Put the question of an exchange into the field again; null takes it out. */
 function edit(exchange) {
-  if (edited || exchange) put(exchange?.question ?? "");
+  if (edited || exchange) put(exchange?.question ?? "", exchange?.files);
   edited = exchange;
   for (const { element: shown } of chat.exchanges) {
     const isEdited = shown === edited?.element;
@@ -219,23 +231,35 @@ function edit(exchange) {
   }
 }
 
-function put(text, caret = text.length) {
+/** Put a question and its files into the field. */
+function put(text, withFiles = []) {
   field.value = text;
+  files = withFiles;
+  listFiles();
   resize();
-  field.setSelectionRange(caret, caret);
   field.blur();
   field.focus(); // scrolls to the caret
 }
 
-/** Put the texts of files below the question. */
-async function addFiles(files) {
+function listFiles() {
+  at("files").replaceChildren(...files.map((file) => {
+    const remove = element("button", "quiet", "×");
+    remove.type = "button";
+    remove.ariaLabel = `Remove ${file.name}`;
+    remove.addEventListener("click", () => put(field.value, files.filter((each) => each !== file)));
+    return chip(file, remove);
+  }));
+}
+
+/** Read files, whose texts go below the question. */
+async function addFiles(added) {
   at("error").textContent = "";
   try {
-    for (const file of files) {
-      const question = field.value.trimEnd();
-      if (question.length + file.size > MOST_CHARACTERS) throw new Error(`${file.name} is too long for a question.`);
+    for (const file of added) {
+      const length = files.reduce((sum, { size }) => sum + size, field.value.length + file.size);
+      if (length > MOST_CHARACTERS) throw new Error(`${file.name} is too long for a question.`);
       const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-      put(`${question}\n\n${text.trimEnd()}`, question.length);
+      put(field.value, [...files, { name: file.name, size: file.size, text: text.trimEnd() }]);
     }
   } catch (error) {
     at("error").textContent = error instanceof TypeError ? "Only files of text can be read." : error.message;
@@ -288,6 +312,4 @@ at("clear").addEventListener("click", () => {
 });
 at("examples").append(...EXAMPLES.map(([name, question]) => item(() => ask(question), element("b", "", name), question)));
 openChat();
-fetch("/v1/models", { headers: authorization() })
-  .then((response) => (response.ok ? response.json() : { data: [] }))
-  .then(({ data }) => (at("model").textContent = data[0]?.id ?? ""));
+waitForModel();
