@@ -8,7 +8,7 @@ import traceback
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.main
@@ -111,6 +111,14 @@ class _Root(TyperGroup):
             elif sys.stdin.isatty() and sys.stdout.isatty():
                 args = ["chat"]
         return super().parse_args(ctx, with_ask(args, COMMANDS))
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run what was typed; Ctrl-C that nothing else heeds says so, and Typer leaves with 130."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("adascale: stopped")
+            raise
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The command that was typed; no other one is imported.

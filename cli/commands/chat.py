@@ -34,6 +34,7 @@ from ..terminal.console import (
     say,
     show_error,
     stdin_stream,
+    unechoed,
 )
 from ..terminal.signals import STOPPING
 from ..terminal.text import columns
@@ -77,7 +78,7 @@ def _talk(conversation: Conversation, *, is_typed: bool) -> None:
     messages = _lines()
     unseen: Callable[[], AbstractContextManager[None]] = nullcontext
     if is_typed:
-        from ..terminal.messages import typed_messages, unechoed
+        from ..terminal.messages import typed_messages
 
         history = data_folder() / "chat-history" if conversation.view.save else None
         messages = typed_messages(_COMPLETIONS, history, "Ask anything (/help for help)")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from rich.live import Live
 from rich.text import Text
 
-from ..terminal.console import may_animate, stderr_console
+from ..terminal.console import may_animate, stderr_console, unechoed
 from ..terminal.text import one_line, spin
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class LiveDisplay:
         self.stays = False
         self._message = ""
         self._live = self._new_live()
+        self._silence = ExitStack()
 
     def __enter__(self) -> Self:
         """Something shows at once: imports and a large file take their time."""
@@ -71,6 +72,7 @@ class LiveDisplay:
         # A terminal that has gone away must not hide why the program ends.
         with contextlib.suppress(OSError):
             self._live.stop()
+        self._silence.close()
 
     def end(self) -> None:
         """Stop, and forget the picture: the next ``status`` stands alone."""
@@ -79,6 +81,7 @@ class LiveDisplay:
 
     def _start(self) -> None:
         if not self._live.is_started:
+            self._silence.enter_context(unechoed())
             self._live = self._new_live()
             self._live.start()
 
@@ -87,7 +90,8 @@ class LiveDisplay:
 
     def _frame(self) -> RenderableType:
         if self._draw is not None:
-            return self._draw(*self._console.size)
+            width, height = self._console.size
+            return self._draw(width, height - 1)  # its end begins a line, and would scroll a full screen
         line = Text(no_wrap=True, overflow="ellipsis").append(f"{spin()} ", "running")
         return line.append(one_line(self._message))
 

@@ -18,7 +18,7 @@ import stat
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, cast
@@ -139,8 +139,11 @@ def plain_text(drawn: RenderableType, width: int) -> str:
 
 
 def plain_width() -> int:
-    """Width of lines that are drawn for a pipe or a file: ``COLUMNS``, or 100."""
-    return shutil.get_terminal_size((100, 24)).columns
+    """Width of plain lines: ``COLUMNS``, that of the terminal, or 100 for a pipe or a file."""
+    usual = (100, 24)
+    with suppress(OSError):
+        usual = os.get_terminal_size(sys.stderr.fileno())
+    return shutil.get_terminal_size(usual).columns
 
 
 def may_animate() -> bool:
@@ -153,6 +156,41 @@ def may_animate() -> bool:
         and not env.get("CI")
         and env.get("TTY_INTERACTIVE") != "0"
     )
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
+    """Keys that are pressed meanwhile do not show in a picture: they wait for what reads next."""
+    terminal = next((each for each in (sys.stdin, sys.stderr) if each.isatty()), None)
+    if sys.platform == "win32" or terminal is None:
+        yield
+        return
+    import termios
+
+    number = terminal.fileno()
+    before = termios.tcgetattr(number)
+    # Not line by line either: the terminal would take Ctrl-D for itself.
+    silent = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
+    try:
+        _set_terminal(number, silent)
+        yield
+    finally:
+        _set_terminal(number, before)
+
+
+def _set_terminal(number: int, mode: list[Any]) -> None:
+    """Set the mode of a terminal; one in the background would be stopped for it, and does not."""
+    if sys.platform == "win32":
+        return
+    import termios
+
+    with suppress(termios.error):  # it has gone
+        try:
+            is_ours = os.tcgetpgrp(number) == os.getpgrp()
+        except OSError:  # that of another session, which stops nobody
+            is_ours = True
+        if is_ours:
+            termios.tcsetattr(number, termios.TCSANOW, mode)
 
 
 def stdin_stream(example: str) -> BinaryIO:
@@ -311,7 +349,7 @@ def wrapped(text: str, stream: TextIO, beside: int = 0) -> str:
     """
     if not stream.isatty():
         return text
-    width = max(_LEAST_WIDTH, shutil.get_terminal_size().columns - beside)
+    width = max(_LEAST_WIDTH, plain_width() - beside)
 
     def broken(line: str) -> str:
         if _COMMAND.match(line):

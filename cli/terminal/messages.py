@@ -55,25 +55,6 @@ def typed_messages(lines: list[str], history: Path | None, hint: str) -> Iterato
             yield message
 
 
-@contextlib.contextmanager
-def unechoed() -> Iterator[None]:
-    """Keys that are pressed meanwhile do not show in the midst of a reply: they wait for the next prompt."""
-    if sys.platform == "win32":
-        yield
-        return
-    import termios
-
-    number = sys.stdin.fileno()
-    before = termios.tcgetattr(number)
-    # Not line by line either: the terminal would take Ctrl-D for itself.
-    silent = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
-    try:
-        termios.tcsetattr(number, termios.TCSADRAIN, silent)
-        yield
-    finally:
-        termios.tcsetattr(number, termios.TCSADRAIN, before)
-
-
 def _key_bindings() -> KeyBindings:
     keys = KeyBindings()
 

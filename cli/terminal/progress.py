@@ -156,7 +156,7 @@ class TransferView(Progress):
         """Take the bars away, and say what came."""
         super().__exit__()
         if kind is KeyboardInterrupt and self._fetched:
-            say("adascale: stopped; the same command continues")
+            say("adascale: the same command continues the download")
         if kind is None:
             for name, size in self._fetched.items():
                 say(f"pulled {name}  {human_bytes(size)} in {clock(time.monotonic() - self._started[name])}")
@@ -188,6 +188,10 @@ def confirm(question: str, *, default: bool) -> bool:
     """Ask on stderr; Return means ``default``, the end of input means no."""
     sys.stderr.write(f"{clean(question)} [{'Y/n' if default else 'y/N'}] ")
     sys.stderr.flush()
-    line = sys.stdin.readline()
+    try:
+        line = sys.stdin.readline()
+    except KeyboardInterrupt:
+        say("")  # behind the question
+        raise
     answer = line.strip().lower()
     return answer in ("y", "yes") or (default and line != "" and answer == "")

@@ -79,7 +79,8 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, ext
 
     assert outcome.stdout == ANSWER
     assert ESC not in outcome.stderr
-    assert re.search("adascale: 1 solution · .* · 213 of 2,048 tokens · .* · 27 leads, 93 %", outcome.stderr)
+    said = " ".join(outcome.stderr.split())
+    assert re.search("adascale: 1 solution · .* · 213 of 2,048 tokens · .* · 27 leads, 93 %", said)
 
 
 def test_a_signal_during_the_live_view_gives_the_cursor_back(trace: str) -> None:
@@ -92,6 +93,21 @@ def test_a_signal_during_the_live_view_gives_the_cursor_back(trace: str) -> None
     assert outcome.code == 128 + signal.SIGTERM
     assert outcome.stdout == ""
     assert outcome.stderr.rfind(SHOW) > outcome.stderr.rfind(HIDE) >= 0
+
+
+def test_keys_do_not_show_in_the_live_view(trace: str) -> None:
+    def press(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("question")
+        screen.type("unseen\r")
+        time.sleep(0.1)
+        assert not screen.echoes
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        assert screen.echoes
+
+    outcome = on_terminal(replay(trace, "--speed", "0.002"), environment(), act=press)
+
+    assert "unseen" not in outcome.stderr
 
 
 def test_the_first_interrupt_asks_and_the_second_one_insists(trace: str) -> None:
@@ -130,6 +146,16 @@ def test_ctrl_c_prints_the_best_answer_so_far(home: dict[str, str], chain_gguf: 
     assert "\nAnswer: " in outcome.stdout
     assert "Ctrl-C again to quit now" in outcome.stderr
     assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
+
+
+def test_ctrl_c_before_the_search_says_so(home: dict[str, str], chain_gguf: Path) -> None:
+    def interrupt(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("Loading...")
+        process.send_signal(signal.SIGINT)
+
+    outcome = on_terminal(ask(chain_gguf), home, act=interrupt)
+    assert (outcome.code, outcome.stdout) == (130, "")
+    assert outcome.stderr.endswith("adascale: stopped\n")
 
 
 @pytest.mark.slow

@@ -70,6 +70,11 @@ class Screen:
         """Type to a program that listens."""
         os.write(self._master, text.encode())
 
+    @property
+    def echoes(self) -> bool:
+        """True if the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def close(self) -> str:
         self._thread.join(LIMIT_SECONDS)
         os.close(self._master)

@@ -48,6 +48,13 @@ def test_something_shows_at_once_and_makes_room_for_a_question(screen: io.String
     assert screen.getvalue().endswith(CLEAR)
 
 
+def test_a_picture_leaves_the_last_line_of_the_screen_free(screen: io.StringIO) -> None:
+    with display.LiveDisplay() as live:
+        live.show(lambda width, height: "\n".join(["x"] * height))
+        live.stop()
+    assert screen.getvalue().rpartition("x")[0].rpartition(CLEAR)[2].count("x") == 22
+
+
 @pytest.mark.parametrize("show_tree", [True, False])
 def test_a_tree_that_was_asked_for_stays_and_nothing_else(screen: io.StringIO, show_tree: bool) -> None:
     with open_renderer(0, show_tree=show_tree) as view:

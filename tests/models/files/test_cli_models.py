@@ -111,7 +111,7 @@ def test_rm_asks_first(tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(
     ("error", "end"),
-    [(RuntimeError, ""), (KeyboardInterrupt, "adascale: stopped; the same command continues\n")],
+    [(RuntimeError, ""), (KeyboardInterrupt, "adascale: the same command continues the download\n")],
 )
 def test_a_failed_download_is_not_called_pulled(
     error: type[BaseException], end: str, capsys: pytest.CaptureFixture[str]
