@@ -1,7 +1,8 @@
 """The header of a GGUF file and its facts, read in milliseconds and without llama.cpp.
 
 llama.cpp answers every broken file with "failed to load model". Reading the header first gives the
-cause, and tells a torn download from a whole one: each tensor's end must lie inside the file.
+cause, and tells a torn download from a whole one: each tensor must begin inside the file. Of the last one
+llama.cpp itself tells.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -25,16 +26,6 @@ _STRING, _ARRAY = 8, 9
 
 # Per-layer numbers (heads of a hybrid model) are short; vocabularies are long and are skipped.
 _LONGEST_ARRAY_KEPT = 1024
-
-# ggml tensor type: (weights per block, bytes per block), from ggml.h and ggml-common.h.
-_BLOCKS = {
-    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36),
-    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
-    16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82),
-    23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2),
-    34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
-}  # fmt: skip
-
 
 # general.file_type, from llama.h (llama_ftype).
 _FILE_TYPES = {
@@ -120,9 +111,9 @@ def read_info(path: Path) -> GGUFInfo:
                 f"{path.name} is incomplete or damaged",
                 f"its header ends early, or a number in it is wrong ({len(data):,} bytes are here)",
             ) from error
-    end, tensor = header.end
-    if end > header.size_bytes:
-        here = f"{human_bytes(header.size_bytes)} of {human_bytes(end)} are here"
+    start, tensor = header.last
+    if start >= header.size_bytes:
+        here = f"{human_bytes(header.size_bytes)} of more than {human_bytes(start)} are here"
         raise ModelCorruptError(
             f"{path.name} is incomplete", f"tensor {excerpt(tensor)} lies beyond the end of the file ({here})"
         )
@@ -163,7 +154,7 @@ class _Header:
         size_bytes: Size of the file.
         values: Scalars and short number arrays by key.
         elements: Number of elements of every tensor.
-        end: Size that the file has when it is whole, and its last tensor.
+        last: Where the data of the last tensor begins, and its name; 0 without tensors.
 
     Raises:
         struct.error, OverflowError, LookupError, ValueError: It is cut off, or its contents are impossible.
@@ -177,11 +168,9 @@ class _Header:
         tensors, fields = int(self._scalar("Q")), int(self._scalar("Q"))
         for _ in range(fields):
             self._field()
-        ends = [self._tensor() for _ in range(tensors)]
+        offset, name = max((self._tensor() for _ in range(tensors)), default=(0, ""))
         alignment = self.number("general.alignment", 32) or 32
-        start = -(-self._at // alignment) * alignment
-        last, name = max(ends, default=(0, ""))
-        self.end = (start + last if ends else 0), name
+        self.last = (-(-self._at // alignment) * alignment + offset if tensors else 0), name
 
     def text(self, key: str) -> str:
         """Look up a text, empty where the header has none."""
@@ -218,16 +207,13 @@ class _Header:
                 self._at += length * struct.calcsize(f"<{_SCALARS[kind]}")
 
     def _tensor(self) -> tuple[int, str]:
-        """Read an entry of the table; returns the end of its data, from the first tensor on, and its name."""
+        """Read an entry of the table; returns where its data begins behind the header, and its name."""
         name, dimensions = self._string(), int(self._scalar("I"))
         if dimensions > 4:  # GGML_MAX_DIMS; a wrong number may be billions
             raise ValueError(f"{dimensions} dimensions")
-        count = math.prod(int(self._scalar("Q")) for _ in range(dimensions))
-        kind, offset = int(self._scalar("I")), int(self._scalar("Q"))
-        self.elements[name] = count
-        # llama.cpp checks the size of tensors of a type that this table lacks; here only their start is.
-        per_block, size = _BLOCKS.get(kind, (1, 0))
-        return offset + count // per_block * size, name
+        self.elements[name] = math.prod(int(self._scalar("Q")) for _ in range(dimensions))
+        self._scalar("I")  # its type
+        return int(self._scalar("Q")), name
 
     def _scalar(self, form: str) -> float:
         (value,) = struct.unpack_from(f"<{form}", self._data, self._at)
