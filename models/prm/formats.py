@@ -7,11 +7,10 @@ after each step whether the reasoning so far is right. Its turns follow the patt
 user brings one step per turn and the assistant answers each, with the history always saying yes; so the text
 grows behind the prefix and scoring stays incremental.
 
-Qwen2.5-Math-PRM and Skywork-o1-Open-PRM have a head on the hidden state, for which llama.cpp has no place. So
-such a PRM is a pair: a GGUF of the backbone, and the head's few tensors in safetensors. The head of
-``NAME.gguf`` is looked for in the same folder, as ``NAME.head.safetensors``; a missing one of Qwen is read
-out of the published weights, some 26 MB of 15 GB. Skywork publishes a pickle, which is never opened here;
-docs/prms.md says how to make a head of it.
+Qwen2.5-Math-PRM has a head on the hidden state, for which llama.cpp has no place. So such a PRM is a pair: a
+GGUF of the backbone, and the head's few tensors in safetensors. The head of ``NAME.gguf`` is looked for in
+the same folder, as ``NAME.head.safetensors``; a missing one is read out of the published weights, some 26 MB
+of 15 GB.
 """
 
 from __future__ import annotations
@@ -52,10 +51,11 @@ from .scorer import (
 _SUFFIX = ".head.safetensors"
 _SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
-LAYERS = {"qwen-math-prm": ("score.0", "score.2"), "skywork-prm": ("v_head.summary",)}
-"""The linear layers of each format's head, in order; ReLU between them."""
+_QWEN = "qwen-math-prm"
+_LAYERS = "score.0", "score.2"
+"""The linear layers of its head, in order; ReLU between them."""
 
-_OUTPUTS = {"qwen-math-prm": 2, "skywork-prm": 1}
+_TENSORS = [f"{layer}.{part}" for layer in _LAYERS for part in ("weight", "bias")]
 
 # Where a head can be fetched, by a part of the backbone's name.
 _PUBLISHED = {
@@ -71,24 +71,21 @@ class Head:
     """Linear layers with ReLU between them, on the final hidden state.
 
     Attributes:
-        layers: (weight ``[out, in]``, bias ``[out]``) of each layer. The last one has one output, the
-            log-odds, or two, the logits of wrong and right.
+        layers: (weight ``[out, in]``, bias ``[out]``) of each layer. The last one has two outputs, the logits
+            of wrong and right.
     """
 
     layers: tuple[tuple[FloatArray, FloatArray], ...]
     states = True
 
     def read(self, context: LlamaContext, row: int) -> float:
-        """Sigmoid of one output, or softmax over two."""
-        return sigmoid(self.log_odds(context.state(row)))
-
-    def log_odds(self, state: FloatArray) -> float:
-        """Logit of P(good) for a ``[width]`` state after the final norm."""
+        """Softmax over the two outputs, for the state after the final norm."""
         *hidden, (weight, bias) = self.layers
+        state = context.state(row)
         for inner, offset in hidden:
             state = np.maximum(inner @ state + offset, 0.0)
-        out = weight @ state + bias
-        return float(out[0] if len(out) == 1 else out[1] - out[0])
+        wrong, right = weight @ state + bias
+        return sigmoid(float(right - wrong))
 
     def doubt(self, context: LlamaContext, row: int) -> str:
         """Empty: a head can only be checked by its shapes."""
@@ -101,63 +98,42 @@ def qwen_math_prm(model: LlamaModel) -> Adapter:
     Raises:
         UsageError: the vocabulary lacks ``<extra_0>``, or the head does not fit.
     """
-    name, mark = "qwen-math-prm", Piece("<extra_0>", control=True)
-    single_token(model, mark, name)
+    mark = Piece("<extra_0>", control=True)
+    single_token(model, mark, _QWEN)
     if not model.info.chat_template:
-        raise not_a_prm(model, name, "it has no chat template")
+        raise not_a_prm(model, _QWEN, "it has no chat template")
     messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": QUESTION}]
     before, found, behind = render(model, messages, open_assistant=True).partition(QUESTION)
     if not found:
-        raise not_a_prm(model, name, "its chat template leaves the question out")
+        raise not_a_prm(model, _QWEN, "its chat template leaves the question out")
     script = Script(
         (Piece(before, control=True),),
         lambda text: [Piece(text), Piece(behind, control=True)],
         lambda index, text: [Piece(text), mark],
     )
-    return Adapter(name, script, load_head(model, name))
+    return Adapter(_QWEN, script, _load_head(model))
 
 
-def skywork_prm(model: LlamaModel) -> Adapter:
-    """BOS, question and newline, then lines of steps, each tokenized alone; read at a step's last newline.
-
-    Steps are a blank line apart, which is a newline more; as in the authors' ``prepare_input``.
-
-    Raises:
-        UsageError: the vocabulary lacks the tokens, or the head does not fit.
-    """
-    # The tokenizer that Skywork publishes begins with this token, whatever Qwen's own says.
-    name, bos, newline = "skywork-prm", Piece("<|im_start|>", control=True), Piece("\n")
-    for piece in (bos, newline):
-        single_token(model, piece, name)
-
-    def step(index: int, text: str) -> list[Piece]:
-        lines = ([""] if index else []) + text.split("\n")
-        return [piece for line in lines for piece in ([Piece(line)] if line else []) + [newline]]
-
-    script = Script((bos,), lambda text: [Piece(text + "\n")], step)
-    return Adapter(name, script, load_head(model, name))
-
-
-def load_head(model: LlamaModel, name: str) -> Head:
+def _load_head(model: LlamaModel) -> Head:
     """Read the head of a backbone; its layers must fit each other and the hidden states.
 
     Raises:
         UsageError: there is no head, or it is another model's.
         ModelCorruptError: the file lacks its tensors.
     """
-    path = head_file(model, name)
+    path = head_file(model, _QWEN)
     if path is None:
-        raise _missing_head_error(model.path, name)
-    tensors = read_local(path, _tensors_of(name))
-    layers = tuple((tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]) for layer in LAYERS[name])
+        raise _missing_head_error(model.path)
+    tensors = read_local(path, _TENSORS)
+    layers = tuple((tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]) for layer in _LAYERS)
     width = model.width
     for weight, bias in layers:
         if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
             why = f"its states have {width:,} numbers, the head takes {weight.shape[-1]:,}"
-            raise not_a_prm(model, name, why, str(path))
+            raise not_a_prm(model, _QWEN, why, str(path))
         width = weight.shape[0]
-    if width != _OUTPUTS[name]:
-        raise not_a_prm(model, name, f"the head has {width} outputs, not {_OUTPUTS[name]}", str(path))
+    if width != 2:
+        raise not_a_prm(model, _QWEN, f"the head has {width} outputs, not 2", str(path))
     return Head(layers)
 
 
@@ -169,23 +145,19 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
         ModelUnavailableError, ModelNotFoundError: the Hub cannot be asked, or does not have it.
         ModelCorruptError: the published file lacks the tensors.
     """
-    if name not in LAYERS or head_file(file, name) is not None:
+    if name != _QWEN or head_file(file, name) is not None:
         return
     source = _published_head(file)
-    if source is None or name != "qwen-math-prm":
-        raise _missing_head_error(file.path, name)
+    if source is None:
+        raise _missing_head_error(file.path)
     from ..files.download import check_reachable, is_offline, offline_error
 
     if offline or is_offline():
         raise offline_error(f"the head of {file.name}")
     check_reachable()
     status(f"Fetching the head of {file.name} from {source.repo}...")
-    tensors = read_remote(source, _tensors_of(name))
+    tensors = read_remote(source, _TENSORS)
     save_tensors(_fetched_path(source), tensors, {"repo": source.repo, "revision": source.revision or ""})
-
-
-def _tensors_of(name: str) -> list[str]:
-    return [f"{layer}.{part}" for layer in LAYERS[name] for part in ("weight", "bias")]
 
 
 def head_file(model: ModelFile | LlamaModel, name: str) -> Path | None:
@@ -193,7 +165,7 @@ def head_file(model: ModelFile | LlamaModel, name: str) -> Path | None:
 
     None if it is missing or the format has none.
     """
-    if name not in LAYERS:
+    if name != _QWEN:
         return None
     source = _published_head(model)
     places = [model.path.with_suffix(_SUFFIX), *([_fetched_path(source)] if source else [])]
@@ -210,11 +182,11 @@ def _fetched_path(source: HubRef) -> Path:
     return folder / f"{source.repo.replace('/', '--')}@{source.revision}.safetensors"
 
 
-def _missing_head_error(gguf: Path, name: str) -> UsageError:
+def _missing_head_error(gguf: Path) -> UsageError:
     return UsageError(
-        f"{gguf.name} has no head, which a {name} PRM needs",
+        f"{gguf.name} has no head, which a {_QWEN} PRM needs",
         f"looked for {gguf.with_suffix(_SUFFIX)}",
-        hint=f"put its tensors ({', '.join(_tensors_of(name))}) there, in safetensors",
+        hint=f"put its tensors ({', '.join(_TENSORS)}) there, in safetensors",
         slug="no-head",
     )
 
@@ -340,8 +312,7 @@ FORMATS: dict[str, PRMFormat] = {
     "math-shepherd": PRMFormat(math_shepherd, r"math-shepherd.*prm"),
     "rlhflow-deepseek": PRMFormat(partial(rlhflow, writer="deepseek"), r"prm-deepseek-data"),
     "rlhflow-mistral": PRMFormat(partial(rlhflow, writer="mistral"), r"prm-mistral-data"),
-    "qwen-math-prm": PRMFormat(qwen_math_prm, r"qwen2\.5-math-(\d+b-)?prm"),
-    "skywork-prm": PRMFormat(skywork_prm, r"skywork-o1-open-prm"),
+    _QWEN: PRMFormat(qwen_math_prm, r"qwen2\.5-math-(\d+b-)?prm"),
 }
 
 

@@ -24,6 +24,7 @@ from . import scoring
 from .scoring import Opened, step
 
 Tensors = Mapping[str, NDArray[np.float32]]
+NAME = "qwen-math-prm"
 WIDTH = tiny.SIZES[0]
 QUESTION = Problem("p", "Sue has 18 flamingos. How many are white?")
 STEPS = (step("First we count all 18."), step("Then we add\n3 more."), step("The answer is \\boxed{21}."))
@@ -37,24 +38,19 @@ QWEN = (
 )
 
 
-def random_head(name: str) -> dict[str, NDArray[np.float32]]:
+def random_head() -> dict[str, NDArray[np.float32]]:
     rng = np.random.default_rng(1)
 
     def layer(layer: str, outputs: int) -> dict[str, NDArray[np.float32]]:
         weight = (rng.standard_normal((outputs, WIDTH)) / np.sqrt(WIDTH)).astype(np.float32)
         return {f"{layer}.weight": weight, f"{layer}.bias": rng.standard_normal(outputs).astype(np.float32)}
 
-    if name == "skywork-prm":
-        return layer("v_head.summary", 1)
     return layer("score.0", WIDTH) | layer("score.2", 2)
 
 
-def expected(name: str, head: Tensors, state: NDArray[np.float64]) -> float:
+def expected(head: Tensors, state: NDArray[np.float64]) -> float:
     """P(good) as the authors' code has it, written out once more."""
     w = {key: tensor.astype(np.float64) for key, tensor in head.items()}
-    if name == "skywork-prm":
-        value = (w["v_head.summary.weight"] @ state + w["v_head.summary.bias"])[0]
-        return float(1.0 / (1.0 + np.exp(-value)))
     inner = np.maximum(w["score.0.weight"] @ state + w["score.0.bias"], 0.0)
     logits = np.exp(w["score.2.weight"] @ inner + w["score.2.bias"])
     return float(logits[1] / logits.sum())
@@ -64,82 +60,57 @@ def sidecar(gguf: Path) -> Path:
     return gguf.with_name(gguf.name.replace(".gguf", ".head.safetensors"))
 
 
-@pytest.fixture(params=["qwen-math-prm", "skywork-prm"])
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def gguf(tmp_path: Path) -> Path:
     return tiny_prm.write_qwen2(tmp_path / "tiny.Q4_K_M.gguf")
 
 
 @pytest.fixture
-def prm(name: str, gguf: Path) -> Iterator[Opened]:
-    save_tensors(sidecar(gguf), random_head(name), {})
-    with scoring.opened(gguf, name) as opened:
+def prm(gguf: Path) -> Iterator[Opened]:
+    save_tensors(sidecar(gguf), random_head(), {})
+    with scoring.opened(gguf, NAME) as opened:
         yield opened
 
 
-def test_scores_are_those_of_the_head_on_states_read_one_by_one(prm: Opened, name: str) -> None:
+def test_scores_are_those_of_the_head_on_states_read_one_by_one(prm: Opened) -> None:
     rewards = [prm.reward(QUESTION, *STEPS[: count + 1]) for count in range(3)]
     tokens, ends = prm.prm.tokens(Prefix(QUESTION, STEPS))
     states = []
     for at, token in enumerate(tokens):
         prm.context.decode([Run(1, at, [token])])
         states.append(prm.context.state(0).astype(np.float64))
-    reference = [expected(name, random_head(name), states[end - 1]) for end in ends[2:]]
+    reference = [expected(random_head(), states[end - 1]) for end in ends[2:]]
     assert rewards == pytest.approx(reference, abs=1e-3)
     # The head hears the state: at the token before, or before the last norm, it would say something else.
-    before = [expected(name, random_head(name), states[end - 2]) for end in ends[2:]]
+    before = [expected(random_head(), states[end - 2]) for end in ends[2:]]
     assert rewards != pytest.approx(before, abs=1e-2)
     assert np.mean(np.square(states), axis=1) == pytest.approx(1.0, abs=1e-3)
     assert max(rewards) - min(rewards) > 0.01
 
 
-@pytest.mark.parametrize("name", ["qwen-math-prm"])
 def test_qwens_text_is_the_model_cards(prm: Opened) -> None:
     assert prm.tokens(QUESTION, *STEPS) == tuple(prm.model.tokenize(QWEN, special=True))
     marks = [prm.model.token_text(token) for token in prm.tokens(QUESTION, *STEPS)]
     assert (marks[-1], marks.count(tiny_prm.EXTRA)) == (tiny_prm.EXTRA, 3)
 
 
-@pytest.mark.parametrize("name", ["skywork-prm"])
-def test_skyworks_lines_are_tokenized_one_by_one(prm: Opened) -> None:
-    """Written out from prepare_input: the question with its newline, each line, then the newline token.
-
-    The solution is ``First we count all?``, a blank line, ``Then we add?``, ``3 more.``; a blank line has a
-    newline token of its own.
-    """
-    pieces = [tiny.START, "How many?\n"]
-    pieces += ["First we count all?", "\n", "\n", "Then we add?", "\n", "3 more.", "\n"]
-    expected_tokens = [token for piece in pieces for token in prm.model.tokenize(piece, special=True)]
-    steps = (step("First we count all?"), step("Then we add?\n3 more."))
-    tokens = prm.tokens(Problem("p", "How many?"), *steps)
-    assert tokens == tuple(expected_tokens)
-    merged = prm.model.tokenize("?\n", special=False)
-    assert len(merged) == 1
-    assert tokens.count(merged[0]) == 1  # in the question; a step's "?" and newline stay apart
-
-
-def test_a_head_of_the_other_kind_is_refused(gguf: Path) -> None:
-    two = {key.replace("score.2", "v_head.summary"): t for key, t in random_head("qwen-math-prm").items()}
-    save_tensors(sidecar(gguf), two, {})
-    with (
-        pytest.raises(UsageError, match="the head has 2 outputs, not 1"),
-        scoring.opened(gguf, "skywork-prm"),
-    ):
+def test_a_head_that_does_not_fit_is_refused(gguf: Path) -> None:
+    head = random_head()
+    one = {key: tensor[:1] if key.startswith("score.2") else tensor for key, tensor in head.items()}
+    save_tensors(sidecar(gguf), one, {})
+    with pytest.raises(UsageError, match="the head has 1 outputs, not 2"), scoring.opened(gguf, NAME):
         pass
+    save_tensors(sidecar(gguf), {key: head[key] for key in list(head)[:2]}, {})
     lacks = pytest.raises(ModelCorruptError, match=r"has no tensor score\.2\.weight")
-    with lacks, scoring.opened(gguf, "qwen-math-prm"):
+    with lacks, scoring.opened(gguf, NAME):
         pass
 
 
-def test_a_backbone_alone_is_refused_before_it_is_loaded(name: str, gguf: Path) -> None:
+def test_a_backbone_alone_is_refused_before_it_is_loaded(gguf: Path) -> None:
     file = ModelFile(str(gguf), gguf, "", None, "path", read_info(gguf))
-    with pytest.raises(AdascaleError, match=f"has no head, which a {name} PRM needs") as raised:
-        settle_format(file, name, print, offline=False)
+    with pytest.raises(AdascaleError, match=f"has no head, which a {NAME} PRM needs") as raised:
+        settle_format(file, NAME, print, offline=False)
     assert raised.value.slug == "no-head"
     assert str(sidecar(gguf)) in raised.value.facts[0]
-    save_tensors(sidecar(gguf), random_head(name), {})
-    assert settle_format(file, name, print, offline=True) == name
+    save_tensors(sidecar(gguf), random_head(), {})
+    assert settle_format(file, NAME, print, offline=True) == NAME
