@@ -1,11 +1,10 @@
 """The PRM formats in one visible table (``FORMATS``), and the choice of a model's format.
 
-Math-Shepherd and RLHFlow's PRMs answer with a token of their language-model head; their text is that of their
-authors, to the letter: https://huggingface.co/peiyi9979/math-shepherd-mistral-7b-prm (model card) and
+RLHFlow's PRM answers with a token of its language-model head; its text is that of its authors, to the letter:
 https://github.com/RLHFlow/RLHF-Reward-Modeling (math-rm/prm_evaluate.py). The judge asks any instruct model
-after each step whether the reasoning so far is right. Its turns follow the pattern of RLHFlow's PRMs: the
-user brings one step per turn and the assistant answers each, with the history always saying yes; so the text
-grows behind the prefix and scoring stays incremental.
+after each step whether the reasoning so far is right. Its turns follow the same pattern: the user brings one
+step per turn and the assistant answers each, with the history always saying yes; so the text grows behind the
+prefix and scoring stays incremental.
 
 Qwen2.5-Math-PRM has a head on the hidden state, for which llama.cpp has no place. So such a PRM is a pair: a
 GGUF of the backbone, and the head's few tensors in safetensors. The head of ``NAME.gguf`` is looked for in
@@ -19,9 +18,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -40,18 +37,16 @@ from .scorer import (
     Adapter,
     Piece,
     Script,
-    as_it_is,
     not_a_prm,
     sigmoid,
     single_token,
     turns_script,
-    with_number,
 )
 
 _SUFFIX = ".head.safetensors"
 _SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
-_QWEN = "qwen-math-prm"
+_RLHFLOW, _QWEN = "rlhflow-deepseek", "qwen-math-prm"
 _LAYERS = "score.0", "score.2"
 """The linear layers of its head, in order; ReLU between them."""
 
@@ -193,7 +188,6 @@ def _missing_head_error(gguf: Path) -> UsageError:
 
 # A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
 _LEAST_SHARE = 0.1
-_MARK = Piece(" ки")
 
 _JUDGE_PROMPT = (
     "You check solutions to problems. The solution is shown to you step by step. After each step answer with "
@@ -232,38 +226,21 @@ class TokenPair:
         return f"only {share:.2%} of its probability lies on the two answers"
 
 
-def math_shepherd(model: LlamaModel) -> Adapter:
-    """``question Step 1: ... ки``, newline, ``Step 2: ... ки``; read at the ``ки``.
-
-    Raises:
-        UsageError: the vocabulary lacks ``ки``, ``+`` or ``-``.
-    """
-    name = "math-shepherd"
-    single_token(model, _MARK, name, follows=True)
-
-    def step(index: int, text: str) -> list[Piece]:
-        return [Piece(("\n" if index else " ") + with_number(index, text)), _MARK]
-
-    script = Script((), lambda text: [Piece(text)], step)
-    return Adapter(name, script, _answers(model, Piece(" +"), Piece(" -"), name))
-
-
-def rlhflow(model: LlamaModel, writer: Literal["deepseek", "mistral"]) -> Adapter:
+def rlhflow(model: LlamaModel) -> Adapter:
     """A user turn per step, the first behind the question and a space; the assistant said ``+`` to each.
 
-    Read where the assistant's next answer is predicted. Mistral was tuned to write steps as ``Step 1: ...``.
+    Read where the assistant's next answer is predicted.
 
     Raises:
         UsageError: the template rewrites earlier turns, or the vocabulary lacks ``+`` or ``-``.
     """
-    name = f"rlhflow-{writer}"
     if not model.info.chat_template:
-        raise not_a_prm(model, name, "it has no chat template")
+        raise not_a_prm(model, _RLHFLOW, "it has no chat template")
     opening: list[Message] = [{"role": "user", "content": f"{QUESTION} {FIRST}"}]
-    spell = with_number if writer == "mistral" else as_it_is
     # The space belongs to the first word, as in the authors' own tokens.
-    script = turns_script(model, name, opening, "+", spell, is_joined=True)
-    return Adapter(name, script, _answers(model, Piece("+"), Piece("-"), name))
+    script = turns_script(model, _RLHFLOW, opening, "+", is_joined=True)
+    good, bad = (single_token(model, Piece(sign), _RLHFLOW) for sign in "+-")
+    return Adapter(_RLHFLOW, script, TokenPair(good, bad, _LEAST_SHARE))
 
 
 def chat_judge(model: LlamaModel) -> Adapter:
@@ -287,13 +264,6 @@ def chat_judge(model: LlamaModel) -> Adapter:
     return Adapter("judge", script, TokenPair(good, bad))
 
 
-def _answers(model: LlamaModel, good: Piece, bad: Piece, name: str) -> TokenPair:
-    yes, no = (single_token(model, piece, name, follows=True) for piece in (good, bad))
-    if yes == no:
-        raise not_a_prm(model, name, "it has one token for both answers")
-    return TokenPair(yes, no, _LEAST_SHARE)
-
-
 @dataclass(frozen=True, slots=True)
 class PRMFormat:
     """A PRM format.
@@ -309,9 +279,7 @@ class PRMFormat:
 
 FORMATS: dict[str, PRMFormat] = {
     "judge": PRMFormat(chat_judge),
-    "math-shepherd": PRMFormat(math_shepherd, r"math-shepherd.*prm"),
-    "rlhflow-deepseek": PRMFormat(partial(rlhflow, writer="deepseek"), r"prm-deepseek-data"),
-    "rlhflow-mistral": PRMFormat(partial(rlhflow, writer="mistral"), r"prm-mistral-data"),
+    _RLHFLOW: PRMFormat(rlhflow, r"prm-deepseek-data"),
     _QWEN: PRMFormat(qwen_math_prm, r"qwen2\.5-math-(\d+b-)?prm"),
 }
 

@@ -9,7 +9,6 @@ for all questions.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,7 +27,6 @@ FIRST, LATER = "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
 """Placeholders of the first step and of a later one, beside that of the question."""
 
 _WITHOUT = f"{setting('prm', 'none')} searches without a PRM"
-_STEP_NUMBER = re.compile(r"(?:[#*\s]*step\s+\d+\s*\**[:.)]\**|\d+[.)])\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +69,11 @@ class Script:
         return tuple(tokens), tuple(ends)
 
 
-def as_it_is(index: int, text: str) -> str:
-    """A step as the generator wrote it."""
-    return text
-
-
-def with_number(index: int, text: str) -> str:
-    """A step in the form of Math-Shepherd's data: one line, ``Step 1: ...``, instead of its own number."""
-    number = _STEP_NUMBER.match(text)
-    words = text[number.end() if number else 0 :].split()
-    return f"Step {index + 1}: {' '.join(words)}"
-
-
 def turns_script(
     model: LlamaModel,
     name: str,
     opening: Sequence[Message],
     answer: str,
-    spell: Callable[[int, str], str] = as_it_is,
     *,
     is_joined: bool = False,
 ) -> Script:
@@ -99,7 +84,7 @@ def turns_script(
         name: Name of the format, for the error.
         opening: Messages up to the first step; they hold ``QUESTION`` and ``FIRST``.
         answer: The assistant's answer to every step before.
-        spell: Writes a step, given its place (from 0) and its text.
+
         is_joined: The text between the question and the first step is tokenized with that step.
 
     Raises:
@@ -118,7 +103,6 @@ def turns_script(
         return [Piece(text)] if is_joined else [Piece(text), Piece(middle, control=True)]
 
     def step(index: int, text: str) -> list[Piece]:
-        text = spell(index, text)
         if index == 0:
             return [Piece(middle + text if is_joined else text), Piece(tail, control=True)]
         return [Piece(before, control=True), Piece(text), Piece(behind, control=True)]
@@ -126,19 +110,18 @@ def turns_script(
     return Script((Piece(head, control=True),), question, step)
 
 
-def single_token(model: LlamaModel, piece: Piece, name: str, *, follows: bool = False) -> int:
-    """The one token of a text in the GGUF's own vocabulary.
+def single_token(model: LlamaModel, piece: Piece, name: str) -> int:
+    """The one token of a text behind others in the GGUF's own vocabulary.
 
     Args:
         model: Has the vocabulary.
         piece: The text.
         name: Name of the format, for the error.
-        follows: True if it stands behind other text.
 
     Raises:
         UsageError: there is no such token.
     """
-    found = model.tokenize(piece.text, special=piece.control, follows=follows)
+    found = model.tokenize(piece.text, special=piece.control, follows=True)
     if len(found) != 1:
         raise not_a_prm(model, name, f'its vocabulary has no token "{piece.text.strip()}"')
     return found[0]

@@ -1,4 +1,4 @@
-"""Tiny GGUF files of the PRMs that are known by name.
+"""Tiny GGUF files of PRMs, and of tokenizers that they may have.
 
 The files have the architecture and the kind of tokenizer of the PRMs. A PRM answers with one of two tokens
 where it is asked; ``answers`` lifts these two wherever a certain token was read last, which is what its
@@ -36,14 +36,12 @@ LLAMA3 = (
 _MERGED = ("к", "и", "ки", "▁ки", "St", "ep", "Step", "▁Step", "▁+", "▁-", "▁▁")
 
 
-def write_mistral(path: Path, *, name: str = "tiny", answers: float = 6.0, leave_out: str = "") -> Path:
-    """A Llama with a SentencePiece vocabulary that has ``▁ки``, ``▁+`` and ``▁-`` as Mistral's has."""
+def write_mistral(path: Path, *, name: str = "tiny") -> Path:
+    """A Llama with a SentencePiece vocabulary, as Mistral has one."""
     letters = [chr(code) for code in range(33, 127)]
-    words = [word for word in ("▁", *letters, *_MERGED) if word != leave_out]
+    words = ["▁", *letters, *_MERGED]
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
     weights = tiny.random_weights(len(tokens), output=1.0)
-    if not leave_out:
-        _answer(weights, tokens.index("▁ки"), [tokens.index("▁+"), tokens.index("▁-")], answers)
     writer = _begin(path, "llama", name, len(tokens))
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)

@@ -35,7 +35,7 @@ from adascale.engine.errors import (
 from adascale.models import machine
 from adascale.models.files import download
 from adascale.models.files.cache import DownloadPlan, Transfer
-from adascale.models.files.catalog import ModelSpec, catalog
+from adascale.models.files.catalog import HubRef, ModelSpec
 from adascale.models.files.library import ModelFile, locate, remove, resolve
 from adascale.models.files.package_index import index_urls
 
@@ -353,10 +353,10 @@ def test_no_network_at_all(net: Net) -> None:
 
 
 def test_a_digest_that_is_known_alone_is_compared_before_the_download(gguf: bytes, net: Net) -> None:
-    spec = net.know(catalog()["math-shepherd-7b"])
+    spec = net.know(replace(make_spec(b"other"), size_bytes=None, hub=HubRef("someone/tiny-GGUF")))
     net.hub(spec.hub.repo, {spec.file: gguf})
     with pytest.raises(ModelCorruptError, match="is not the file that was published"):
-        resolve("math-shepherd-7b")
+        resolve(spec.name)
     assert f"GET /{spec.hub.repo}/resolve/{COMMIT}/{spec.file}" not in net.server.asked
 
 

@@ -1,9 +1,9 @@
-"""Math-Shepherd and RLHFlow: their authors' text to the letter, read step by step as in one evaluation."""
+"""RLHFlow's PRM: its authors' text to the letter, read step by step as in one evaluation."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ import tiny_prm
 from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Problem
-from adascale.models.prm.scorer import with_number
 
 from . import scoring
 from .scoring import Opened, read_in_one_batch, step
@@ -24,13 +23,6 @@ STEPS = (
     step("The answer is: 18"),
 )
 
-# Written out by hand from the model card of peiyi9979/math-shepherd-mistral-7b-prm.
-SHEPHERD = (
-    "Janet's ducks lay 16 eggs per day. How much does she make? "
-    "Step 1: Janet's ducks lay 16 eggs per day. ки\n"
-    "Step 2: She eats three, so she has 16 - 3 = 13 eggs left. ки\n"
-    "Step 3: The answer is: 18 ки"
-)
 # Written out by hand from RLHFlow's math-rm/README.md, prm_evaluate.py and Llama 3.1's chat format.
 _SYSTEM = (
     "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
@@ -44,33 +36,17 @@ DEEPSEEK = (
     f"+<|eot_id|>{_USER}2. She eats three, so she has\n16 - 3 = 13 eggs left.{_ASKED}"
     f"+<|eot_id|>{_USER}The answer is: 18{_ASKED}"
 )
-MISTRAL = (
-    f"{_SYSTEM}{_USER}Janet's ducks lay 16 eggs per day. How much does she make? "
-    f"Step 1: Janet's ducks lay 16 eggs per day.{_ASKED}"
-    f"+<|eot_id|>{_USER}Step 2: She eats three, so she has 16 - 3 = 13 eggs left.{_ASKED}"
-    f"+<|eot_id|>{_USER}Step 3: The answer is: 18{_ASKED}"
-)
-GOLDEN = {"math-shepherd": SHEPHERD, "rlhflow-deepseek": DEEPSEEK, "rlhflow-mistral": MISTRAL}
-
-
-def write(name: str, path: Path, **options: object) -> Path:
-    make: Callable[..., Path] = tiny_prm.write_mistral if name == "math-shepherd" else tiny_prm.write_llama3
-    return make(path, **options)
-
-
-@pytest.fixture(params=GOLDEN)
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+NAME = "rlhflow-deepseek"
 
 
 @pytest.fixture
-def prm(name: str, tmp_path: Path) -> Iterator[Opened]:
-    with scoring.opened(write(name, tmp_path / "prm.gguf"), name) as opened:
+def prm(tmp_path: Path) -> Iterator[Opened]:
+    with scoring.opened(tiny_prm.write_llama3(tmp_path / "prm.gguf"), NAME) as opened:
         yield opened
 
 
-def test_the_text_is_the_authors_own_tokenized_in_one_piece(prm: Opened, name: str) -> None:
-    expected = prm.model.tokenize(GOLDEN[name], special=True)
+def test_the_text_is_the_authors_own_tokenized_in_one_piece(prm: Opened) -> None:
+    expected = prm.model.tokenize(DEEPSEEK, special=True)
     assert prm.model.bos is not None
     if expected[0] != prm.model.bos:
         expected.insert(0, prm.model.bos)
@@ -106,20 +82,6 @@ def test_what_users_and_models_write_is_never_control(prm: Opened) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        *((text, "Add both.") for text in (
-            "Add both.", "1. Add both.", "Step 7: Add both.", "**Step 1:** Add\nboth.",
-            "## step 2. Add both.", "3) Add both.",
-        )),
-        ("3.5 eggs + 16 eggs", "3.5 eggs + 16 eggs"),
-    ],
-)  # fmt: skip
-def test_steps_are_numbered_anew_in_one_line(text: str, line: str) -> None:
-    assert with_number(0, text) == f"Step 1: {line}"
-
-
 def test_a_solution_longer_than_the_window_is_refused_before_another_is_read(prm: Opened) -> None:
     """The tokens of the other would be in no usage: it is scored again by itself."""
     with pytest.raises(ContextOverflowError, match="1,024"):
@@ -127,11 +89,11 @@ def test_a_solution_longer_than_the_window_is_refused_before_another_is_read(prm
     assert prm.cost(DUCKS, STEPS[0]) == len(prm.tokens(DUCKS, STEPS[0]))
 
 
-def test_the_self_test_refuses_a_model_that_was_not_trained_to_answer(name: str, tmp_path: Path) -> None:
+def test_the_self_test_refuses_a_model_that_was_not_trained_to_answer(tmp_path: Path) -> None:
     with (
-        scoring.opened(write(name, tmp_path / "plain.gguf", answers=0.0), name) as prm,
+        scoring.opened(tiny_prm.write_llama3(tmp_path / "plain.gguf", answers=0.0), NAME) as prm,
         pytest.raises(
-            UsageError, match=rf"plain.gguf is no {name} PRM: only .*% of its probability"
+            UsageError, match=rf"plain.gguf is no {NAME} PRM: only .*% of its probability"
         ) as raised,
     ):
         prm.prm.self_test()
@@ -139,11 +101,8 @@ def test_the_self_test_refuses_a_model_that_was_not_trained_to_answer(name: str,
     assert 'prm="judge=NAME"' in raised.value.hint
 
 
-@pytest.mark.parametrize("missing", ["▁ки", "▁+", "▁-"])
-def test_a_vocabulary_without_the_tokens_is_refused(missing: str, tmp_path: Path) -> None:
-    path = tiny_prm.write_mistral(tmp_path / "x.gguf", leave_out=missing)
-    with (
-        pytest.raises(UsageError, match=f'has no token "[{missing[1:]}]+"'),
-        scoring.opened(path, "math-shepherd"),
-    ):
+def test_a_vocabulary_without_the_token_is_refused(tmp_path: Path) -> None:
+    path = tiny_prm.write_qwen2(tmp_path / "x.gguf")
+    path.write_bytes(path.read_bytes().replace(tiny_prm.EXTRA.encode(), b"<extra_1>"))
+    with pytest.raises(UsageError, match='has no token "<extra_0>"'), scoring.opened(path, "qwen-math-prm"):
         pass
