@@ -20,7 +20,7 @@ from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.strategies import EFFORTS, Effort, Greedy, Strategy, Vote
+from adascale.engine.strategies import Adaptive, Effort, Greedy, Strategy, Vote
 from adascale.engine.tools.calls import Choice, ToolRequest, in_words
 from adascale.engine.tools.schema import CHECKED_LATE, UNCHECKED, keywords, object_schema
 from adascale.engine.types import Budget, Problem, Turn
@@ -228,10 +228,9 @@ class ServedModel:
             search = replace(search, strategy=Greedy())
         elif problem.is_chat or used in ("none", "chat") or (answers > 1 and problem.kind not in _MANY):
             search = replace(search, strategy=Vote(samples=answers))
-        elif answers > 1:  # it must not end before there are as many solutions
-            usual: Any = EFFORTS[problem.kind][search.effort]
-            lead, samples = max(usual.lead, answers + 1), max(usual.samples, 2 * answers)
-            search = replace(search, lead=lead, samples=samples)
+        elif answers > 1:
+            most = max(2 * answers, search.strategy_for(problem.kind).at_most or 0)
+            search = replace(search, strategy=search.named(Adaptive.name, least=answers, samples=most))
         is_read = may_call or schema is not None or logprobs is not None or stop or answers > 1
         is_read = is_read or body.wants_greedy or not isinstance(asked, Messages) or asked.wants_bare
         ask = Ask(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..answers.choosing import SearchResult
 from ..search.tree import Tree
@@ -33,6 +33,7 @@ class Adaptive(Strategy):
         cut: A running trajectory is cut below this calibrated estimate; 0 for never.
         hopeless: After half of the trajectories it gives up where the answer's calibrated probability is
             below this; 0 for never.
+        least: Solutions that are wanted; where it would end with fewer, the missing ones are drawn.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -45,6 +46,11 @@ class Adaptive(Strategy):
     cut: float = 0.1
     hopeless: float = 0.03
     redraws: int = field(default=REDRAWS, kw_only=True)
+    least: int = field(default=0, kw_only=True)
+
+    def parameters(self) -> dict[str, Any]:
+        """As of every strategy; ``least`` only where it says something."""
+        return {name: n for name, n in Strategy.parameters(self).items() if n or name != "least"}
 
     def plan(self, tree: Tree) -> Plan:
         """Fill each free place, and cut what will not succeed."""
@@ -53,12 +59,14 @@ class Adaptive(Strategy):
         dealt = list(islice(cycle(turns), self.samples))
         started, running = 0, 0
         cuts: list[Cut] = []
-        while (verdict := self._verdict(tree)) is None:
-            room = min(tree.width - running, self.samples - started)
+        verdict: StopReason | None = None
+        while (verdict := verdict or self._verdict(tree)) is None or _written(tree) < self.least:
+            wanted = self.samples if verdict is None else self.least - _written(tree) - running
+            room = max(0, min(tree.width - running, self.samples - started, wanted))
             draws = [self._draw(tree, mode) for mode in dealt[started : started + room]]
             started, running = started + room, running + room
             if not (running or cuts):
-                return None
+                return verdict
             scored = yield [*cuts, *draws]
             cuts = self._cuts(tree, scored)
             running -= len(cuts) + sum(tree[node].status == "terminal" for node in scored)
@@ -102,6 +110,10 @@ class Adaptive(Strategy):
         )
         known = ((node, probability_of(tree[node].estimate)) for node in running)
         return [Cut((node,), reason) for node, p in known if p is not None and p < self.cut]
+
+
+def _written(tree: Tree) -> int:
+    return 0 if tree.standing is None else tree.standing.replies
 
 
 def _programs_fail(tree: Tree) -> bool:
