@@ -18,7 +18,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adascale.engine.errors import excerpt
+from adascale.engine.errors import AdascaleError, excerpt
 from adascale.models.fallback import Fallback
 from adascale.models.upstream.client import HANDED_ON
 
@@ -181,8 +181,9 @@ class _Server:
 
 
 async def _refuse(request: HttpRequest, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    return error.response(request.url.path)
+    refusal = Refusal.of(error) if isinstance(error, AdascaleError) else error
+    assert isinstance(refusal, Refusal)
+    return refusal.response(request.url.path)
 
 
 async def _give_up(request: HttpRequest, error: Exception) -> Response:
@@ -207,6 +208,7 @@ async def _refuse_unexpected(request: HttpRequest, error: Exception) -> Response
 
 _HANDLERS: Mapping[Any, Callable[[HttpRequest, Exception], Awaitable[Response]]] = {
     Refusal: _refuse,
+    AdascaleError: _refuse,
     ClientDisconnect: _give_up,
     HTTPException: _refuse_http,
     Exception: _refuse_unexpected,

@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
+    AliasPath,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,25 +20,23 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import from_json
 
-from adascale.engine.errors import UsageError, excerpt
-from adascale.engine.tools.schema import object_schema
+from adascale.engine.codec import nesting
+from adascale.engine.errors import excerpt
 from adascale.engine.types import SamplingChange
 
-from .http import JsonObject, Refusal
+from .http import MAX_DEPTH, JsonObject, Refusal
 
 MAX_SEED = (1 << 63) - 1
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"]
 """How hard to try; without it the last message decides."""
 
-Tokens = Annotated[int, Field(ge=1, le=1 << 24)]
-"""Limit of generated tokens of the whole search."""
+_OPEN = BeforeValidator(lambda value: None if value in (-1, -2) else value)
 
-_OPEN = BeforeValidator(lambda value: None if value == -1 else value)
-
-OpenTokens = Annotated[Tokens | None, _OPEN]
-"""Limit of generated tokens; -1 for none."""
+Tokens = Annotated[Annotated[int, Field(ge=1, le=1 << 24)] | None, _OPEN]
+"""Limit of generated tokens; -1 for none, or -2 as Ollama has it."""
 
 Seed = Annotated[Annotated[int, Field(ge=-MAX_SEED, le=MAX_SEED)] | None, _OPEN]
 """-1 for a random one."""
@@ -86,14 +86,25 @@ def _refusal(error: ValidationError) -> Refusal:
             name += f".{part}"
         else:
             break
-    return Refusal.of_field(name.lstrip("."), first["msg"])
+    return Refusal.of_field(name.lstrip("."), first["msg"].removeprefix("Value error, "))
+
+
+_TEXTS = "text", "input_text", "output_text"
+_UNREAD = "thinking", "redacted_thinking", "reasoning_text", "summary_text", "tool_use", "tool_result"
+"""Types of parts that are no text: the reasoning of an earlier answer, calls and their results."""
+
+
+def _known(type_: str) -> str:
+    if type_ not in (*_TEXTS, *_UNREAD):
+        raise ValueError(f"{excerpt(type_)} cannot be read, only text")
+    return type_
 
 
 class Part(Fields):
     """A part of a message. Fields of an earlier answer may come back, without effect."""
 
-    type: str
-    text: str | None = None
+    type: Annotated[str, AfterValidator(_known)]
+    text: str = ""
 
 
 def _as_list(value: Any) -> Any:
@@ -113,29 +124,20 @@ Texts = Annotated[list[Text], BeforeValidator(_as_list)]
 """A text, or a list of texts."""
 
 
-def text_of(parts: Sequence[Part], place: str, *without_effect: str) -> str:
-    """The text of a message's parts, a line each.
+def text_of(parts: Sequence[Part]) -> str:
+    """The text of a message's parts, a line each."""
+    return "\n".join(part.text for part in parts if part.type in _TEXTS)
 
-    Args:
-        parts: Parts of the message, in order.
-        place: The field that holds them.
-        without_effect: Types of parts to skip, such as the reasoning of an earlier answer.
 
-    Raises:
-        Refusal: a part is no text, such as an image, or its text is missing.
-    """
-    texts = []
-    for at, part in enumerate(parts):
-        if part.type in without_effect:
-            continue
-        if part.type not in ("text", "input_text", "output_text"):
-            text = f"{excerpt(part.type)} cannot be read, only text"
-            raise Refusal.of_field(f"{place}[{at}].type", text, "unsupported-content")
-        if part.text is None:
-            raise Refusal.of_field(f"{place}[{at}].text", "has to be given")
-        texts.append(part.text)
-    return "\n".join(texts)
+def _parsed(value: Any) -> Any:
+    value = from_json(value or "{}", allow_inf_nan=False) if isinstance(value, str) else value
+    if nesting(value) > MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+    return value
 
+
+Arguments = Annotated[JsonObject, BeforeValidator(_parsed)]
+"""Arguments of a call, as JSON or an object."""
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -163,7 +165,7 @@ class Function(Fields):
     type: Literal["function"] = "function"
     name: Name
     description: str = ""
-    parameters: dict[str, Any] = Field({}, validation_alias=AliasChoices("parameters", "input_schema"))
+    parameters: JsonObject = Field({}, validation_alias=AliasChoices("parameters", "input_schema"))
     """JSON schema of its arguments, an object."""
 
     def tool(self) -> JsonObject:
@@ -176,40 +178,7 @@ class Format(Fields):
     """Plain text, or a JSON object of any form or of a schema."""
 
     type: Literal["text", "json_object", "json_schema"]
-    schema_: dict[str, Any] = Field({}, alias="schema")
-
-
-AnyFormat = Annotated[Format | None, lifted("json_schema")]
-
-
-def schema_of(asked: Format | None, place: str) -> JsonObject | None:
-    """The schema of the reply; None for plain text.
-
-    Args:
-        asked: The format.
-        place: The field that holds the schema.
-
-    Raises:
-        Refusal: as ``checked``.
-    """
-    if asked is None or asked.type == "text":
-        return None
-    if asked.type == "json_object":
-        return {"type": "object"}
-    return checked(asked.schema_, place)
-
-
-def checked(schema: JsonObject, place: str) -> JsonObject:
-    """The schema itself, once it is known to describe an object.
-
-    Raises:
-        Refusal: it describes something else, or is too large.
-    """
-    try:
-        object_schema(schema)
-    except UsageError as error:
-        raise Refusal.of_field(place, error.message) from None
-    return schema
+    schema_: JsonObject = Field({"type": "object"}, alias="schema")
 
 
 _GREEDY_BELOW = 0.01
@@ -232,7 +201,7 @@ Biases = Annotated[dict[Annotated[int, Field(ge=0, le=1 << 24)], Penalty], Befor
 
 
 class Body(Fields):
-    """Fields that a body has in every protocol."""
+    """Fields of a body under the names that the protocols have for them; each takes those of all."""
 
     model: str | None = None
     """Name of the model, alone or with an effort, as ``NAME:high``."""
@@ -254,6 +223,34 @@ class Body(Fields):
     frequency_penalty: Penalty | None = None
     logit_bias: Biases | None = None
     """Numbers to add to the logits of tokens, by token id."""
+    effort: Effort | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "reasoning_effort", AliasPath("reasoning", "effort"), AliasPath("output_config", "effort")
+        ),
+    )
+    max_tokens: Tokens = Field(
+        None,
+        validation_alias=AliasChoices(
+            "max_completion_tokens", "max_output_tokens", "max_tokens", "num_predict"
+        ),
+    )
+    """Limit of generated tokens of the whole search; in plain replies, calls and JSON it cuts the text."""
+    stop: Annotated[Texts, Field(max_length=16)] = Field(
+        [], validation_alias=AliasChoices("stop", "stop_sequences")
+    )
+    """Texts before which an answer is cut."""
+    format: Annotated[Format | None, lifted("json_schema")] = Field(
+        None,
+        validation_alias=AliasChoices(
+            "response_format", AliasPath("text", "format"), AliasPath("output_config", "format"), "format"
+        ),
+    )
+
+    @property
+    def wanted_schema(self) -> JsonObject | None:
+        """Schema of the JSON object to reply with; None for plain text."""
+        return None if self.format is None or self.format.type == "text" else self.format.schema_
 
     @property
     def wants_greedy(self) -> bool:

@@ -11,18 +11,14 @@ from adascale.engine.tools.calls import Choice
 from adascale.engine.types import TokenLogprob, Usage
 
 from .body import (
-    AnyFormat,
+    Arguments,
     Body,
-    Effort,
     Fields,
     Function,
     Named,
     Nothing,
-    OpenTokens,
     Parts,
-    Texts,
     lifted,
-    schema_of,
     text_of,
 )
 from .http import JsonObject, Refusal, event
@@ -42,12 +38,12 @@ class ToolsBody(Body):
     parallel_tool_calls: bool = True
     """Allow several calls in one turn."""
 
-    def with_tools(self, said: Sequence[JsonObject], place: str) -> Messages:
-        """The messages with the tools; ``place`` is the field of the last one's content."""
+    def with_tools(self, said: Sequence[JsonObject]) -> Messages:
+        """The messages with the tools."""
         choice, tools = self.tool_choice, [each.tool() for each in self.tools]
         if isinstance(choice, Named):
-            return Messages(said, place, tools, None, choice.name, self.parallel_tool_calls)
-        return Messages(said, place, tools, choice, None, self.parallel_tool_calls)
+            return Messages(said, tools, None, choice.name, self.parallel_tool_calls)
+        return Messages(said, tools, choice, None, self.parallel_tool_calls)
 
 
 class StreamOptions(Fields):
@@ -59,7 +55,6 @@ class StreamOptions(Fields):
 class ChoicesBody(Body):
     """Fields of a body whose answer is a list of choices."""
 
-    max_tokens: OpenTokens = None
     n: Annotated[int, Field(ge=1, le=16)] = 1
     """Number of replies; in a search the different answers come first, likeliest first."""
     stream_options: StreamOptions | None = None
@@ -84,10 +79,10 @@ def call_id(token: str, place: int) -> str:
 
 
 class EarlierCall(Named):
-    """A call of an earlier answer; its arguments are JSON, or an object."""
+    """A call of an earlier answer."""
 
     id: str = ""
-    arguments: Any = "{}"
+    arguments: Arguments = {}
 
 
 class Message(Fields):
@@ -100,14 +95,14 @@ class Message(Fields):
     tool_calls: list[Annotated[EarlierCall, lifted("function")]] = []
     tool_call_id: str = ""
 
-    def said(self, place: str) -> JsonObject:
-        """The message as chat templates read it; ``place`` is its field, for refusals."""
-        content = text_of(self.content, f"{place}.content")
+    def said(self) -> JsonObject:
+        """The message as chat templates read it."""
+        content = text_of(self.content)
         if self.role == "tool":
             return returned(content, self.tool_call_id, self.name)
         if self.tool_calls:
             calls = [(each.id, each.name, each.arguments) for each in self.tool_calls]
-            return calling(content, calls, f"{place}.tool_calls")
+            return calling(content, calls)
         return spoken(self.role, content)
 
 
@@ -118,40 +113,21 @@ class MessagesBody(ToolsBody):
 
     def asked(self) -> Messages:
         """The conversation."""
-        said = [each.said(f"messages[{n}]") for n, each in enumerate(self.messages)]
-        return self.with_tools(said, f"messages[{len(said) - 1}].content")
+        return self.with_tools([each.said() for each in self.messages])
 
 
 class ChatBody(ChoicesBody, MessagesBody):
     """Body of a chat completion."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
-    reasoning_effort: Effort | None = None
-    max_completion_tokens: OpenTokens = None
-    stop: Annotated[Texts, Field(max_length=4)] = []
-    """Texts before which an answer is cut."""
     logprobs: bool = False
     """Give the log-probability of each token of the answer; a stream has them at its end."""
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
     """Number of likeliest alternatives to each token."""
-    response_format: AnyFormat = None
 
 
 def _read(body: ChatBody, served: ServedModel) -> Ask:
-    if body.stream_options is not None and not body.stream:
-        raise Refusal.of_field("stream_options", "is for requests with stream: true")
-    if body.top_logprobs and not body.logprobs:
-        raise Refusal.of_field("top_logprobs", "is for requests with logprobs: true")
-    return served.ask(
-        body,
-        body.asked(),
-        body.reasoning_effort,
-        max_tokens=body.max_completion_tokens or body.max_tokens,
-        answers=body.n,
-        stop=body.stop,
-        logprobs=body.top_logprobs if body.logprobs else None,
-        schema=schema_of(body.response_format, "response_format.json_schema.schema"),
-    )
+    return served.ask(body, body.asked(), body.n, body.top_logprobs if body.logprobs else None)
 
 
 class ChatWriter(Writer[ChoicesBody]):
@@ -287,18 +263,10 @@ class CompletionBody(ChoicesBody):
     """The text to continue, without a chat template; special tokens in it are parsed."""
     suffix: str = ""
     """Text after the completion, for models trained for fill-in-the-middle."""
-    stop: Annotated[Texts, Field(max_length=16)] = []
-    """Texts before which a completion is cut."""
 
 
 def _read_completion(body: CompletionBody, served: ServedModel) -> Ask:
-    return served.ask(
-        body,
-        RawText(body.prompt, body.suffix),
-        max_tokens=body.max_tokens,
-        answers=body.n,
-        stop=body.stop,
-    )
+    return served.ask(body, RawText(body.prompt, body.suffix), body.n)
 
 
 class CompletionWriter(ChatWriter):

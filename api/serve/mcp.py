@@ -52,7 +52,7 @@ _INSTRUCTIONS = (
 Question = Annotated[
     str, Field(description="The question in plain text, with all that is needed to answer it.")
 ]
-OwnBudget = Annotated[Tokens | None, Field(description="Limit of generated tokens of the whole search.")]
+OwnBudget = Annotated[Tokens, Field(description="Limit of generated tokens of the whole search.")]
 Seed = Annotated[
     Annotated[int, Field(ge=0, le=MAX_SEED)] | None,
     Field(description="Makes the call repeatable; the result has it."),

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasPath, BeforeValidator, Field
 
 from adascale.engine.tools.calls import Choice
 from adascale.engine.types import Usage
 
 from .body import (
-    AnyFormat,
+    Arguments,
     Body,
-    Effort,
     Fields,
     Function,
     Part,
     Parts,
-    Texts,
-    Tokens,
     as_parts,
-    schema_of,
     text_of,
 )
 from .http import JsonObject, Refusal, event
@@ -35,7 +31,7 @@ class MessagePart(Part):
 
     id: str = ""
     name: str = ""
-    input: dict[str, Any] = {}
+    input: Arguments = {}
     tool_use_id: str = ""
     content: Parts = []
 
@@ -48,19 +44,6 @@ class Message(Fields):
         list[MessagePart],
         BeforeValidator(as_parts),
     ] = []
-
-
-class Thinking(Fields):
-    """How to think; ``disabled`` writes one solution and searches nothing."""
-
-    type: Literal["enabled", "adaptive", "disabled"]
-
-
-class OutputConfig(Fields):
-    """Options of the output."""
-
-    effort: Effort | None = None
-    format: AnyFormat = None
 
 
 class MessageTool(Function):
@@ -82,31 +65,28 @@ class MessageBody(Body):
 
     messages: Annotated[list[Message], Field(min_length=1)]
     system: Parts = []
-    max_tokens: Tokens | None = None
-    thinking: Thinking = Thinking(type="enabled")
-    output_config: OutputConfig = OutputConfig()
-    stop_sequences: Annotated[Texts, Field(max_length=16)] = []
-    """Texts before which an answer is cut."""
+    thinking: Literal["enabled", "adaptive", "disabled"] = Field(
+        "enabled", validation_alias=AliasPath("thinking", "type")
+    )
+    """``disabled`` writes one solution and searches nothing."""
     tools: list[MessageTool] = []
     tool_choice: ToolChoice = ToolChoice(type="auto")
 
 
 _CHOICES: Mapping[str, Choice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
-_OTHER_PARTS = ("thinking", "redacted_thinking", "tool_use", "tool_result")
-"""Types of parts that are no text."""
 
 
-def _spoken(message: Message, place: str) -> list[JsonObject]:
+def _spoken(message: Message) -> list[JsonObject]:
     """A message in the shape of chat completions: results of calls with words behind them, or calls."""
     calls = [(each.id, each.name, each.input) for each in message.content if each.type == "tool_use"]
     results = [
-        returned(text_of(each.content, f"{place}[{n}].content"), each.tool_use_id)
-        for n, each in enumerate(message.content)
+        returned(text_of(each.content), each.tool_use_id)
+        for each in message.content
         if each.type == "tool_result"
     ]
-    words = text_of(message.content, place, *_OTHER_PARTS)
+    words = text_of(message.content)
     if calls:
-        return [calling(words, calls, place)]
+        return [calling(words, calls)]
     if not results:
         return [spoken(message.role, words)]
     # What an agent adds to a result is no new question of its user.
@@ -115,27 +95,16 @@ def _spoken(message: Message, place: str) -> list[JsonObject]:
 
 
 def _read(body: MessageBody, served: ServedModel) -> Ask:
-    system = text_of(body.system, "system")
+    system = text_of(body.system)
     said = [spoken("system", system)] if system else []
-    for n, message in enumerate(body.messages):
-        said += _spoken(message, f"messages[{n}].content")
-    choice, output = body.tool_choice, body.output_config
-    if choice.type == "tool" and choice.name is None:
-        raise Refusal.of_field("tool_choice.name", "has to be given")
+    for message in body.messages:
+        said += _spoken(message)
+    if body.thinking == "disabled":
+        body = body.model_copy(update={"effort": "none"})
+    choice, tools = body.tool_choice, [each.tool() for each in body.tools]
+    forced = choice.name if choice.type == "tool" else None
     return served.ask(
-        body,
-        Messages(
-            said,
-            f"messages[{len(body.messages) - 1}].content",
-            [each.tool() for each in body.tools],
-            _CHOICES[choice.type],
-            choice.name if choice.type == "tool" else None,
-            not choice.disable_parallel_tool_use,
-        ),
-        "none" if body.thinking.type == "disabled" else output.effort,
-        max_tokens=body.max_tokens,
-        stop=body.stop_sequences,
-        schema=schema_of(output.format, "output_config.format.schema"),
+        body, Messages(said, tools, _CHOICES[choice.type], forced, not choice.disable_parallel_tool_use)
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from adascale import __version__
 from adascale.engine.tools.calls import Call
 
-from .body import Body, Fields, Nothing, Texts, checked
+from .body import Body, Fields, Nothing
 from .chat import MessagesBody
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
 from .outcome import Outcome
@@ -29,33 +29,26 @@ class OllamaBody(Body):
 
     stream: bool = True
     """Answer in lines of JSON."""
-    stop: Annotated[Texts, Field(max_length=16)] = []
-    """Texts before which an answer is cut."""
-    num_predict: Annotated[int, Field(ge=-2, le=1 << 24)] | None = None
-    """Limit of generated tokens; below 1 there is none."""
     think: Literal["low", "medium", "high"] | bool | None = None
     """Effort of the search; false leaves out its reasoning."""
-    format: Literal["json"] | dict[str, Any] | None = None
-    """A JSON object of any form, or of a schema."""
 
     @model_validator(mode="before")
     @classmethod
     def _lift_options(cls, value: Any) -> Any:
-        """The body with the fields of its ``options``, and without an empty format."""
+        """The body with the fields of its ``options``, and effort and format as others have them."""
         if not isinstance(value, dict):
             return value
         options = value.get("options") or {}
         if not isinstance(options, dict):
             raise Refusal.of_field("options", "has to be an object")
         asked = {**options, **value}
-        if asked.get("format") == "":
-            del asked["format"]
-        return {name: item for name, item in asked.items() if name != "options"}
-
-    @property
-    def effort(self) -> Literal["low", "medium", "high"] | None:
-        """The effort that ``think`` asks for."""
-        return None if isinstance(self.think, bool) else self.think
+        asked.pop("options", None)
+        if form := asked.pop("format", None):
+            named = {"type": "json_object"} if form == "json" else {"type": "json_schema", "schema": form}
+            asked["format"] = named
+        if isinstance(asked.get("think"), str):
+            asked["reasoning_effort"] = asked["think"]
+        return asked
 
 
 class ChatBody(OllamaBody, MessagesBody):
@@ -135,24 +128,16 @@ class OllamaWriter(Writer[OllamaBody]):
 def _read_chat(body: ChatBody, served: ServedModel) -> Ask | JsonObject:
     if not body.messages:
         return _loaded(body, served, {"message": {"role": "assistant", "content": ""}})
-    return _ask(body, served, body.asked())
+    return served.ask(body, body.asked())
 
 
 def _read_generate(body: GenerateBody, served: ServedModel) -> Ask | JsonObject:
     if not body.prompt:
         return _loaded(body, served, {"response": ""})
     if body.raw or body.suffix:
-        return _ask(body, served, RawText(body.prompt, body.suffix))
+        return served.ask(body, RawText(body.prompt, body.suffix))
     system = [spoken("system", body.system)] if body.system else []
-    return _ask(body, served, Messages([*system, spoken("user", body.prompt)], "prompt"))
-
-
-def _ask(body: OllamaBody, served: ServedModel, asked: Messages | RawText) -> Ask:
-    schema: JsonObject | None = None
-    if body.format is not None:
-        schema = {"type": "object"} if isinstance(body.format, str) else checked(body.format, "format")
-    limit = body.num_predict if body.num_predict is not None and body.num_predict > 0 else None
-    return served.ask(body, asked, body.effort, max_tokens=limit, stop=body.stop, schema=schema)
+    return served.ask(body, Messages([*system, spoken("user", body.prompt)]))
 
 
 def _loaded(body: OllamaBody, served: ServedModel, said: JsonObject) -> JsonObject:

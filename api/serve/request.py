@@ -14,9 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from pydantic_core import from_json
-
-from adascale.engine.codec import nesting
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
@@ -26,7 +23,7 @@ from adascale.engine.tools.schema import CHECKED_LATE, UNCHECKED, keywords, obje
 from adascale.engine.types import Budget, Problem, Turn
 
 from .body import Body
-from .http import MAX_DEPTH, JsonObject, Refusal
+from .http import JsonObject, Refusal
 
 CONTINUE = "Continue."
 """The user's turn behind a reply of the assistant, which asks for another one."""
@@ -54,14 +51,6 @@ SURE_LINE = "\n\n— "
 
 _SURE = re.compile(rf"{SURE_LINE}[^\n]* % sure[^\n]*\s*\Z")
 
-_BARE = re.compile(
-    r"\bjson\b|\bnothing else\b|\b(?:answer|reply|respond|output)\b[^.!?\n]*"
-    r"\b(?:only|just|exactly|single|one word|yes or no|true or false)\b|"
-    r"\b(?:only|just)\b[^.!?\n]*\b(?:answer|number|word|letter|name|option)\b",
-    re.IGNORECASE,
-)
-"""Orders of programs, which read a reply that has this form and nothing below it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -74,7 +63,7 @@ class Ask:
         answers: Number of answers to return.
         stop: Texts before which an answer is cut.
         ignored: Fields of the body that have no effect.
-        is_told: Say below the answer how sure it is, as whoever reads the text alone would not see it.
+        is_told: Say below the answer how sure it is, for a person who reads the text of a stream alone.
     """
 
     problem: Problem
@@ -124,7 +113,6 @@ class Messages:
         said: Messages in the form of chat completions; the last one is the question or the result of a call.
             System messages behind it are read before it. Behind a reply of the assistant the model is asked
             to continue.
-        place: Field of the last message's content, such as ``messages[2].content``, for refusals.
         tools: Tools in the form of chat completions.
         choice: ``auto``, ``none`` or ``required``; None is ``auto``.
         forced: Name of the tool that has to be called; None for any.
@@ -132,7 +120,6 @@ class Messages:
     """
 
     said: Sequence[JsonObject]
-    place: str
     tools: Sequence[Mapping[str, Any]] = ()
     choice: Choice | None = None
     forced: str | None = None
@@ -143,12 +130,6 @@ class Messages:
         """True if the model may, or has to, call a tool."""
         is_required = self.choice == "required" or self.forced is not None
         return is_required or bool(self.tools and self.choice != "none")
-
-    @property
-    def wants_bare(self) -> bool:
-        """True if the question or a system message orders the form of the reply."""
-        orders = [each["content"] for each in self.said if each["role"] == "system"]
-        return any(map(_BARE.search, [*orders, self.said[-1]["content"]]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,35 +164,26 @@ class ServedModel:
         self,
         body: Body,
         asked: Messages | RawText,
-        effort: str | None = None,
-        *,
-        max_tokens: int | None = None,
         answers: int = 1,
-        stop: Sequence[str] = (),
         logprobs: int | None = None,
-        schema: Mapping[str, Any] | None = None,
     ) -> Ask:
         """The search of a body.
+
+        A reply by a schema without properties to compare, and where nothing is searched, is plain.
 
         Args:
             body: The fields that every protocol has.
             asked: The conversation, or a text to continue.
-            effort: The client's name of an effort.
-            max_tokens: Limit of generated tokens of the whole search; in plain replies, calls and JSON it
-                cuts the text.
             answers: Number of answers.
-            stop: Texts before which an answer is cut.
             logprobs: As in ``SamplingChange``.
-            schema: Schema of the JSON object to reply with; without properties to compare, and where nothing
-                is searched, the reply is plain.
 
         Raises:
             Refusal: the model is another one, or the request cannot be searched.
+            UsageError: a schema cannot be kept, or the question is empty.
         """
-        named = self.effort_of(body.model, effort)
+        named, schema = self.effort_of(body.model, body.effort), body.wanted_schema
         is_greedy = body.wants_greedy and named in (None, "none", "chat")
         used = named or ("none" if body.wants_greedy else self.effort)
-        may_call = isinstance(asked, Messages) and asked.may_call
         self._check(asked, answers, is_greedy=is_greedy)
         is_plain = is_greedy or answers > 1 or used in ("none", "chat")
         sampling = replace(body.sampling(is_greedy=is_greedy), logprobs=logprobs)
@@ -231,15 +203,13 @@ class ServedModel:
         elif answers > 1:
             most = max(2 * answers, search.strategy_for(problem.kind).at_most or 0)
             search = replace(search, strategy=search.named(Adaptive.name, least=answers, samples=most))
-        is_read = may_call or schema is not None or logprobs is not None or stop or answers > 1
-        is_read = is_read or body.wants_greedy or not isinstance(asked, Messages) or asked.wants_bare
         ask = Ask(
             problem,
-            limited(problem, search, max_tokens),
+            limited(problem, search, body.max_tokens),
             body.model or self.name,
             answers,
-            tuple(stop),
-            is_told=not is_read,
+            tuple(body.stop),
+            is_told=body.stream and answers == 1 and not body.stop and logprobs is None and schema is None,
         )
         return replace(ask, ignored=(*body.unknown, *_without_effect(ask, body, schema)))
 
@@ -300,8 +270,6 @@ def _problem(asked: Messages | RawText, search: SearchRequest, *, is_plain: bool
         details = _tool_details(said, asked)
         return Problem(new_id(), words[-1] if words else "", kind="call", details=details)
     *earlier, last = said
-    if last["role"] == "user" and not last["content"].strip():
-        raise Refusal.of_field(asked.place, "is empty", "empty-question")
     is_answer = last["role"] == "tool"
     if any(each["role"] == "tool" or "tool_calls" in each for each in said):
         earlier, [last] = in_words(earlier), in_words([last])
@@ -337,32 +305,12 @@ def spoken(role: str, content: str) -> JsonObject:
     return {"role": "system" if role == "developer" else role, "content": content}
 
 
-def calling(content: str, calls: Sequence[tuple[str, str, Any]], place: str) -> JsonObject:
-    """The message of an assistant that calls tools.
-
-    Args:
-        content: Its text.
-        calls: Id, name and arguments of each call; the arguments are JSON or an object.
-        place: The field that holds them, for refusals.
-
-    Raises:
-        Refusal: the arguments are no JSON object.
-    """
-
-    def arguments(given: Any) -> JsonObject:
-        try:
-            value = from_json(given or "{}", allow_inf_nan=False) if isinstance(given, str) else given
-        except ValueError:
-            value = None
-        if not isinstance(value, dict) or nesting(value) > MAX_DEPTH:
-            text = f"has arguments that are no JSON object, or nested more than {MAX_DEPTH} levels deep"
-            raise Refusal.of_field(place, text)
-        return value
-
+def calling(content: str, calls: Sequence[tuple[str, str, JsonObject]]) -> JsonObject:
+    """The message of an assistant that calls tools: its text, and id, name and arguments of each call."""
     return {
         **spoken("assistant", content),
         "tool_calls": [
-            {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments(given)}}
+            {"id": id_, "type": "function", "function": {"name": name, "arguments": given}}
             for id_, name, given in calls
         ],
     }
@@ -379,8 +327,7 @@ def _ending_with_a_question(asked: Messages) -> list[JsonObject]:
     if not said and messages:
         return [*messages[:-1], spoken("user", messages[-1]["content"])]
     if not said or "tool_calls" in said[-1]:
-        place = asked.place.partition("[")[0]
-        raise Refusal.of_field(place, "the last one has to be the question, or the result of a call")
+        raise UsageError("the last message has to be the question, or the result of a call")
     if said[-1]["role"] == "assistant":
         return [*messages, spoken("user", CONTINUE)]
     last = max(at for at, each in enumerate(messages) if each is said[-1])
@@ -400,10 +347,7 @@ def _tool_details(messages: Sequence[JsonObject], asked: Messages) -> JsonObject
         "choice": choice or "auto",
         "is_parallel": asked.is_parallel and asked.forced is None,
     }
-    try:
-        ToolRequest.of(details)
-    except UsageError as error:
-        raise Refusal.of_field("tools", error.message) from None
+    ToolRequest.of(details)
     return details
 
 

@@ -10,13 +10,10 @@ from pydantic import BeforeValidator, Field
 from adascale.engine.types import Usage
 
 from .body import (
-    AnyFormat,
-    Effort,
+    Arguments,
     Fields,
     Named,
     Parts,
-    Tokens,
-    schema_of,
     text_of,
 )
 from .chat import ToolsBody, call_id
@@ -30,24 +27,12 @@ class Item(Fields):
     """A message, a call or its result; or the reasoning of an earlier answer, which models do not read."""
 
     type: Literal["message", "reasoning", "function_call", "function_call_output"] = "message"
-    role: Literal["user", "assistant", "system", "developer"] | None = None
+    role: Literal["user", "assistant", "system", "developer"] = "user"
     content: Parts = []
     call_id: str = ""
     name: str = ""
-    arguments: str = "{}"
+    arguments: Arguments = {}
     output: Parts = []
-
-
-class Reasoning(Fields):
-    """Options of the reasoning."""
-
-    effort: Effort | None = None
-
-
-class TextOptions(Fields):
-    """Options of the text."""
-
-    format: AnyFormat = None
 
 
 def _as_items(value: Any) -> Any:
@@ -64,44 +49,33 @@ class ResponseBody(ToolsBody):
     ]
     """The question as a text, or a conversation."""
     instructions: str = ""
-    reasoning: Reasoning = Reasoning()
-    max_output_tokens: Tokens | None = None
-    text: TextOptions = TextOptions()
     previous_response_id: None = None
     conversation: None = None
     background: Literal[False] = False
 
 
-def _spoken(item: Item, place: str) -> list[JsonObject]:
+def _spoken(item: Item) -> list[JsonObject]:
     match item.type:
         case "message":
-            if item.role is None:
-                raise Refusal.of_field(f"{place}.role", "has to be given")
-            return [spoken(item.role, text_of(item.content, f"{place}.content"))]
+            return [spoken(item.role, text_of(item.content))]
         case "function_call":
-            return [calling("", [(item.call_id, item.name, item.arguments)], place)]
+            return [calling("", [(item.call_id, item.name, item.arguments)])]
         case "function_call_output":
-            return [returned(text_of(item.output, f"{place}.output"), item.call_id)]
+            return [returned(text_of(item.output), item.call_id)]
         case _:
             return []
 
 
 def _read(body: ResponseBody, served: ServedModel) -> Ask:
     said = [spoken("system", body.instructions)] if body.instructions else []
-    for n, item in enumerate(body.input):
-        for each in _spoken(item, f"input[{n}]"):
+    for item in body.input:
+        for each in _spoken(item):
             if said and said[-1]["role"] == "assistant" and "tool_calls" in each:  # of one turn
                 calls = [*said[-1].get("tool_calls", ()), *each["tool_calls"]]
                 said[-1] = {**said[-1], "tool_calls": calls}
             else:
                 said.append(each)
-    return served.ask(
-        body,
-        body.with_tools(said, f"input[{len(body.input) - 1}].content"),
-        body.reasoning.effort,
-        max_tokens=body.max_output_tokens,
-        schema=schema_of(body.text.format, "text.format.schema"),
-    )
+    return served.ask(body, body.with_tools(said))
 
 
 _EVENTS = {"reasoning": "reasoning_text", "answer": "output_text", "call": "function_call_arguments"}

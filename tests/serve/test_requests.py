@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -50,6 +49,7 @@ def with_tools(*schemas: dict[str, Any]) -> dict[str, Any]:
 LEVELS = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 8} for n in range(8)}
 BOMB = {"type": "object", "$ref": "#/$defs/d0", "$defs": {**LEVELS, "d8": {}}}
 WIDE = {"type": "object", "properties": {f"p{n}": {} for n in range(690)}}
+BAD_CALL = {"function": {"name": "f", "arguments": "{"}}
 FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
 
 
@@ -58,24 +58,25 @@ FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
     [
         (CHAT, {"model": "scriptid"}, "model", "there is scripted"),
         (CHAT, {"messages": [say("x", "critic")]}, "messages[0].role", "'assistant'"),
-        (CHAT, {"messages": [say(" ")]}, "messages[0].content", "is empty"),
+        (CHAT, {"messages": [say(" ")]}, None, "is empty"),
         (CHAT, {"messages": [say(IMAGE)]}, "messages[0].content[0].type", "only text"),
         (CHAT, {"top_p": 1.5}, "top_p", "1"),
         (CHAT, {"logit_bias": {"yes": 5}}, "logit_bias", "ids of tokens"),
         (CHAT, {"tools": [{"type": "function"}]}, "tools[0].name", ""),
         (CHAT, {"tool_choice": "required"}, "tool_choice", "there is no such tool"),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "'medium'"),
-        (CHAT, {"top_logprobs": 2}, "top_logprobs", "logprobs: true"),
         (CHAT, {"n": 2, "temperature": 0}, "n", "temperature 0 gives one reply"),
         (CHAT, {"n": 2, **with_tools({})}, "n", "a request with tools has one reply"),
         (COMPLETIONS, {"prompt": ["a", "b"]}, "prompt", ""),
-        (CHAT, {"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
-        (RESPONSES, {"input": " "}, "input[0].content", "is empty"),
-        (RESPONSES, {"input": [{"type": "function_call"}]}, "input", "the result of a call"),
+        (CHAT, {"messages": [say("", "assistant", tool_calls=[BAD_CALL])]}, "messages[0]", "EOF"),
+        (RESPONSES, {"reasoning": {"effort": "huge"}}, "reasoning.effort", "'medium'"),
+        (RESPONSES, {"input": " "}, None, "is empty"),
+        (RESPONSES, {"input": [{"type": "function_call"}]}, None, "the result of a call"),
         (RESPONSES, {"previous_response_id": "resp_1"}, "previous_response_id", ""),
-        (CHAT, with_tools(BOMB), "tools", "schema"),
-        (CHAT, with_tools(*[WIDE] * 128), "tools", "schema"),
-        (CHAT, {"messages": HI, "response_format": FORM}, "response_format.json_schema.schema", "schema"),
+        (CHAT, with_tools(BOMB), None, "schema"),
+        (CHAT, with_tools(*[WIDE] * 128), None, "schema"),
+        (CHAT, {"messages": HI, "response_format": FORM}, None, "schema"),
+        (CHAT, {"messages": HI, "response_format": {"type": "xml"}}, "response_format.type", "'json_schema'"),
         (OLLAMA, {"format": BOMB}, None, "schema"),
         (OLLAMA, {"model": "llama3"}, None, "there is scripted"),
         ("/api/show", {"model": "llama3"}, None, "there is scripted"),
@@ -94,8 +95,8 @@ def test_what_cannot_be_done_is_refused_by_its_name_and_at_once(
     assert time.process_time() - began < 3.0
     assert refused.status_code == (404 if "model" in body or path == "/api/embed" else 400)
     error = refused.json()["error"]
-    message = error if param is None else error["message"]
-    assert (param is None or error["param"] == param, text in message) == (True, True), error
+    message = error["message"] if isinstance(error, dict) else error
+    assert (param is None or error["param"].startswith(param), text in message) == (True, True), error
 
 
 def test_others_are_answered_while_schemas_are_read(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,35 +282,36 @@ def calibrated() -> Iterator[Served]:
 
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES, OLLAMA])
-def test_text_says_how_sure_the_answer_is_unless_the_client_does(calibrated: Served, path: str) -> None:
+def test_a_streamed_text_says_how_sure_the_answer_is_unless_the_client_does(
+    calibrated: Served, path: str
+) -> None:
     for headers, is_told in (({}, True), ({PLAIN: "1"}, False), ({HANDED_ON: "1"}, False)):
-        answer = json.dumps(calibrated.post(path, headers, seed=1).json(), ensure_ascii=False)
-        assert ("Answer: 42\\n\\n— 99 % sure · 4 of 4 solutions agree" in answer) is is_told
+        said = calibrated.post(path, headers, seed=1, stream=True).text.encode().decode("unicode_escape")
+        assert ("Answer: 42\n\n— 99 % sure · 4 of 4 solutions agree" in said) is is_told
 
 
 @pytest.mark.parametrize(
     "body",
     [
+        {"stream": False},
         {"n": 2},
         {"stop": "zzz"},
-        {"logprobs": True},
         {"temperature": 0},
-        {"temperature": 0, "reasoning_effort": "low"},
         {"reasoning_effort": "none"},
         {"messages": KIND_WORDS},
-        {"messages": [say("Say 42. Reply with the number only.")]},
-        {"messages": [say("Answer in JSON.", "system"), say("Say 42")]},
         {"response_format": {"type": "json_object"}},
     ],
     ids=str,
 )
 def test_a_reply_that_a_program_reads_has_no_line_below_it(calibrated: Served, body: dict[str, Any]) -> None:
-    for choice in calibrated.ask(**body)["choices"]:
-        assert "% sure" not in choice["message"]["content"]
+    found = calibrated.post(**{"stream": True, **body})
+    assert found.status_code == 200
+    assert "\\u2014" not in found.text
 
 
 def test_the_line_is_not_read_as_a_part_of_an_earlier_answer(calibrated: Served) -> None:
-    content = calibrated.ask(seed=1)["choices"][0]["message"]["content"]
+    chunks = [chunk["choices"][0]["delta"] for chunk in calibrated.stream(seed=1)]
+    content = "".join(delta.get("content", "") for delta in chunks)
     calibrated.ask(messages=[say("Say 42"), say(content, "assistant"), say("Say 43")])
     [_, answer] = calibrated.policy.opened[-1].history
     assert content.startswith(answer.content)

@@ -12,19 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import scripted_server
 from sample_log import Log, wide
 from scripted import PLANETS, PRIME, search_options
-from scripted_server import (
-    COMPLETIONS,
-    GENERATE,
-    MESSAGES,
-    OLLAMA,
-    RESPONSES,
-    EchoPolicy,
-    Served,
-    say,
-    served,
-)
+from scripted_server import EchoPolicy, Served, say, served
 
 from adascale.engine.ports import Prefix
 from adascale.engine.request import SearchRequest
@@ -214,19 +205,19 @@ def test_tokens_of_the_answer_that_is_shown_have_log_probabilities(
 @pytest.mark.parametrize("more", [{}, {"stop": " it"}])
 def test_a_text_is_gone_on_with_as_it_stands(server: Served, more: dict[str, object]) -> None:
     asked = {"prompt": " def f(x):\n", "suffix": "\nf(2)", "max_tokens": 30, **more}
-    found = server.ask(COMPLETIONS, **asked)
+    found = server.ask(scripted_server.COMPLETIONS, **asked)
     problem = server.policy.opened[-1]
     assert (problem.question, problem.details, problem.history) == (" def f(x):\n", {"suffix": "\nf(2)"}, ())
     assert server.policy.samplers[-1].max_tokens == 30
     assert found["choices"][0]["text"] == ("  so be" if more else "  so be it.  ")
-    chunks = server.stream(COMPLETIONS, **asked)
+    chunks = server.stream(scripted_server.COMPLETIONS, **asked)
     assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == found["choices"][0]["text"]
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
-    assert server.ask(GENERATE, prompt="def f", raw=True)["response"] == "  so be it.  "
+    assert server.ask(scripted_server.GENERATE, prompt="def f", raw=True)["response"] == "  so be it.  "
 
 
 def test_events_of_a_response_build_what_the_last_one_has(server: Served) -> None:
-    events = server.stream(RESPONSES, seed=1)
+    events = server.stream(scripted_server.RESPONSES, seed=1)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     names = [event["type"].removeprefix("response.") for event in events]
     assert list(dict.fromkeys(names)) == [
@@ -240,7 +231,7 @@ def test_events_of_a_response_build_what_the_last_one_has(server: Served) -> Non
         deltas = [each["delta"] for each in events if "delta" in each and each["item_id"] == item["id"]]
         assert "".join(deltas) == item["content"][0]["text"]
     varies = {"adascale", "id", "created_at", "output"}
-    whole = server.ask(RESPONSES, seed=1)
+    whole = server.ask(scripted_server.RESPONSES, seed=1)
     assert {name: each for name, each in last.items() if name not in varies} == {
         name: each for name, each in whole.items() if name not in varies
     }
@@ -248,7 +239,7 @@ def test_events_of_a_response_build_what_the_last_one_has(server: Served) -> Non
 
 
 def test_events_of_a_message_come_in_the_order_of_its_blocks(server: Served) -> None:
-    events = server.stream(MESSAGES, stop_sequences=["zzz", " is"])
+    events = server.stream(scripted_server.MESSAGES, stop_sequences=["zzz", " is"])
     names = [event["type"] for event in events]
     block = [f"content_block_{each}" for each in ("start", "delta", "stop")]
     assert list(dict.fromkeys(names)) == ["message_start", *block, "message_delta", "message_stop"]
@@ -259,7 +250,7 @@ def test_events_of_a_message_come_in_the_order_of_its_blocks(server: Served) -> 
 
 
 def test_lines_of_ollama_end_with_the_counts(server: Served) -> None:
-    found = server.post(OLLAMA, stream=True)
+    found = server.post(scripted_server.OLLAMA, stream=True)
     assert found.headers["content-type"] == "application/x-ndjson"
     *parts, last = map(json.loads, found.text.splitlines())
     assert [part["done"] for part in (*parts, last)] == [False] * len(parts) + [True]
