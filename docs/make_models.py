@@ -20,10 +20,7 @@ PAGE = Path(__file__).parent / "models.md"
 BEGIN, END = "<!-- begin of the table -->\n", "<!-- end of the table -->"
 TESTS = PAGE.parent.parent / "tests"
 
-COLUMNS = (
-    *("model", "licence", "size", "memory", "architecture"),
-    *("forks", "thinking", "calibration", "digest", "tested"),
-)
+COLUMNS = ("model", "licence", "size", "memory", "architecture", "thinking", "calibration", "tested")
 THINKING = {"no": "no", "switch": "by a switch", "always": "always"}
 
 
@@ -48,11 +45,9 @@ def _cells(spec: ModelSpec, kinds: dict[str, list[KindName]], contract: set[str]
         _amount(spec.size_bytes),
         _amount(usual_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes)),
         spec.architecture,
-        "tip" if spec.state_bytes else "anywhere",
         THINKING[spec.thinking],
         "fitted: " + ", ".join(kinds[spec.sha256]) if spec.sha256 in kinds else "prior",
-        "of the bytes" if spec.wheel else "as published",
-        "the model itself" if spec.wheel else "a tiny model" if spec.architecture in contract else "no",
+        "itself" if spec.wheel else "tiny" if spec.architecture in contract else "no",
     )
 
 
@@ -70,7 +65,7 @@ def _calibrations() -> dict[str, list[KindName]]:
 
 
 def _architectures() -> set[str]:
-    """Names of the architectures whose forks are tested."""
+    """Names of the architectures that are tested on a tiny model."""
     sys.path[:0] = [str(TESTS / "lib"), str(TESTS / "models" / "llama")]
     from architectures import ARCHITECTURES
 
