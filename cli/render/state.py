@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from adascale.engine.kinds import kind_of
@@ -102,22 +103,25 @@ class ViewState(Record):
         return self.t + self.waited
 
     @property
-    def seconds_left(self) -> float | None:
-        """Seconds that a search by votes still takes at their pace; None before the first solution.
+    def seconds_left(self) -> tuple[float, bool] | None:
+        """Seconds that the search may still take, and whether they are the most; None where nobody knows.
 
-        At 31,598 moments of recorded searches it was right within a factor of two in 56 % (by a script that
-        is not kept).
+        After two solutions a search by votes is taken to go on at their pace. At 27,110 moments of recorded
+        searches that was right within a factor of two in 55 %, and too long as often as too short (by a
+        script that is not kept).
         """
-        lead, now = self.started.limit("lead"), self.tree.standing
-        if lead is None or now is None or not self.finished:
-            return None
-        modes = {self.tree.mode_as_evidence(node) for node in self.leading}
-        missing = lead - (len(modes) > 1) - now.votes + now.second
-        share = (now.votes + 1) / (len(self.candidates) + 2)  # that the next one has the leading answer
-        needed = min(max(1.0, missing / share), (self.samples or 1) - self.finished)
-        whole = needed * self.judged / (self.finished + 0.5)
-        left, most = max(whole - self.now + self.judged, whole / 4), self.started.budget.max_seconds
-        return left if most is None else max(0.0, min(left, most - self.now))
+        lead, now, most = self.started.limit("lead"), self.tree.standing, self.started.budget.max_seconds
+        bound = math.inf if most is None else max(0.0, most - self.now)
+        left, missing = math.inf, 0.0
+        if lead is not None and now is not None and self.finished > 1:
+            modes = {self.tree.mode_as_evidence(node) for node in self.leading}
+            missing = lead - (len(modes) > 1) - now.votes + now.second
+        if now is not None and missing > 0:  # else it is about to end
+            share = (now.votes + 1) / (len(self.candidates) + 2)  # that the next one has the leading answer
+            needed = min(missing / share, (self.samples or 1) - self.finished)
+            whole = (needed + 2) * self.judged / self.finished  # the slow ones end last
+            left = max(whole - self.now + self.judged, whole / 2)
+        return None if math.inf == left == bound else (min(left, bound), bound <= left)
 
     @property
     def rate(self) -> float:

@@ -93,11 +93,13 @@ def status_facts(state: ViewState) -> list[str]:
     """How far a search is: ``2 of up to 16 solutions``, ``9 s, about 20 s left``, ``31 tokens/s``."""
     time, left = duration(state.now), state.seconds_left
     if left is not None:
-        unit = 5 if left > 10 else 1
-        time += f", about {duration(max(1, round(left / unit) * unit))} left"
-    seconds = [time] if state.tokens or state.now >= 1 else []
+        seconds, is_most = left
+        unit = 5 if seconds > 10 else 1
+        about = "at most" if is_most else "about"
+        time += f", {about} {duration(max(1, round(seconds / unit) * unit))} left"
+    shown = [time] if state.tokens or state.now >= 1 else []
     bound = [tokens_text(state)] if state.started.budget.max_tokens else []
-    return [solutions_text(state), *seconds, *([*bound, _rate_text(state)] if state.tokens else [])]
+    return [solutions_text(state), *shown, *([*bound, _rate_text(state)] if state.tokens else [])]
 
 
 def solutions_text(state: ViewState) -> str:

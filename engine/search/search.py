@@ -74,7 +74,7 @@ GREW_EVERY = 8
 
 _OUT_OF_DISTRIBUTION = Notice(
     OUT_OF_DISTRIBUTION,
-    "this question is unlike those that the calibration was fitted on: the probability is rough",
+    "this question is unlike those that the number was tested on: take it as rough, and check the answer",
 )
 
 _THOUGHT_CUT = Notice(

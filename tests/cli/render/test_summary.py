@@ -113,25 +113,36 @@ def test_every_search_says_why_it_stopped_and_answers_are_readable() -> None:
 
 
 def test_a_running_search_says_how_long_it_may_still_take_and_what_ctrl_c_does() -> None:
-    log = Log(pace=3.0, params={"samples": 16, "lead": 3}, budget=Budget(max_seconds=200))
+    log = Log(pace=3.0, params={"samples": 16, "lead": 6})
     log.start(ROOT, "so", 4)
-    assert "left" not in standing_lines(log.state())[-1].plain
     assert standing_lines(log.state())[-1].plain.endswith("Ctrl-C stops")
     log.finish_path(ROOT, "so", 0.9, "a long answer " * 4, tokens=70)
+    assert log.state().seconds_left is None  # one says nothing about the others
+    log.finish_path(ROOT, "so", 0.9, "a long answer " * 4, tokens=70)
     state = log.state()
-    first, before = state.seconds_left, standing_lines(state)
-    assert first is not None
+    before = standing_lines(state)
+    assert state.seconds_left is not None
+    first, is_most = state.seconds_left
+    assert not is_most
     assert "Ctrl-C keeps it" in shown(before[0], 80)
-    assert " left" in shown(before[1], 80)
-    state.waited = first / 2
-    assert state.seconds_left == pytest.approx(first / 2)
-    assert standing_lines(state)[1].plain != before[1].plain
-    state.waited = 190 - state.t
-    assert state.seconds_left == pytest.approx(min(10, first / 4))
+    assert ", about " in shown(before[1], 80)
+    state.waited = first / 4
+    assert state.seconds_left == (pytest.approx(3 * first / 4), False)
+    state.waited = 10 * first
+    assert state.seconds_left == (pytest.approx(first / 2), False)
     log.finish_path(ROOT, "so", 0.9, "a long answer " * 4, tokens=70)
     agreed = log.state().seconds_left
     assert agreed is not None
-    assert agreed < first
+    assert agreed[0] < first
+
+
+def test_a_limit_of_time_bounds_what_is_left() -> None:
+    log = Log(pace=3.0, params={"samples": 16, "lead": 6}, budget=Budget(max_seconds=20))
+    log.start(ROOT, "so", 4)
+    state = log.state()
+    state.waited = 12.5 - state.t
+    assert state.seconds_left == (7.5, True)
+    assert "12 s, at most 8 s left" in standing_lines(state)[-1].plain
 
 
 def test_a_running_search_is_seen_as_far_as_it_goes() -> None:

@@ -95,7 +95,7 @@ def test_a_line_says_which_answer_leads_and_how_far_it_is_every_ten_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     said = lines(finished(pace=0.3), PlainView(), capsys)
-    facts = "8 s, about 1 s left · 213 of 2,048 tokens · 31 tokens/s · 27 leads, 93 % sure"
+    facts = "8 s · 213 of 2,048 tokens · 31 tokens/s · 27 leads, 93 % sure"
     assert said == [f"adascale: 1 solution · {facts}"]
     log = Log(calibrated=False, pace=2.0)
     for n in range(5):
