@@ -7,18 +7,22 @@ import functools
 import json
 import operator
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+T = TypeVar("T")
 
 UNRECORDED: Mapping[str, Any] = {"exclude": True}
 """Metadata of a field that is never written: hidden states are kilobytes a step."""
 
 
-def omit(default: object) -> Mapping[str, Any]:
-    """Metadata of a field that the JSON of an object has only where it differs from its default."""
-    return {"exclude_if": functools.partial(operator.eq, default)}
+def omitted(default: T) -> T:
+    """A field that the JSON of an object has only where it differs from this default."""
+    made: Any = {"default_factory": dict} if default == {} else {"default": default}
+    found: T = dataclasses.field(**made, metadata={"exclude_if": functools.partial(operator.eq, default)})
+    return found
 
 
 class OneOf:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NewType, Self, get_args
 
-from .codec import UNRECORDED, encodable, omit
+from .codec import UNRECORDED, encodable, omitted
 
 if TYPE_CHECKING:
     # A trace is replayed without numpy, which takes longer to import than all the rest.
@@ -117,10 +117,10 @@ class Problem:
     question: str
     answer: str | None = None
     meta: Mapping[str, object] = field(default_factory=dict)
-    history: tuple[Turn, ...] = field(default=(), metadata=omit(()))
-    kind: KindName = field(default="value", metadata=omit("value"))
-    why: str = field(default="", metadata=omit(""))
-    details: Mapping[str, object] = field(default_factory=dict, metadata=omit({}))
+    history: tuple[Turn, ...] = omitted(())
+    kind: KindName = omitted("value")
+    why: str = omitted("")
+    details: Mapping[str, object] = omitted({})
 
     def __post_init__(self) -> None:
         """Settle halves of surrogate pairs in what comes from outside."""
@@ -250,9 +250,9 @@ class Step:
     logprob: float | None
     finish: Finish | None
     reading: Reading | None = field(default=None, compare=False, repr=False, metadata=UNRECORDED)
-    wrong_sums: tuple[str, ...] = field(default=(), metadata=omit(()))
-    thought: Thought | None = field(default=None, metadata=omit(None))
-    logprobs: tuple[TokenLogprob, ...] = field(default=(), metadata=omit(()))
+    wrong_sums: tuple[str, ...] = omitted(())
+    thought: Thought | None = omitted(None)
+    logprobs: tuple[TokenLogprob, ...] = omitted(())
 
     @property
     def is_thought(self) -> bool:
@@ -394,8 +394,8 @@ class Execution:
     output: str
     error: str
     seconds: float
-    program: str = field(default="", metadata=omit(""))
-    verdicts: tuple[Verdict, ...] = field(default=(), metadata=omit(()))
+    program: str = omitted("")
+    verdicts: tuple[Verdict, ...] = omitted(())
 
     @property
     def passed(self) -> int:

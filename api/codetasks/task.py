@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from adascale.engine.answers.program import called_names, parse
-from adascale.engine.codec import build, omit, to_plain
+from adascale.engine.codec import build, omitted, to_plain
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Problem
 
@@ -61,7 +61,7 @@ class CodeTask:
     """
 
     given: Suite = Suite()
-    hidden: Suite = field(default=Suite(), metadata=omit(Suite()))
+    hidden: Suite = omitted(Suite())
 
     @classmethod
     def of(cls, problem: Problem) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..codec import omit
+from ..codec import omitted
 from ..types import Estimate, Mode, NodeId, Same, SelectRule, StopReason, probability_of
 from .equality import same_answer, simplicity
 
@@ -116,13 +116,13 @@ class SearchResult:
     confidence: Estimate | None
     groups: tuple[AnswerGroup, ...]
     best: NodeId | None
-    stop_reason: StopReason | None = field(default=None, metadata=omit(None))
-    options: Mapping[str, float] = field(default_factory=dict, metadata=omit({}))
-    fields: Mapping[str, FieldEstimate] = field(default_factory=dict, metadata=omit({}))
+    stop_reason: StopReason | None = omitted(None)
+    options: Mapping[str, float] = omitted({})
+    fields: Mapping[str, FieldEstimate] = omitted({})
     finished: int = 0
     replies: int = 0
-    gain: float | None = field(default=None, metadata=omit(None))
-    called: float | None = field(default=None, metadata=omit(None))
+    gain: float | None = omitted(None)
+    called: float | None = omitted(None)
 
     @property
     def votes(self) -> int:

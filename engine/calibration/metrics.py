@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codec import omit
+from ..codec import omitted
 from .posterior import Array, logit, sigmoid
 
 Number = float | None
@@ -53,8 +53,8 @@ class StageReport:
     coverage: Number
     ece_floor: Number
     intervals: Mapping[str, tuple[Number, Number]]
-    auc_within: Number = field(default=None, metadata=omit(None))
-    surface: Baseline | None = field(default=None, metadata=omit(None))
+    auc_within: Number = omitted(None)
+    surface: Baseline | None = omitted(None)
 
 
 def report(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..answers.choosing import SearchResult
-from ..codec import UNRECORDED, build, omit, to_plain
+from ..codec import UNRECORDED, build, omitted, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
 from ..types import BranchId, Budget, Estimate, Execution, Mode, NodeId, Notice, Problem, Reading, Step, Usage
 
@@ -72,10 +72,10 @@ class ModelDescription:
         sampling: Temperature and the other numbers by name, and under ``prompt`` the hash of the prompt.
     """
 
-    generator: GeneratorDescription | None = field(default=None, metadata=omit(None))
-    prm: PRMDescription | None = field(default=None, metadata=omit(None))
-    calibration: Mapping[str, Any] | None = field(default=None, metadata=omit(None))
-    sampling: Mapping[str, Any] | None = field(default=None, metadata=omit(None))
+    generator: GeneratorDescription | None = omitted(None)
+    prm: PRMDescription | None = omitted(None)
+    calibration: Mapping[str, Any] | None = omitted(None)
+    sampling: Mapping[str, Any] | None = omitted(None)
 
     @property
     def level(self) -> str:
@@ -121,8 +121,8 @@ class PromptRead(_Event):
     usage: Usage
     estimate: Estimate | None = None
     reading: Reading | None = field(default=None, metadata=UNRECORDED)
-    mode: Mode = field(default="prose", metadata=omit("prose"))
-    branch: BranchId | None = field(default=None, metadata=omit(None))
+    mode: Mode = omitted("prose")
+    branch: BranchId | None = omitted(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ class BranchStarted(_Event):
     branch: BranchId
     parent: NodeId
     greedy: bool = False
-    mode: Mode = field(default="prose", metadata=omit("prose"))
+    mode: Mode = omitted("prose")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,7 @@ class BranchGrew(_Event):
     parent: NodeId
     text: str
     tokens: int
-    thinks: bool = field(default=False, metadata=omit(False))
+    thinks: bool = omitted(False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from adascale.engine.calibration.features import FINISHED, STAGES_OF, Stage
 from adascale.engine.calibration.head import Calibration, Domain, HeadModel, Projection
 from adascale.engine.calibration.metrics import StageReport
 from adascale.engine.calibration.posterior import Posterior, VoteWeights
-from adascale.engine.codec import build, omit, to_plain
+from adascale.engine.codec import build, omitted, to_plain
 from adascale.engine.errors import CalibrationError, command, excerpt, setting
 from adascale.engine.kinds import KINDS
 from adascale.engine.types import KindName, Mode, Notice, Problem
@@ -75,8 +75,8 @@ class Fingerprint:
     prompt: str
     sampling: Mapping[str, int | float]
     window: int
-    program: ProgramFingerprint | None = field(default=None, metadata=omit(None))
-    kind: KindName = field(default="value", metadata=omit("value"))
+    program: ProgramFingerprint | None = omitted(None)
+    kind: KindName = omitted("value")
 
     def scope(self) -> tuple[str, str, str, KindName]:
         """Generator, PRM, its format and kind, without whose match no calibration is used unasked."""
@@ -113,8 +113,8 @@ class Card:
     seed: int
     versions: Mapping[str, str]
     held_out: Mapping[str, StageReport]
-    programs: int = field(default=0, metadata=omit(0))
-    votes: VoteWeights | None = field(default=None, metadata=omit(None))
+    programs: int = omitted(0)
+    votes: VoteWeights | None = omitted(None)
 
     @property
     def finished(self) -> StageReport:
