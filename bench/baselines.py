@@ -38,7 +38,7 @@ class Margin(Strategy):
 
         def verdict() -> StopReason | None:
             now = tree.standing
-            return "confident" if now is not None and now.votes - now.second >= self.lead else None
+            return "confident" if now.votes - now.second >= self.lead else None
 
         return draw_until(tree, [whole_trajectories(self.samples, self.modes)], verdict)
 

@@ -84,13 +84,13 @@ class ViewState(Record):
     @property
     def finished(self) -> int:
         """Solutions that have ended, those that were cut too."""
-        return self.tree.finished
+        return self.tree.standing.finished
 
     @property
     def best(self) -> NodeId | None:
         """The terminal node that would be shown now."""
         found = self.tree.standing
-        return found.best if found and (found.answer is not None or self.result) else None
+        return found.best if found.answer is not None or self.result else None
 
     @property
     def tokens(self) -> int:
@@ -113,10 +113,10 @@ class ViewState(Record):
         lead, now, most = self.started.limit("lead"), self.tree.standing, self.started.budget.max_seconds
         bound = math.inf if most is None else max(0.0, most - self.now)
         left, missing = math.inf, 0.0
-        if lead is not None and now is not None and self.finished > 1:
+        if lead is not None and self.finished > 1:
             modes = {self.tree.mode_as_evidence(node) for node in self.leading}
             missing = lead - (len(modes) > 1) - now.votes + now.second
-        if now is not None and missing > 0:  # else it is about to end
+        if missing > 0:  # else it is about to end
             share = (now.votes + 1) / (len(self.candidates) + 2)  # that the next one has the leading answer
             needed = min(missing / share, (self.samples or 1) - self.finished)
             whole = (needed + 2) * self.judged / self.finished  # the slow ones end last

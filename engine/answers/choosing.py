@@ -146,6 +146,10 @@ class SearchResult:
         return self.stop_reason == "hopeless" or (p is not None and p < UNLIKELY)
 
 
+NOTHING_YET = SearchResult(None, None, (), None)
+"""The standing of a search of which nothing has ended."""
+
+
 def group_answers(
     candidates: Sequence[Candidate], same: Same = same_answer, *, by_estimate: bool = True
 ) -> list[AnswerGroup]:

@@ -134,12 +134,12 @@ class Record:
     @property
     def answer(self) -> str | None:
         """The leading answer."""
-        return self.tree.standing.answer if self.tree.standing else None
+        return self.tree.standing.answer
 
     @property
     def confidence(self) -> Estimate | None:
         """The estimate that goes with ``answer``."""
-        return self.tree.standing.confidence if self.tree.standing else None
+        return self.tree.standing.confidence
 
     @property
     def sure(self) -> str:
@@ -163,7 +163,7 @@ class Record:
     @property
     def options(self) -> Mapping[str, float]:
         """Probability of each option of a question whose options were read; empty for others."""
-        return self.tree.standing.options if self.tree.standing else {}
+        return self.tree.standing.options
 
     def add(self, event: Event) -> None:
         """Take the next event.

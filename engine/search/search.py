@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Literal
 
-from ..answers.choosing import Candidate, FinishedSearch, SearchResult, choose, likeliest
+from ..answers.choosing import Candidate, FinishedSearch, choose, likeliest
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
 from ..kinds import KINDS, OptionsPrompt, kind_of
@@ -131,7 +131,6 @@ class Search:
         self._numbers = count(1)
         self._record = Record(first)
         self._tree = self._record.tree
-        self._result = SearchResult(None, None, (), None)
         self._cut = 0  # trajectories, which count as ended
         self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
         self._phase: Phase = "searching"
@@ -220,7 +219,7 @@ class Search:
                 return
         if not self.over and self._executing and self._is_spent:  # it does not wait for programs
             self._score()
-            if not self.over and self._has_answer:
+            if not self.over and self._tree.standing.has_reply:
                 self.close("budget")
 
     def _tick(self) -> bool:
@@ -362,7 +361,7 @@ class Search:
             assert reward is not None, "a trajectory counts when it is scored"
             if estimate != tree[node].estimate:
                 self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=Usage()))
-        self._result = replace(
+        result = replace(
             result,
             options=judged.options,
             fields=judged.fields[result.groups[0].nodes[0]] if judged.fields else {},
@@ -371,7 +370,7 @@ class Search:
             gain=judged.gain,
             called=judged.called,
         )
-        self._emit(AnswersJudged(result=self._result))
+        self._emit(AnswersJudged(result=result))
 
     def _warn_once(self, notice: Notice) -> None:
         if notice not in self._record.notices:
@@ -382,7 +381,7 @@ class Search:
     def _decide(self) -> None:
         """Resume the plan if something is new to it, or let the search end once its budget is spent."""
         if self._phase == "finishing":
-            if self._has_answer or self.branches.is_idle:
+            if self._tree.standing.has_reply or self.branches.is_idle:
                 self.close("budget")
             return
         is_spent = self._is_spent
@@ -396,11 +395,6 @@ class Search:
     @property
     def _is_spent(self) -> bool:
         return self.settings.budget.spent(self.branches.tokens, self._elapsed())
-
-    @property
-    def _has_answer(self) -> bool:
-        """True if there is something to show: a trajectory that has ended, or an option that was read."""
-        return self._result.has_reply
 
     def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
         """Start the plan (None) or send it nodes, and obey it; its verdict ends the search.
@@ -471,7 +465,7 @@ class Search:
             self._phase = "spent"
             for branch in [branch for branch in self.branches.running.values() if not branch.ahead]:
                 self._drop(branch, "budget")
-        elif self._has_answer:
+        elif self._tree.standing.has_reply:
             self.close("budget")
         else:
             self._finish_one()
@@ -500,7 +494,8 @@ class Search:
     def close(self, reason: StopReason, dropped: str = "") -> None:
         """End the search with its best answer; ``dropped`` says why branches end, if not for this reason."""
         self._stop(dropped or reason)
-        self._emit(SearchFinished(result=replace(self._result, stop_reason=reason), usage=self._record.usage))
+        result = replace(self._tree.standing, stop_reason=reason)
+        self._emit(SearchFinished(result=result, usage=self._record.usage))
 
     def fail(self, error: AdascaleError) -> None:
         """End the search: this problem cannot be searched."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..answers.choosing import AnswerGroup, Candidate, SearchResult
+from ..answers.choosing import NOTHING_YET, AnswerGroup, Candidate, SearchResult
 from ..answers.program import computes, read_program
 from ..ports import Prefix
 from ..types import (
@@ -73,7 +73,7 @@ class Tree:
         modes: Modes whose prompts were read.
         questions: Estimate of the question in each mode, if known: P(a trajectory is correct).
         option_logits: Log-probability of each option, by its name, of each time that they were read.
-        standing: The leading answer and its votes; None until a trajectory has finished.
+        standing: The leading answer and its votes.
         nodes: All nodes by id.
     """
 
@@ -83,7 +83,7 @@ class Tree:
     modes: set[Mode] = field(default_factory=set)
     questions: dict[Mode, Estimate] = field(default_factory=dict)
     option_logits: list[Mapping[str, float]] = field(default_factory=list)
-    standing: SearchResult | None = None
+    standing: SearchResult = NOTHING_YET
     nodes: list[Node] = field(default_factory=lambda: [Node(ROOT, None, 0, None)])
     _children: list[list[NodeId]] = field(default_factory=lambda: [[]])
 
@@ -101,12 +101,7 @@ class Tree:
     @property
     def groups(self) -> tuple[AnswerGroup, ...]:
         """The answers so far, the leading one first."""
-        return () if self.standing is None else self.standing.groups
-
-    @property
-    def finished(self) -> int:
-        """Number of trajectories that have ended, those that were cut too."""
-        return 0 if self.standing is None else self.standing.finished
+        return self.standing.groups
 
     @property
     def mean_option_logits(self) -> dict[str, float]:

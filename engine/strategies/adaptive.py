@@ -80,8 +80,7 @@ class Adaptive(Strategy):
 
     def _verdict(self, tree: Tree) -> StopReason | None:
         """The stop reason; None to go on."""
-        if (now := tree.standing) is None:
-            return None
+        now = tree.standing
         if now.answer is None and now.replies > 1:
             return "exhausted"  # a question without a checkable answer: more solutions would not agree either
         if self._is_agreed(tree, now):
@@ -149,7 +148,7 @@ class Weighing(Strategy):
         def verdict() -> StopReason | None:
             """The stop reason by the probability of the options; None where they were not read."""
             now = tree.standing
-            if now is None or now.gain is None:
+            if now.gain is None:
                 return None
             if now.options[now.answer or ""] >= self.stop_at:
                 return "confident"

@@ -147,14 +147,14 @@ class Agreement(Strategy):
 
         def chance() -> float:
             """P(a call is right), by the option logits and what was drawn; 1 where nothing was read."""
-            now = tree.standing
-            return 1.0 if now is None or now.called is None else now.called
+            called = tree.standing.called
+            return 1.0 if called is None else called
 
         def agreed() -> StopReason | None:
             now = tree.standing
-            if now is not None and now.finished >= 2 and now.votes >= enough:
+            if now.finished >= 2 and now.votes >= enough:
                 return "confident"
-            return "exhausted" if tree.finished >= self.samples else None
+            return "exhausted" if now.finished >= self.samples else None
 
         def replied() -> StopReason | None:
             return "settled" if any(group.answer == NO_CALL for group in tree.groups) else None
@@ -211,7 +211,7 @@ class Passing(Strategy):
             question, now = tree[ROOT].estimate, tree.standing
             if any(node.execution is not None and node.execution.passes for node in tree):
                 return "confident"
-            if now is None:
+            if not now.finished:
                 return None
             if not kind_of(tree.problem).tests(tree.problem):
                 return "exhausted"

@@ -44,7 +44,7 @@ search = partial(log_of, judge=UNCALIBRATED, reward=lambda prefix: 0.5, execute=
 
 
 def finished(log: list[Event]) -> int:
-    return Record.of(log).tree.finished
+    return Record.of(log).tree.standing.finished
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_one_mode_decides_alone_only_where_no_solution_differs(programs: str, pr
     said: Mapping[Mode, list[str]] = {"program": programs.split(), "prose": prose.split()}
     draw = {mode: (lambda rng, own=own: own.pop(0) if len(own) > 1 else own[0]) for mode, own in said.items()}
     record = searched(draw, Adaptive(16, modes=BOTH))
-    assert record.tree.finished == drawn
+    assert record.tree.standing.finished == drawn
 
 
 def test_programs_and_prose_that_agree_are_enough() -> None:
