@@ -9,7 +9,6 @@ The product has the rules that people search with. This one stands beside them i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, Plan, Strategy
@@ -26,9 +25,9 @@ class Margin(Strategy):
         lead: Lead in votes that ends the search.
     """
 
-    name: ClassVar[str] = "margin"
-    size: ClassVar[str] = "lead"
-    stops_early: ClassVar[bool] = True
+    name = "margin"
+    size = "lead"
+    stops_early = True
 
     samples: int = 16
     lead: int = 2

@@ -82,7 +82,7 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def build(cls: Any, data: Mapping[str, Any] | str) -> Any:
+def build(cls: type[T], data: Mapping[str, Any] | str) -> T:
     """A dataclass from what ``to_plain`` made of it, perhaps in a file; unknown keys are ignored.
 
     Args:
@@ -94,8 +94,9 @@ def build(cls: Any, data: Mapping[str, Any] | str) -> Any:
     """
     from pydantic import ValidationError
 
+    adapter = _adapter(cls)  # type: ignore[arg-type]  # mypy takes a type for unhashable
     try:
-        found = _adapter(cls).validate_json(data if isinstance(data, str) else json.dumps(data))
+        found: T | None = adapter.validate_json(data if isinstance(data, str) else json.dumps(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "value_error":

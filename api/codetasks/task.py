@@ -66,7 +66,7 @@ class CodeTask:
     @classmethod
     def of(cls, problem: Problem) -> Self:
         """The task of a problem of the kind ``code``."""
-        task: Self = build(cls, problem.details)
+        task = build(cls, problem.details)
         return task
 
     def problem(self, id_: str, question: str) -> Problem:

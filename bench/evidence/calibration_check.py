@@ -79,7 +79,7 @@ def check(records: Sequence[Mapping[str, Any]], calibration: Calibration) -> dic
     stages: dict[str, Predictions] = {
         stage: predictions(found, independent=stage != "step") for stage, found in rows.items() if found
     }
-    searches = [*answer_examples(samples, stages, calibration.answer_observation, seed=0)]
+    searches = [*answer_examples(samples, stages, calibration.spreads, seed=0)]
     return {**stages, "answer": fit.predictions(calibration.answer, searches)}
 
 

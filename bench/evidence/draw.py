@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
@@ -41,7 +41,7 @@ from . import recorded_draws
 class Everything(Strategy):
     """Solutions and a greedy one in each mode, and what ``adaptive`` would draw again in them."""
 
-    name: ClassVar[str] = "everything"
+    name = "everything"
 
     samples: int = 16
     programs: int = 8

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.answers.program import read_program
+from adascale.engine.calibration.features import answer_observation
 from adascale.engine.calibration.head import Calibration, widen
 from adascale.engine.calibration.posterior import Posterior, rate_of_size
 from adascale.engine.kinds import OptionsPrompt
@@ -246,7 +247,7 @@ class RecordedHead:
         return step.estimate
 
     def of_answer(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
-        estimate = self.calibration.answer.estimate(self.calibration.answer_observation(finished))
+        estimate = self.calibration.answer.estimate(answer_observation(finished, self.calibration.spreads))
         return widen(estimate, self.distances[prefix.problem.id])
 
 

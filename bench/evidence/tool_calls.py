@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import Request, Settings
@@ -55,7 +55,7 @@ Drawn = Mapping[str, Any]
 class Everything(Strategy):
     """A greedy solution of the first mode, sampled ones, and a greedy one of the second if there is one."""
 
-    name: ClassVar[str] = "everything"
+    name = "everything"
 
     samples: int = 8
     modes: tuple[Mode, ...] = field(default=("call", "prose"), kw_only=True)

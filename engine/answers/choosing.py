@@ -186,9 +186,8 @@ def _rank(candidate: Candidate) -> float:
 
 
 def _group(ranked: Sequence[Candidate], total: int) -> AnswerGroup:
-    answers = [candidate.answer or "" for candidate in ranked]
     return AnswerGroup(
-        answer=max(answers, key=simplicity),
+        answer=max((candidate.answer or "" for candidate in ranked), key=simplicity),
         nodes=tuple(c.node for c in ranked),
         share=len(ranked) / total,
         weight=sum(c.estimate.median for c in ranked),
@@ -199,7 +198,7 @@ def choose(
     candidates: Sequence[Candidate],
     rule: SelectRule,
     same: Same = same_answer,
-    mode_of: Callable[[NodeId], Mode] | None = None,
+    mode_of: Callable[[NodeId], Mode] = lambda node: "prose",
 ) -> SearchResult:
     """Pick the answer: by votes, plain or weighted with estimates, by one estimate, or by tests that pass.
 
@@ -209,11 +208,11 @@ def choose(
         candidates: Finished trajectories, in the order in which they were drawn.
         rule: How to pick.
         same: Equality of two answers.
-        mode_of: Mode in which a node was written, for the choice of the trajectory that is shown; by default
-            the one that its answer counts in.
+        mode_of: Mode in which a node was written: of the winner the best trajectory in prose is shown, which
+            people read, or without any the best.
     """
     groups = group_answers(candidates, same, by_estimate=rule != "first")
-    by_estimate = sorted(candidates, key=_rank)
+    by_estimate, known = sorted(candidates, key=_rank), {each.node: each for each in candidates}
     if not groups:
         best = by_estimate[0] if by_estimate else None
         return SearchResult(None, best.estimate if best else None, (), best.node if best else None)
@@ -224,12 +223,10 @@ def choose(
         first = next(c.node for c in in_order if c.answer is not None)
         groups.sort(key=lambda g: first not in g.nodes)
     elif rule == "passing":
-        passed = {c.node: c.passed for c in candidates}
-        groups.sort(key=lambda g: -passed[g.nodes[0]])
+        groups.sort(key=lambda g: -known[g.nodes[0]].passed)
     winner = groups[0]
-    best = next(c for c in by_estimate if c.node == winner.nodes[0])
-    shown = first_to_show(winner.nodes, mode_of or {c.node: c.mode for c in candidates}.__getitem__)
-    return SearchResult(winner.answer, best.estimate, tuple(groups), shown)
+    shown = min(winner.nodes, key=lambda node: mode_of(node) != "prose")
+    return SearchResult(winner.answer, known[winner.nodes[0]].estimate, tuple(groups), shown)
 
 
 def likeliest(
@@ -250,13 +247,3 @@ def likeliest(
         p = options[answer]
         result = replace(result, answer=answer, confidence=Estimate(p, p, p, calibrated=True), best=None)
     return result
-
-
-def first_to_show(nodes: Sequence[NodeId], mode_of: Callable[[NodeId], Mode]) -> NodeId:
-    """The best trajectory in prose, which people read, of some with one answer; without any the best.
-
-    Args:
-        nodes: Their last nodes, best estimate first.
-        mode_of: Mode of a node.
-    """
-    return min(nodes, key=lambda node: mode_of(node) != "prose")

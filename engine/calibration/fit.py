@@ -6,9 +6,8 @@ are estimates that no head has seen. From those of the stages the answer's heads
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
 from math import comb
 
@@ -253,8 +252,7 @@ def fit_calibration(
         base_rate = float(np.mean([each.right / each.total for each in questions]))
         for stage in STAGES_OF[mode]:
             stages[stage], held_out[stage] = fit_stage(training.stages[stage], config, seed, base_rate)
-    read = partial(answer_observation, spreads=spreads)
-    answers = [*answer_examples(training.samples, held_out, read, seed)]
+    answers = [*answer_examples(training.samples, held_out, spreads, seed)]
     answer, held_out["answer"] = fit_stage(answers, HeadConfig(components=0, folds=config.folds), seed)
     return Calibration(stages, answer, domains, spreads), held_out
 
@@ -272,7 +270,7 @@ def measure(calibration: Calibration, training: Training, seed: int) -> dict[str
         for stage, examples in training.stages.items()
         if stage in calibration.stages
     }
-    answers = [*answer_examples(training.samples, found, calibration.answer_observation, seed)]
+    answers = [*answer_examples(training.samples, found, calibration.spreads, seed)]
     return {**found, "answer": predictions(calibration.answer, answers)}
 
 
@@ -311,7 +309,7 @@ def mode_spread(questions: Sequence[Sequence[Sample]], mode: Mode) -> float:
 def answer_examples(
     samples: Sequence[Sequence[Sample]],
     estimates: Mapping[str, Predictions],
-    read: Callable[[FinishedSearch], Observation],
+    spreads: Mapping[Mode, float],
     seed: int,
 ) -> Iterator[Example]:
     """Searches of every size, replayed from the solutions of each question, with their outcomes.
@@ -322,7 +320,7 @@ def answer_examples(
     Args:
         samples: Solutions of each question.
         estimates: Estimates of questions and finished solutions, by stage; modes without any are left out.
-        read: Reads a finished search.
+        spreads: Concentration of the wrong answers of each mode.
         seed: Seed of the choice of solutions.
     """
     rng = np.random.default_rng(seed)
@@ -345,7 +343,7 @@ def answer_examples(
                 right = known[groups[0].nodes[0]].right
                 # Larger searches reuse the same solutions, which would be counted several times.
                 alone = len(chosen) == 1
-                found = read(FinishedSearch(own, chosen, groups))
+                found = answer_observation(FinishedSearch(own, chosen, groups), spreads)
                 yield Example(found, question, right, independent=alone)
 
 

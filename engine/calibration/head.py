@@ -295,13 +295,9 @@ class Calibration:
         found = observe(prefix, reward, answer)
         return widen(self.stages[stage].estimate(found), self.distance(prefix))
 
-    def answer_observation(self, finished: FinishedSearch) -> Observation:
-        """Evidence that ``answer`` reads from a finished search."""
-        return answer_observation(finished, self.spreads)
-
     def of_answer(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         """Estimate for the chosen answer."""
-        return widen(self.answer.estimate(self.answer_observation(finished)), self.distance(prefix))
+        return widen(self.answer.estimate(answer_observation(finished, self.spreads)), self.distance(prefix))
 
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is out of distribution."""

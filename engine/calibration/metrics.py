@@ -66,17 +66,12 @@ def report(
         if not len(data.right):
             continue
         (low, high), questions = bootstrap(data, skill), len(np.unique(data.question))
-        beside = surface[name] if surface and name in surface else None
+        beside = surface.get(name) if surface else None
+        figures = (base_rate, brier, skill, ece, auc, coverage, ece_floor)
         found[name] = StageReport(
             n=len(data.right),
             questions=questions,
-            base_rate=_four_digits(base_rate(data)),
-            brier=_four_digits(brier(data)),
-            skill=_four_digits(skill(data)),
-            ece=_four_digits(ece(data)),
-            auc=_four_digits(auc(data)),
-            coverage=_four_digits(coverage(data)),
-            ece_floor=_four_digits(ece_floor(data)),
+            **{each.__name__: _four_digits(each(data)) for each in figures},
             intervals={"skill": (_four_digits(low), _four_digits(high))},
             auc_within=_four_digits(auc_within(data)) if len(data.right) > questions else None,
             surface=Baseline(_four_digits(skill(beside)), _four_digits(auc(beside))) if beside else None,

@@ -320,7 +320,7 @@ class Posterior:
         prior = shifted(prior, weights.easier) if weights.easier else prior
         spreads = {mode: weights.spread or SPREADS[mode] for mode in modes}
         priors = dict.fromkeys(modes, prior)
-        return of_votes(finished, priors, odds, spreads, weights.strength, weights.difficulty, weights.failed)
+        return of_votes(finished, priors, odds, spreads, weights)
 
     def _of_calls(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """P(a call is right) times the posterior of the votes for this one among those that call."""
@@ -405,9 +405,7 @@ def of_votes(
     priors: Mapping[Mode, float],
     odds: Mapping[NodeId, float],
     spreads: Mapping[Mode, float],
-    strength: float = STRENGTH,
-    difficulty: float = 0.0,
-    failed: float = _MISS,
+    weights: VoteWeights = VoteWeights(),
 ) -> list[float]:
     """P(right) of each answer, and last the probability that none of them is right.
 
@@ -416,10 +414,9 @@ def of_votes(
         priors: P(a solution is right), by mode; solutions of other modes do not vote.
         odds: Log-odds by which each solution speaks for its answer.
         spreads: Concentration of wrong answers, by mode.
-        strength: Weight of the priors, in solutions.
-        difficulty: Logits by which a question may be harder or easier than the priors say, in all modes.
-        failed: Wrong solutions that a program without an answer counts as.
+        weights: Their strength, the difficulty of questions, and programs that failed are read.
     """
+    strength, difficulty = weights.strength, weights.difficulty
     mode_of = {candidate.node: candidate.mode for candidate in finished.candidates}
     ended = Counter(mode_of.values())
     answers = [Counter(mode_of[node] for node in group.nodes) for group in finished.groups]
@@ -434,7 +431,7 @@ def of_votes(
         for mode, prior in priors.items():
             mean = min(max(shifted(prior, offset), _EPS), 1.0 - _EPS)
             misses = ended[mode] - sum(answer[mode] for answer in answers)
-            miss = failed if mode in PROGRAMS else _MISS
+            miss = weights.failed if mode in PROGRAMS else _MISS
             a, b = mean * strength, (1.0 - mean) * strength + miss * misses
             votes = [n for answer in wrong if (n := answer[mode])]
             likely += (
@@ -448,9 +445,9 @@ def of_votes(
         for at, own in enumerate([*evidence, 0.0])
     ]
     most = max(logs)
-    weights = [math.exp(x - most) for x in logs]
-    total = sum(weights)
-    return [w / total for w in weights]
+    shares = [math.exp(x - most) for x in logs]
+    total = sum(shares)
+    return [share / total for share in shares]
 
 
 def seating(wrong: Sequence[int], spread: float) -> float:

@@ -35,8 +35,7 @@ _LAST_LETTER = re.compile(
 
 def options_of(problem: Problem) -> Options:
     """The options of a problem, which its details have."""
-    options: Options = build(Options, problem.details)
-    return options
+    return build(Options, problem.details)
 
 
 def names_of(options: Options) -> tuple[str, ...]:

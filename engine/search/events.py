@@ -20,9 +20,12 @@ class _Event:
     """Base of all events; the log stamps them when they happen (``record.EventLog``).
 
     Attributes:
+        kind: Its name in JSON.
         seq: 0, 1, 2, ... without gaps, per problem.
         t: Seconds since the search started.
     """
+
+    kind: ClassVar[str]
 
     seq: int = 0
     t: float = 0.0
@@ -92,7 +95,7 @@ class SearchStarted(_Event):
         width: Branches that run side by side.
     """
 
-    kind: ClassVar[str] = "search_started"
+    kind = "search_started"
     problem: Problem
     strategy: str
     params: Mapping[str, Any]
@@ -117,7 +120,7 @@ class PromptRead(_Event):
     ``reading``. ``branch`` ended before its first token.
     """
 
-    kind: ClassVar[str] = "prompt_read"
+    kind = "prompt_read"
     usage: Usage
     estimate: Estimate | None = None
     reading: Reading | None = field(default=None, metadata=UNRECORDED)
@@ -132,7 +135,7 @@ class OptionsRead(_Event):
     ``log_probs`` are their log-probabilities in nats, by the place of the option in ``options``.
     """
 
-    kind: ClassVar[str] = "options_read"
+    kind = "options_read"
     options: tuple[str, ...]
     log_probs: tuple[float, ...]
     usage: Usage
@@ -145,7 +148,7 @@ class AllocationDecided(_Event):
     ``required`` is the number that an allocation rule computed, if one was used.
     """
 
-    kind: ClassVar[str] = "allocation_decided"
+    kind = "allocation_decided"
     node: NodeId
     granted: int
     required: int | None = None
@@ -155,7 +158,7 @@ class AllocationDecided(_Event):
 class BranchStarted(_Event):
     """A branch began to run below ``parent``; a greedy one takes the most likely token every time."""
 
-    kind: ClassVar[str] = "branch_started"
+    kind = "branch_started"
     branch: BranchId
     parent: NodeId
     greedy: bool = False
@@ -166,7 +169,7 @@ class BranchStarted(_Event):
 class BranchGrew(_Event):
     """The unfinished step of a running branch, every few tokens; ``thinks`` as in ``ports.Growth``."""
 
-    kind: ClassVar[str] = "branch_grew"
+    kind = "branch_grew"
     branch: BranchId
     parent: NodeId
     text: str
@@ -178,7 +181,7 @@ class BranchGrew(_Event):
 class StepProposed(_Event):
     """A branch completed a step: a new node. ``ended`` says that the branch stops here."""
 
-    kind: ClassVar[str] = "step_proposed"
+    kind = "step_proposed"
     node: NodeId
     parent: NodeId
     branch: BranchId
@@ -195,7 +198,7 @@ class StepScored(_Event):
     change its estimate.
     """
 
-    kind: ClassVar[str] = "step_scored"
+    kind = "step_scored"
     node: NodeId
     reward: float
     estimate: Estimate
@@ -206,7 +209,7 @@ class StepScored(_Event):
 class ProgramRan(_Event):
     """A node's program was run, or could not be run."""
 
-    kind: ClassVar[str] = "program_ran"
+    kind = "program_ran"
     node: NodeId
     execution: Execution
 
@@ -222,7 +225,7 @@ NOT_NEEDED = "no longer needed"
 class NodesPruned(_Event):
     """Nodes that will not be continued, with the reason."""
 
-    kind: ClassVar[str] = "nodes_pruned"
+    kind = "nodes_pruned"
     nodes: tuple[NodeId, ...]
     reason: str
 
@@ -234,7 +237,7 @@ class AnswerFound(_Event):
     ``estimate`` is that of this trajectory alone, without the votes of others.
     """
 
-    kind: ClassVar[str] = "answer_found"
+    kind = "answer_found"
     node: NodeId
     answer: str | None
     estimate: Estimate
@@ -244,7 +247,7 @@ class AnswerFound(_Event):
 class AnswersJudged(_Event):
     """One more trajectory counts, or the options were read: ``result`` has what is known now."""
 
-    kind: ClassVar[str] = "answers_judged"
+    kind = "answers_judged"
     result: SearchResult
 
 
@@ -252,7 +255,7 @@ class AnswersJudged(_Event):
 class Warned(_Event):
     """Something the user should know."""
 
-    kind: ClassVar[str] = "warned"
+    kind = "warned"
     notice: Notice
 
 
@@ -260,7 +263,7 @@ class Warned(_Event):
 class SearchFinished(_Event):
     """The search ended."""
 
-    kind: ClassVar[str] = "search_finished"
+    kind = "search_finished"
     result: SearchResult
     usage: Usage
 
@@ -274,7 +277,7 @@ class SearchFailed(_Event):
         error_type: Name of the error's class.
     """
 
-    kind: ClassVar[str] = "search_failed"
+    kind = "search_failed"
     notice: Notice
     error_type: str
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
-from typing import Any, ClassVar
+from typing import Any
 
 from ..answers.choosing import SearchResult
 from ..search.tree import Tree
-from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, percent, probability_of
+from ..types import ROOT, Mode, NodeId, StopReason, percent, probability_of
 from .base import Cut, Expand, Plan, Strategy, draw_until, whole_trajectories
 from .redraws import REDRAWS
 
@@ -36,10 +36,10 @@ class Adaptive(Strategy):
         least: Solutions that are wanted; where it would end with fewer, the missing ones are drawn.
     """
 
-    name: ClassVar[str] = "adaptive"
-    select: ClassVar[SelectRule] = "weighted"
-    reads_options: ClassVar[bool] = True
-    stops_early: ClassVar[bool] = True
+    name = "adaptive"
+    select = "weighted"
+    reads_options = True
+    stops_early = True
 
     samples: int = 16
     lead: int = 3
@@ -133,10 +133,10 @@ class Weighing(Strategy):
         min_gain: It stops when each further trajectory adds less than this to that probability.
     """
 
-    name: ClassVar[str] = "weighing"
-    select: ClassVar[SelectRule] = "weighted"
-    reads_options: ClassVar[bool] = True
-    stops_early: ClassVar[bool] = True
+    name = "weighing"
+    select = "weighted"
+    reads_options = True
+    stops_early = True
 
     samples: int = 8
     stop_at: float = 0.95

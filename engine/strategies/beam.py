@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from ..errors import UsageError
 from ..search.tree import Tree
-from ..types import ROOT, Z90, Estimate, NodeId, SelectRule
+from ..types import ROOT, Z90, Estimate, NodeId
 from .base import Command, Cut, Expand, Plan, Strategy, gather, top_k
 
 Adapt = Literal["none", "n", "k", "m", "km"]
@@ -145,10 +145,10 @@ class Beam(InstanceAdaptive):
         branching: Children of each; with IAS-of-M (``"m"``) the number that the worst of them asks for.
     """
 
-    name: ClassVar[str] = "beam"
-    select: ClassVar[SelectRule] = "best"
-    grows_steps: ClassVar[bool] = True
-    rules: ClassVar[tuple[Adapt, ...]] = ("k", "m", "km")
+    name = "beam"
+    select = "best"
+    grows_steps = True
+    rules = ("k", "m", "km")
 
     beams: int = 4
     branching: int = 4

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
 
 from ..search.tree import Tree
 from ..types import ROOT, NodeId
@@ -84,7 +83,7 @@ class RolloutDraws(Strategy):
         programs: Whole trajectories that are programs.
     """
 
-    name: ClassVar[str] = "rollouts"
+    name = "rollouts"
 
     samples: int = 4
     slips: int = REDRAWS

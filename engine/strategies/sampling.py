@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 from ..errors import UsageError, setting
 from ..kinds import kind_of
@@ -12,9 +11,9 @@ from ..kinds.structured import schema_of
 from ..search.tree import Tree
 from ..tools.calls import NO_CALL
 from ..tools.equality import votes_by_field
-from ..types import ROOT, Mode, SelectRule, StopReason
+from ..types import ROOT, Mode, StopReason
 from .base import Expand, Plan, Strategy, draw_until, gather, whole_trajectories
-from .beam import Adapt, InstanceAdaptive, chance_of_success, required_samples
+from .beam import InstanceAdaptive, chance_of_success, required_samples
 
 _TIMES_LONGER, _LONGER = 3, 64
 """Length of a reading over that of the greedy one at which it ends: 1 to 2 % write a string without end, and
@@ -28,7 +27,7 @@ _NOT_WORTH_IT = 0.15
 class Greedy(Strategy):
     """One trajectory of most likely tokens in each mode."""
 
-    name: ClassVar[str] = "greedy"
+    name = "greedy"
 
     @property
     def at_most(self) -> int:
@@ -50,8 +49,8 @@ class Vote(InstanceAdaptive):
             requires (arXiv 2506.09338: best-of-n with IAS), never more than this.
     """
 
-    name: ClassVar[str] = "vote"
-    rules: ClassVar[tuple[Adapt, ...]] = ("n",)
+    name = "vote"
+    rules = ("n",)
 
     samples: int = 16
 
@@ -70,8 +69,8 @@ class Vote(InstanceAdaptive):
 class BestOfN(Vote):
     """The answer of the sample with the highest estimate."""
 
-    name: ClassVar[str] = "best-of-n"
-    select: ClassVar[SelectRule] = "best"
+    name = "best-of-n"
+    select = "best"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,9 @@ class Readings(Strategy):
         votes: Trajectories that have to agree.
     """
 
-    name: ClassVar[str] = "readings"
-    select: ClassVar[SelectRule] = "first"
-    stops_early: ClassVar[bool] = True
+    name = "readings"
+    select = "first"
+    stops_early = True
 
     samples: int = 6
     votes: int = 2
@@ -132,10 +131,10 @@ class Agreement(Strategy):
         votes: Trajectories that have to agree.
     """
 
-    name: ClassVar[str] = "agreement"
-    select: ClassVar[SelectRule] = "likeliest"
-    reads_options: ClassVar[bool] = True
-    stops_early: ClassVar[bool] = True
+    name = "agreement"
+    select = "likeliest"
+    reads_options = True
+    stops_early = True
 
     samples: int = 6
     votes: int = 2
@@ -184,9 +183,9 @@ class Passing(Strategy):
             the question has a calibrated estimate.
     """
 
-    name: ClassVar[str] = "passing"
-    select: ClassVar[SelectRule] = "passing"
-    stops_early: ClassVar[bool] = True
+    name = "passing"
+    select = "passing"
+    stops_early = True
 
     samples: int = 8
     hopeless: float = 0.15

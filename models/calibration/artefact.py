@@ -208,7 +208,7 @@ def load_artefact(path: Path) -> Artefact:
     if metadata.get("schema") != SCHEMA:
         raise CalibrationError(f"{path} is no calibration that this version reads")
     try:
-        card: Card = build(Card, json.loads(metadata["card"]))
+        card = build(Card, json.loads(metadata["card"]))
         head = None if card.votes else _from_tensors(tensors, json.loads(metadata["inputs"]))
         return Artefact(head, card, path)
     except (AttributeError, LookupError, TypeError, ValueError) as error:

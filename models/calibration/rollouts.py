@@ -241,7 +241,7 @@ class RolloutStore(KeyedLines):
         """All rollouts without their states, in the order in which they were put."""
         for value in self._every(_ROLLOUTS):
             with self._decoding():
-                kept: KeptRollouts = build(KeptRollouts, value)
+                kept = build(KeptRollouts, value)
             yield kept
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:

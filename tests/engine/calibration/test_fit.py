@@ -45,7 +45,7 @@ def finished(*answers: str | None, question: Estimate | None = MIDDLE, median: f
 
 def played(samples: Sequence[Sequence[Sample]], estimates: Mapping[str, Predictions]) -> list[Example]:
     """Searches that are played back, as a fitted calibration reads them."""
-    return [*answer_examples(samples, estimates, lambda each: answer_observation(each, SPREADS), 0)]
+    return [*answer_examples(samples, estimates, SPREADS, 0)]
 
 
 def prefix() -> Prefix:
