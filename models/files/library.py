@@ -22,7 +22,7 @@ Layout: https://github.com/ollama/ollama/blob/main/server/internal/manifest/mani
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,11 +162,11 @@ def installed_models() -> tuple[list[LocalFile], list[ModelError]]:
     errors: list[ModelError] = []
     for snapshot in cache.snapshots():
         for name in model_files(snapshot.files):
-            path, tag = snapshot.files[name], quant_of(name)
+            path = snapshot.files[name]
             spec = _spec_of(snapshot.repo, name, path)
-            own = f"{snapshot.repo}:{tag if choose_file(snapshot.files, tag) == name else name}"
-            files.setdefault(os.path.realpath(path), _cached_file(path, spec.name if spec else own, spec))
-    for reference in store_models():
+            own = spec.name if spec else f"{snapshot.repo}:{_short_name(name, snapshot.files)}"
+            files.setdefault(os.path.realpath(path), _cached_file(path, own, spec))
+    for reference in (*_ollama_models(), *_lmstudio_models()):
         try:
             file = _own_model(str(reference), reference)
         except ModelError as error:
@@ -224,10 +224,16 @@ def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
 
 
 def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
-    """Describe a file of the user's own, or one that another program keeps; errors as ``locate_in_store``."""
+    """Describe a file of the user's own, or one that another program keeps.
+
+    Raises:
+        ModelNotFoundError: The program does not have it.
+        ModelCorruptError: Its store is damaged.
+    """
     if isinstance(reference, Path):
         return LocalFile(ref, reference.absolute(), "", None, "path")
-    path, sha256 = locate_in_store(reference)
+    find = _locate_in_ollama if reference.store == "ollama" else _locate_in_lmstudio
+    path, sha256 = find(reference.name)
     known = (spec for spec in catalog().values() if sha256 and spec.sha256 == sha256)
     return LocalFile(ref, path, sha256, next(known, None), reference.store)
 
@@ -251,6 +257,12 @@ def _find_local(reference: ModelReference) -> LocalFile | None:
     return None
 
 
+def _short_name(file: str, files: Iterable[str]) -> str:
+    """Give the quantization tag of a file if that means it among all files, else its name."""
+    tag = quant_of(file)
+    return tag if choose_file(files, tag) == file else file
+
+
 def _spec_of(repo: str, file: str, path: Path) -> ModelSpec | None:
     for spec in catalog().values():
         if (spec.hub.repo, spec.file) == (repo, file) and cache.claimed_sha256(path) in ("", spec.sha256):
@@ -269,26 +281,6 @@ _SERVICE_ROOT = Path("/usr/share/ollama/.ollama/models")
 """Store of the service that Ollama's installer for Linux sets up."""
 
 
-def store_models() -> list[StoreReference]:
-    """List the models of all stores."""
-    return [
-        *(StoreReference("ollama", name) for name in _ollama_names()),
-        *(StoreReference("lmstudio", name) for name in _lmstudio_names()),
-    ]
-
-
-def locate_in_store(reference: StoreReference) -> tuple[Path, str]:
-    """Give the file of a model in a store, and the digest that the store claims, empty without one.
-
-    Raises:
-        ModelNotFoundError: The store does not have it.
-        ModelCorruptError: The store is damaged.
-    """
-    if reference.store == "ollama":
-        return _locate_in_ollama(reference.name)
-    return _locate_in_lmstudio(reference.name), ""
-
-
 def _ollama_roots() -> list[Path]:
     chosen = os.environ.get("OLLAMA_MODELS")
     if chosen:
@@ -296,17 +288,18 @@ def _ollama_roots() -> list[Path]:
     return [Path("~/.ollama/models").expanduser(), _SERVICE_ROOT]
 
 
-def _ollama_names() -> Iterator[str]:
+def _ollama_models() -> Iterator[StoreReference]:
     """Every model that has a manifest, by the shortest name that Ollama knows it by."""
     for root in _ollama_roots():
         manifests = root / "manifests"
         for path in sorted(manifests.glob("*/*/*/[!.]*")):  # the Finder of macOS puts .DS_Store there
             *owner, model, tag = path.relative_to(manifests).parts
             before = [] if owner == [_REGISTRY, _LIBRARY] else owner[1:] if owner[0] == _REGISTRY else owner
-            yield "/".join([*before, f"{model}:{tag}"])
+            yield StoreReference("ollama", "/".join([*before, f"{model}:{tag}"]))
 
 
 def _locate_in_ollama(name: str) -> tuple[Path, str]:
+    """Give the file of a model of Ollama, and the digest in its manifest."""
     *owner, last = name.split("/")
     model, _, tag = last.partition(":")
     place = "/".join([*[_REGISTRY, _LIBRARY][: 2 - len(owner)], *owner, model, tag or _TAG])
@@ -346,22 +339,22 @@ def _lmstudio_folders() -> list[Path]:
     return [*([Path(chosen)] if chosen else []), home / "models"]
 
 
-def _lmstudio_names() -> Iterator[str]:
+def _lmstudio_models() -> Iterator[StoreReference]:
     for root in _lmstudio_folders():
         for folder in sorted(root.glob("*/*")):
             files = _models_in(folder)
             for file in files:
-                tag = quant_of(file)
-                own = tag if choose_file(files, tag) == file else file
-                yield f"{folder.relative_to(root).as_posix()}:{own}"
+                name = f"{folder.relative_to(root).as_posix()}:{_short_name(file, files)}"
+                yield StoreReference("lmstudio", name)
 
 
-def _locate_in_lmstudio(name: str) -> Path:
+def _locate_in_lmstudio(name: str) -> tuple[Path, str]:
+    """Give the file of a model of LM Studio, which keeps no digest."""
     repo, _, quant = name.partition(":")
     for root in _lmstudio_folders():
         chosen = choose_file(_models_in(root / repo), quant or None)
         if chosen is not None:
-            return root / repo / chosen
+            return root / repo / chosen, ""
     raise ModelNotFoundError(
         f"LM Studio has no model {name} on this machine",
         *(f"looked in {folder}" for folder in _lmstudio_folders()),
