@@ -1,7 +1,7 @@
 """Solutions are drawn once and kept, so that every strategy of an evaluation uses the same ones.
 
-``DrawStore`` keeps them in one file for each generator, prompt and sampler, ``DrawWriter`` writes those that
-are missing, and ``ReplayingPolicy`` is the generator that a search sees.
+``DrawStore`` keeps them in one file for each generator, prompt and sampler; ``ReplayingPolicy`` is the
+generator that a search sees, and lets a live one write those that are missing.
 """
 
 from __future__ import annotations
@@ -142,89 +142,6 @@ def _readings_from(arrays: Arrays, count: int) -> list[Reading | None]:
     return [Reading(last, mean, float(lowest), float(entropy)) for (last, mean), (lowest, entropy) in rows]
 
 
-class DrawWriter:
-    """Lets a generator write draws, and keeps them.
-
-    Args:
-        live: The generator; the same (prefix, seed) must always give it the same tokens.
-        store: Keeps the draws.
-
-    Attributes:
-        tokens: Tokens that the generator had to write so far.
-    """
-
-    def __init__(self, live: Policy, store: DrawStore) -> None:
-        self._live = live
-        self._store = store
-        self._running: dict[BranchId, tuple[str, BranchStart, list[Step]]] = {}  # with its key
-        self._read: set[tuple[str, Mode]] = set()
-        self._ids = count()
-        self.tokens = 0
-
-    def read(self, problem: Problem, mode: Mode) -> PrefixWork:
-        """Read a prompt."""
-        self._free_row()
-        self._read.add((problem.id, mode))
-        return self._live.open(problem, mode)
-
-    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
-        """Read options."""
-        self._free_row()
-        return self._live.option_logits(asked, problem)
-
-    def write(self, wanted: Mapping[str, BranchStart]) -> None:
-        """Decode one batch of draws, by key, the first first; those it completes are kept."""
-        if not wanted:
-            return
-        running = {key for key, _, _ in self._running.values()}
-        for key, branch in wanted.items():
-            if key not in running and self._has_row:
-                self._start(key, branch)
-        self._decode()
-
-    def close(self, problem: Problem) -> None:
-        """Stop the draws of a question, and forget its prompts."""
-        for id_, (_, branch, _) in list(self._running.items()):
-            if branch.prefix.problem.id == problem.id:
-                self._live.cancel(id_)
-                del self._running[id_]
-        others = {(id_, mode) for id_, mode in self._read if id_ != problem.id}
-        if others != self._read:
-            self._live.close_problem(problem)
-        self._read = others
-
-    @property
-    def _has_row(self) -> bool:
-        return len(self._running) < self._live.slots
-
-    def _free_row(self) -> None:
-        """Make room for a prompt, which is read in a row that no branch holds."""
-        while not self._has_row:
-            self._decode()
-
-    def _start(self, key: str, branch: BranchStart) -> None:
-        problem, mode = branch.prefix.problem, branch.prefix.mode
-        if (problem.id, mode) not in self._read:
-            self.read(problem, mode)
-        id_ = BranchId(next(self._ids))
-        self._running[id_] = key, branch, []
-        # Whole, whatever its search would read of it: the next one may read more.
-        self._live.start(id_, replace(branch, max_tokens=None))
-
-    def _decode(self) -> None:
-        for growth in self._live.advance():
-            self.tokens += growth.new_tokens
-            if growth.error is not None:
-                raise growth.error
-            if growth.step.finish is None:
-                continue
-            key, branch, steps = self._running[growth.branch]
-            steps.append(as_kept(growth.step))
-            if growth.step.finish != "step" or branch.until == "step":
-                del self._running[growth.branch]
-                self._store.put(key, tuple(steps))
-
-
 SLOTS = 1 << 16
 """Branches that may run at once: all that a strategy asks for, whatever the batch of the generator holds."""
 
@@ -274,6 +191,9 @@ class ReplayingPolicy:
         live: Draws what is missing; the same (prefix, seed) must always give it the same tokens.
         store: The kept draws.
         seconds: Cost of one decode step by the number of branches in it.
+
+    Attributes:
+        drawn_tokens: Tokens that the generator had to write so far.
     """
 
     slots = SLOTS
@@ -282,20 +202,18 @@ class ReplayingPolicy:
         self._live = live
         self._store = store
         self._seconds = seconds
-        self._writer = DrawWriter(live, store)
         self._branches: dict[str, dict[BranchId, _PlayedBranch]] = {}  # by question, the oldest first
         self._questions: dict[BranchId, str] = {}
+        self._running: dict[BranchId, tuple[str, BranchStart, list[Step]]] = {}  # live ones, with their keys
+        self._read: set[tuple[str, Mode]] = set()
+        self._ids = count()
+        self.drawn_tokens = 0
 
     @classmethod
     def of(cls, session: AnySession, store: DrawStore) -> Self:
         """The generator of a session, which draws only what the store does not hold."""
         assert session.options.is_repeatable, "other draws are not the same again"
         return cls(session.policy, store, session.step_seconds)
-
-    @property
-    def drawn_tokens(self) -> int:
-        """Tokens that the generator had to write so far."""
-        return self._writer.tokens
 
     @property
     def flops_per_token(self) -> float:
@@ -307,7 +225,7 @@ class ReplayingPolicy:
         self._branches.setdefault(problem.id, {})
         kept = self._store.prompt(problem, mode)
         if kept is None:
-            cost = self._writer.read(problem, mode)
+            cost = self._read_prompt(problem, mode)
             read = PrefixWork(cost.evaluated_tokens + cost.reused_tokens, 0, cost.reading)
             self._store.put_prompt(problem, mode, read)
             # Read back, so that what is kept and what was just read are the same to the last bit.
@@ -320,7 +238,8 @@ class ReplayingPolicy:
         assert not problem.history, "questions of an evaluation stand alone"
         seen = self._store.option_logits(asked, problem)
         if seen is None:
-            found = self._writer.option_logits(asked, problem)
+            self._free_row()
+            found = self._live.option_logits(asked, problem)
             seen = OptionLogits(found.log_probs, found.evaluated_tokens + found.reused_tokens)
             self._store.put_option_logits(asked, problem, seen)
         return seen
@@ -339,7 +258,7 @@ class ReplayingPolicy:
         """
         every = [branch for branches in self._branches.values() for branch in branches.values()]
         missing = [branch for branch in every if not branch.is_whole]
-        self._writer.write({branch.key: branch.branch for branch in missing})
+        self._draw({branch.key: branch.branch for branch in missing})
         for branch in missing:
             branch.steps = self._known(branch.branch, branch.key)
         grown: list[Growth] = []
@@ -389,7 +308,53 @@ class ReplayingPolicy:
     def close_problem(self, problem: Problem) -> None:
         """Forget a question; what still runs of it ends."""
         self._branches.pop(problem.id, None)
-        self._writer.close(problem)
+        for id_, (_, branch, _) in list(self._running.items()):
+            if branch.prefix.problem.id == problem.id:
+                self._live.cancel(id_)
+                del self._running[id_]
+        others = {(id_, mode) for id_, mode in self._read if id_ != problem.id}
+        if others != self._read:
+            self._live.close_problem(problem)
+        self._read = others
+
+    def _draw(self, missing: Mapping[str, BranchStart]) -> None:
+        """Decode one batch of draws, by key, the first first; those it completes are kept."""
+        if not missing:
+            return
+        running = {key for key, _, _ in self._running.values()}
+        for key, branch in missing.items():
+            if key not in running and len(self._running) < self._live.slots:
+                problem, mode = branch.prefix.problem, branch.prefix.mode
+                if (problem.id, mode) not in self._read:
+                    self._read_prompt(problem, mode)
+                id_ = BranchId(next(self._ids))
+                self._running[id_] = key, branch, []
+                # Whole, whatever its search would read of it: the next one may read more.
+                self._live.start(id_, replace(branch, max_tokens=None))
+        self._decode()
+
+    def _read_prompt(self, problem: Problem, mode: Mode) -> PrefixWork:
+        self._free_row()
+        self._read.add((problem.id, mode))
+        return self._live.open(problem, mode)
+
+    def _free_row(self) -> None:
+        """Make room for a prompt, which is read in a row that no branch holds."""
+        while len(self._running) >= self._live.slots:
+            self._decode()
+
+    def _decode(self) -> None:
+        for growth in self._live.advance():
+            self.drawn_tokens += growth.new_tokens
+            if growth.error is not None:
+                raise growth.error
+            if growth.step.finish is None:
+                continue
+            key, branch, steps = self._running[growth.branch]
+            steps.append(as_kept(growth.step))
+            if growth.step.finish != "step" or branch.until == "step":
+                del self._running[growth.branch]
+                self._store.put(key, tuple(steps))
 
 
 def _beginning(step: Step, tokens: int) -> Step:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from adascale.engine.errors import ModelError, ModelNotFoundError, UsageError, command, human_bytes
-from adascale.models.files.catalog import ModelReference, ModelSpec, catalog, parse
+from adascale.models.files.catalog import ModelReference, ModelSpec, catalog, parse, quant_of
 from adascale.models.files.gguf import read_info
 from adascale.models.files.library import LocalFile, installed_models, locate, remove, resolve
 from adascale.models.sizing import usual_bytes
@@ -97,11 +97,11 @@ def show(name: Name, as_json: JsonOption = False) -> None:
         raise ModelNotFoundError(f"{name} is not on this machine", hint=command("pull", name))
     facts = _facts(spec, file)
     if file is not None:
-        info = resolve(name, offline=True).info
+        info, tag = resolve(name, offline=True).info, quant_of(file.path.name)
         facts |= {
             "parameters": info.parameter_count,
             "architecture": info.architecture,
-            "quant": info.file_type,
+            "quant": tag if tag != file.path.name else None,
             "context": info.context_length,
             "layers": info.block_count,
             "chat_template": bool(info.chat_template),

@@ -27,15 +27,6 @@ _STRING, _ARRAY = 8, 9
 # Per-layer numbers (heads of a hybrid model) are short; vocabularies are long and are skipped.
 _LONGEST_ARRAY_KEPT = 1024
 
-# general.file_type, from llama.h (llama_ftype).
-_FILE_TYPES = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
-    12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",
-    19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL",
-    26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16",
-    36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4", 39: "NVFP4",
-}  # fmt: skip
-
 # Tensors with one row per token or position, of which a token reads its own and multiplies none.
 _INPUT_EMBEDDING = "token_embd.weight"
 _LOOKUP_TABLES = {
@@ -58,7 +49,6 @@ class GGUFInfo:
         parameter_count: Sum of the elements of all tensors.
         active_parameters: Parameters that one token is multiplied by: no lookup table, unless the input
             embedding is the output matrix too, and only the experts in use of a mixture.
-        file_type: Quantization by name, such as ``Q4_K_M``.
         size_bytes: Size of the file, about the memory of the weights.
     """
 
@@ -72,7 +62,6 @@ class GGUFInfo:
     chat_template: str
     parameter_count: int
     active_parameters: int
-    file_type: str
     size_bytes: int
 
     @property
@@ -230,7 +219,6 @@ class _Header:
 
 def _facts(header: _Header) -> GGUFInfo:
     arch = header.text("general.architecture")
-    file_type = header.number("general.file_type", -1)
     return GGUFInfo(
         architecture=excerpt(arch, 60),
         name=header.text("general.name"),
@@ -242,7 +230,6 @@ def _facts(header: _Header) -> GGUFInfo:
         chat_template=header.text("tokenizer.chat_template"),
         parameter_count=sum(header.elements.values()),
         active_parameters=_active_parameters(header, arch),
-        file_type=_FILE_TYPES.get(file_type, f"type {file_type}" if file_type >= 0 else ""),
         size_bytes=header.size_bytes,
     )
 

@@ -180,6 +180,7 @@ class LlamaModel:
         MemoryOverflowError: the weights could not be allocated.
 
     Attributes:
+        info: Header of the file.
         sliding_window: Tokens that layers with a window see, 0 if all layers see all.
         is_recurrent: Some of its layers keep a running state, so that no sequence can be cut back.
     """
@@ -191,7 +192,6 @@ class LlamaModel:
         params.n_gpu_layers = gpu_layers
         self.path = path
         self.name = name or path.name
-        self._info = info
         handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if not handle:
             raise explain_load_failure(self.name)
@@ -204,16 +204,12 @@ class LlamaModel:
         self.sliding_window: int = C.llama_model_n_swa(handle)
         self.is_recurrent: bool = C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle)
         self.gpu_layers = gpu_layers
+        self.info = info or read_info(path)
         self._pieces: dict[int, bytes] = {}
 
     def close(self) -> None:
         """Free the weights; every context of the model must be closed before."""
         self._stack.close()
-
-    @cached_property
-    def info(self) -> GGUFInfo:
-        """Header of the file."""
-        return self._info or read_info(self.path)
 
     @property
     def flops_per_token(self) -> float:

@@ -27,7 +27,7 @@ from .calls import CallWriter, Rules, call_rules, object_rules
 from .chat import ChatFormat, ToolFormat
 from .context import LlamaContext, Snapshot
 from .model import MAX_TOKEN_BYTES, LlamaModel
-from .prefixes import PrefixCache, Tokens, common_length, evaluate_prompt, evaluate_tokens, read_prompt
+from .prefixes import PrefixCache, Tokens, common_length, evaluate_prompt, evaluate_tokens
 from .runner import ModelRunner
 from .scheduler import Scheduler
 from .sequence import Sequence
@@ -115,12 +115,14 @@ class LlamaPolicy:
         thought = 0 if problem.is_raw else self._sampling[name].think_tokens
         self._check_fit(len(tokens), chat, thought, problem.history)
         self._tokens[problem.id, mode] = tokens
-        parked = self._cache.get(tokens)
-        if parked is not None and parked.logits is not None:  # a finished reply is parked without
-            self._cache.put(tokens, parked, pin=True)
-            return PrefixWork(0, len(tokens), Reading(parked.hidden, parked.hidden))
-        head = _shared_head(problem, chat, tokens)
-        return read_prompt(self._context, self._cache, self._scheduler.spare(), head, tokens)
+        parked, reused = self._cache.get(tokens), len(tokens)
+        if parked is None or parked.logits is None:  # a finished reply is parked without
+            head, sequence = _shared_head(problem, chat, tokens), self._scheduler.spare()
+            row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
+            parked = self._context.snapshot(sequence, row)
+            self._context.clear(sequence)
+        self._cache.put(tokens, parked, pin=True)
+        return PrefixWork(len(tokens) - reused, reused, Reading(parked.hidden, parked.hidden))
 
     def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
         """Read options from the logits behind a prompt; that of a conversation stays while there is room.

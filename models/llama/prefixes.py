@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
-from adascale.engine.ports import PrefixWork
-from adascale.engine.types import Reading
-
 from .context import MAX_BATCH_TOKENS, LlamaContext, Run, Snapshot
 
 Tokens = tuple[int, ...]
@@ -93,17 +90,6 @@ def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Se
         context.decode([Run(sequence, start + at, tokens[at:end])])
         row = end - at - 1
     return row
-
-
-def read_prompt(
-    context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens | None, prompt: Tokens
-) -> PrefixWork:
-    """Evaluate a prompt as ``evaluate_prompt``, park and pin it; the sequence is empty afterwards."""
-    row, reused = evaluate_prompt(context, cache, sequence, head, prompt)
-    parked = context.snapshot(sequence, row)
-    cache.put(prompt, parked, pin=True)
-    context.clear(sequence)
-    return PrefixWork(len(prompt) - reused, reused, Reading(parked.hidden, parked.hidden))
 
 
 def evaluate_prompt(

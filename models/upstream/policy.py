@@ -204,12 +204,11 @@ class UpstreamPolicy:
         name = prompt_of(problem.kind, prefix.mode)
         params = self._sampling[name].changed(self._for_chat if problem.is_chat else SamplingChange())
         params = params.changed(branch.sampling)
-        solution = [step for step in prefix.steps if not step.is_thought]
-        written = "".join(step.text for step in solution)
+        written = "".join(step.text for step in prefix.steps)
         is_program = prefix.mode in PROGRAMS and self._facts.continues
         opening = PROGRAM_OPENING if is_program and not written else ""
         left = min(params.max_tokens, branch.max_tokens or params.max_tokens)
-        left = max(1, left - sum(len(step.token_ids) for step in solution))
+        left = max(1, left - sum(len(step.token_ids) for step in prefix.steps))
         messages = self._messages(name, problem, kind_of(problem).statement(problem))
         if begun := written + opening:
             messages.append({"role": "assistant", "content": begun})

@@ -37,7 +37,6 @@ SMALL = GGUFInfo(
     chat_template="",
     parameter_count=0,
     active_parameters=0,
-    file_type="Q4_K_M",
     size_bytes=1_117_320_768,
 )
 LARGE = replace(SMALL, size_bytes=4_700_000_000)

@@ -13,7 +13,6 @@ from adascale.models.files.gguf import read_info
 METADATA = {
     "general.architecture": "qwen2",
     "general.name": "Tiny",
-    "general.file_type": 15,
     "qwen2.context_length": 4096,
     "qwen2.block_count": 2,
     "qwen2.embedding_length": 64,
@@ -34,7 +33,7 @@ def write(tmp_path: Path, data: bytes) -> Path:
 def test_a_whole_file_passes_and_tells_its_facts(tmp_path: Path) -> None:
     path = write(tmp_path, gguf_bytes(METADATA, {"a": (64, 10), "b": (3,)}))
     info = read_info(path)
-    assert (info.architecture, info.name, info.file_type) == ("qwen2", "Tiny", "Q4_K_M")
+    assert (info.architecture, info.name) == ("qwen2", "Tiny")
     assert (info.context_length, info.block_count) == (4096, 2)
     assert (info.chat_template, info.parameter_count) == ("{{ messages }}", 643)
     assert info.size_bytes == path.stat().st_size
