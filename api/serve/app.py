@@ -86,7 +86,6 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route("/health", server.health),
         Route(STATUS, server.health),
         Route("/v1/models", server.list_models),
-        Route("/v1/models/{name:path}", server.show_model),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
         *model_routes(server.served, time.time()),
         *agents,
@@ -118,14 +117,14 @@ class _Server:
         return json_response(found, 200 if is_ready else 503)
 
     async def list_models(self, request: HttpRequest) -> Response:
-        """The model, under its plain name: names with efforts would fill a client's menu."""
-        return json_response({"object": "list", "data": [self._model(self.served().name)]})
+        """The model with the fields of OpenAI's list and of Anthropic's, under its plain name alone.
 
-    async def show_model(self, request: HttpRequest) -> Response:
-        """The model under one of its names."""
-        name = request.path_params["name"]
-        self.served().effort_of(name, None)
-        return json_response(self._model(name))
+        Names with efforts would fill a client's menu.
+        """
+        name, created = self.served().name, datetime.fromtimestamp(self._started, UTC).isoformat()
+        openai = {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}
+        model = {**openai, "type": "model", "display_name": name, "created_at": created}
+        return json_response({"object": "list", "data": [model]})
 
     def answer_in(self, protocol: Protocol[Any]) -> Callable[[HttpRequest], Awaitable[Response]]:
         """The route of a protocol."""
@@ -165,19 +164,6 @@ class _Server:
         self._hub.check_open()
         models = self._hub.worker.open_models.conditions["value"].models
         return ServedModel.of(models, self._settings.effort)
-
-    def _model(self, name: str) -> JsonObject:
-        """A model with the fields of OpenAI's list and of Anthropic's."""
-        created = datetime.fromtimestamp(self._started, UTC).isoformat()
-        return {
-            "id": name,
-            "object": "model",
-            "created": self._started,
-            "owned_by": "adascale",
-            "type": "model",
-            "display_name": name,
-            "created_at": created,
-        }
 
 
 async def _refuse(request: HttpRequest, error: Exception) -> Response:

@@ -160,9 +160,9 @@ class Named(Fields):
 
 
 class Function(Fields):
-    """A function that the model may call; Anthropic's name of its schema differs."""
+    """A function that the model may call; Anthropic's names of its type and schema differ."""
 
-    type: Literal["function"] = "function"
+    type: Literal["function", "custom"] = "function"
     name: Name
     description: str = ""
     parameters: JsonObject = Field({}, validation_alias=AliasChoices("parameters", "input_schema"))

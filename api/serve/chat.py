@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, AliasPath, BeforeValidator, Field
 
 from adascale.engine.tools.calls import Choice
 from adascale.engine.types import TokenLogprob, Usage
@@ -40,16 +40,9 @@ class ToolsBody(Body):
 
     def with_tools(self, said: Sequence[JsonObject]) -> Messages:
         """The messages with the tools."""
-        choice, tools = self.tool_choice, [each.tool() for each in self.tools]
-        if isinstance(choice, Named):
-            return Messages(said, tools, None, choice.name, self.parallel_tool_calls)
-        return Messages(said, tools, choice, None, self.parallel_tool_calls)
-
-
-class StreamOptions(Fields):
-    """Options of a stream."""
-
-    include_usage: bool = False
+        return Messages(
+            said, [each.tool() for each in self.tools], self.tool_choice, self.parallel_tool_calls
+        )
 
 
 class ChoicesBody(Body):
@@ -57,7 +50,8 @@ class ChoicesBody(Body):
 
     n: Annotated[int, Field(ge=1, le=16)] = 1
     """Number of replies; in a search the different answers come first, likeliest first."""
-    stream_options: StreamOptions | None = None
+    include_usage: bool = Field(False, validation_alias=AliasPath("stream_options", "include_usage"))
+    """The stream ends with a chunk that has the usage."""
 
 
 def _usage(outcome: Outcome) -> JsonObject:
@@ -188,7 +182,7 @@ class ChatWriter(Writer[ChoicesBody]):
                 yield self._chunk(self.part(at, choice.content))
         for at, choice in enumerate(outcome.choices):
             yield self._chunk(self.ended(at, choice), **({} if at else {"adascale": outcome.summary}))
-        if self._includes_usage:
+        if self.body.include_usage:
             yield self._chunk(usage=_usage(outcome))
         yield b"data: [DONE]\n\n"
 
@@ -198,12 +192,8 @@ class ChatWriter(Writer[ChoicesBody]):
 
     def _chunk(self, *choices: JsonObject, **more: Any) -> bytes:
         """A chunk with choices, and with further fields."""
-        usage = {"usage": None} if self._includes_usage else {}
+        usage = {"usage": None} if self.body.include_usage else {}
         return event({**self._object(self.kinds[1], choices), **usage, **more})
-
-    @property
-    def _includes_usage(self) -> bool:
-        return self.body.stream_options is not None and self.body.stream_options.include_usage
 
     def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
         return {

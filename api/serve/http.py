@@ -53,7 +53,6 @@ _ASK_ONCE = {"X-Should-Retry": "false"}
 above: a question that killed the worker would kill it again, for all clients."""
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-_ANTHROPIC_TYPES = {404: "not_found_error", 413: "request_too_large", 503: "overloaded_error"}
 
 T = TypeVar("T")
 
@@ -100,8 +99,7 @@ class Refusal(Exception):
             return {"error": self.message}
         is_anthropic = path.startswith("/v1/messages")
         usual = "api_error" if is_anthropic else "server_error"
-        types = {**_TYPES, **_ANTHROPIC_TYPES} if is_anthropic else _TYPES
-        type_ = types.get(self.status, "invalid_request_error" if self.status < 500 else usual)
+        type_ = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else usual)
         error = {"message": self.message, "type": type_, "param": self.param, "code": self.code}
         return {**({"type": "error"} if is_anthropic else {}), "error": error}
 
@@ -402,15 +400,14 @@ def bind(host: str, port: int) -> socket.socket:
         UsageError: this machine has no such address, or the port is taken.
     """
     try:
-        host.encode("idna")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except UnicodeError as exc:
-        text = f'cannot listen on "{host}", which is no host name'
-        raise UsageError(text, hint=setting("host", "127.0.0.1"), slug="cannot-listen") from exc
-    except OSError as exc:
-        taken, refused = exc.errno == errno.EADDRINUSE, exc.errno in (errno.EACCES, errno.EPERM)
-        text = f"port {port} is taken" if taken else f"cannot listen on {host}:{port}: {exc.strerror or exc}"
-        of_port = f"{setting('port', 0)} takes a free one"
-        hint = of_port if taken or refused else setting("host", "127.0.0.1")
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, UnicodeError) as exc:
+        number, why = getattr(exc, "errno", None), getattr(exc, "strerror", None) or "that is no host name"
+        text = (
+            f"port {port} is taken"
+            if number == errno.EADDRINUSE
+            else f"cannot listen on {host}:{port}: {why}"
+        )
+        is_port = number in (errno.EADDRINUSE, errno.EACCES, errno.EPERM)
+        hint = f"{setting('port', 0)} takes a free one" if is_port else setting("host", "127.0.0.1")
         raise UsageError(text, hint=hint, slug="cannot-listen") from exc

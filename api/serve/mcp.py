@@ -30,11 +30,11 @@ from adascale.engine.request import SearchRequest
 from adascale.engine.strategies import Adaptive, Effort
 from adascale.engine.types import KindName, Problem, StopReason
 
-from .body import MAX_SEED, Tokens
+from .body import MAX_SEED
 from .http import MAX_BODY, Refusal
 from .hub import Hub
 from .outcome import Outcome, result_of
-from .request import Ask, limited, new_id
+from .request import Ask, new_id
 from .stream import follow
 
 PATH = "/mcp"
@@ -52,7 +52,6 @@ _INSTRUCTIONS = (
 Question = Annotated[
     str, Field(description="The question in plain text, with all that is needed to answer it.")
 ]
-OwnBudget = Annotated[Tokens, Field(description="Limit of generated tokens of the whole search.")]
 Seed = Annotated[
     Annotated[int, Field(ge=0, le=MAX_SEED)] | None,
     Field(description="Makes the call repeatable; the result has it."),
@@ -213,7 +212,6 @@ class Tools:
                 "checkable answer is searched only if an effort is given."
             ),
         ] = None,
-        budget: OwnBudget = None,
         seed: Seed = None,
     ) -> Solution:
         """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
@@ -233,7 +231,7 @@ class Tools:
                 seed=seed,
             )
             problem = search.problem(new_id())
-            return Ask(problem, limited(problem, search, budget))
+            return Ask(problem, search)
 
         return Solution.of(await self._search(ask, context))
 
@@ -246,7 +244,6 @@ class Tools:
             Effort,
             Field(description="How many programs to write at most: low 4, medium 8, high 16, max 32."),
         ] = "medium",
-        budget: OwnBudget = None,
         seed: Seed = None,
     ) -> TestedProgram:
         """Write a Python program that passes tests: writes and runs programs until one passes all of them.
@@ -257,7 +254,7 @@ class Tools:
         def ask() -> Ask:
             search = SearchRequest(question, effort=effort, seed=seed)
             problem = _code_problem(question, tests)
-            return Ask(problem, limited(problem, search, budget))
+            return Ask(problem, search)
 
         return TestedProgram.of(await self._search(ask, context))
 
@@ -269,7 +266,6 @@ class Tools:
             str, Field(max_length=2000, description="The answer to check, without its solution.")
         ],
         effort: Annotated[Effort, Field(description="How sure to be before stopping.")] = "medium",
-        budget: OwnBudget = None,
         seed: Seed = None,
     ) -> Check:
         """Say how likely an answer is to be correct, by solving the question several times without seeing it.
@@ -285,7 +281,7 @@ class Tools:
             problem = search.problem(new_id())
             if problem.kind == "fact":  # its one solution says little about another answer
                 search = replace(search, strategy=Adaptive(samples=8))
-            return Ask(problem, limited(problem, search, budget))
+            return Ask(problem, search)
 
         found = await self._search(ask, context)
         # In a thread, so that the others' searches go on.

@@ -15,6 +15,7 @@ from .body import (
     Body,
     Fields,
     Function,
+    Named,
     Part,
     Parts,
     as_parts,
@@ -46,17 +47,11 @@ class Message(Fields):
     ] = []
 
 
-class MessageTool(Function):
-    """A function that the model may call."""
-
-    type: Literal["custom"] = "custom"  # type: ignore[assignment]
-
-
 class ToolChoice(Fields):
     """The tools that may be called: as the model decides, any, a named one, or none."""
 
     type: Literal["auto", "any", "tool", "none"]
-    name: str | None = None
+    name: str = ""
     disable_parallel_tool_use: bool = False
 
 
@@ -69,7 +64,7 @@ class MessageBody(Body):
         "enabled", validation_alias=AliasPath("thinking", "type")
     )
     """``disabled`` writes one solution and searches nothing."""
-    tools: list[MessageTool] = []
+    tools: list[Function] = []
     tool_choice: ToolChoice = ToolChoice(type="auto")
 
 
@@ -101,11 +96,9 @@ def _read(body: MessageBody, served: ServedModel) -> Ask:
         said += _spoken(message)
     if body.thinking == "disabled":
         body = body.model_copy(update={"effort": "none"})
-    choice, tools = body.tool_choice, [each.tool() for each in body.tools]
-    forced = choice.name if choice.type == "tool" else None
-    return served.ask(
-        body, Messages(said, tools, _CHOICES[choice.type], forced, not choice.disable_parallel_tool_use)
-    )
+    asked, tools = body.tool_choice, [each.tool() for each in body.tools]
+    choice = Named(name=asked.name) if asked.name else _CHOICES[asked.type]
+    return served.ask(body, Messages(said, tools, choice, not asked.disable_parallel_tool_use))
 
 
 class MessageWriter(BlockWriter[MessageBody]):

@@ -24,7 +24,7 @@ from adascale.engine.types import (
 )
 
 from .http import for_clients
-from .request import SURE_LINE, Ask, public_sampling
+from .request import SURE_LINE, Ask
 
 _GUESS = "I don't know; this is the best guess.\n\n"
 
@@ -106,12 +106,11 @@ class Outcome:
 
     @property
     def reasoning_tokens(self) -> int:
-        """Generated tokens that are in no returned answer; a step that two answers share counts once."""
+        """Generated tokens that are in no returned answer."""
         tree = self.record.tree
         nodes = tree if self.cut is not None else (each for node in self._nodes for each in tree.path(node))
-        shown = {each.id: each for each in nodes if not each.is_thought}
-        written = (len(node.step.token_ids) for node in shown.values() if node.step is not None)
-        return self.record.usage.generated_tokens - sum(written)
+        steps = {each.id: each.step for each in nodes if each.step is not None and not each.is_thought}
+        return self.record.usage.generated_tokens - sum(len(each.token_ids) for each in steps.values())
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -125,19 +124,10 @@ class Outcome:
             "groups": [{"answer": group.answer, "votes": len(group.nodes)} for group in answer.groups],
             "texts": {each: kind_of(problem).shown(problem, each, None) for each in answer.options} or None,
             **({"fields": to_plain(answer.fields)} if problem.kind == "json" else {}),
-            "sampling": self._sampling,
             "ignored": list(self.ask.ignored),
             "trace": problem.id,
             **({} if answer.fallback is None else {"fallback": answer.fallback_record}),
         }
-
-    @property
-    def _sampling(self) -> dict[str, Any]:
-        """The sampler of the solutions; where all are greedy, the temperature is 0."""
-        sampling = public_sampling(self.record.started.models.sampling)
-        drawn = [self.record.tree[each.node] for each in self.record.candidates]
-        is_greedy = bool(drawn) and all(node.greedy for node in drawn)
-        return {**sampling, "temperature": 0.0} if is_greedy else sampling
 
     def _reply(self, asked: ToolRequest) -> Completion:
         """The calls of a request with tools, or its reply.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -19,10 +19,10 @@ from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
 from adascale.engine.strategies import Adaptive, Effort, Greedy, Strategy, Vote
 from adascale.engine.tools.calls import Choice, ToolRequest, in_words
-from adascale.engine.tools.schema import CHECKED_LATE, UNCHECKED, keywords, object_schema
+from adascale.engine.tools.schema import object_schema
 from adascale.engine.types import Budget, Problem, Turn
 
-from .body import Body
+from .body import Body, Named
 from .http import JsonObject, Refusal
 
 CONTINUE = "Continue."
@@ -62,7 +62,7 @@ class Ask:
         model: Name of the model that the client used.
         answers: Number of answers to return.
         stop: Texts before which an answer is cut.
-        ignored: Fields of the body that have no effect.
+        ignored: Fields of the body that are not known.
         is_told: Say below the answer how sure it is, for a person who reads the text of a stream alone.
     """
 
@@ -114,21 +114,19 @@ class Messages:
             System messages behind it are read before it. Behind a reply of the assistant the model is asked
             to continue.
         tools: Tools in the form of chat completions.
-        choice: ``auto``, ``none`` or ``required``; None is ``auto``.
-        forced: Name of the tool that has to be called; None for any.
+        choice: ``auto``, ``none``, ``required``, or the tool that has to be called; None is ``auto``.
         is_parallel: Allow several calls in one turn; one that has to be called is called alone.
     """
 
     said: Sequence[JsonObject]
     tools: Sequence[Mapping[str, Any]] = ()
-    choice: Choice | None = None
-    forced: str | None = None
+    choice: Choice | Named | None = None
     is_parallel: bool = True
 
     @property
     def may_call(self) -> bool:
         """True if the model may, or has to, call a tool."""
-        is_required = self.choice == "required" or self.forced is not None
+        is_required = self.choice == "required" or isinstance(self.choice, Named)
         return is_required or bool(self.tools and self.choice != "none")
 
 
@@ -203,15 +201,15 @@ class ServedModel:
         elif answers > 1:
             most = max(2 * answers, search.strategy_for(problem.kind).at_most or 0)
             search = replace(search, strategy=search.named(Adaptive.name, least=answers, samples=most))
-        ask = Ask(
+        return Ask(
             problem,
             limited(problem, search, body.max_tokens),
             body.model or self.name,
             answers,
             tuple(body.stop),
-            is_told=body.stream and answers == 1 and not body.stop and logprobs is None and schema is None,
+            tuple(body.unknown),
+            body.stream and answers == 1 and not body.stop and logprobs is None and schema is None,
         )
-        return replace(ask, ignored=(*body.unknown, *_without_effect(ask, body, schema)))
 
     def _check(self, asked: Messages | RawText, answers: int, *, is_greedy: bool) -> None:
         """Refuse what cannot be done, before anything is searched."""
@@ -221,8 +219,7 @@ class ServedModel:
             text = f"this model runs on another server, over which {what} are not possible"
             raise Refusal.of_field(field, f"{text}: serve a model's name or file")
         if answers > 1 and (may_call or is_greedy):
-            why = "a request with tools has one reply" if may_call else "temperature 0 gives one reply"
-            raise Refusal.of_field("n", f"{why}: leave n out")
+            raise Refusal.of_field("n", "a request with tools or at temperature 0 has one reply: leave n out")
 
     def effort_of(self, model: str | None, asked: str | None) -> ServedEffort | None:
         """The effort of a field, or else in the model's name; None if neither has one.
@@ -275,7 +272,7 @@ def _problem(asked: Messages | RawText, search: SearchRequest, *, is_plain: bool
         earlier, [last] = in_words(earlier), in_words([last])
     history = tuple(Turn(each["role"], each["content"]) for each in earlier)
     question = last["content"].strip()
-    if schema is not None and (is_plain or not object_schema(schema).get("properties")):
+    if schema is not None and (not object_schema(schema).get("properties") or is_plain):
         prompt = Turn("system", f"{JSON_PROMPT}{json.dumps(schema, ensure_ascii=False)}")
         return Problem(
             new_id(), question, history=(prompt, *history), kind="text", details={"schema": dict(schema)}
@@ -284,19 +281,6 @@ def _problem(asked: Messages | RawText, search: SearchRequest, *, is_plain: bool
     is_text = is_answer and not search.is_searched and schema is None
     kind = "text" if is_text else search.kind
     return replace(search, question=question, history=history, kind=kind).problem(new_id())
-
-
-def _without_effect(ask: Ask, body: Body, schema: Mapping[str, Any] | None) -> Iterator[str]:
-    """Names of what has no effect in a search, keywords of schemas that are not enforced among them."""
-    if body.wants_greedy and not isinstance(ask.strategy, Greedy):
-        yield "temperature"
-    if ask.tools is not None:
-        found = set().union(*(keywords(tool.parameters) for tool in ask.tools.tools.values()))
-        yield from (f"tools: {name}" for name in sorted(found & UNCHECKED))
-    elif schema is not None:
-        # In plain replies, bounds are among them.
-        unchecked = UNCHECKED if ask.problem.kind == "json" else UNCHECKED | CHECKED_LATE
-        yield from (f"schema: {name}" for name in sorted(keywords(object_schema(schema)) & unchecked))
 
 
 def spoken(role: str, content: str) -> JsonObject:
@@ -322,30 +306,30 @@ def returned(content: str, id_: str, name: str = "") -> JsonObject:
 
 
 def _ending_with_a_question(asked: Messages) -> list[JsonObject]:
-    messages = asked.said
-    said = [each for each in messages if each["role"] != "system"]
-    if not said and messages:
-        return [*messages[:-1], spoken("user", messages[-1]["content"])]
-    if not said or "tool_calls" in said[-1]:
+    said = asked.said
+    last = max((at for at, each in enumerate(said) if each["role"] != "system"), default=len(said) - 1)
+    if not said or "tool_calls" in said[last]:
         raise UsageError("the last message has to be the question, or the result of a call")
-    if said[-1]["role"] == "assistant":
-        return [*messages, spoken("user", CONTINUE)]
-    last = max(at for at, each in enumerate(messages) if each is said[-1])
-    return [*messages[:last], *messages[last + 1 :], said[-1]]
+    question = said[last]
+    if question["role"] == "assistant":
+        return [*said, spoken("user", CONTINUE)]
+    if question["role"] == "system":
+        question = spoken("user", question["content"])
+    return [*said[:last], *said[last + 1 :], question]
 
 
 def _tool_details(messages: Sequence[JsonObject], asked: Messages) -> JsonObject:
     """The details of a problem with tools, which are valid."""
-    tools, choice = asked.tools, asked.choice
-    if asked.forced is not None:
-        tools, choice = [tool for tool in tools if tool["function"]["name"] == asked.forced], "required"
+    tools, choice, is_forced = asked.tools, asked.choice, isinstance(asked.choice, Named)
+    if isinstance(choice, Named):
+        tools, choice = [tool for tool in tools if tool["function"]["name"] == choice.name], "required"
     if choice == "required" and not tools:
         raise Refusal.of_field("tool_choice", "asks for a call, and there is no such tool")
     details = {
         "messages": _with_names(messages),
         "tools": list(tools),
         "choice": choice or "auto",
-        "is_parallel": asked.is_parallel and asked.forced is None,
+        "is_parallel": asked.is_parallel and not is_forced,
     }
     ToolRequest.of(details)
     return details
@@ -375,8 +359,3 @@ def public_name(model: GeneratorDescription | PRMDescription) -> str:
     """The name of a model, without the folders of a path."""
     is_path = model.name.endswith(".gguf") or Path(model.name).name == model.file
     return model.file.removesuffix(".gguf") if is_path else model.name
-
-
-def public_sampling(sampling: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Temperature and top_p of a sampler; None if they are unknown."""
-    return {name: (sampling or {}).get(name) for name in ("temperature", "top_p")}

@@ -19,7 +19,7 @@ from .body import (
 from .chat import ToolsBody, call_id
 from .http import JsonObject, Refusal, event
 from .outcome import Outcome
-from .request import Ask, ServedModel, calling, public_sampling, returned, spoken
+from .request import Ask, ServedModel, calling, returned, spoken
 from .stream import Block, BlockWriter, Protocol
 
 
@@ -51,7 +51,6 @@ class ResponseBody(ToolsBody):
     instructions: str = ""
     previous_response_id: None = None
     conversation: None = None
-    background: Literal[False] = False
 
 
 def _spoken(item: Item) -> list[JsonObject]:
@@ -171,7 +170,6 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
             "usage": _usage(outcome),
             "adascale": outcome.summary,
-            **public_sampling(outcome.summary["sampling"]),
         }
 
     def _response(self, status: str, output: Sequence[JsonObject]) -> JsonObject:
@@ -190,7 +188,6 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "parallel_tool_calls": body.parallel_tool_calls,
             "tool_choice": choice.model_dump() if isinstance(choice, Named) else choice or "auto",
             "tools": [{"type": "function", **each.tool()["function"], "strict": True} for each in body.tools],
-            **public_sampling(None),
         }
 
 

@@ -80,13 +80,6 @@ def unions_of(schema: Schema) -> Sequence[Schema]:
     return next((schema[name] for name in _UNIONS if schema.get(name)), ())
 
 
-def keywords(schema: Schema) -> set[str]:
-    """The keywords of a schema that was read, and of all schemas in it."""
-    others = [schema[name] for name in ("items", "additionalProperties") if name in schema]
-    inner = [*schema.get("properties", {}).values(), *unions_of(schema), *schema.get("allOf", ()), *others]
-    return set(schema).union(*map(keywords, inner))
-
-
 def object_schema(schema: Any) -> Schema:
     """A schema that has to be of an object, as ``SchemaReader.of_object`` has it."""
     return _object_schema(json.dumps(schema))

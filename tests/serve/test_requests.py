@@ -65,8 +65,8 @@ FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
         (CHAT, {"tools": [{"type": "function"}]}, "tools[0].name", ""),
         (CHAT, {"tool_choice": "required"}, "tool_choice", "there is no such tool"),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "'medium'"),
-        (CHAT, {"n": 2, "temperature": 0}, "n", "temperature 0 gives one reply"),
-        (CHAT, {"n": 2, **with_tools({})}, "n", "a request with tools has one reply"),
+        (CHAT, {"n": 2, "temperature": 0}, "n", "has one reply"),
+        (CHAT, {"n": 2, **with_tools({})}, "n", "has one reply"),
         (COMPLETIONS, {"prompt": ["a", "b"]}, "prompt", ""),
         (CHAT, {"messages": [say("", "assistant", tool_calls=[BAD_CALL])]}, "messages[0]", "EOF"),
         (RESPONSES, {"reasoning": {"effort": "huge"}}, "reasoning.effort", "'medium'"),
@@ -76,6 +76,7 @@ FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
         (CHAT, with_tools(BOMB), None, "schema"),
         (CHAT, with_tools(*[WIDE] * 128), None, "schema"),
         (CHAT, {"messages": HI, "response_format": FORM}, None, "schema"),
+        (CHAT, {"messages": HI, "response_format": FORM, "temperature": 0}, None, "schema"),
         (CHAT, {"messages": HI, "response_format": {"type": "xml"}}, "response_format.type", "'json_schema'"),
         (OLLAMA, {"format": BOMB}, None, "schema"),
         (OLLAMA, {"model": "llama3"}, None, "there is scripted"),
@@ -126,7 +127,6 @@ def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
     sampler = {"temperature": 0.5, "top_p": 0.95, "min_p": 0}
     found = server.ask(seed=1, **sampler, **more, **nothing)["adascale"]
     assert sorted(found["ignored"]) == ["keep_alive", "options", "user"]
-    assert found["sampling"] == {"temperature": 0.5, "top_p": 0.95}
     assert found["groups"] == server.ask(seed=1)["adascale"]["groups"]
 
 
@@ -147,9 +147,6 @@ def test_model_effort_temperature_and_message_decide_whether_to_search(
 ) -> None:
     found = server.ask(seed=1, **body)["adascale"]
     assert (found["votes"]["finished"] > 1, server.policy.opened[-1].is_chat) == (is_searched, is_chat)
-    if "temperature" in body:
-        assert found["sampling"]["temperature"] == (0.5 if is_searched else 0)
-        assert found["ignored"] == (["temperature"] if is_searched else [])
 
 
 @pytest.mark.parametrize(
@@ -222,12 +219,6 @@ def test_a_request_of_ollama_without_a_question_says_that_the_model_is_loaded(se
     ):
         found = server.ask(path, model=MODEL, keep_alive="5m", **empty)
         assert found.items() >= {"done": True, "done_reason": "load", **said}.items()
-
-
-def test_an_unknown_model_is_not_shown(server: Served) -> None:
-    import httpx2
-
-    assert httpx2.get(f"{server.url}/v1/models/gpt-9").json()["error"]["param"] == "model"
 
 
 def test_a_question_that_ends_the_worker_is_not_to_be_repeated(server: Served) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from scripted import judging
 from scripted_server import (
-    CHAT,
     MESSAGES,
     OLLAMA,
     RESPONSES,
@@ -177,20 +176,3 @@ def test_an_object_of_a_schema_is_written_with_the_probability_of_its_fields() -
         assert summary["fields"].keys() == written.keys()
         least = min(each["probability"] for each in summary["fields"].values())
         assert summary["probability"] == pytest.approx(least, abs=1e-4)
-
-
-def test_keywords_that_nobody_checks_are_named(server: Served) -> None:
-    code = {"type": "string", "pattern": "^[A-Z]+$"}
-    days = {"type": "array", "items": {"type": "string", "format": "date"}, "uniqueItems": True}
-    schema = {"type": "object", "properties": {"code": code, "pattern": days}}
-
-    def ignored(**more: Any) -> Any:
-        return server.ask(CHAT, **more)["adascale"]["ignored"]
-
-    named = {"type": "json_schema", "json_schema": {"name": "form", "schema": schema}}
-    assert ignored(response_format=named) == ["schema: format", "schema: pattern"]
-    plain = ignored(response_format=named, temperature=0)
-    assert plain == ["schema: format", "schema: pattern", "schema: uniqueItems"]
-    tool = {"type": "function", "function": {"name": "a", "parameters": schema}}
-    assert ignored(tools=[tool]) == ["tools: format", "tools: pattern"]
-    assert ignored(tools=[TOOL]) == []
