@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -20,14 +19,13 @@ from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.request import Request, SearchRequest
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import Strategy
-from adascale.engine.types import KindName, Notice, Problem
+from adascale.engine.types import Notice, Problem
 from adascale.models.questions import BadLine, count_lines, read_problems
 
 from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions
 from ..disk.traces import TraceFolder
-from ..exit_codes import INTERRUPTED, PARTIAL
+from ..exit_codes import INTERRUPTED
 from ..options.by_command import BatchOptions
 from ..options.settings import chooses_search, with_options
 from ..report import FIELDS, BatchCounts, answer_record, error_record, run_fields
@@ -43,7 +41,6 @@ from ..searching import (
 from ..terminal.console import say, show_error, show_warning, stdin_stream
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful
-from ..terminal.text import plural
 
 if TYPE_CHECKING:
     from adascale.models.fallback import Fallback
@@ -80,14 +77,12 @@ def batch(
     answers = "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
     check_apart(options.output, [source, *options.session.references()], f"--output {shlex.quote(answers)}")
     search = replace(options.search, schema=read_schema(options.schema))
-    strategies = {kind: search.strategy_for(kind) for kind in KINDS}
+    for kind in KINDS:
+        search.strategy_for(kind)  # an error in it costs no loading
     stream = stdin_stream("adascale batch questions.txt") if source == "-" else path
     lines = _read_lines(stream, options, search, search_all=chooses_search(context))
-    fallback = None if options.dry_run else open_fallback(options.fallback)
+    fallback = open_fallback(options.fallback)
     with open_results(options.output, overwrite=options.overwrite) as results:
-        if options.dry_run:
-            _say_plan(lines, strategies, results)
-            return
         run = _Run(options, search, source, results, fallback)
         run.ask_all(lines)
     _finish(run.counts, options)
@@ -299,31 +294,3 @@ def _finish(counts: BatchCounts, options: BatchOptions) -> None:
         raise typer.Exit(INTERRUPTED)
     if counts.failures:
         raise failure
-
-
-def _say_plan(
-    lines: Iterator[Problem | BadLine], strategies: Mapping[KindName, Strategy], results: Results
-) -> None:
-    """Read everything and say what a run would do.
-
-    Raises:
-        typer.Exit: some lines are no questions.
-    """
-    counts = BatchCounts()
-    asked: Counter[KindName] = Counter()
-    for line in _wanted(lines, results, counts):
-        if isinstance(line, BadLine):
-            counts.failures[line.error.message] += 1
-        else:
-            asked[line.kind] += 1
-    bad = plural(counts.failed, "bad line")
-    say(f"adascale: {asked.total():,} to ask, {counts.skipped:,} there already, {bad}")
-    for message in list(counts.failures)[:_MOST_WARNINGS]:
-        say(f"adascale: {message}")
-    for kind, number in asked.items():
-        at_most = strategies[kind].at_most
-        most = "" if at_most is None else f", at most {plural(at_most, KINDS[kind].noun)} each"
-        how = "one reply each" if kind == "text" else strategies[kind].name + most
-        say(f"adascale: {number:,} {kind}: {how}")
-    if counts.failures:
-        raise typer.Exit(PARTIAL)

@@ -7,20 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError, DecodeAbortedError, UsageError, command, decimal
 from adascale.engine.types import Notice, Problem
-from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.upstream.address import is_address
 
 from ..disk.files import check_output, writing
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import CalibrationOptions, FitOptions
-from ..options.declare import JsonLinesOption, JsonOption, ModelOption
+from ..options.declare import JsonLinesOption
 from ..options.settings import Command, Listing, with_options
 from ..searching import open_session, stoppable
 from ..terminal.console import (
@@ -289,9 +288,10 @@ def _follow(task: str, ended: Iterable[tuple[Problem, str]], todo: int, total: i
 
 @app.command("list")
 def list_(as_json: JsonLinesOption = False) -> None:
-    """List the calibrations on this machine; ``show`` names the file of one.
+    """List the calibrations on this machine; ``--json`` has the file of each, and all of its figures.
 
     adascale calibrate list
+    adascale calibrate list --json
 
     SKILL: 1 is perfect, 0 is no better than the base rate. ECE: how far a probability is off on average.
     """
@@ -308,43 +308,6 @@ def list_(as_json: JsonLinesOption = False) -> None:
             figures = f"{len(card.questions):,}", cell(card.finished.skill), cell(card.finished.ece)
             rows.append((card.name, card.fingerprint.kind, *figures, ", ".join(card.data)))
         write_payload(fitted(columns(rows, "<<>>><")))
-
-
-@app.command()
-def show(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            help="Name from the list, or a file. The default is that of the model, for questions."
-        ),
-    ] = None,
-    generator: ModelOption = DEFAULT_GENERATOR,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what a calibration was fitted on and how good it is.
-
-    adascale calibrate show
-    adascale calibrate show -m qwen2.5-coder-0.5b
-    adascale calibrate show qwen2.5-coder-1.5b+probe+code
-    """
-    from adascale.models.calibration.artefact import describe, load_artefact, read_installed
-    from adascale.models.files.library import locate
-
-    if name is None:
-        file = locate(generator)
-        name = f"{generator if file is None else file.own_name}+probe"
-    if Path(name).is_file():
-        artefact = load_artefact(Path(name))
-    else:
-        found = [each for each in read_installed().artefacts if each.card.name == name]
-        if not found:
-            missing = f"there is no calibration {name}"
-            raise CalibrationError(missing, slug="no-calibration", hint="adascale calibrate list")
-        artefact = found[0]
-    if as_json:
-        write_json(describe(artefact))
-    else:
-        write_payload(card_text(artefact))
 
 
 STAGE_NAMES: Mapping[str, str] = {
@@ -380,26 +343,6 @@ def report_text(stages: Mapping[str, StageReport]) -> str:
             )
         )
     return columns(rows, "<" + ">" * 12)
-
-
-def card_text(artefact: Artefact) -> str:
-    """One calibration: its data, models and settings, and its metrics."""
-    card, fingerprint = artefact.card, artefact.card.fingerprint
-    facts = [
-        ("name", card.name),
-        ("file", artefact.path),
-        ("data", ", ".join(card.data)),
-        ("questions", f"{len(card.questions):,}"),
-        ("solutions", f"{card.samples} in prose, {card.programs} programs"),
-        ("level", card.votes and cell(card.votes.prior)),
-        ("seed", str(card.seed)),
-        ("generator", fingerprint.generator),
-        ("prm", fingerprint.prm or fingerprint.prm_format),
-        ("sampler", ", ".join(f"{k} {v}" for k, v in fingerprint.sampling.items())),
-        ("versions", ", ".join(f"{k} {v}" for k, v in card.versions.items())),
-    ]
-    table = "\n".join(f"{key:<12}{value}" for key, value in facts if value)
-    return f"{table}\n\nHeld out by question:\n\n{report_text(card.held_out)}"
 
 
 def cell(value: Number) -> str:

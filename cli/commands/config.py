@@ -87,8 +87,6 @@ def set_(
     adascale config set ctx_size 8192
     """
     _change(key, parse_value(key, value))
-    if key == "keep_alive":
-        say(f"adascale: after an answer the model stays in memory for {value}; 0 frees it at once")
     if os.environ.get(name := str(keys()[key].envvar)):
         say(f"adascale: {name} is set and comes before the file")
 

@@ -8,15 +8,13 @@ import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adascale.engine.answer import Answer
-from adascale.engine.codec import to_plain
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import Event, SearchFailed
-from adascale.engine.search.record import Record
 from adascale.engine.types import Notice
 
 from ..disk.files import check_output, write_file
@@ -24,6 +22,7 @@ from ..disk.traces import read_trace, trace_path
 from ..options.declare import JsonOption, OverwriteOption, TraceArgument, flag
 from ..render.display import open_renderer
 from ..render.solution import say_end, write_answer
+from ..report import answer_record
 from ..terminal.console import clean, may_animate, new_console, say, show_warning, write_json
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ PICTURE_WIDTH = 110
 
 _FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """A font that Rich's picture would load from the network."""
-
-SCHEMA = "adascale.replay/1"
 
 _LONGEST_PAUSE_S = 3600.0
 """Maximum pause between two events of a trace."""
@@ -79,8 +76,8 @@ def replay(
         raise record.end.error()
     if record.result is None:
         show_warning(_UNFINISHED)
-    if json_output:
-        write_json(replay_record(record))
+    elif json_output:
+        write_json(answer_record(Answer.of(record)))
     else:
         write_answer(record)
     say_end(record)
@@ -137,15 +134,3 @@ def play(events: list[Event], on: Callable[[Event], None], speed: float | None) 
         if speed is not None:
             time.sleep(min(max(0.0, started + event.t / speed - time.monotonic()), _LONGEST_PAUSE_S))
         on(event)
-
-
-def replay_record(record: Record) -> dict[str, Any]:
-    """The object of ``--json`` (``adascale.replay/1``); answer and stop reason are None without a result."""
-    result = record.result
-    return {
-        "schema": SCHEMA,
-        "answer": Answer.of(record).shown if result else None,
-        "stop_reason": result.stop_reason if result else None,
-        "nodes": len(record.tree),
-        "usage": to_plain(record.tree.usage()),
-    }

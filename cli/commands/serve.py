@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from adascale.serve.hub import SearchWorker
 
 _KEY = env("api-key")
+
+_MAX_QUEUE = 64
+"""Questions that wait; further ones are refused."""
+
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d+)?/?")
 
 
@@ -57,9 +61,7 @@ def serve(*, options: ServeOptions) -> None:
     name = options.session.generator.rpartition("#")[2]
     asked = GeneratorDescription(name, Path(name).name)
     access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
-    hub = Hub(
-        open_models, options.parallel, options.max_queue, options.search.budget, lambda: listener.stop()
-    )
+    hub = Hub(open_models, options.parallel, _MAX_QUEUE, options.search.budget, lambda: listener.stop())
     if traces is not None:
         hub.tap = traces.keep
     with_key = "" if key is None else " (with the API key)"

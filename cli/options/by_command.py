@@ -190,7 +190,6 @@ class BatchOptions:
             "ray", "batch: Ray cluster, on all of whose nodes to run.", unit="ADDRESS or auto", usual="none"
         ),
     ] = None
-    dry_run: Annotated[bool, flag("--dry-run", "Say what a run would do, without a model.")] = False
     terminal: TerminalOptions = TerminalOptions()
 
 
@@ -231,9 +230,6 @@ class ServeOptions:
     fallback: FallbackOptions = FallbackOptions()
     terminal: TerminalOptions = TerminalOptions()
     parallel: ParallelOption = 8
-    max_queue: Annotated[
-        int, option("max_queue", "serve: questions that wait; further ones are refused.", min=0, max=10_000)
-    ] = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,18 +159,6 @@ def test_a_model_is_never_written_over(home: Home, tmp_path: Path) -> None:
     assert (out.read_bytes(), sorted(tmp_path.iterdir())) == (before, there)
 
 
-def test_a_dry_run_loads_and_writes_nothing(batch: Any, tmp_path: Path) -> None:
-    task = json.dumps({"question": "Square n.", "tests": ["assert f(2) == 4"]})
-    done = batch(f"{LINES}\n{task}\nnonsense\n", "--dry-run", "--traces", str(tmp_path / "traces"))
-    assert done.returncode == 6
-    assert "7 to ask, 0 there already, 1 bad line\n" in done.stderr
-    assert "adascale: 6 value: adaptive, at most " in done.stderr
-    assert "adascale: 1 code: passing, at most 2 programs each" in done.stderr
-    assert "Loading" not in done.stderr
-    assert not (tmp_path / "out.jsonl").exists()
-    assert not (tmp_path / "traces").exists()
-
-
 @pytest.mark.parametrize(
     ("output", "overwrite", "said"),
     [

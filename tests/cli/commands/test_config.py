@@ -1,13 +1,16 @@
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from commands import invoked, run_here
 from terminal import environment
 
+from adascale.cli.commands import batch
 from adascale.cli.options.settings import keys
 from adascale.engine.errors import UsageError
+from adascale.engine.request import SearchRequest
 
 
 @pytest.fixture(autouse=True)
@@ -17,16 +20,21 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+Read = Callable[..., SearchRequest]
+
+
 @pytest.fixture
-def questions(tmp_path: Path) -> str:
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """How a batch with these options would search."""
     (tmp_path / "q.txt").write_text("What is 1 + 1?\n", encoding="utf-8")
-    return str(tmp_path / "q.txt")
+    found: list[SearchRequest] = []
+    monkeypatch.setattr(batch._Run, "ask_all", lambda run, lines: found.append(run.search))
 
+    def read(*args: str) -> SearchRequest:
+        invoked("batch", str(tmp_path / "q.txt"), *args)
+        return found.pop()
 
-def strategy(questions: str, *args: str) -> str:
-    """Which strategy a run would use."""
-    planned = invoked("batch", questions, "--dry-run", *args)[1].splitlines()[-1]
-    return planned.split(",")[0].split(": ")[-1]
+    return read
 
 
 def row(key: str) -> tuple[object, str]:
@@ -42,32 +50,32 @@ def test_a_model_without_a_known_name_is_not_kept(config: Path) -> None:
 
 
 def test_flag_then_environment_then_file_then_default(
-    monkeypatch: pytest.MonkeyPatch, config: Path, questions: str
+    monkeypatch: pytest.MonkeyPatch, config: Path, read: Read
 ) -> None:
-    assert strategy(questions) == "adaptive"
+    assert read().strategy_for().name == "adaptive"
     assert row("strategy") == ("adaptive", "default")
 
     invoked("config", "set", "strategy", "vote")
-    assert strategy(questions) == "vote"
+    assert read().strategy == "vote"
     assert row("strategy") == ("vote", f"file ({config})")
 
     monkeypatch.setenv("ADASCALE_STRATEGY", "greedy")
-    assert strategy(questions) == "greedy"
+    assert read().strategy == "greedy"
     assert row("strategy") == ("greedy", "environment (ADASCALE_STRATEGY)")
     assert (
         "ADASCALE_STRATEGY is set and comes before the file"
         in invoked("config", "set", "strategy", "vote")[1]
     )
 
-    assert strategy(questions, "--strategy", "best-of-n") == "best-of-n"
+    assert read("--strategy", "best-of-n").strategy == "best-of-n"
 
 
-def test_a_name_of_o_is_a_key_of_the_file(config: Path, questions: str) -> None:
+def test_a_name_of_o_is_a_key_of_the_file(config: Path, read: Read) -> None:
     invoked("config", "set", "samples", "5")
-    assert "at most 5 solutions each" in invoked("batch", questions, "--dry-run")[1]
-    assert "at most 3 solutions each" in invoked("batch", questions, "--dry-run", "-o", "samples", "3")[1]
+    assert read().strategy_for().at_most == 5
+    assert read("-o", "samples", "3").strategy_for().at_most == 3
     config.write_text("samples = 0\n")
-    done = run_here(environment(ADASCALE_CONFIG=str(config)), "batch", questions, "--dry-run")
+    done = run_here(environment(ADASCALE_CONFIG=str(config)), "batch", "q.txt")
     assert f"error[usage]: samples in {config} should be greater" in done.stderr
 
 
@@ -148,15 +156,13 @@ def test_what_is_set_is_listed_alone(config: Path) -> None:
     assert f"1 of {len(keys())} settings are set" in said
 
 
-def test_an_unknown_key_warns_and_is_ignored(config: Path, questions: str) -> None:
+def test_an_unknown_key_warns_and_is_ignored(config: Path, read: Read) -> None:
     config.parent.mkdir()
     config.write_text("stratgy = 'vote'\n", encoding="utf-8")
-
-    stderr = invoked("batch", questions, "--dry-run")[1]
-
+    stderr = invoked("runs")[1]
     assert "warning[unknown-setting]" in stderr
     assert "did you mean strategy?" in stderr
-    assert "adaptive" in stderr
+    assert read().strategy_for().name == "adaptive"
 
 
 @pytest.mark.parametrize("text", ["strategy = ", "strategy = ['vote']", "\xff", "a=" + "[" * 100_000])
