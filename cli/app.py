@@ -51,7 +51,7 @@ COMMANDS = {
     "code": ("code.code", "Write a program that passes your tests."),
     "batch": ("batch.batch", "Answer many questions, and write one JSON object a line."),
     "serve": ("serve.serve", "Answer over HTTP as OpenAI, Anthropic and Ollama do."),
-    "mcp": ("mcp.mcp", "Offer solve, code and check to an agent."),
+    "mcp": ("mcp.mcp", "Offer solve and code to an agent."),
     "pull": ("models.pull", "Download models."),
     "list": ("models.list_models", "List the models known by name, and those on this machine."),
     "show": ("models.show", "Show the facts about a model."),

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Annotated, Self
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -25,9 +24,8 @@ from adascale import __version__
 from adascale.codetasks.reading import read_examples, read_tests, task_of
 from adascale.engine.answer import Answer, JudgedTest
 from adascale.engine.errors import AdascaleError, UsageError
-from adascale.engine.kinds import kind_of
 from adascale.engine.request import SearchRequest
-from adascale.engine.strategies import Adaptive, Effort
+from adascale.engine.strategies import Effort
 from adascale.engine.types import KindName, Problem, StopReason
 
 from .body import MAX_SEED
@@ -44,9 +42,9 @@ MAX_TEST_TEXT = 64 << 10
 
 _INSTRUCTIONS = (
     "A small local model that compares several solutions and says how likely its answer is to be correct. "
-    "Use solve for maths and other questions with a short checkable answer, code for Python programs with "
-    "tests, and check for a second opinion on an answer. It does not help with texts, translations or facts "
-    "to look up."
+    "Use solve for maths and other questions with a short checkable answer, also as a second opinion on an "
+    "answer of yours, and code for Python programs with tests. It does not help with texts, translations or "
+    "facts to look up."
 )
 
 Question = Annotated[
@@ -140,60 +138,6 @@ class TestedProgram(Result):
         )
 
 
-class Check(Result):
-    """How likely an answer is to be correct."""
-
-    verdict: str
-    """The finding, in a sentence."""
-    votes: Votes
-    likeliest: str | None
-    """The likeliest answer that was found."""
-    probability: float | None
-    """Probability that the checked answer is correct; null if another answer is likelier, unless the question
-    has options, or if no calibration fits."""
-    probability_at_most: float | None
-    """If another answer is likelier: 1 - P(that one is correct), since at most one of them is correct."""
-
-    @classmethod
-    def of(cls, answer: Answer, same: Collection[str]) -> Self:
-        """The result of a search; ``same`` are its options or answers that the checked answer equals."""
-        found = result_of(answer)
-        agree = sum(len(group.nodes) for group in answer.groups if group.answer in same)
-        finished, leading = len(answer.record.candidates), found["probability"]
-        probability = at_most = None
-        if answer.answer is not None and leading is not None:
-            if answer.answer in same:
-                probability = leading
-            elif same and answer.options:
-                probability = round(sum(answer.options[name] for name in same), 4)
-            else:
-                at_most = round(1 - leading, 4)
-        verdict = f"{agree} of {finished} solutions come to this answer"
-        if probability is not None:
-            verdict = f"correct with probability {probability:.2f}: {verdict}"
-        elif at_most is not None:
-            verdict = f"correct with probability {at_most:.2f} at most: {verdict}"
-        of_checked = {
-            "verdict": verdict,
-            "votes": Votes(agree=agree, finished=finished),
-            "likeliest": answer.answer,
-            "probability": probability,
-            "probability_at_most": at_most,
-        }
-        return cls(**{**found, **of_checked})
-
-
-def equal_answers(answer: Answer, checked: str) -> set[str]:
-    """The options or answers of a search that an answer equals; computer algebra may take seconds."""
-    problem = replace(answer.problem, answer=checked)
-    kind = kind_of(problem)
-    known = [*answer.options] or [group.answer for group in answer.groups]
-    if kind.options(problem):
-        return {each for each in known if kind.is_right(problem, each, None, None)}
-    same = kind.equality(problem)
-    return {each for each in known if same(each, checked)}
-
-
 class Tools:
     """The tools; their searches run in ``hub``."""
 
@@ -258,35 +202,6 @@ class Tools:
 
         return TestedProgram.of(await self._search(ask, context))
 
-    async def check(
-        self,
-        context: Context,
-        question: Question,
-        answer: Annotated[
-            str, Field(max_length=2000, description="The answer to check, without its solution.")
-        ],
-        effort: Annotated[Effort, Field(description="How sure to be before stopping.")] = "medium",
-        seed: Seed = None,
-    ) -> Check:
-        """Say how likely an answer is to be correct, by solving the question several times without seeing it.
-
-        Gives the number of solutions that agree with the answer, and its probability if the model is
-        calibrated.
-        """
-
-        def ask() -> Ask:
-            if not answer.strip():
-                raise UsageError("the answer is empty")
-            search = SearchRequest(question, is_searched=True, effort=effort, seed=seed)
-            problem = search.problem(new_id())
-            if problem.kind == "fact":  # its one solution says little about another answer
-                search = replace(search, strategy=Adaptive(samples=8))
-            return Ask(problem, search)
-
-        found = await self._search(ask, context)
-        # In a thread, so that the others' searches go on.
-        return await asyncio.to_thread(lambda: Check.of(found, equal_answers(found, answer)))
-
     async def _search(self, ask: Callable[[], Ask], context: Context) -> Answer:
         """Run a search to its result; its steps and votes become progress notifications.
 
@@ -349,7 +264,7 @@ def make_mcp(hub: Hub) -> MCPServer:
     )
     logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of what a client has sent
     tools, hints = Tools(hub), ToolAnnotations(read_only_hint=True, open_world_hint=False)
-    for tool in (tools.solve, tools.code, tools.check):
+    for tool in (tools.solve, tools.code):
         server.add_tool(tool, description=inspect.getdoc(tool), annotations=hints)
     return server
 

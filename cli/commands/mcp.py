@@ -31,7 +31,7 @@ _MAX_QUEUE = 64
 
 @with_options(McpOptions)
 def mcp(*, context: typer.Context, options: McpOptions) -> None:
-    """Offer solve, code and check to an agent, by the Model Context Protocol on stdio.
+    """Offer solve and code to an agent, by the Model Context Protocol on stdio.
 
     adascale mcp --print-config
     adascale mcp -m qwen2.5-coder-0.5b

@@ -5,23 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 from mcp.client import Client
-from sample_log import pens
-from scripted import PLANETS, PRIME, search_options
 from scripted_server import EchoPolicy, Served, served, steady
 
-from adascale.engine.answer import Answer
-from adascale.engine.answers.choosing import AnswerGroup, SearchResult
-from adascale.engine.search.events import SearchFinished
-from adascale.engine.types import ROOT, Estimate, Problem
 from adascale.serve import app
-from adascale.serve import mcp as tools
-from adascale.serve.mcp import Check
 from bench.scripted import echo
 
 MODES = ("legacy", "auto")
@@ -56,7 +47,7 @@ def with_client(server: Served, mode: str, talk: Callable[[Client], Awaitable[No
 def test_a_question_is_solved_with_progress_and_structured_content(server: Served, mode: str) -> None:
     async def talk(client: Client) -> None:
         [solve, *others] = (await client.list_tools()).tools
-        assert [tool.name for tool in (solve, *others)] == ["solve", "code", "check"]
+        assert [tool.name for tool in (solve, *others)] == ["solve", "code"]
         assert "\n    " not in (solve.description or "")
         assert solve.output_schema is not None
         assert solve.output_schema["properties"]["probability"]["description"]
@@ -79,47 +70,12 @@ def test_a_question_is_solved_with_progress_and_structured_content(server: Serve
     with_client(server, mode, talk)
 
 
-def test_a_checked_answer_has_the_probability_of_its_group_or_what_the_leading_one_leaves() -> None:
-    groups = tuple(AnswerGroup(answer, (ROOT,), 0.5, 1.0) for answer in ("18", "20"))
-    result = SearchResult("18", Estimate(0.6, 0.7, 0.9, calibrated=True), groups, None)
-    record = pens().state()
-    record.end = SearchFinished(result=result, usage=record.usage)
-    leading, other = Check.of(Answer.of(record), {"18"}), Check.of(Answer.of(record), {"20"})
-    assert (leading.probability, leading.probability_at_most) == (0.7, None)
-    assert (other.probability, other.probability_at_most) == (None, 0.3)
-    assert "at most" in other.verdict
-    record.end = SearchFinished(result=replace(result, answer=None, groups=()), usage=record.usage)
-    nothing = Check.of(Answer.of(record), ())
-    assert (nothing.probability, nothing.probability_at_most) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("problem", "answer", "option", "agree"),
-    [
-        (PLANETS, "Jupiter", "B", 2),
-        (PLANETS, "(a)", "A", 0),
-        (PRIME, "false", "no", 2),
-        (PRIME, "Yes.", "yes", 0),
-    ],
-)
-def test_an_answer_to_a_question_with_options_is_checked_as_that_option(
-    problem: Problem, answer: str, option: str, agree: int
-) -> None:
-    record, _ = search_options(problem, 0.7, "Answer: B" if problem is PLANETS else "Answer: no")
-    given = Answer.of(record)
-    found = Check.of(given, tools.equal_answers(given, answer))
-    assert record.result is not None
-    assert found.votes.agree == agree
-    assert found.probability == pytest.approx(record.result.options[option], abs=1e-4)
-
-
 @pytest.mark.parametrize(
     ("tool", "arguments", "error"),
     [
         ("solve", {"question": "  "}, "the question is empty"),
         ("solve", {"question": "A long one"}, "9,999 tokens"),
         ("solve", {"question": "Which?", "choices": ["a"]}, "(choices = red,green,blue)"),
-        ("check", {"question": "1 + 1", "answer": ""}, "the answer is empty"),
         ("code", {"question": "Square n.", "tests": ["f = 2"]}, "write tests = assert f(2) == 4"),
         ("code", {"question": "Square n.", "tests": [MANY_TESTS]}, "each with the code around it"),
         ("code", {"question": ">>> f(1)\n1\n" * 9000}, "and may have 65,536"),
