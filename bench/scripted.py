@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.kinds import KINDS, OptionsPrompt
 from adascale.engine.ports import (
     BranchStart,
-    Calibrator,
     Growth,
     OptionLogits,
     Policy,
@@ -174,7 +174,7 @@ class InlineWorker:
         self,
         policy: Policy,
         prm: RewardModel | None = None,
-        calibrators: Mapping[KindName, Calibrator] | None = None,
+        calibrators: Mapping[KindName, Posterior] | None = None,
     ) -> None:
         self.open_models = OPENED
         self._driver = Driver(policy, prm or SequenceLogprob(), calibrators or {}, time.monotonic)

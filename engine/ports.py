@@ -1,4 +1,4 @@
-"""The seams: what the driver needs from a generator, a reward model, a calibration, an executor and a clock.
+"""The seams: what the driver needs from a generator, a reward model, an executor and a clock.
 
 ``SequenceLogprob`` is the reward model of a search without one.
 """
@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .answers.choosing import FieldEstimate, FinishedSearch
-from .calibration.options import OptionWeights
+from .answers.choosing import FieldEstimate
 from .errors import AdascaleError
 from .kinds import OptionsPrompt
 from .types import (
@@ -219,37 +218,6 @@ class AnswerEstimates:
     gain: float | None = None
     called: float | None = None
     fields: Mapping[NodeId, Mapping[str, FieldEstimate]] = field(default_factory=dict)
-
-
-class Calibrator(Protocol):
-    """Maps readings and raw rewards to estimates; ``engine.calibration.posterior`` has the one that ships."""
-
-    @property
-    def modes(self) -> Collection[Mode]:
-        """Modes that it can judge."""
-
-    @property
-    def options(self) -> OptionWeights | None:
-        """Weights of option logits and votes, for kinds whose options are read; None for others."""
-
-    @property
-    def unfitted(self) -> Calibrator:
-        """The calibrator by votes alone, for where its fit does not hold; itself where nothing was fitted."""
-
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        """Estimate for a question of which nothing is written yet."""
-
-    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        """Estimate for one scored prefix."""
-
-    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        """Estimates for the chosen answer and for finished trajectories.
-
-        Args:
-            prefix: The question.
-            finished: Trajectories that have ended so far, each with the estimate that it had alone. Their
-                set decides, not their order, nor earlier revisions.
-        """
 
 
 class Executor(Protocol):

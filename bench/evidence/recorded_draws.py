@@ -28,7 +28,6 @@ from adascale.engine.calibration.posterior import Posterior, rate_of_size
 from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.ports import (
     BranchStart,
-    Calibrator,
     Growth,
     OptionLogits,
     Prefix,
@@ -307,7 +306,7 @@ def replay_driver(
     orders: int = 1,
     *,
     calibration: Path | None = None,
-    calibrator: Calibrator | None = None,
+    calibrator: Posterior | None = None,
     curve: StepCosts | None = None,
 ) -> tuple[dict[str, Any], Driver, list[Problem]]:
     """Header, a driver that plays the records, and their questions (each asks its own id).

@@ -179,7 +179,7 @@ class Head(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """Implements ``engine.ports.Calibrator`` for every kind of question, with a fit or without.
+    """Maps readings and raw rewards to estimates for every kind of question, with a fit or without.
 
     Attributes:
         kind: Kind of question.
@@ -263,6 +263,7 @@ class Posterior:
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
         """Estimates for the answers, each that of its solutions; the chosen one leads, or the likeliest call.
 
+        The set of the solutions decides, not their order, nor earlier estimates in the light of others.
         Without a head, lower and upper are those of models of this size that are right less and more often
         than 80 % of them. Options are weighed without this.
         """

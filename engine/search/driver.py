@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
-from ..calibration.posterior import UNCALIBRATED
+from ..calibration.posterior import UNCALIBRATED, Posterior
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
 from ..kinds import OptionsPrompt, kind_of
 from ..ports import (
-    Calibrator,
     Clock,
     Executor,
     OptionLogits,
@@ -46,7 +45,7 @@ class Driver:
         self,
         policy: Policy,
         reward_model: RewardModel,
-        calibrators: Mapping[KindName, Calibrator],
+        calibrators: Mapping[KindName, Posterior],
         clock: Clock,
         executor: Executor | None = None,
     ) -> None:

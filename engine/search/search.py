@@ -23,7 +23,6 @@ from ..kinds import KINDS, OptionsPrompt, kind_of
 from ..ports import (
     AnswerEstimates,
     BranchStart,
-    Calibrator,
     Clock,
     Growth,
     Prefix,
@@ -67,6 +66,7 @@ from .events import (
 from .record import Record
 
 if TYPE_CHECKING:
+    from ..calibration.posterior import Posterior
     from .driver import Driver
 
 GREW_EVERY = 8
@@ -114,7 +114,7 @@ class Search:
         self,
         problem: Problem,
         settings: Settings,
-        calibrator: Calibrator,
+        calibrator: Posterior,
         clock: Clock,
         engine: Driver,
     ) -> None:

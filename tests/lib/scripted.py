@@ -7,16 +7,15 @@ import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.calibration.options import OPTIONS, OptionWeights
-from adascale.engine.calibration.posterior import SPREADS, UNCALIBRATED, VOTES, Posterior
+from adascale.engine.calibration.posterior import SPREADS, VOTES, Posterior
 from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import (
     AnswerEstimates,
-    Calibrator,
     Clock,
     Prefix,
     QuestionEstimate,
@@ -111,7 +110,7 @@ def log_of(
     strategy: Strategy,
     problem: Problem = ASKED,
     *,
-    judge: Calibrator | None = None,
+    judge: Posterior | None = None,
     reward: Callable[[Prefix], float] | None = None,
     execute: Callable[[Any], Execution] | None = None,
     slots: int = 8,
@@ -163,25 +162,15 @@ def searched(strategy: str, seed: int, budget: int | None) -> list[Event]:
     return log_of(script, small, Problem("q", "what?"), reward=reward, slots=5, **more)
 
 
-class Fitted:
+class Fitted(Posterior):
     """Base of a calibrator that passes scores on, weighs no options, and that nothing replaces."""
 
-    modes: tuple[Mode, ...] = tuple(SPREADS)
-    options = None
+    __setattr__ = object.__setattr__  # doubles below it have attributes of their own
 
     @property
-    def unfitted(self) -> Self:
-        """Itself."""
-        return self
-
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(None)
-
-    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        return UNCALIBRATED.estimate(prefix, reward)
-
-    def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        return AnswerEstimates(None)
+    def modes(self) -> tuple[Mode, ...]:
+        """All that have wrong answers."""
+        return tuple(SPREADS)
 
 
 def judging(kind: KindName, prior: float) -> Posterior:
@@ -202,6 +191,7 @@ class Believing(Fitted):
     """
 
     def __init__(self, question: float | Mapping[Mode, float]) -> None:
+        super().__init__()
         self._question = question
 
     def _p(self, mode: Mode) -> float:

@@ -15,8 +15,9 @@ from typing import Any
 import httpx2
 from scripted import judging
 
+from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.errors import DEADLY_QUESTION, ContextOverflowError, WorkerDiedError
-from adascale.engine.ports import BranchStart, Calibrator, Growth, Prefix, PrefixWork, Score, SequenceLogprob
+from adascale.engine.ports import BranchStart, Growth, Prefix, PrefixWork, Score, SequenceLogprob
 from adascale.engine.types import BranchId, KindName, Mode, Problem, SamplingChange, Step
 from adascale.models.fallback import Fallback
 from adascale.serve.app import ServerSettings, make_app
@@ -173,7 +174,7 @@ def served(
     max_queue: int = 64,
     effort: ServedEffort = "medium",
     opening: threading.Event | None = None,
-    calibrators: Mapping[KindName, Calibrator] | None = None,
+    calibrators: Mapping[KindName, Posterior] | None = None,
     fallback: Fallback | None = None,
 ) -> Iterator[Served]:
     """A server on a free port of loopback; its models are open when ``opening`` is set."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from scripted import Fitted, ScriptedExecutor, ScriptedPRM, ended, judging, logs_of, sized, ticking
 
 from adascale.engine.answers.choosing import SearchResult
+from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import (
     AdascaleError,
@@ -27,7 +28,6 @@ from adascale.engine.errors import (
 )
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import (
-    Calibrator,
     Clock,
     Executor,
     Growth,
@@ -126,14 +126,14 @@ def execute(program: str) -> Execution:
 def driver_of(
     policy: Policy | None = None,
     prm: RewardModel | None = None,
-    calibrator: Calibrator | None = None,
+    calibrator: Posterior | None = None,
     *,
     clock: Clock | None = None,
     executor: Executor | None = None,
 ) -> Driver:
     """A driver of scripted models, four at once."""
     policy, prm = policy or ScriptedPolicy(script, 4), prm or ScriptedPRM(reward)
-    calibrators: dict[KindName, Calibrator] = {} if calibrator is None else {"value": calibrator}
+    calibrators: dict[KindName, Posterior] = {} if calibrator is None else {"value": calibrator}
     return Driver(policy, prm, calibrators, clock or ticking(), executor or ScriptedExecutor(execute))
 
 

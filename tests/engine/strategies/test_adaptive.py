@@ -26,8 +26,8 @@ from scripted import (
 from worlds import execute
 
 from adascale.engine.answers.choosing import FinishedSearch
-from adascale.engine.calibration.posterior import UNCALIBRATED
-from adascale.engine.ports import AnswerEstimates, Calibrator, Prefix, QuestionEstimate, SequenceLogprob
+from adascale.engine.calibration.posterior import UNCALIBRATED, Posterior
+from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob
 from adascale.engine.request import Conditions, SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, ModelDescription, NodesPruned
@@ -101,7 +101,7 @@ class Believed(Believing):
     ],
 )
 def test_it_gives_up_after_half_of_them_where_its_answer_is_hardly_ever_right(
-    calibrator: Calibrator, reason: str, counted: int
+    calibrator: Posterior, reason: str, counted: int
 ) -> None:
     strategy = Adaptive(10, hopeless=0.05, cut=0.0)
     log = search(world(0.0), strategy, width=1, judge=calibrator, reward=lambda prefix: 0.01)
@@ -162,7 +162,7 @@ def test_a_misjudging_prm_does_not_overrule_those_that_agree() -> None:
     [(Believing(0.9), 0.05, 6), (Believing(0.9), 0.2, 0), (UNCALIBRATED, 0.05, 0)],
 )
 def test_a_trajectory_that_will_not_succeed_is_cut_and_leaves_its_place(
-    calibrator: Calibrator, estimate: float, cuts: int
+    calibrator: Posterior, estimate: float, cuts: int
 ) -> None:
     def lost(prefix: Prefix) -> float:
         return estimate if len(prefix.steps) == 1 else 0.5

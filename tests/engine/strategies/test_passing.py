@@ -51,6 +51,7 @@ class _Estimating(Fitted):
     """A calibration that knows the question of a code task."""
 
     def __init__(self, p: float) -> None:
+        super().__init__()
         self._p = p
 
     def question(self, prefix: Prefix) -> QuestionEstimate:
