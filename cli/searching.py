@@ -151,9 +151,7 @@ def open_fallback(options: FallbackOptions) -> Fallback | None:
         return None
     from adascale.models.fallback import Fallback
 
-    key = read_text(options.key_file) if options.key_file is not None else key
-    known = None if key is None else read_api_key(key, f"-o fallback_key_file FILE, or {_FALLBACK_KEY},")
-    return Fallback(options, known)
+    return Fallback(options, None if key is None else read_api_key(key, _FALLBACK_KEY))
 
 
 def hand_on(fallback: Fallback | None, record: Record) -> FallbackAnswer | Notice | None:

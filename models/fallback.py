@@ -124,4 +124,4 @@ class Fallback:
 
 
 _OWN = "the answer is our own"
-_KEY = f"ADASCALE_FALLBACK_KEY=KEY, or {setting('fallback_key_file', 'FILE')}"
+_KEY = "ADASCALE_FALLBACK_KEY=KEY"

@@ -163,7 +163,6 @@ class SamplingOverrides:
 
     temperature: float | None = None
     top_p: float | None = None
-    min_p: float | None = None
     max_tokens: int | None = None
 
     def over(self, usual: SamplingParams, think_tokens: int) -> SamplingParams:
@@ -179,7 +178,7 @@ class SessionOptions:
     Attributes:
         generator: Model reference, or the address of a server: ``http://HOST:PORT[/v1][#NAME]``.
         size: Parameters of the model of a server, where that does not tell; None if nobody says.
-        key_file: File with the API key of a server; None for ``ADASCALE_UPSTREAM_KEY``, or no key.
+
         prm: ``REF`` or ``FORMAT=REF`` of a PRM or judge, ``self`` for the generator itself,
             ``probe`` for its own hidden states, or ``none``.
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
@@ -203,7 +202,6 @@ class SessionOptions:
 
     generator: str = DEFAULT_GENERATOR
     size: int | None = None
-    key_file: Path | None = None
     prm: str = "probe"
     calibration: str = "auto"
     sampling: SamplingOverrides = SamplingOverrides()
@@ -274,14 +272,13 @@ class FallbackOptions:
     Attributes:
         url: Address of its model, as ``SessionOptions.generator`` has it.
         below: Probability in [0, 1] of an answer below which its question is handed on.
-        key_file: File with its API key.
+
         calls: Largest number of calls a day, of all processes of this user.
         seconds: Time limit of a call.
     """
 
     url: str | None = None
     below: float = 0.8
-    key_file: Path | None = None
     calls: int = 100
     seconds: float = 60.0
 

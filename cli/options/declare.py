@@ -197,11 +197,6 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             parser=parse_size,
             usual="as the server says",
         ),
-        "key_file": option(
-            "upstream_key_file",
-            "File with the API key of the server of --model.",
-            usual="ADASCALE_UPSTREAM_KEY",
-        ),
         "prm": setting(
             "--prm", "Judge of steps: probe, self, none, or a PRM (NAME, FORMAT=PATH).", metavar="PRM"
         ),
@@ -247,13 +242,6 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             min=0.01,
             max=1.0,
             usual=_as_fitted("0.95"),
-        ),
-        "min_p": option(
-            "min_p",
-            "Drop tokens that are less likely than this share of the likeliest one; 0 drops none.",
-            min=0.0,
-            max=0.99,
-            usual=_as_fitted("0"),
         ),
         "max_tokens": option(
             "max_tokens",
@@ -344,9 +332,6 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             "Probability below which a question goes to the server of --fallback.",
             min=0.0,
             max=1.0,
-        ),
-        "key_file": option(
-            "fallback_key_file", "File with the API key of that server.", usual="ADASCALE_FALLBACK_KEY"
         ),
         "calls": option("fallback_calls", "Calls of that server per day, of all commands together.", min=1),
         "seconds": option(

@@ -381,15 +381,12 @@ _OPTIONS = {
     "confidence",
     "ctx_size",
     "fallback_calls",
-    "fallback_key_file",
     "force",
     "gpu_layers",
     "lead",
     "max_tokens",
-    "min_p",
     "samples",
     "size",
-    "upstream_key_file",
     "width",
 }
 """Settings that errors name and ``-o`` sets; each other one is a flag."""

@@ -7,11 +7,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from adascale.engine.errors import UsageError, reason_of, setting
+from adascale.engine.errors import UsageError
 
 KEY_VARIABLE = "ADASCALE_UPSTREAM_KEY"
 """Name of the environment variable with the key of a server."""
@@ -87,20 +86,9 @@ class Address:
         return cls(f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}", name.strip() or None, key)
 
     @classmethod
-    def of(cls, model: str, key_file: Path | None = None) -> Self:
-        """The address of a model, with the key of a file or of the environment.
-
-        Raises:
-            UsageError: As ``parse``, or the file cannot be read.
-        """
-        if key_file is None:
-            return cls.parse(model, os.environ.get(KEY_VARIABLE))
-        try:
-            return cls.parse(model, key_file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8"
-            text = f"cannot read the key in {key_file}: {reason}"
-            raise UsageError(text, hint=setting("upstream_key_file", "FILE")) from error
+    def of(cls, model: str) -> Self:
+        """The address of a model, with the key of the environment; errors as of ``parse``."""
+        return cls.parse(model, os.environ.get(KEY_VARIABLE))
 
     def __str__(self) -> str:
         """The address as a user types it."""

@@ -71,7 +71,7 @@ class UpstreamSession:
     def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
         self.abort = threading.Event()
         self.options, self._reporting = options, reporting
-        self._address = Address.of(options.generator, options.key_file)
+        self._address = Address.of(options.generator)
         self._stack = ExitStack()
         self._notices: list[Notice] = []
         for name, value, usual in (
@@ -87,10 +87,7 @@ class UpstreamSession:
         options = self.options
         self._reporting.status(f"Asking {self._address.server}...")
         self.facts = facts = probe(self._address, self._notices.append)
-        taken = SERVERS[facts.server].sampler
-        if options.sampling.min_p is not None and "min_p" not in taken:
-            raise UsageError(f"{self._address.server} takes no {setting('min_p')}", hint="leave it out")
-        usual = SamplingParams() if "top_k" in taken else SamplingParams(top_k=0)
+        usual = SamplingParams() if "top_k" in SERVERS[facts.server].sampler else SamplingParams(top_k=0)
         by_mode = {mode: options.sampling.over(usual, 0) for mode in MODES}
         self._sampling = samplers(by_mode, options)
         self.size = size = options.size or facts.parameters or ASSUMED_SIZE

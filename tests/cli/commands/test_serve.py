@@ -115,11 +115,13 @@ def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
     assert "sesame" not in "".join(server.said)
 
 
-def test_an_unsure_answer_is_handed_on_and_its_trace_and_key_are_kept(home: Home, tmp_path: Path) -> None:
-    key, traces = tmp_path / "key.txt", tmp_path / "traces"
-    key.write_text(KEY)
+def test_an_unsure_answer_is_handed_on_and_its_trace_and_key_are_kept(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = tmp_path / "traces"
+    monkeypatch.setitem(home.env, "ADASCALE_FALLBACK_KEY", KEY)
     with other_server(says("\\boxed{99}")) as other:
-        unsure = ("-o", "fallback_below", "1", "--fallback", other.url, "-o", "fallback_key_file", str(key))
+        unsure = ("-o", "fallback_below", "1", "--fallback", other.url)
         with serving(home, *unsure, "--traces", str(traces)) as server:
             found = server.post("What is 9 * 2?", seed=5)
     assert found.json()["adascale"]["fallback"]["server"] == other.url.removeprefix("http://")
