@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -31,6 +31,18 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8") as file:
         return [json.loads(line) for line in file]
+
+
+def kept_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines that a run before has kept; none before the first."""
+    return read_lines(path) if path.exists() else []
+
+
+def append(path: Path, *objects: Mapping[str, Any]) -> None:
+    """Add lines, compressed where the name ends in .gz: such a file may have several members."""
+    data = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects).encode()
+    with path.open("ab") as file:
+        file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def listed(files: Sequence[Sequence[Problem]], ids: Path) -> list[Problem]:

@@ -13,7 +13,6 @@ the ECE that true probabilities would have on as many questions.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections import Counter
@@ -35,7 +34,7 @@ from adascale.models.options import SessionOptions
 from adascale.models.questions import read_known
 from adascale.models.session import Session
 
-from ..common import Played, close, level, read_lines, share, table
+from ..common import Played, append, close, kept_lines, level, read_lines, share, table
 
 AT_ONCE = 32
 
@@ -43,7 +42,7 @@ AT_ONCE = 32
 def draw(args: argparse.Namespace) -> None:
     """Draw what the output lacks, 32 questions at a time."""
     [problems] = read_known([args.data])
-    done = {record["id"] for record in read_lines(args.out)} if args.out.exists() else set()
+    done = {record["id"] for record in kept_lines(args.out)}
     todo = [problem for problem in problems[: args.questions] if problem.id not in done]
     options = SessionOptions(
         args.model, calibration="none", branches=AT_ONCE, threads=args.threads, purpose="replay"
@@ -53,8 +52,7 @@ def draw(args: argparse.Namespace) -> None:
             chunk = todo[at : at + AT_ONCE]
             began = time.monotonic()
             records = [*_records(session, store, chunk, args.samples)]
-            with args.out.open("a") as file:
-                file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+            append(args.out, *records)
             print(f"{len(records)} more, {time.monotonic() - began:.0f} s", flush=True)
 
 

@@ -33,7 +33,7 @@ from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import Session
 
-from ..common import close, listed
+from ..common import append, close, kept_lines, listed
 from . import recorded_draws
 
 
@@ -177,7 +177,8 @@ def main() -> None:
         problems = listed(files, args.only)[args.after :][: args.questions]
     else:
         problems = choose_questions(files, args.questions, args.seed)
-    done = {r["id"] for r in recorded_draws.load(args.output)[1]} if args.output.exists() else set()
+    kept = kept_lines(args.output)
+    done = {record["id"] for record in kept[1:]}
     todo = [problem for problem in problems if problem.id not in done]
     options = SessionOptions(
         args.model,
@@ -194,14 +195,14 @@ def main() -> None:
         closing(DrawStore.of(session, "value")) as store,
     ):
         artefact = session.prompts.calibrations["value"]
-        if not args.output.exists():
-            recorded_draws.append(args.output, [header(session, artefact, args)])
+        if not kept:
+            append(args.output, header(session, artefact, args))
         policy = ReplayingPolicy.of(session, store)
         settings = Settings(Everything(args.samples, args.programs), seed=args.seed)
         for problem, event in session.driver(lambda: 0.0, policy).run(todo, settings, AT_ONCE):
             logs.setdefault(problem.id, []).append(event)
             if isinstance(event, SearchFinished):
-                recorded_draws.append(args.output, [record(problem, logs.pop(problem.id), artefact)])
+                append(args.output, record(problem, logs.pop(problem.id), artefact))
                 done.add(problem.id)
                 rate = policy.drawn_tokens / (time.monotonic() - started)
                 print(f"{len(done)}/{len(problems)} questions, {rate:.0f} tokens/s", flush=True)

@@ -10,7 +10,6 @@ read anew each time, and models stay loaded. Rows are kept, so the same command 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -29,7 +28,7 @@ from adascale.models import open_session
 from adascale.models.options import SessionOptions
 from adascale.models.questions import choose_questions, read_known
 
-from ..common import arguments, close, read_lines, table
+from ..common import append, arguments, close, kept_lines, table
 from .calibration_check import Rows, predictions
 
 if TYPE_CHECKING:
@@ -73,9 +72,7 @@ def rows(
     problems: Sequence[Problem], models: Sequence[str], names: Sequence[str], seed: int, kept: Path
 ) -> Iterator[Row]:
     """A row for each question, model and rule; those that are kept are not asked again."""
-    known = {
-        (row["id"], row["model"], row["rule"]): row for row in (read_lines(kept) if kept.exists() else [])
-    }
+    known = {(row["id"], row["model"], row["rule"]): row for row in kept_lines(kept)}
     with ExitStack() as stack:
         sessions: list[AnySession] = []
         for name in models:
@@ -87,8 +84,7 @@ def rows(
                     key = {"id": problem.id, "model": model, "rule": name}
                     if (row := known.get((problem.id, model, name))) is None:
                         row = key | ask(session, problem, rules(session, seed)[name])
-                        with kept.open("a", encoding="utf-8") as file:
-                            file.write(json.dumps(row) + "\n")
+                        append(kept, row)
                     yield row
 
 

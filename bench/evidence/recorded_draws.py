@@ -11,9 +11,7 @@ each with its ``execution``: what it printed, and its error. Hidden states are l
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -64,13 +62,6 @@ def load(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     header, *records = read_lines(path)
     assert header["schema"] == SCHEMA, f"{path} holds no draws"
     return header, records
-
-
-def append(path: Path, objects: Sequence[Mapping[str, Any]]) -> None:
-    """Add lines, compressed where the name ends in .gz: such a file may have several members."""
-    data = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects).encode()
-    with path.open("ab") as file:
-        file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def _text(solution: Mapping[str, Any], at: int, answer: str | None) -> str:

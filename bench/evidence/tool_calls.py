@@ -12,7 +12,6 @@ a run has all of them. Each record is appended as soon as it is complete, and th
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import time
@@ -33,7 +32,7 @@ from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import read_problems
 from adascale.models.session import Session
 
-from ..common import close, read_lines
+from ..common import append, close, kept_lines, read_lines
 
 SEED = 1
 """Seed of the draws, and of the order of the requests."""
@@ -176,6 +175,11 @@ def replies(log: Record, mode: Mode) -> list[dict[str, Any]]:
     return found
 
 
+def header(session: Session, model: str) -> dict[str, Any]:
+    """The first line of a file of records."""
+    return {"model": model, "parameters": session.model.info.effective_parameters, "seed": SEED}
+
+
 def draw_prose(
     model: str,
     problems: Sequence[Problem],
@@ -186,17 +190,16 @@ def draw_prose(
     threads: int | None,
 ) -> None:
     """Append what a file lacks: of each problem the greedy reply in prose, and others under ``name``."""
-    lines = out.read_text().splitlines() if out.exists() else []
-    done = {json.loads(line).get("id") for line in lines}
+    kept = kept_lines(out)
+    done = {line.get("id") for line in kept}
     todo = [problem for problem in problems if problem.id not in done]
     options = SessionOptions(
         model, prm="none", calibration="none", ctx_size=window, threads=threads, branches=_BRANCHES
     )
     began = time.monotonic()
-    with Session(options) as session, out.open("a") as file:
-        if not lines:
-            size = session.model.info.effective_parameters
-            file.write(json.dumps({"model": model, "parameters": size, "seed": SEED}) + "\n")
+    with Session(options) as session:
+        if not kept:
+            append(out, header(session, model))
         logs: dict[str, Record] = {}
         settings = Settings(Everything(samples, modes=("prose",)), seed=SEED)
         for problem, event in session.driver(lambda: 0.0).run(todo, settings, _AT_ONCE):
@@ -208,8 +211,7 @@ def draw_prose(
                 record = {"id": problem.id, "greedy": greedy, name: others}
             else:
                 continue
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            file.flush()
+            append(out, record)
             print(f"{problem.id}: {time.monotonic() - began:.0f} s", flush=True)
 
 
@@ -228,8 +230,8 @@ def main() -> None:
     if args.list:
         print("\n".join(problem.id for problem in problems))
         return
-    lines = args.output.read_text().splitlines() if args.output.exists() else []
-    done = {json.loads(line).get("id") for line in lines}
+    kept = kept_lines(args.output)
+    done = {line.get("id") for line in kept}
     todo = [problem for problem in problems if problem.id not in done]
     options = SessionOptions(
         args.model,
@@ -241,15 +243,11 @@ def main() -> None:
         branches=_BRANCHES,
     )
     began = time.monotonic()
-    with Session(options) as session, args.output.open("a") as file:
-        if not lines:
-            size = session.model.info.effective_parameters
-            header = {"model": args.model, "parameters": size, "seed": SEED, "samples": args.samples}
-            file.write(json.dumps(header) + "\n")
-            file.flush()
+    with Session(options) as session:
+        if not kept:
+            append(args.output, {**header(session, args.model), "samples": args.samples})
         for count, record in enumerate(draw(session, todo, args.samples), start=1):
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            file.flush()
+            append(args.output, record)
             print(f"{count} of {len(todo)} more requests, {time.monotonic() - began:.0f} s", flush=True)
     close({"requests": len(problems), "model": args.model})
 

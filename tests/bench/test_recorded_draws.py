@@ -18,6 +18,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.strategies import Adaptive
 from adascale.engine.types import Mode, Problem
 from adascale.models.calibration.artefact import Artefact, Card, Fingerprint, save_artefact
+from bench.common import append
 from bench.evidence import draw, recorded_draws
 from bench.evidence.recorded_draws import by_mode
 
@@ -66,9 +67,9 @@ def file(tmp_path: Path, artefact: Artefact, logs: dict[str, tuple[Problem, list
         "flops_per_token": 2.0,
         "step_seconds": {"1": 0.1},
     }
-    recorded_draws.append(path, [header])
+    append(path, header)
     for problem, log in logs.values():
-        recorded_draws.append(path, [draw.record(problem, log, artefact)])
+        append(path, draw.record(problem, log, artefact))
     return path
 
 
@@ -100,7 +101,7 @@ def test_a_file_is_played_back_with_programs_or_without(
         for record in kept:
             del record["program"]
         file.unlink()
-        recorded_draws.append(file, [header, *kept])
+        append(file, header, *kept)
     assert artefact.path is not None
     _, driver, asked = recorded_draws.replay_driver(file, 2, calibration=artefact.path)
     answers = {
