@@ -24,7 +24,7 @@ from adascale.engine.request import Request, SearchRequest
 from adascale.engine.types import Problem, Turn
 from adascale.models.options import FallbackOptions, Reporting, SessionOptions
 
-from .disk.files import check_output, is_trace, read_text
+from .disk.files import read_text
 from .exit_codes import INTERRUPTED
 from .options.by_command import TerminalOptions, ViewOptions
 from .options.declare import env
@@ -312,8 +312,6 @@ def search_one(
         typer.Exit: it was interrupted before it began.
         AdascaleError: it could not run.
     """
-    if view.trace is not None:
-        check_output(view.trace, "--trace another-name.jsonl", is_ours=is_trace)
     # A model that stays open has places for whatever is asked next.
     session = options.for_one(search.strategy_for("value" if view.keep_alive else problem.kind), search.width)
     with (
@@ -349,7 +347,7 @@ def follow_search(
     from adascale.engine.answer import GrowingReply
     from adascale.engine.search.events import SearchFailed, SearchFinished
 
-    from .disk.traces import TraceWriter, open_run
+    from .disk.traces import open_run
 
     seeded, opened = replace(search, seed=choose_seed(search.seed, view.terminal)), worker.open_models
     request = Request(problem, seeded.settings(problem, opened.conditions[problem.kind], opened.modes))
@@ -358,7 +356,7 @@ def follow_search(
         prints_reply and problem.is_chat and not draws_replies(view.terminal.quiet),
     )
     # Opened late: where there is no search there is no trace.
-    trace = TraceWriter(view.trace) if view.trace else open_run() if view.save else nullcontext()
+    trace = open_run() if view.save else nullcontext()
     with (
         trace as writer,
         graceful(worker.interrupt, stopping=stopping),

@@ -4,7 +4,8 @@ Usage: ``python docs/make_demo.py``
 
 ``choice.svg``, ``code.svg`` and ``server.svg`` are what a command leaves on the screen, and ``search.svg`` is
 what ``adascale replay --output`` writes of ``demo.jsonl``. Each search was recorded by its command with
-``-m qwen2.5-coder-1.5b --seed 1 --trace docs/NAME.jsonl``, that of the server over llama-server.
+``-m qwen2.5-coder-1.5b --seed 1``, that of the server over llama-server;
+``adascale runs path`` names its file.
 """
 
 from __future__ import annotations

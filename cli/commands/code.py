@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.errors import UsageError
 from adascale.engine.types import Execution, Notice
 
 from ..disk.files import check_apart, check_output, read_text, write_file
@@ -56,13 +55,6 @@ def code(
     question = question_text(task, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
     problem = task_of(question, list(_given_tests(options))).problem("1", question)
     if options.output is not None:
-        trace = options.view.trace
-        if trace is not None and trace.resolve() == options.output.resolve():
-            raise UsageError(
-                "--trace and --output name the same file",
-                hint="--trace another-name.jsonl",
-                slug="output-exists",
-            )
         read = [*options.session.references(), str(options.tests or "")]
         check_apart(options.output, read, "--output another-name.py")
         check_output(options.output, "--overwrite, or another name", overwrite=options.overwrite)

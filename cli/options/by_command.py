@@ -76,10 +76,7 @@ class ViewOptions:
     """How a search is shown while it runs, and where it is kept."""
 
     show_tree: Annotated[bool, setting("--show-tree -T", "Show the search tree.")] = False
-    trace: Annotated[
-        Path | None, flag("--trace", "File for the event log, which adascale replay reads.", metavar="FILE")
-    ] = None
-    save: Annotated[bool, setting("--save/--no-save", "Keep the search in the history.")] = True
+    save: Annotated[bool, setting("--save/--no-save", "Keep the search for adascale replay.")] = True
     keep_alive: Annotated[
         float,
         option(
@@ -117,7 +114,7 @@ class ChatOptions:
     session: SessionOptions = SessionOptions(is_roomy=True)
     search: Annotated[SearchRequest, {"choices": None, "min_confidence": None}] = SearchRequest()
     goes_on: ContinueOption = False
-    view: Annotated[ViewOptions, {"trace": None}] = ViewOptions()
+    view: ViewOptions = ViewOptions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ TraceArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="TRACE",
-        help="File written by --trace, or a run that adascale runs list shows. The default is the last run.",
+        help="Run that adascale runs list shows, or the file of one. The default is the last run.",
         show_default=False,
     ),
 ]

@@ -14,8 +14,6 @@ from adascale.engine.errors import UsageError
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        (["ask", "1 + 1?", "--trace"], "any"),
-        (["code", "Square n.", "--trace"], "any"),
         (["code", "Square n.", "--output"], "any.py"),
         (["batch", "DATA", "--output"], "any"),
         (["calibrate", "fit", "-d", "DATA", "--output"], "any"),

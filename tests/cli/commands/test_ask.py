@@ -54,7 +54,6 @@ def test_each_question_is_kept_unless_told_otherwise(  # type: ignore[no-untyped
     state = {"XDG_STATE_HOME": str(tmp_path / "state")}
     asked = ask("What is 9 * 2?", more=state)
     ask("What is 9 * 3?", "--no-save", more=state)
-    ask("What is 9 * 3?", "--trace", str(tmp_path / "t.jsonl"), more=state)
 
     failed = run(env, "ask", "-m", str(tmp_path / "none.gguf"), "What is 9 * 4?", more=state)
     assert failed.returncode == 4  # a search that never began is no run
