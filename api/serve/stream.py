@@ -160,14 +160,15 @@ def _line(record: Record, event: Event) -> str:
             step = tree[event.node].step
             return f"{_named(tree, event.node)}: {_short(step.text if step else '')}{_likely(event)}\n"
         case AnswerFound():
-            end = tree[event.node].execution
-            answer = kind_of(problem).shown(problem, event.answer, end)
-            if end is not None and (end.error or problem.kind == "code" or answer is None):
-                ends = f"fails: {end.error.strip().rpartition(chr(10))[2]}" if end.error else end.output
-            else:
-                ends = "has no answer" if answer is None else f"says {readable(answer)}"
+            run, ends = tree[event.node].execution, "has no answer"
+            if run is not None and run.error:
+                ends = _short(f"fails: {run.error.strip().rpartition(chr(10))[2]}")
+            elif event.answer is not None:
+                answer = kind_of(problem).shown(problem, event.answer, run) or event.answer
+                says = "runs to its end" if problem.kind == "code" else f"says {_short(readable(answer))}"
+                ends = f"{says}{_likely(event)}"
             mode = "a program" if tree[event.node].mode in PROGRAMS else "in words"
-            return f"{_named(tree, event.node)}, {mode}, {_short(ends)}{_likely(event)}\n"
+            return f"{_named(tree, event.node)}, {mode}, {ends}\n"
         case NodesPruned() if event.reason not in (NOT_NEEDED, "cut"):
             return f"{_named(tree, event.nodes[0])} is cut here: {event.reason}\n"
         case AnswersJudged() if record.answer is not None:
