@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.answers.program import read_program
-from adascale.engine.calibration.features import answer_observation
-from adascale.engine.calibration.head import Calibration, widen
+from adascale.engine.calibration.head import Calibration
 from adascale.engine.calibration.posterior import Posterior, rate_of_size
 from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.ports import (
@@ -215,30 +213,23 @@ class RecordStore(DrawStore):
         return key in self._draws
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedHead:
-    """Implements ``posterior.Head``: recorded estimates, and the answer's from the calibration that ships."""
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedHead(Calibration):
+    """The calibration that ships, which judges answers, with recorded estimates of questions and steps."""
 
-    calibration: Calibration
     questions: Mapping[tuple[str, Mode], Estimate]
     distances: Mapping[str, float]
 
-    @property
-    def modes(self) -> Collection[Mode]:
-        return self.calibration.modes
-
     def question(self, prefix: Prefix) -> QuestionEstimate:
-        estimate = self.questions[prefix.problem.id, prefix.mode]
-        return QuestionEstimate(estimate, self.distances[prefix.problem.id] > 1.0)
+        return QuestionEstimate(self.questions[prefix.problem.id, prefix.mode], self.distance(prefix) > 1.0)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         step = prefix.steps[-1]
         assert isinstance(step, KnownStep)
         return step.estimate
 
-    def of_answer(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
-        estimate = self.calibration.answer.estimate(answer_observation(finished, self.calibration.spreads))
-        return widen(estimate, self.distances[prefix.problem.id])
+    def distance(self, prefix: Prefix) -> float:
+        return self.distances[prefix.problem.id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +306,9 @@ def replay_driver(
     )
     if calibrator is None:
         distances = {record["id"]: record["distance"] for record in records}
-        head = RecordedHead(calibration_of(header, calibration), question_estimates(records), distances)
+        own = calibration_of(header, calibration)
+        fitted = own.stages, own.answer, own.domains, own.spreads
+        head = RecordedHead(*fitted, question_estimates(records), distances)
         calibrator = Posterior(prior=expected_rate(header), head=head)
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
     executor = RecordedExecutor(records)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Final
 
 _DEEPEST = 8
 """Braces within braces that are followed."""
 
-_SYMBOLS: Final = {
+_SYMBOLS = {
     "times": "×", "cdot": "·", "div": "÷", "pm": "±", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠",
     "neq": "≠", "approx": "≈", "equiv": "≡", "infty": "∞", "pi": "π", "theta": "θ", "alpha": "α", "beta": "β",
     "circ": "°", "angle": "∠", "ldots": "…", "cdots": "…", "dots": "…", "to": "→", "rightarrow": "→",

@@ -10,22 +10,22 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any
 
-_MONTHS: Final = (
+_MONTHS = (
     "jan(?:uary?|vier)?|enero|gennaio", "feb(?:ruary?|rero|braio)?|f[eé]vrier", "mar(?:ch|s|zo)?|märz",
     "apr(?:ile?)?|avril|abril", "may(?! [a-z])|mai|mayo|maggio", "june?|juni|juin|junio|giugno",
     "july?|juli|juillet|julio|luglio", "aug(?:ust)?|ao[uû]t|agosto",
     "sept?(?:em[bt]re|ember)?|septiembre|settembre", "oct(?:ober|obre)?|oktober|octubre|ottobre",
     "nov(?:ember|i?embre)?", "dec(?:ember)?|d[eé]cembre|dezember|diciembre|dicembre",
 )  # fmt: skip
-_WEEKDAYS: Final = (
+_WEEKDAYS = (
     "mon(?:day|tag)?|lun(?:di|es|ed[iì])", "tue(?:s|sday)?|dienstag|mar(?:di|tes|ted[iì])",
     "wed(?:nesday)?|mittwoch|mercredi|mi[eé]rcoles|mercoled[iì]",
     "thu(?:rs|rsday)?|donnerstag|jeudi|jueves|gioved[iì]", "fri(?:day)?|freitag|vendredi|viernes|venerd[iì]",
     "sat(?:urday)?|samstag|samedi|s[aá]bado|sabato", "sun(?:day)?|sonntag|dimanche|domingo|domenica",
 )  # fmt: skip
-_UNITS: Final = {
+_UNITS = {
     "s|sec(?:ond)?s?|sekunden?|secondes?|segundos?|second[oi]": ("minutes", Fraction(1, 60)),
     "min(?:ute|uten|uto)?s?|minuti": ("minutes", Fraction(1)),
     "h|hrs?|hours?|stunden?|heures?|horas?|or[ae]": ("minutes", Fraction(60)),
@@ -46,24 +46,24 @@ def _any(names: Iterable[str]) -> str:
 _MONTH = _any(_MONTHS)
 _DAY = r"\d{1,2}(?:st|nd|rd|th|er|º|\.)?"
 _YEAR = r"(?:,? (?:(?:of|de|del) )?\d{4}\b)?"
-DATE: Final = (
+DATE = (
     r"(?:\b\d{4}-\d\d-\d\d(?:[ t]00:00(?::00)?)?(?!\d)|\b\d{1,2}(?:\.\d{1,2}\.|/\d{1,2}/)\d{4}\b"
     rf"|\b{_DAY} (?:(?:of|de) )?{_MONTH}\b\.?{_YEAR}|\b{_MONTH}\b\.? {_DAY}(?![\w:]){_YEAR})"
 )
-MONTH_AND_YEAR: Final = rf"\b{_MONTH}\b\.? (?:of |de |del )?\d{{4}}\b"
-TIME: Final = (
+MONTH_AND_YEAR = rf"\b{_MONTH}\b\.? (?:of |de |del )?\d{{4}}\b"
+TIME = (
     r"(?<![\w:.,])(?:(?:\d{1,2}:[0-5]\d(?::00)?(?! ?:|,?\d)(?: ?(?:[ap]\.?m\b|uhr\b))?"
     r"|\d{1,2}(?:\.[0-5]\d)? ?(?:[ap]\.?m\b|uhr\b(?: [0-5]\d\b)?|o['\u2019]?clock\b(?: [ap]\.?m\b)?)"
     r"|\d{1,2} ?h ?[0-5]\d\b)"
     r"(?: in the (?:morning|afternoon|evening))?|noon\b|midnight\b)"
 )
-WEEKDAY: Final = rf"\b(?=[^\W\d]{{5}}){_any(_WEEKDAYS)}\b"
+WEEKDAY = rf"\b(?=[^\W\d]{{5}}){_any(_WEEKDAYS)}\b"
 """The name of a day in full."""
 
 _COUNT = r"\b(?:(?:\d+ )?\d+/[1-9]\d*|\d+(?::[0-5]\d|\.\d+)?|an?\b)"
 _ONE_AMOUNT = rf"{_COUNT} ?{_any(_UNITS)}\b"
-AMOUNTS: Final = rf"{_ONE_AMOUNT}(?:,? (?:(?:and|und|et|y|e) )?{_ONE_AMOUNT})+"
-AMOUNT: Final = rf"(?:{AMOUNTS}|{_ONE_AMOUNT})"
+AMOUNTS = rf"{_ONE_AMOUNT}(?:,? (?:(?:and|und|et|y|e) )?{_ONE_AMOUNT})+"
+AMOUNT = rf"(?:{AMOUNTS}|{_ONE_AMOUNT})"
 _SAID = re.compile(
     rf"(?P<date>{DATE})|(?P<amount>{AMOUNT})|(?P<time>{TIME})"
     rf"|(?P<weekday>\b{_any(_WEEKDAYS)}\b)"
@@ -125,7 +125,7 @@ def _said(text: str) -> Mapping[str, Any]:
     return {kind: _READ[kind](match[0]) for kind, match in zip(kinds, found, strict=True)}
 
 
-_READ: Final[Mapping[str, Callable[[str], Any]]] = {
+_READ: Mapping[str, Callable[[str], Any]] = {
     "date": _date,
     "amount": _amount,
     "time": _time,

@@ -256,7 +256,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """Implements ``posterior.Head`` with models that were fitted on the generator itself.
+    """Models that were fitted on the generator itself; without one the posterior has votes and words alone.
 
     Attributes:
         stages: Model of each stage of its modes.

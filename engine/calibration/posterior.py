@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import lgamma, log
 from statistics import fmean
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from ..tools.calls import NO_CALL, ToolRequest
 from ..tools.equality import votes_by_field
 from ..types import PROGRAMS, Z90, Estimate, KindName, Mode, NodeId, Problem
 from .options import OPTIONS, OWN_OPTIONS, OptionWeights
+
+if TYPE_CHECKING:
+    from .head import Calibration
 
 Array = NDArray[np.float64]
 
@@ -160,23 +163,6 @@ VOTES: Mapping[KindName, VoteWeights] = {
 """Constants of each kind whose answers are voted on."""
 
 
-class Head(Protocol):
-    """Estimates of a fit on the generator's states; without one the posterior has votes and words alone."""
-
-    @property
-    def modes(self) -> Collection[Mode]:
-        """Modes that it was fitted on."""
-
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        """Estimate for a question of which nothing is written yet."""
-
-    def estimate(self, prefix: Prefix, reward: float) -> Estimate:
-        """Estimate for a prefix with steps."""
-
-    def of_answer(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
-        """Estimate for the chosen answer."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
     """Maps readings and raw rewards to estimates for every kind of question, with a fit or without.
@@ -194,7 +180,7 @@ class Posterior:
     prior: float | None = None
     votes: VoteWeights = _SOLUTIONS
     options: OptionWeights | None = None
-    head: Head | None = None
+    head: Calibration | None = None
     level: Level = "prior"
 
     @classmethod
@@ -203,7 +189,7 @@ class Posterior:
         kind: KindName,
         parameters: float,
         sha256: str = "",
-        head: Head | None = None,
+        head: Calibration | None = None,
         fitted: VoteWeights | None = None,
     ) -> Posterior:
         """The posterior of a model of so many parameters.

@@ -7,7 +7,7 @@ quantities. Yes, true and correct are one answer; no, false and incorrect the ot
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..answers.extract import solution_answer
 from ..answers.program import executed_answer
@@ -15,7 +15,7 @@ from ..types import Execution, Finish, Mode, Problem
 from . import Kind, OptionsPrompt
 from .recognising import speaks_of_quantities
 
-_FAMILIES: Mapping[str, str] = {
+_FAMILIES = {
     **dict.fromkeys(("yes", "true", "correct", "right", "yep", "yeah"), "yes"),
     **dict.fromkeys(("no", "false", "incorrect", "wrong", "nope"), "no"),
     **dict.fromkeys(("ja", "oui", "sí", "sì", "sim", "да"), "yes"),
@@ -34,7 +34,7 @@ _WORD = re.compile(
 Not of "a right triangle", "no idea", "no correct answer" and "the correct answer is". That of "no divisors"
 (``of``) counts where a text has no other.
 """
-_OTHER: Mapping[str, str] = {"yes": "no", "no": "yes"}
+_OTHER = {"yes": "no", "no": "yes"}
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _CLAUSE_END = re.compile(r"[.,;:!]+(?:\s+|$)")
 _WORDS = re.compile(r"[\w'\u2019]+(?:\.\d+)?")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from ..answers.choosing import Candidate, FinishedSearch, choose, likeliest
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
-from ..kinds import KINDS, OptionsPrompt, kind_of
+from ..kinds import KINDS, kind_of
 from ..ports import (
     AnswerEstimates,
     BranchStart,
@@ -162,14 +162,16 @@ class Search:
     # Reading the question
 
     def begin(self) -> None:
-        """Read the options; where they say enough, no prompt of a solution has to be read.
+        """Read the options, if anybody weighs them; where they say enough, no prompt of a solution is read.
 
         A question that is unlike those of the user's fit is judged by votes from here on.
 
         Raises:
             AdascaleError: it cannot be searched, such as a ContextOverflowError.
         """
-        strategy, prompts = self.settings.strategy, self._option_prompts
+        strategy = self.settings.strategy
+        is_weighed = strategy.reads_options and self._calibrator.options is not None
+        prompts = self._kind.option_prompts(self.problem) if is_weighed else ()
         for asked in prompts:
             seen, usage = self._engine.option_logits(asked, self.problem)
             options = asked.options or self._kind.options(self.problem)
@@ -193,12 +195,6 @@ class Search:
             self._warn_once(_OUT_OF_DISTRIBUTION)
         if not prompts:
             self._step_plan(None)
-
-    @property
-    def _option_prompts(self) -> tuple[OptionsPrompt, ...]:
-        """Prompts of options that are worth it: none where nobody can weigh what they show."""
-        is_weighed = self.settings.strategy.reads_options and self._calibrator.options is not None
-        return self._kind.option_prompts(self.problem) if is_weighed else ()
 
     # Writing
 

@@ -80,7 +80,7 @@ class RolloutDraws(Strategy):
     Attributes:
         samples: Whole trajectories in prose.
         slips: Most steps of one trajectory whose wrong sum brings another draw in their place.
-        programs: Whole trajectories that are programs.
+        programs: Whole trajectories that are programs, which are one of its modes then.
     """
 
     name = "rollouts"
@@ -89,19 +89,9 @@ class RolloutDraws(Strategy):
     slips: int = REDRAWS
     programs: int = 0
 
-    def __post_init__(self) -> None:
-        """Check the parameters; programs are a mode."""
-        Strategy.__post_init__(self)
-        object.__setattr__(self, "modes", ("prose", "program") if self.programs else ("prose",))
-
     @property
-    def at_most(self) -> None:
-        """Unknown: every step with a wrong sum adds one."""
-        return None
-
-    @property
-    def branches(self) -> int:
-        """The whole trajectories."""
+    def at_most(self) -> int:
+        """The whole trajectories; every step with a wrong sum adds one."""
         return self.samples + self.programs
 
     def plan(self, tree: Tree) -> Plan:

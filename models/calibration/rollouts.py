@@ -357,7 +357,8 @@ class RolloutRun:
             Each question that ended, with the reason why it could not be searched, or an empty text.
         """
         plan = self.plan
-        settings = Settings(RolloutDraws(plan.samples, programs=plan.programs), seed=plan.seed)
+        strategy = RolloutDraws(plan.samples, programs=plan.programs, modes=tuple(plan.trajectories))
+        settings = Settings(strategy, seed=plan.seed)
         for problem, record, error in searched(driver, self.undrawn(), settings):
             for mode in () if error else plan.trajectories:
                 self.store.put(Rollouts.of(record, mode))

@@ -163,7 +163,9 @@ def searched(
         ticking(),
         executor=ScriptedExecutor(execute),
     )
-    return records_of(driver.run(asked, Settings(RolloutDraws(samples, programs=programs))))
+    modes: tuple[Mode, ...] = ("prose", "program") if programs else ("prose",)
+    strategy = RolloutDraws(samples, programs=programs, modes=modes)
+    return records_of(driver.run(asked, Settings(strategy)))
 
 
 def drawn(asked: Sequence[Problem], samples: int = 4, slots: int = 8) -> list[Rollouts]:
