@@ -49,8 +49,8 @@ def screen(name: str) -> Group:
 def files() -> dict[str, str]:
     """What stands beside this file, by name."""
     demo = ViewState.of(read_trace(FOLDER / "demo.jsonl"))
-    screens = {f"{name}.svg": document(screen(name), ".svg") for name in TYPED}
-    return screens | {"search.svg": document(picture(demo), ".svg")}
+    screens = {f"{name}.svg": document(screen(name)) for name in TYPED}
+    return screens | {"search.svg": document(picture(demo))}
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -34,7 +34,6 @@ from ..terminal.console import (
     say,
     show_error,
     stdin_stream,
-    unechoed,
 )
 from ..terminal.signals import STOPPING
 from ..terminal.text import columns
@@ -76,19 +75,16 @@ def _talk(conversation: Conversation, *, is_typed: bool) -> None:
         Exit: the answer to one was interrupted.
     """
     messages = _lines()
-    unseen: Callable[[], AbstractContextManager[None]] = nullcontext
     if is_typed:
         from ..terminal.messages import typed_messages
 
         history = data_folder() / "chat-history" if conversation.view.save else None
         messages = typed_messages(_COMPLETIONS, history, "Ask anything (/help for help)")
-        unseen = unechoed
     for message in messages:
         try:
             if run_command(conversation, message):
                 continue
-            with unseen():
-                is_whole = _answer(conversation, message)
+            is_whole = _answer(conversation, message)
             if not (is_whole or is_typed):
                 raise typer.Exit(INTERRUPTED)
         except EOFError:

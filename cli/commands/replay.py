@@ -1,4 +1,4 @@
-"""``adascale replay``: show a recorded search again, or write its tree as a page or a picture."""
+"""``adascale replay``: show a recorded search again, or write its tree as a picture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..render.state import ViewState
 
 PICTURE_WIDTH = 110
-"""Cells of a line in a page or a picture."""
+"""Cells of a line in a picture."""
 
 _FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """A font that Rich's picture would load from the network."""
@@ -51,7 +51,7 @@ def replay(
     show_tree: Annotated[bool, flag("--show-tree/--no-show-tree", "Show the tree.")] = True,
     json_output: JsonOption = False,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Write the tree to a file, named .html or .svg, instead.")
+        Path | None, typer.Option("--output", help="Write the tree as a picture, named .svg, instead.")
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -86,15 +86,11 @@ def replay(
 def _write_picture(source: Path, output: Path, *, overwrite: bool) -> None:
     from ..render.state import ViewState
 
-    suffix = output.suffix.lower()
-    if suffix not in (".html", ".svg"):
-        raise UsageError(
-            f'the name of {output} does not say which format; "{output.suffix}" is not one of them',
-            hint="--output search.html, or search.svg; without it the tree is printed",
-        )
-    other = f"--output {shlex.quote(f'{source.stem}-tree{suffix}')}"
+    if output.suffix.lower() != ".svg":
+        raise UsageError(f"{output} is no name of an SVG picture", hint="--output search.svg")
+    other = f"--output {shlex.quote(f'{source.stem}-tree.svg')}"
     check_output(output, other, reads=[source], overwrite=overwrite)
-    text = document(picture(ViewState.of(read_trace(source))), suffix)
+    text = document(picture(ViewState.of(read_trace(source))))
     write_file(output, text.encode())
     say(f"adascale: wrote {output}")
 
@@ -109,10 +105,8 @@ def picture(state: ViewState) -> RenderableType:
     return Group(final_tree(state, PICTURE_WIDTH), *closing_lines(state, verbose=1))
 
 
-def document(drawn: RenderableType, suffix: str) -> str:
-    """A drawing as a page (``.html``) or a picture (``.svg``), which loads nothing."""
-    from rich.terminal_theme import SVG_EXPORT_THEME
-
+def document(drawn: RenderableType) -> str:
+    """A drawing as SVG, which loads nothing."""
     console = new_console(
         width=PICTURE_WIDTH,
         record=True,
@@ -122,9 +116,7 @@ def document(drawn: RenderableType, suffix: str) -> str:
         legacy_windows=False,
     )
     console.print(drawn)
-    is_page = suffix == ".html"
-    text = console.export_html(theme=SVG_EXPORT_THEME) if is_page else console.export_svg(title="adascale")
-    return clean(_FONT.sub("", text)).rstrip() + "\n"
+    return clean(_FONT.sub("", console.export_svg(title="adascale"))).rstrip() + "\n"
 
 
 def play(events: list[Event], on: Callable[[Event], None], speed: float | None) -> None:

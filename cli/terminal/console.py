@@ -160,37 +160,31 @@ def may_animate() -> bool:
 
 @contextmanager
 def unechoed() -> Iterator[None]:
-    """Keys that are pressed meanwhile do not show in a picture: they wait for what reads next."""
-    terminal = next((each for each in (sys.stdin, sys.stderr) if each.isatty()), None)
-    if sys.platform == "win32" or terminal is None:
+    """Keys that are pressed meanwhile do not show in a picture on stderr: they wait for what reads next."""
+    if sys.platform == "win32" or not sys.stderr.isatty():
         yield
         return
     import termios
 
-    number = terminal.fileno()
+    number = sys.stderr.fileno()
     before = termios.tcgetattr(number)
     # Not line by line either: the terminal would take Ctrl-D for itself.
     silent = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
-    try:
-        _set_terminal(number, silent)
-        yield
-    finally:
-        _set_terminal(number, before)
 
-
-def _set_terminal(number: int, mode: list[Any]) -> None:
-    """Set the mode of a terminal; one in the background would be stopped for it, and does not."""
-    if sys.platform == "win32":
-        return
-    import termios
-
-    with suppress(termios.error):  # it has gone
+    def use(mode: list[Any]) -> None:
         try:
             is_ours = os.tcgetpgrp(number) == os.getpgrp()
-        except OSError:  # that of another session, which stops nobody
+        except OSError:  # that of another session
             is_ours = True
-        if is_ours:
-            termios.tcsetattr(number, termios.TCSANOW, mode)
+        if is_ours:  # in the background we would be stopped for it
+            with suppress(termios.error):  # it has gone
+                termios.tcsetattr(number, termios.TCSANOW, mode)
+
+    use(silent)
+    try:
+        yield
+    finally:
+        use(before)
 
 
 def stdin_stream(example: str) -> BinaryIO:

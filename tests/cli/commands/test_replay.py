@@ -1,4 +1,4 @@
-"""``adascale replay``: a recorded search again, on streams and as a page or a picture."""
+"""``adascale replay``: a recorded search again, on streams and as a picture."""
 
 import json
 import re
@@ -101,24 +101,23 @@ def test_no_format_lets_markup_or_control_characters_through() -> None:
     log.add(NodesPruned, nodes=(log.step(node, "cut", 0.1),), reason=HOSTILE)
     log.end()
     drawn = picture(log.state())
-    page, image = document(drawn, ".html"), document(drawn, ".svg")
-    for text in (shown(drawn, 110), page, image):
+    image = document(drawn)
+    for text in (shown(drawn, 110), image):
         assert text.encode()
         assert "alert(1)" in text
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ufffe]", text)
-    assert not re.search(r"<(script|u)\b|src=|href=|url\(http|@import", page + image)
+    assert not re.search(r"<(script|u)\b|src=|href=|url\(http|@import", image)
     ElementTree.fromstring(image)
 
 
-@pytest.mark.parametrize(("name", "begins"), [("t.html", "<!DOCTYPE html>"), ("t.svg", "<svg")])
-def test_the_name_of_the_output_decides(trace: str, tmp_path: Path, name: str, begins: str) -> None:
-    stdout, stderr = invoked("replay", trace, "--output", str(tmp_path / name))
-    assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+def test_a_picture_is_svg(trace: str, tmp_path: Path) -> None:
+    stdout, stderr = invoked("replay", trace, "--output", str(tmp_path / "t.svg"))
+    assert (tmp_path / "t.svg").read_text(encoding="utf-8").startswith("<svg")
     assert stdout == ""
-    assert name in stderr
-    with pytest.raises(UsageError, match="which format") as caught:
+    assert "t.svg" in stderr
+    with pytest.raises(UsageError, match="SVG") as caught:
         invoked("replay", trace, "--output", str(tmp_path / "t.png"))
-    assert "--output search.html" in caught.value.hint
+    assert caught.value.hint == "--output search.svg"
 
 
 def test_a_trace_is_not_replaced_by_its_picture(trace: str) -> None:
