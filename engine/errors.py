@@ -133,12 +133,6 @@ class DecodeError(AdascaleError):
     default_slug = "decode"
 
 
-class NoKVSlotError(DecodeError):
-    """The KV cache has no room for the batch (llama_decode returned 1)."""
-
-    default_slug = "no-kv-slot"
-
-
 class DecodeAbortedError(DecodeError):
     """The abort callback stopped the batch (llama_decode returned 2)."""
 

@@ -13,8 +13,9 @@ from adascale.engine.errors import UsageError
 from .files.catalog import DEFAULT_GENERATOR
 
 if TYPE_CHECKING:
+    from adascale.engine.ports import BranchStart
     from adascale.engine.strategies import Strategy
-    from adascale.engine.types import Mode, PromptName, SamplingChange
+    from adascale.engine.types import Mode, PromptName
 
     from .files.cache import Confirm, Report
     from .files.gguf import GGUFInfo
@@ -148,9 +149,12 @@ class SamplingParams:
         penalties = self.repeat_penalty - 1.0, self.presence_penalty, self.frequency_penalty
         return any(penalties) or bool(self.logit_bias)
 
-    def changed(self, change: SamplingChange) -> Self:
-        """The sampler with the numbers that a question asks for."""
-        return dataclasses.replace(self, **change.numbers)
+    def of(self, branch: BranchStart, reply_tokens: int | None) -> Self:
+        """The sampler with the numbers that a branch asks for, and in a chat the tokens of a reply."""
+        own = {"max_tokens": reply_tokens} if reply_tokens and branch.prefix.problem.is_chat else {}
+        found = dataclasses.replace(self, **(own | branch.sampling.numbers))
+        most = found.max_tokens if branch.max_tokens is None else min(found.max_tokens, branch.max_tokens)
+        return dataclasses.replace(found, max_tokens=most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,11 @@ class SessionOptions:
     def is_repeatable(self) -> bool:
         """Batches have one width and contexts keep hidden states, whichever calibration is used."""
         return self.purpose != "search"
+
+    @property
+    def reply_tokens(self) -> int | None:
+        """Tokens of a reply in a conversation; None for those of any solution."""
+        return REPLY_TOKENS if self.is_roomy and self.sampling.max_tokens is None else None
 
     def for_one(self, strategy: Strategy, width: int | None = None) -> Self:
         """Options for one question: no more branches than its strategy draws, or than run side by side."""

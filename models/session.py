@@ -29,7 +29,7 @@ from .llama.context import LlamaContext
 from .llama.model import AbortFlag, LlamaModel, layers_to_offload, listeners
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
-from .options import REPLY_TOKENS, Reporting, SessionOptions, check_idle, prm_window
+from .options import Reporting, SessionOptions, check_idle, prm_window
 from .prm.formats import FORMATS
 from .prm.scorer import StepPRM
 from .programs.executor import ProgramExecutor
@@ -111,7 +111,8 @@ class Session:
 
     def listing(self) -> list[tuple[str, Path, str]]:
         """Label, path and sha256 of each file, found as ``files``."""
-        return self.files.listing()
+        both = [("generator", self.files.generator), ("prm", self.files.prm)]
+        return [(label, file.path, file.sha256) for label, file in both if file is not None]
 
     def make_executor(self) -> ProgramExecutor:
         """Another executor of programs, for hidden tests during a search; a context manager."""
@@ -240,7 +241,6 @@ class Session:
         self.step_costs = stepcost.StepCosts({})
         if options.purpose != "rollouts":
             self.step_costs = self._load_step_costs(files.generator)
-        is_conversation = options.is_roomy and options.sampling.max_tokens is None
         policy = LlamaPolicy(
             self.context,
             self.prompts.chats,
@@ -248,7 +248,7 @@ class Session:
             PrefixCache(cache_bytes),
             stepcost.even_width if options.is_repeatable else self.step_costs.partition,
             park_steps=options.purpose != "replay",
-            reply_tokens=REPLY_TOKENS if is_conversation else None,
+            reply_tokens=options.reply_tokens,
         )
         self._stack.callback(policy.close)
         self.reward_model = self._open_prm(files, window, cache_bytes)
@@ -279,7 +279,7 @@ class Session:
         if files.prm is None:
             return SequenceLogprob()
         model = self.model if files.prm.path == files.generator.path else self._load_model(files.prm)
-        adapter = FORMATS[files.prm_format].adapter(model)
+        adapter = FORMATS[files.prm_format](model)
         tokens = prm_window(files.prm.info, window)
         context = self._make_context(model, tokens, 1, states=adapter.readout.states)
         prm = StepPRM(context, adapter, PrefixCache(cache_bytes))

@@ -50,11 +50,6 @@ class SessionFiles:
     prm_format: str = "probe"
     calibration: Artefact | None = None
 
-    def listing(self) -> list[tuple[str, Path, str]]:
-        """Label, path and sha256 of each."""
-        both = [("generator", self.generator), ("prm", self.prm)]
-        return [(label, file.path, file.sha256) for label, file in both if file is not None]
-
     @property
     def pair_name(self) -> str:
         """Names of generator and PRM: ``qwen2.5-coder-1.5b+probe``."""

@@ -234,23 +234,23 @@ class ChatFormat:
         self.head = with_bos(model, model.tokenize(before, special=True))
         self.tail = tuple(model.tokenize(behind, special=True, follows=True))
 
-    def prompt(self, question: str, history: Sequence[Turn] = ()) -> tuple[int, ...]:
+    def prompt(
+        self, question: str, history: Sequence[Turn] = (), *, is_chat: bool = False
+    ) -> tuple[int, ...]:
         """All prompt tokens of a question, and of the conversation before it.
+
+        Args:
+            question: The question.
+            history: The conversation.
+            is_chat: It is a message that is no question, below nothing that asks for an answer.
 
         Raises:
             UsageError: the template has no place for these turns.
             ModelCorruptError: the vocabulary has no token for any character of the question.
         """
-        head = self._conversation(self._system, history) if history else self.head
+        system = self._chat_system if is_chat else self._system
+        head = self._conversation(system, history) if history or is_chat else self.head
         return self._ask(head, question)
-
-    def chat_prompt(self, message: str, history: Sequence[Turn] = ()) -> tuple[int, ...]:
-        """All prompt tokens of a message that is no question, below nothing that asks for an answer.
-
-        Raises:
-            UsageError, ModelCorruptError: as ``prompt``.
-        """
-        return self._ask(self._conversation(self._chat_system, history), message)
 
     def raw_prompt(self, text: str, suffix: str) -> tuple[int, ...]:
         """All prompt tokens of a text that is continued up to a suffix, control tokens in both taken as such.

@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from adascale.engine.errors import (
     FETCH_AGAIN,
     DecodeAbortedError,
+    DecodeError,
     MemoryOverflowError,
     ModelCorruptError,
     ModelError,
-    NoKVSlotError,
     command,
     gigabytes,
     setting,
@@ -322,7 +322,7 @@ class LlamaContext:
         """Evaluate at most ``MAX_BATCH_TOKENS`` tokens; logits are kept for the last token of each run.
 
         Raises:
-            NoKVSlotError, DecodeAbortedError, DecodeError: as llama.cpp returned.
+            DecodeAbortedError, DecodeError: as llama.cpp returned.
             MemoryOverflowError: as ``reserve``.
         """
         if self._abort:
@@ -384,7 +384,7 @@ class LlamaContext:
         """Replace a sequence by a snapshot, of this or any other sequence of the context.
 
         Raises:
-            NoKVSlotError: the sequence's window is smaller than the snapshot.
+            DecodeError: the sequence's window is smaller than the snapshot.
             MemoryOverflowError: as ``reserve``.
         """
         self.reserve(sequence + 1, snapshot.tokens)
@@ -397,7 +397,7 @@ class LlamaContext:
             cells[_HEAD - 4 : _HEAD].view(np.uint32)[0] = size.sequences
             length -= 4 * (self.sequences - size.sequences)
         if C.llama_state_seq_set_data(handle, _pointer(cells), length, sequence) == 0:
-            raise NoKVSlotError("the KV cache has no room for a parked prefix")
+            raise DecodeError("the KV cache has no room for a parked prefix")
 
     def shorten(self, sequence: int, length: int) -> bool:
         """Forget all but the first ``length`` tokens of a sequence; False if it cannot be cut there.

@@ -29,7 +29,6 @@ from adascale.engine.errors import (
     MemoryOverflowError,
     ModelCorruptError,
     ModelError,
-    NoKVSlotError,
     excerpt,
     setting,
 )
@@ -142,21 +141,10 @@ def decode_error(code: int, tokens: int) -> AdascaleError | None:
 
     llama.h: 0 success, 1 no KV slot, 2 aborted, -1 invalid batch, any other code is fatal.
     """
-    if code == 0:
-        return None
-    if code == 1:
-        return NoKVSlotError(
-            f"the KV cache has no room for {tokens} more tokens", hint=f"use a larger {setting('ctx_size')}"
-        )
     if code == 2:
         return DecodeAbortedError("the decode was stopped")
-    if code == -1:
-        return DecodeError(f"llama.cpp refused a batch of {tokens} tokens as invalid", *_last_lines())
-    return DecodeError(f"llama.cpp failed to evaluate {tokens} tokens (code {code})", *_last_lines())
-
-
-def _last_lines() -> tuple[str, ...]:
-    return tuple(list(log_lines)[-2:])
+    text = f"llama.cpp failed to evaluate {tokens} tokens (code {code})"
+    return DecodeError(text, *list(log_lines)[-2:]) if code else None
 
 
 MAX_TOKEN_BYTES = 256

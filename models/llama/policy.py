@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from adascale.engine.types import (
     Problem,
     PromptName,
     Reading,
-    SamplingChange,
     Turn,
 )
 
@@ -67,7 +65,7 @@ class LlamaPolicy:
         self._chats = chats
         self._sampling = sampling
         self._park_steps = park_steps
-        self._for_chat = SamplingChange(max_tokens=reply_tokens)
+        self._reply_tokens = reply_tokens
         self._scheduler = Scheduler(context, cache, park_steps)
         self._runner = ModelRunner(context, cache, batching, self.slots + len(sampling))
         self._cache = cache
@@ -178,18 +176,13 @@ class LlamaPolicy:
             return chat.request_prompt(request, with_tools=with_tools, behind=behind)
         if problem.is_raw and not behind:
             return chat.raw_prompt(statement, str(problem.details["suffix"]))
-        return (chat.chat_prompt if problem.is_chat else chat.prompt)(statement, problem.history)
+        return chat.prompt(statement, problem.history, is_chat=problem.is_chat)
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Queue a branch; the next ``advance`` gives it a KV sequence."""
         prefix, problem = branch.prefix, branch.prefix.problem
         name = prompt_of(problem.kind, prefix.mode)
-        chat, params = self._chats[name], self._sampling[name]
-        if problem.is_chat:
-            params = params.changed(self._for_chat)
-        params = params.changed(branch.sampling)
-        if branch.max_tokens is not None:
-            params = replace(params, max_tokens=min(params.max_tokens, branch.max_tokens))
+        chat, params = self._chats[name], self._sampling[name].of(branch, self._reply_tokens)
         prompt = self._tokens[problem.id, prefix.mode]
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:

@@ -15,7 +15,7 @@ of 15 GB.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -264,24 +264,15 @@ def chat_judge(model: LlamaModel) -> Adapter:
     return Adapter("judge", script, TokenPair(good, bad))
 
 
-@dataclass(frozen=True, slots=True)
-class PRMFormat:
-    """A PRM format.
-
-    Attributes:
-        adapter: Binds it to a model; a UsageError says why a model is no PRM of the format.
-        names: Pattern of its models' own names, for files that are not in the catalogue.
-    """
-
-    adapter: Callable[[LlamaModel], Adapter]
-    names: str = r"(?!)"
-
-
-FORMATS: dict[str, PRMFormat] = {
-    "judge": PRMFormat(chat_judge),
-    _RLHFLOW: PRMFormat(rlhflow, r"prm-deepseek-data"),
-    _QWEN: PRMFormat(qwen_math_prm, r"qwen2\.5-math-(\d+b-)?prm"),
+FORMATS: Mapping[str, Callable[[LlamaModel], Adapter]] = {
+    "judge": chat_judge,
+    _RLHFLOW: rlhflow,
+    _QWEN: qwen_math_prm,
 }
+"""Formats bind themselves to a model; a UsageError says why a model is no PRM of one."""
+
+_NAMES = {_RLHFLOW: r"prm-deepseek-data", _QWEN: r"qwen2\.5-math-(\d+b-)?prm"}
+"""Patterns of models' own names, for files that are not in the catalogue."""
 
 
 def split_reference(ref: str) -> tuple[str | None, str]:
@@ -317,7 +308,7 @@ def settle_format(
         ModelError: its head could not be fetched.
     """
     names = names_of(file.info.name, file.path)
-    named = (name for name, form in FORMATS.items() if any(re.search(form.names, own) for own in names))
+    named = (name for name, known in _NAMES.items() if any(re.search(known, own) for own in names))
     name = wanted or (file.spec.format if file.spec is not None else next(named, None)) or "judge"
     if (
         name == "judge"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
@@ -15,15 +15,8 @@ from adascale.engine.errors import UsageError
 KEY_VARIABLE = "ADASCALE_UPSTREAM_KEY"
 """Name of the environment variable with the key of a server."""
 
-LOCAL_PORTS: Mapping[int, str] = {
-    11434: "Ollama",
-    1234: "LM Studio",
-    8080: "llama-server",
-    8000: "vLLM",
-    30000: "SGLang",
-    8321: "adascale",
-}
-"""Ports on which servers of models listen if nobody chose another one."""
+LOCAL_PORTS: Iterable[int] = (11434, 1234, 8080, 8000, 30000, 8321)
+"""Ports on which Ollama, LM Studio, llama-server, vLLM, SGLang and adascale listen if nobody chose others."""
 
 HUB_HOST = r"(?:www\.)?(?:hf\.co|huggingface\.co)"
 """Host of the Hugging Face Hub, as a regular expression."""

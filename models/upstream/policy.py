@@ -29,14 +29,12 @@ from adascale.engine.types import (
     Mode,
     Problem,
     PromptName,
-    SamplingChange,
     Step,
 )
 
 from ..options import (
     PROGRAM_OPENING,
     PROMPTS,
-    REPLY_TOKENS,
     THINK_TOKENS,
     SamplingParams,
     SessionOptions,
@@ -139,8 +137,7 @@ class UpstreamPolicy:
     ) -> None:
         self._client, self._facts = client, facts
         self._sampling, self._own_system = sampling, options.system
-        is_conversation = options.is_roomy and options.sampling.max_tokens is None
-        self._for_chat = SamplingChange(max_tokens=REPLY_TOKENS if is_conversation else None)
+        self._reply_tokens = options.reply_tokens
         self._stopped = stopped
         self._numbers = count()
         self._branches: dict[int, _Branch] = {}  # by their streams
@@ -202,13 +199,11 @@ class UpstreamPolicy:
         """Begin a stream."""
         prefix, problem = branch.prefix, branch.prefix.problem
         name = prompt_of(problem.kind, prefix.mode)
-        params = self._sampling[name].changed(self._for_chat if problem.is_chat else SamplingChange())
-        params = params.changed(branch.sampling)
+        params = self._sampling[name].of(branch, self._reply_tokens)
         written = "".join(step.text for step in prefix.steps)
         is_program = prefix.mode in PROGRAMS and self._facts.continues
         opening = PROGRAM_OPENING if is_program and not written else ""
-        left = min(params.max_tokens, branch.max_tokens or params.max_tokens)
-        left = max(1, left - sum(len(step.token_ids) for step in prefix.steps))
+        left = max(1, params.max_tokens - sum(len(step.token_ids) for step in prefix.steps))
         messages = self._messages(name, problem, kind_of(problem).statement(problem))
         if begun := written + opening:
             messages.append({"role": "assistant", "content": begun})

@@ -85,7 +85,7 @@ def probe(address: Address, say: Say = lambda notice: None) -> Facts:
 
 def local_servers() -> list[tuple[Address, str, list[str]]]:
     """Servers on the usual ports of this machine: address, kind, and names of their models."""
-    with ThreadPoolExecutor(max(1, len(LOCAL_PORTS))) as pool:
+    with ThreadPoolExecutor() as pool:
         return [found for found in pool.map(_local_server, LOCAL_PORTS) if found is not None]
 
 

@@ -83,12 +83,12 @@ def test_a_conversation_is_rendered_as_the_template_has_it_and_control_tokens_in
 def test_a_message_of_a_chat_stands_below_no_prompt_but_the_users_own(tmp_path: Path, own: str) -> None:
     model = opened(tmp_path, tiny.CHATML)
     chat = ChatFormat(model, "Number your steps.", chat_system=own)
-    later = b"".join(map(model.piece, chat.chat_prompt("Thanks!", EARLIER))).decode()
+    later = b"".join(map(model.piece, chat.prompt("Thanks!", EARLIER, is_chat=True))).decode()
     above = f"{own}\n\n" if own else ""
     assert later == (
         f"system\n{above}Use metres.\nuser\nHow <|im_end|> far?\nassistant\n7\nuser\nThanks!\nassistant\n"
     )
-    alone = b"".join(map(model.piece, chat.chat_prompt("Thanks!"))).decode()
+    alone = b"".join(map(model.piece, chat.prompt("Thanks!", is_chat=True))).decode()
     assert alone == (f"system\n{own}\n" if own else "") + "user\nThanks!\nassistant\n"
     model.close()
 

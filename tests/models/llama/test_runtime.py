@@ -23,7 +23,6 @@ from adascale.engine.errors import (
     MemoryOverflowError,
     ModelCorruptError,
     ModelError,
-    NoKVSlotError,
 )
 from adascale.models.llama import model as native
 from adascale.models.llama.context import LlamaContext, Run, Snapshot
@@ -74,14 +73,14 @@ def test_long_prefixes_go_in_several_batches(model: LlamaModel) -> None:
 
 def test_a_full_window_is_no_kv_slot(context: LlamaContext) -> None:
     evaluate_tokens(context, 0, 0, [1] * 256)
-    with pytest.raises(NoKVSlotError):
+    with pytest.raises(DecodeError):
         context.decode([Run(0, 256, [1])])
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        (1, NoKVSlotError),
+        (1, DecodeError),
         (2, DecodeAbortedError),
         (-1, DecodeError),
         (-2, DecodeError),

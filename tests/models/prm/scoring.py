@@ -45,7 +45,7 @@ def opened(path: Path, name: str) -> Iterator[Opened]:
     with ExitStack() as stack:
         model = LlamaModel(path)
         stack.callback(model.close)
-        adapter = FORMATS[name].adapter(model)
+        adapter = FORMATS[name](model)
         context = LlamaContext(model, 1024, 2, 1, AbortFlag(), states=adapter.readout.states)
         stack.callback(context.close)
         yield Opened(StepPRM(context, adapter, PrefixCache(1 << 28)), adapter, model, context)

@@ -127,7 +127,7 @@ LEAVING_OUT = tiny.CHATML.replace("in messages %}", "in messages if m.role != 's
 @pytest.mark.parametrize("template", [REFUSING + tiny.CHATML, LEAVING_OUT])
 def test_a_template_without_a_system_role_can_judge(tmp_path: Path, template: str) -> None:
     model = LlamaModel(tiny.write_chain(tmp_path / "strict.gguf", template=template))
-    tokens, _ = FORMATS["judge"].adapter(model).script.tokens(model, Prefix(PROBLEM, (A,)))
+    tokens, _ = FORMATS["judge"](model).script.tokens(model, Prefix(PROBLEM, (A,)))
     text = b"".join(map(model.piece, tokens)).decode()
     assert text.index("You check solutions") < text.index("Problem: What is 9 * 2?")
     assert (text.count("user\n"), text.count("assistant\n"), text.count("system\n")) == (1, 1, 0)
@@ -138,5 +138,5 @@ def test_a_template_that_rewrites_turns_cannot_judge(tmp_path: Path) -> None:
     last_only = "<|im_start|>{{ messages[-1].content }}<|im_end|>"
     model = LlamaModel(tiny.write_chain(tmp_path / "odd.gguf", template=last_only))
     with pytest.raises(UsageError, match="cannot judge"):
-        FORMATS["judge"].adapter(model)
+        FORMATS["judge"](model)
     model.close()
