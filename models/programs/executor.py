@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
@@ -73,24 +72,15 @@ class MontyRunner:
     def __exit__(self, *exc: object) -> None:
         self._pool.__exit__(*exc)
 
-    def run(self, program: str) -> Execution:
-        """Run one program in a session of its own; its failure is in the execution, never raised."""
-
-        def feed(printed: monty.CollectString) -> None:
-            with self._session() as session:
-                session.feed_run(program, print_callback=printed)
-
-        return self._execution(feed)
-
     def judge(self, trial: Trial) -> Execution:
-        """Run a program and its tests behind it in one session; never raises.
+        """Run a program and its tests behind it in a session of its own; its failure is in the execution.
 
         There are fewer verdicts than tests where the trial ended before all were run.
         """
         verdicts: list[Verdict] = []
-        deadline = time.monotonic() + self._limits.seconds
-
-        def feed(printed: monty.CollectString) -> None:
+        started, error = time.monotonic(), ""
+        printed = monty.CollectString(max_bytes=self._limits.output_bytes)
+        try:
             with self._session() as session:
                 session.feed_run(trial.program, print_callback=printed)
                 for test in trial.tests:
@@ -99,19 +89,9 @@ class MontyRunner:
                         session.feed_run(test, print_callback=printed)
                     except (monty.MontySyntaxError, monty.MontyRuntimeError) as failure:
                         verdict = _verdict_on(failure.display("type-msg"))
-                    if time.monotonic() > deadline:
+                    if time.monotonic() > started + self._limits.seconds:
                         raise TimeoutError
                     verdicts.append(verdict)
-
-        execution = self._execution(feed)
-        return replace(execution, verdicts=tuple(verdicts))
-
-    def _execution(self, feed: Callable[[monty.CollectString], None]) -> Execution:
-        started = time.monotonic()
-        printed = monty.CollectString(max_bytes=self._limits.output_bytes)
-        error = ""
-        try:
-            feed(printed)
         except (monty.MontySyntaxError, monty.MontyRuntimeError) as failure:
             error = failure.display("type-msg")
         except monty.MontyCrashedError as failure:
@@ -123,7 +103,7 @@ class MontyRunner:
             error = f"RecursionError: {failure}" if is_deep else _CRASHED
         except (monty.MontyError, ValueError, TypeError, OSError) as failure:
             error = f"{type(failure).__name__}: {failure}"
-        return Execution(printed.output, error, time.monotonic() - started)
+        return Execution(printed.output, error, time.monotonic() - started, verdicts=tuple(verdicts))
 
     @contextmanager
     def _session(self) -> Iterator[monty.MontySession]:
@@ -212,12 +192,13 @@ class ProgramExecutor:
         """Run one program to its end, where ``submit`` would; raises as that does."""
         if isinstance(program, Trial):
             return program.judged(self._judge.judge(program))
-        execution = self._monty.run(program)
+        trial = Trial(program, ())
+        execution = self._monty.judge(trial)
         if not execution.error or execution.error.startswith(_SPENT):
             return execution
         if not runs_in_cpython() or why_not():
             return execution
-        return CPythonRunner(self._limits).judge(Trial(program, ()))
+        return CPythonRunner(self._limits).judge(trial)
 
     @cached_property
     def _judge(self) -> CPythonRunner | MontyRunner:

@@ -204,7 +204,7 @@ def test_the_outside_is_out_of_reach(
     secret = tmp_path / "SECRET"
     secret.write_text("mine")
 
-    execution = runner.run(program.replace("SECRET", str(secret)))
+    execution = runner.judge(Trial(program.replace("SECRET", str(secret)), ()))
 
     assert execution.error
     assert "mine" not in execution.output + execution.error
@@ -214,7 +214,7 @@ def test_the_outside_is_out_of_reach(
 
 @pytest.mark.parametrize("program", BOMBS)
 def test_a_bomb_ends_within_its_limits(runner: MontyRunner, program: str) -> None:
-    execution = runner.run(program)
+    execution = runner.judge(Trial(program, ()))
 
     assert execution.error
     assert execution.seconds < TIGHT.seconds + 3
@@ -234,13 +234,13 @@ def test_a_bomb_ends_within_its_limits(runner: MontyRunner, program: str) -> Non
     ],
 )
 def test_an_honest_program_prints(runner: MontyRunner, program: str, output: str, error: str) -> None:
-    execution = runner.run(program)
+    execution = runner.judge(Trial(program, ()))
     assert (execution.output, execution.error) == (output, error)
 
 
 def test_the_same_program_prints_the_same(runner: MontyRunner) -> None:
     program = "import random\nprint(random.random())"
-    one, two = runner.run(program), runner.run(program)
+    one, two = runner.judge(Trial(program, ())), runner.judge(Trial(program, ()))
     assert one.error == two.error == ""
     assert one.output == two.output != ""
 
@@ -249,14 +249,14 @@ def test_processes_start_with_the_first_program_and_end_with_the_runner() -> Non
     before = set(psutil.Process().children())
     with MontyRunner(TIGHT) as runner:
         assert set(psutil.Process().children()) == before
-        assert runner.run("print(1)").output == "1\n"
+        assert runner.judge(Trial("print(1)", ())).output == "1\n"
         assert len(set(psutil.Process().children()) - before) == 1
     assert set(psutil.Process().children()) == before
 
 
 def test_no_program_sees_another(runner: MontyRunner) -> None:
-    assert runner.run("left = 1").error == ""
-    assert runner.run("print(left)").error.startswith("NameError")
+    assert runner.judge(Trial("left = 1", ())).error == ""
+    assert runner.judge(Trial("print(left)", ())).error.startswith("NameError")
 
 
 def test_tests_run_behind_their_program_and_have_a_verdict_each(runner: MontyRunner) -> None:
@@ -282,7 +282,7 @@ def test_verdicts_before_the_limit_count(runner: MontyRunner, slow: str) -> None
 
 def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> None:
     with MontyRunner(ProgramLimits(seconds=20)) as runner, ThreadPoolExecutor(1) as thread:
-        running = thread.submit(runner.run, "while True: pass")
+        running = thread.submit(runner.judge, Trial("while True: pass", ()))
         deadline = time.monotonic() + 10
         children = psutil.Process().children()
         while not any(child.cpu_percent(0.05) > 10 for child in children) and time.monotonic() < deadline:
@@ -292,14 +292,14 @@ def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> N
             os.kill(pid, signal.SIGKILL)
         assert workers
         assert running.result().error == "the interpreter crashed"
-        assert runner.run("print(2)").output == "2\n"
+        assert runner.judge(Trial("print(2)", ())).output == "2\n"
 
 
 def test_a_worker_that_ends_says_nothing_and_stderr_is_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
     def start(_: int) -> None:
         for _ in range(20):
             with MontyRunner(TIGHT) as runner:
-                assert runner.run("'x' * (30 * 10 ** 6)").error
+                assert runner.judge(Trial("'x' * (30 * 10 ** 6)", ())).error
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(start, range(2)))
