@@ -188,19 +188,15 @@ class KeyedLines:
         record: dict[str, Any] = {"table": table, "key": key, "value": value}
         with self._translate_errors():
             if arrays:
-                record["arrays"] = self._append_arrays(arrays)
+                import numpy as np
+
+                places = record["arrays"] = {}
+                with self._arrays_path.open("ab") as file:
+                    for name, array in arrays.items():
+                        places[name] = file.tell()
+                        np.save(file, array, allow_pickle=False)
             place = self._writer.append(json.dumps(record, allow_nan=False))
         self._places.setdefault(table, {})[key] = place
-
-    def _append_arrays(self, arrays: Arrays) -> dict[str, int]:
-        import numpy as np
-
-        places = {}
-        with self._arrays_path.open("ab") as file:
-            for name, array in arrays.items():
-                places[name] = file.tell()
-                np.save(file, array, allow_pickle=False)
-        return places
 
     def _get(self, table: str, key: str, make: Callable[[Any, Arrays], Made]) -> Made | None:
         """What ``make`` makes of the value and the arrays with this key; None without them."""

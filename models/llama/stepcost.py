@@ -104,14 +104,16 @@ class StepCosts:
 
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
-        return self._plan(branches, rows)[1] if branches else ()
+        return self._plan(branches, rows)[1]
 
     def step_seconds(self, branches: int, rows: int) -> float:
         """Cost of one step over the cheapest split, by which widths are compared and replays are timed."""
-        return self._plan(branches, rows)[0] if branches else 0.0
+        return self._plan(branches, rows)[0]
 
     def _cheapest(self, branches: int, rows: int) -> tuple[float, tuple[Chunk, ...]]:
         """Dynamic programme over the size of the first call; only the last call may hold padding."""
+        if not branches:
+            return 0.0, ()
         widths = (branches, *(size for size in self.curve if branches < size <= rows))
         best: tuple[float, tuple[Chunk, ...]] = min(
             ((self.seconds(width), (Chunk(branches, width),)) for width in widths), key=lambda plan: plan[0]
