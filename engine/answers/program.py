@@ -63,11 +63,11 @@ def computes(source: str) -> bool:
     tree = try_parse(source)
     if tree is None:
         return False
-    called = {*called_names(tree)} - {"print", "str"}
-    methods = any(
-        isinstance(node, ast.Call) and not isinstance(node.func, ast.Name) for node in ast.walk(tree)
+    return any(
+        isinstance(node, _COMPUTING)
+        or (isinstance(node, ast.Call) and getattr(node.func, "id", "") not in ("print", "str"))
+        for node in ast.walk(tree)
     )
-    return bool(called) or methods or any(isinstance(node, _COMPUTING) for node in ast.walk(tree))
 
 
 def printed_answer(output: str) -> str | None:

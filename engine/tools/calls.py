@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from ..codec import nesting
 from ..errors import UsageError
-from .schema import MOST_LEVELS, Schema, SchemaReader, as_json, coerced, matches
+from .schema import MOST_LEVELS, Schema, SchemaReader, as_json, matches
 
 Choice = Literal["auto", "none", "required"]
 """``tool_choice``: the model decides, may not call, or has to call."""
@@ -246,7 +246,7 @@ class Reply:
 
 
 def read_reply(text: str, tools: Tools) -> Reply:
-    """Parse a reply: its calls are checked, and simple type errors repaired.
+    """Parse a reply, and check its calls.
 
     Args:
         text: The reply without its thoughts.
@@ -257,13 +257,13 @@ def read_reply(text: str, tools: Tools) -> Reply:
     calls: list[Call] = []
     is_faulty = not found and any(marker in text for marker in MARKERS)
     for each in found:
-        schema = tools[each.name].parameters
         try:
-            arguments = coerced(as_json({} if each.arguments is None else each.arguments), schema)
-        except ValueError:
+            given = {} if each.arguments is None else each.arguments
+            arguments = as_json(json.loads(given) if isinstance(given, str) else given)  # OpenAI's are a text
+        except (ValueError, RecursionError):
             is_faulty = True
             continue
-        if not matches(arguments, schema):
+        if not matches(arguments, tools[each.name].parameters):
             is_faulty = True
         elif (call := Call(each.name, arguments)) not in calls:
             calls.append(call)

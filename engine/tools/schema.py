@@ -1,9 +1,9 @@
-"""JSON schemas of tools and of objects: read once, then values are checked against them and coerced.
+"""JSON schemas of tools and of objects: read once, then values are checked against them.
 
 Reading puts references and ``allOf`` in place, so that whoever walks a schema (the grammar, the comparison of
-calls, the repair of types) finds at each place what a value has to be there. jsonschema checks values; what
-is left of ``allOf`` is for it alone. A schema comes from a stranger: nothing is fetched, no foreign pattern
-is matched, which might never end, and the size of what is read is bounded.
+calls) finds at each place what a value has to be there. jsonschema checks values; what is left of ``allOf``
+is for it alone. A schema comes from a stranger: nothing is fetched, no foreign pattern is matched, which
+might never end, and the size of what is read is bounded.
 """
 
 from __future__ import annotations
@@ -272,43 +272,3 @@ def as_json(value: Any) -> Any:
     if nesting(found) > MOST_LEVELS:
         raise ValueError(f"more than {MOST_LEVELS} levels")
     return found
-
-
-def coerced(value: Any, schema: Schema) -> Any:
-    """A value with unambiguous type errors repaired: 1 for ``"1"``, ``"1"`` for 1, nothing for null."""
-    if unions := unions_of(schema):
-        tried = (value, *(coerced(value, each) for each in unions))
-        alone = {"anyOf": unions}  # what stands beside them is repaired below
-        value = next((each for each in tried if matches(each, alone)), value)
-    types = types_of(schema)
-    if types and not matches(value, {"type": types}):
-        value = next((found for each in types if (found := _turned(value, each)) is not None), value)
-    if "enum" in schema and isinstance(value, str) and value not in schema["enum"]:
-        spelled = (each for each in schema["enum"] if isinstance(each, str))
-        value = next((each for each in spelled if each.casefold() == value.strip().casefold()), value)
-    if isinstance(value, dict) and "properties" in schema:
-        known, needed = schema["properties"], schema.get("required", ())
-        return {
-            name: coerced(item, known.get(name, {}))
-            for name, item in value.items()
-            if item is not None or name in needed or matches(item, known.get(name, {}))
-        }
-    if isinstance(value, list):
-        return [coerced(item, schema.get("items", {})) for item in value]
-    if "integer" in types and "number" not in types and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _turned(value: Any, name: str) -> Any:
-    """A value converted to a type; None if that is ambiguous."""
-    if name == "string":
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return json.dumps(value) if is_number else None
-    if not isinstance(value, str):
-        return None
-    try:
-        read = as_json(json.loads(value.strip().lower() if name == "boolean" else value))
-    except (ValueError, RecursionError):
-        return None
-    return read if read is not None and matches(read, {"type": name}) else None

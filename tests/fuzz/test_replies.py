@@ -15,7 +15,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.kinds import kind_of
 from adascale.engine.tools.equality import fields_of, in_order, key_of
 from adascale.engine.tools.grammar import grammar_of_object
-from adascale.engine.tools.schema import SchemaReader, coerced, matches
+from adascale.engine.tools.schema import SchemaReader, matches
 from adascale.engine.types import Problem
 from adascale.models.llama.model import LlamaModel
 from adascale.models.llama.sampling import Grammar
@@ -86,13 +86,12 @@ def test_a_schema_is_refused_or_llama_cpp_reads_its_grammar(model: LlamaModel, p
     except (UsageError, RecursionError):  # nested too deeply to be read as a body
         return
     matches(value, schema)
-    right = coerced(value, schema)
-    if isinstance(right, dict):
-        key_of(right, schema)
-        list(fields_of(right, schema))
-        in_order(right, schema)
+    if isinstance(value, dict):
+        key_of(value, schema)
+        list(fields_of(value, schema))
+        in_order(value, schema)
 
 
 def test_what_was_whole_is_read(model: LlamaModel) -> None:
     Grammar(model, grammar_of_object(SchemaReader().read(SCHEMA)))
-    assert matches(coerced({**VALUE, "days": "3"}, SchemaReader().read(SCHEMA)), SchemaReader().read(SCHEMA))
+    assert matches(VALUE, SchemaReader().read(SCHEMA))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import time
@@ -17,7 +16,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.tools.calls import Call, Tool, ToolRequest
 from adascale.engine.tools.equality import is_accepted, key_of, key_of_calls
 from adascale.engine.tools.grammar import grammar_of_object
-from adascale.engine.tools.schema import MAX_PARTS, SchemaReader, coerced, matches, object_schema
+from adascale.engine.tools.schema import MAX_PARTS, SchemaReader, matches, object_schema
 
 NAMES = st.sampled_from(["a", "b", "c"])
 VALUES = st.recursive(
@@ -113,16 +112,8 @@ def test_unions_at_every_level_take_no_longer_than_one() -> None:
     began = time.process_time()
     found = object_schema(_nested(11))
     grammar_of_object(found)
-    assert matches(coerced(value, found), found)
+    assert matches(value, found)
     assert time.process_time() - began < 1.0
-
-
-@given(VALUES, SCHEMAS)
-def test_coercion_never_breaks_what_is_right(value: Any, schema: dict[str, Any]) -> None:
-    before = copy.deepcopy(value)
-    if matches(value, read := SchemaReader().read(schema)):
-        assert coerced(value, read) == value
-    assert value == before
 
 
 REFERRING = {
