@@ -117,6 +117,8 @@ def _kill_while_clients_ask(
     with ThreadPoolExecutor(clients) as pool:
         asking = [pool.submit(ask_on) for _ in range(clients)]
         try:
+            while not log.answered and not any(each.done() for each in asking):
+                time.sleep(0.1)  # or all kills of a busy machine would come before the first answer
             for _ in range(kills - 1):
                 _worker(server, rng).kill()
                 log.found["kills"] += 1
