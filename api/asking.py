@@ -69,7 +69,7 @@ def ask(question: str | SearchRequest, model: Model = DEFAULT_GENERATOR, **how: 
 def search(
     question: str | SearchRequest, model: Model = DEFAULT_GENERATOR, **how: Unpack[How]
 ) -> Iterator[Event]:
-    """The events of a search while it runs, as ``--trace`` writes them; arguments and errors of ``ask``.
+    """The events of a search while it runs, as a kept run has them; arguments and errors of ``ask``.
 
     ``replay`` makes the tree of them. The search runs no further than it is asked for events; closing the
     iterator ends it.

@@ -53,7 +53,7 @@ COMMANDS = {
     "serve": ("serve.serve", "Answer over HTTP as OpenAI, Anthropic and Ollama do."),
     "mcp": ("mcp.mcp", "Offer solve and code to an agent."),
     "pull": ("models.pull", "Download models."),
-    "list": ("models.list_models", "List the models known by name, and those on this machine."),
+    "list": ("models.list_models", "List the models on this machine, with --all all known by name."),
     "show": ("models.show", "Show the facts about a model."),
     "rm": ("models.rm", "Delete a model from the cache."),
     "runs": ("runs.app", "List and delete kept searches."),
