@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "ask": ("ask.ask", "Answer a question, with as much search as it needs."),
-    "chat": ("chat.chat", "Talk with a model that stays loaded; adascale alone does it too."),
+    "chat": ("chat.chat", "Talk with a model that stays loaded; so does adascale alone."),
     "code": ("code.code", "Write a program that passes your tests."),
     "batch": ("batch.batch", "Answer many questions, and write one JSON object a line."),
     "serve": ("serve.serve", "Answer over HTTP as OpenAI, Anthropic and Ollama do."),
