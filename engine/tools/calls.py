@@ -119,6 +119,17 @@ def in_words(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return turns
 
 
+def below_system(system: str, said: Sequence[tuple[str, str]]) -> tuple[str, list[dict[str, Any]]]:
+    """The system prompt with the system turns below it, and the other turns, which alternate.
+
+    Args:
+        system: The prompt; empty for none.
+        said: Role and text of each turn.
+    """
+    system = "\n\n".join(filter(None, [system, *(text for role, text in said if role == "system")]))
+    return system, in_words({"role": role, "content": text} for role, text in said if role != "system")
+
+
 @lru_cache(maxsize=8)
 def _tools_of(text: str) -> Tools:
     """The tools of a list of records as JSON: every solution of a search asks for the same ones."""

@@ -35,7 +35,7 @@ from adascale.engine.errors import (
     command,
     excerpt,
 )
-from adascale.engine.tools.calls import ToolRequest, in_words
+from adascale.engine.tools.calls import ToolRequest, below_system, in_words
 from adascale.engine.types import Notice, Turn
 
 from ..limited_child import CPU_SECONDS, ChildEndedError, LimitedChild, serve
@@ -307,10 +307,7 @@ class ChatFormat:
         """
         texts = Texts(self._model)
         said = [(turn.role, texts.slot(turn.content.strip())) for turn in history]
-        spoken = [{"role": role, "content": slot} for role, slot in said if role != "system"]
-        spoken = in_words([*spoken, {"role": "user", "content": QUESTION}])
-        system = "\n\n".join(filter(None, [system, *(slot for role, slot in said if role == "system")]))
-        messages = self._with_system(system, spoken)
+        messages = self._with_system(*below_system(system, [*said, ("user", QUESTION)]))
         try:
             before, found, behind = self._render(messages).partition(QUESTION)
         except TemplateRaisedError as exc:

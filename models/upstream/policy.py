@@ -20,7 +20,7 @@ from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.kinds import OptionsPrompt, kind_of, prompt_of
 from adascale.engine.kinds.structured import schema_of
 from adascale.engine.ports import BranchStart, Growth, OptionLogits, PrefixWork
-from adascale.engine.tools.calls import in_words
+from adascale.engine.tools.calls import below_system
 from adascale.engine.tools.equality import reordered
 from adascale.engine.types import (
     PROGRAMS,
@@ -258,9 +258,7 @@ class UpstreamPolicy:
         """The conversation up to the model's turn: one system message at most, and turns that alternate."""
         system = (self._own_system or "") if problem.is_chat else self.system(name)
         said = [(turn.role, turn.content.strip()) for turn in problem.history]
-        system = "\n\n".join(filter(None, [system, *(words for role, words in said if role == "system")]))
-        spoken = [{"role": role, "content": words} for role, words in said if role != "system"]
-        spoken = in_words([*spoken, {"role": "user", "content": text.strip()}])
+        system, spoken = below_system(system, [*said, ("user", text.strip())])
         return [*([{"role": "system", "content": system}] if system else []), *spoken]
 
     def _schema(self, problem: Problem, seed: int | None) -> Mapping[str, Any] | None:
