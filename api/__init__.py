@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from .asking import search as search
     from .codetasks.coding import code as code
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _NAMES = {
     "adascale.asking": "ask search",
