@@ -60,8 +60,8 @@ class Adaptive(Strategy):
         started, running = 0, 0
         cuts: list[Cut] = []
         verdict: StopReason | None = None
-        while (verdict := verdict or self._verdict(tree)) is None or _written(tree) < self.least:
-            wanted = self.samples if verdict is None else self.least - _written(tree) - running
+        while (verdict := verdict or self._verdict(tree)) is None or tree.standing.replies < self.least:
+            wanted = self.samples if verdict is None else self.least - tree.standing.replies - running
             room = max(0, min(tree.width - running, self.samples - started, wanted))
             draws = [self._draw(tree, mode) for mode in dealt[started : started + room]]
             started, running = started + room, running + room
@@ -109,10 +109,6 @@ class Adaptive(Strategy):
         )
         known = ((node, probability_of(tree[node].estimate)) for node in running)
         return [Cut((node,), reason) for node, p in known if p is not None and p < self.cut]
-
-
-def _written(tree: Tree) -> int:
-    return 0 if tree.standing is None else tree.standing.replies
 
 
 def _programs_fail(tree: Tree) -> bool:
