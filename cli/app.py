@@ -136,7 +136,8 @@ app = typer.Typer(
     cls=_Root,
     name="adascale",
     help="Answer questions with a small local model that searches as much as a question needs.\n\n"
-    '\b\nadascale\nadascale "What is 17 * 23?"',
+    '\b\nadascale\nadascale "What is 17 * 23?"\n\n'
+    "adascale ask --help lists the options of a question, such as -m MODEL, -c and -T.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

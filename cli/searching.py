@@ -31,7 +31,7 @@ from .options.declare import env
 from .render.display import open_renderer
 from .terminal.console import clean, draws_replies, read_piped, read_stdin, say, write_piece
 from .terminal.progress import TransferView, consents
-from .terminal.signals import SIGNALS, STOPPING, graceful
+from .terminal.signals import SIGNALS, graceful
 from .terminal.text import plural
 
 if TYPE_CHECKING:
@@ -330,7 +330,6 @@ def follow_search(
     view: ViewOptions,
     *,
     prints_reply: bool = False,
-    stopping: str = STOPPING,
 ) -> ViewState | None:
     """Search with open models, show it and keep it; returns what the renderer has of it.
 
@@ -342,7 +341,6 @@ def follow_search(
         view: How it is kept.
         prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated; where
             one screen shows both, it is drawn instead.
-        stopping: Said at the first Ctrl-C; empty for nothing.
     """
     from adascale.engine.answer import GrowingReply
     from adascale.engine.search.events import SearchFailed, SearchFinished
@@ -359,7 +357,7 @@ def follow_search(
     trace = open_run() if view.save else nullcontext()
     with (
         trace as writer,
-        graceful(worker.interrupt, stopping=stopping),
+        graceful(worker.interrupt),
         closing(worker.serve([request])) as run,
     ):
         for _, event in run:

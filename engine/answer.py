@@ -197,15 +197,15 @@ def _thought(tree: Tree, node: NodeId) -> Thought | None:
 
 
 def turns_after(record: Record) -> tuple[Turn, ...]:
-    """The conversation before the search, its question, and its reply.
+    """The conversation before the search, its question, and its reply, or that there is none.
 
-    Without a reply there is nothing to go on from: the conversation stays as it was, since a chat template
-    wants turns of user and assistant to alternate.
+    A chat template wants turns of user and assistant to alternate.
     """
-    problem, said = record.started.problem, _reply(record)
-    if not said:
-        return problem.history
-    return (*problem.history, Turn("user", problem.question), Turn("assistant", said))
+    problem = record.started.problem
+    return (*problem.history, Turn("user", problem.question), Turn("assistant", _reply(record) or _NO_REPLY))
+
+
+_NO_REPLY = "I have no answer yet."
 
 
 def _reply(record: Record) -> str:

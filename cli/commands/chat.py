@@ -35,7 +35,6 @@ from ..terminal.console import (
     show_error,
     stdin_stream,
 )
-from ..terminal.signals import STOPPING
 from ..terminal.text import columns
 
 if TYPE_CHECKING:
@@ -207,10 +206,7 @@ class Conversation:
         self._asked += 1
         search = replace(self._search, question=message, history=self.turns)
         problem = search.problem(str(self._asked))
-        stopping = "" if problem.is_chat else STOPPING
-        record = follow_search(
-            self._worker, problem, search, self._renderer, self.view, prints_reply=True, stopping=stopping
-        )
+        record = follow_search(self._worker, problem, search, self._renderer, self.view, prints_reply=True)
         self._renderer.status("")  # a worker that has died was started again
         if record is None or record.started.problem.id != problem.id:
             return None

@@ -182,7 +182,7 @@ def parse_size(text: object) -> int:
 
 MODEL = setting(
     "--model -m",
-    "Name in adascale list, ollama:NAME, hf:user/repo:QUANT, file, or server: http://HOST:PORT#NAME.",
+    "Name in adascale list, ollama:NAME, hf:user/repo:QUANT, file, or http://HOST:PORT#NAME of a server.",
     metavar="MODEL",
 )
 ModelOption = Annotated[str, MODEL]

@@ -43,7 +43,7 @@ _FOOTER = 3
 
 _BAR_CELLS = 30
 
-_WHOLE_PROGRAM = 4
+_WHOLE_PROGRAM = 10
 """Lines of code of the longest program that is not folded."""
 
 
@@ -81,12 +81,11 @@ class _Tail:
 def solution_rows(state: ViewState, room: int) -> Group:
     """A row for each place, in at most ``room`` lines: what is written there, or what ended there last.
 
-    ``◐ prose     212  So she has 16 rolls left.``, or ``✓ program    64  = 24``
+    ``◐ prose    So she has 16 rolls left.``, or ``✓ program  = 24``
     """
     shown = state.places if len(state.places) <= room else state.places[: room - 1]
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     grid.add_column(width=9, no_wrap=True)
-    grid.add_column(min_width=5, no_wrap=True, justify="right")
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")  # the words alone give way
     for branch in shown:
         tip, mode = state.tip(branch), state.mode(branch)
@@ -95,7 +94,6 @@ def solution_rows(state: ViewState, room: int) -> Group:
         style = "answer" if tip.id in state.leading and not is_unsure(state) else "faint"
         grid.add_row(
             Text.assemble((f"{MARKS[mark]} ", mark), (f"{name:7}", "faint")),
-            Text(f"{state.length(branch):5,}", "guide"),
             Text(_content(state, branch), style),
         )
     hidden = len(state.places) - len(shown)

@@ -9,7 +9,7 @@ from rich.text import Text
 from adascale.engine.answers.choosing import DOUBTFUL, FieldEstimate
 from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
-from adascale.engine.search.events import SearchFailed
+from adascale.engine.search.events import OUT_OF_DISTRIBUTION, SearchFailed
 from adascale.engine.search.tree import Node
 from adascale.engine.types import Execution, StopReason, percent, probability_of
 
@@ -55,6 +55,7 @@ def closing_lines(state: ViewState, verbose: int = 0) -> list[Text]:
     if state.tree.problem.is_chat and not verbose and not _cut_short(state):
         return []
     more = [why(state), "" if state.tree.problem.is_chat else cost_text(state)] if verbose else []
+    more += [each.message for each in state.notices if verbose and each.code == OUT_OF_DISTRIBUTION]
     return [summary(state), *(Text(one_line(text), "faint") for text in more if text)]
 
 
@@ -90,12 +91,12 @@ def is_unsure(state: ViewState) -> bool:
 
 
 def status_facts(state: ViewState) -> list[str]:
-    """How far a search is: ``2 of up to 16 solutions``, ``9 s, about 20 s left``, ``31 tokens/s``."""
+    """How far a search is: ``2 of up to 16 solutions``, ``9 s, likely under 20 s left``, ``31 tokens/s``."""
     time, left = duration(state.now), state.seconds_left
     if left is not None:
         seconds, is_most = left
         unit = 5 if seconds > 10 else 1
-        about = "at most" if is_most else "about"
+        about = "at most" if is_most else "likely under"
         time += f", {about} {duration(max(1, round(seconds / unit) * unit))} left"
     shown = [time] if state.tokens or state.now >= 1 else []
     bound = [tokens_text(state)] if state.started.budget.max_tokens else []

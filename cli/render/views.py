@@ -10,7 +10,14 @@ import time
 
 from rich.console import RenderableType
 
-from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted, Warned
+from adascale.engine.search.events import (
+    OUT_OF_DISTRIBUTION,
+    Event,
+    SearchFailed,
+    SearchFinished,
+    SearchStarted,
+    Warned,
+)
 from adascale.engine.types import Notice
 
 from ..terminal.console import plain_text, plain_width, say, show_warning
@@ -45,7 +52,8 @@ class SearchView:
         """Take the next event of the search."""
         if isinstance(event, Warned) and event.notice not in self._warned:
             self._warned.add(event.notice)
-            show_warning(event.notice)
+            if event.notice.code != OUT_OF_DISTRIBUTION:  # "about" says it
+                show_warning(event.notice)
         state = self._fold(event)
         self._show(state, event)
 

@@ -13,7 +13,10 @@ from types import FrameType
 
 from .console import say
 
-STOPPING = "Stopping... (Ctrl-C again to quit now)"
+_STOPPING = "Stopping... (Ctrl-C again to quit now)"
+
+_SOON = 1.0
+"""Seconds within which work stops without a word."""
 
 # The terminal is closed; on Windows also Ctrl-Break.
 if sys.platform == "win32":
@@ -47,18 +50,16 @@ def leaving() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def graceful(
-    on_first: Callable[[], None], ends: Sequence[signal.Signals] = _ENDS, *, stopping: str = STOPPING
-) -> Iterator[None]:
+def graceful(on_first: Callable[[], None], ends: Sequence[signal.Signals] = _ENDS) -> Iterator[None]:
     """Let work stop by itself: the first signal calls ``on_first``, a second one insists.
 
-    A first SIGINT says ``stopping`` on stderr, if that is not empty. Nothing is raised into the block before
-    the second signal, since it may be between two calls into llama.cpp that belong together; when the block
+    A first SIGINT says so on stderr where that takes a while. Nothing is raised into the block before the
+    second signal, since it may be between two calls into llama.cpp that belong together; when the block
     is done, a signal of ``ends`` ends the program. ``on_first`` must only set flags: it is called at once
     from a thread, because the main thread runs signal handlers only when its call into llama.cpp returns.
     """
     received: list[int] = []
-    messages: list[threading.Thread] = []
+    timers: list[threading.Timer] = []
     once = threading.Lock()
 
     def ask() -> None:
@@ -70,17 +71,19 @@ def graceful(
             raise _exit_for(number)
         received.append(number)
         ask()
-        if number == signal.SIGINT and stopping:
+        if number == signal.SIGINT:
             # From a thread: this one may be in the middle of a write to stderr, or hold a live view's lock.
-            messages.append(threading.Thread(target=say, args=(stopping,), daemon=True))
-            messages[-1].start()
+            timers.append(threading.Timer(_SOON, say, (_STOPPING,)))
+            timers[-1].daemon = True
+            timers[-1].start()
 
     try:
         with _handle(dict.fromkeys(SIGNALS, stop)), _watch(ask):
             yield
     finally:
-        for thread in messages:
-            thread.join(timeout=1)
+        for timer in timers:
+            timer.cancel()
+            timer.join(timeout=1)
         if received and received[0] in ends:
             # Also in place of the error that stopping has caused.
             raise _exit_for(received[0]) from None

@@ -155,10 +155,13 @@ class Record:
         of_what = " of each" if self.tree.problem.kind == "json" else ""
         facts = [f"{self.sure} sure{of_what}"] if self.sure else []
         agree, solutions = self.agreement
-        if agree == solutions == 1:
-            return [*facts, "1 solution"]
-        noun = "solution" if solutions == 1 else "solutions"
-        return [*facts, f"{agree} of {solutions} {noun} agree" if solutions else "read from the options"]
+        if not solutions:
+            return [*facts, "read from the options"]
+        answered = sum(len(group.nodes) for group in self.groups)
+        none = f", {solutions - answered} without an answer" if answered < solutions else ""
+        if agree == answered == 1:
+            return [*facts, f"1 solution{none}"]
+        return [*facts, f"{agree} of {answered} solution{'s' * (answered != 1)} agree{none}"]
 
     @property
     def options(self) -> Mapping[str, float]:

@@ -74,7 +74,7 @@ GREW_EVERY = 8
 
 _OUT_OF_DISTRIBUTION = Notice(
     OUT_OF_DISTRIBUTION,
-    "this question is unlike those that the number was tested on: take it as rough, and check the answer",
+    "the number is rough: the calibration was fitted on other questions, and votes alone make it",
 )
 
 _THOUGHT_CUT = Notice(
@@ -184,7 +184,8 @@ class Search:
         read = {mode: self._engine.open(self.problem, mode) for mode in strategy.modes}
         prefixes = {mode: Prefix(self.problem, (), work.reading, mode) for mode, (work, _) in read.items()}
         found = {mode: self._calibrator.question(prefix) for mode, prefix in prefixes.items()}
-        is_out = any(each.out_of_distribution for each in found.values())
+        # A fit has seen no conversation.
+        is_out = bool(self.problem.history) or any(each.out_of_distribution for each in found.values())
         if is_out and KINDS[self.problem.kind].is_fitted:
             self._calibrator = self._calibrator.unfitted
             found = {mode: self._calibrator.question(prefix) for mode, prefix in prefixes.items()}

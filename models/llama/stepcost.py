@@ -172,10 +172,13 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:
-    """The curve of a file; None if it lacks sizes up to ``sequences``."""
+    """The curve of a file; None if it lacks sizes of a search's widths up to ``sequences``.
+
+    A batch with more goes on from the last one: nobody waits for a second measurement.
+    """
     kept = read_json(path) or {}
     curve = {int(size): float(cost) for size, cost in kept.get("seconds", {}).items()}
-    if not {size for size in SIZES if size <= sequences} <= curve.keys():
+    if not {size for size in _WIDTHS if size <= sequences} <= curve.keys():
         return None
     return StepCosts(curve, is_rough=kept["is_rough"])
 

@@ -135,7 +135,7 @@ export class Exchange {
     const answer = LAST_LINE.exec(text)?.[1] ?? (result.fallback ? result.answer : text);
     const isGuess = result.stop_reason === "hopeless" || (result.probability !== null && result.probability < UNLIKELY);
     const isRough = result.calibration !== "fitted";
-    return { answer, sure: result.probability, isRough, agreement: agreementOf(result.votes.agree, result.votes.finished), isGuess };
+    return { answer, sure: result.probability, isRough, agreement: agreementOf(result), isGuess };
   }
 
   #headline(answer, isGuess) {
@@ -240,9 +240,11 @@ function rounded(answer) {
   });
 }
 
-function agreementOf(votes, finished) {
+function agreementOf({ groups, votes: { agree, finished } }) {
   if (finished === 0) return "read from the options";
-  return finished === 1 && votes === 1 ? "1 solution" : `${votes} of ${plural(finished, "solution")} agree`;
+  const answered = groups.reduce((sum, group) => sum + group.votes, 0);
+  const none = answered < finished ? `, ${finished - answered} without an answer` : "";
+  return (answered === 1 && agree === 1 ? "1 solution" : `${agree} of ${plural(answered, "solution")} agree`) + none;
 }
 
 function row(isWinner, answer, votes, middle, sure) {

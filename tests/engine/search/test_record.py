@@ -53,6 +53,16 @@ def test_no_solution_agrees_with_an_option_that_none_has_chosen() -> None:
     assert (record.leading, record.agreement) == ((), (0, 1))
 
 
+def test_solutions_without_an_answer_are_no_votes_against_one() -> None:
+    log = Log("What is 9 + 9?")
+    log.read_prompt()
+    for answer in ("18", None, "18"):
+        log.finish_path(ROOT, "So.", 0.6, answer)
+    assert log.state().support[-1] == "2 of 2 solutions agree, 1 without an answer"
+    log.finish_path(ROOT, "So.", 0.6, "19")
+    assert log.state().support[-1] == "2 of 3 solutions agree, 1 without an answer"
+
+
 def test_a_log_begins_with_a_search() -> None:
     log = searched("vote", 3, None)
     with pytest.raises(TraceError, match="does not begin"):

@@ -33,7 +33,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, ModelDescription, NodesPruned
 from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import Adaptive, BestOfN, Strategy, Vote
-from adascale.engine.types import Estimate, Execution, Mode, Problem, SamplingChange, Step
+from adascale.engine.types import Estimate, Execution, Mode, Problem, SamplingChange, Step, Turn
 from bench.scripted import Script, ScriptedPolicy, scripted_step
 
 ALL_OF_THEM = 100
@@ -325,15 +325,21 @@ class SureOutOfDistribution(Sure):
         return QuestionEstimate(around(0.99), out_of_distribution=True)
 
 
-def test_votes_judge_a_question_unlike_those_that_were_fitted() -> None:
+@pytest.mark.parametrize(
+    ("fitted", "history"),
+    [(SureOutOfDistribution(), ()), (Sure(), (Turn("user", "Hi."), Turn("assistant", "Hello.")))],
+)
+def test_votes_judge_a_question_unlike_those_that_were_fitted(
+    fitted: Sure, history: tuple[Turn, ...]
+) -> None:
     driver = Driver(
         ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -30.0), 4),
         SequenceLogprob(),
-        {"value": SureOutOfDistribution()},
+        {"value": fitted},
         lambda: 0.0,
     )
     settings = Settings(Adaptive(2), models=ModelDescription(calibration={"level": "fitted"}))
-    [record] = records_of(driver.run([Problem("q", "What is 9 * 2?")], settings)).values()
+    [record] = records_of(driver.run([Problem("q", "What is 9 * 2?", history=history)], settings)).values()
     assert [notice.code for notice in record.notices] == ["out-of-distribution"]
     assert record.level == "prior"
     assert record.result is not None

@@ -64,6 +64,8 @@ def test_a_measured_curve_is_kept_and_read_back(random_gguf: Path, tmp_path: Pat
     kept = stepcost.load(path, 4)
     assert kept is not None
     assert (kept.curve, kept.is_rough) == ({**STAIRS, 2: 60.0, 3: 80.0}, True)
+    assert stepcost.load(path, 64) is not None  # a batch goes on from the last size
+    stepcost.save(path, StepCosts({1: 1.0, 2: 2.0}))
     assert stepcost.load(path, 8) is None
 
 
