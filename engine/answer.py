@@ -221,7 +221,7 @@ def _reply(record: Record) -> str:
         return record.answer or ""
     text, execution = tree.text(best).strip(), tree[best].execution
     printed = "" if execution is None else execution.output.strip()
-    return f"{text}\n\nIt prints {printed}." if printed else text
+    return f"{text}\n\nThe answer is {printed}." if printed else text
 
 
 class GrowingReply:
