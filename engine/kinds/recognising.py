@@ -326,21 +326,29 @@ def _gone_on_from(message: str, history: Sequence[Turn]) -> Recognised | None:
     """The kind of the last whole question for a fragment such as "and of Brazil?"; None for another message.
 
     The options of "Is a tomato a fruit or a vegetable?" are those of "and a cucumber?" too; those with
-    letters belong to their question.
+    letters belong to their question. "How many are left?" goes on from a value.
     """
-    if not _is_fragment(message):
+    is_fragment, asks = _is_fragment(message), _without(wording.GOES_ON, message)
+    if not (is_fragment or (_begins(asks, wording.HOW_MUCH) and _has(asks, wording.OF_BEFORE))):
         return None
     asked = (turn.content for turn in reversed(history) if turn.role == "user")
     found = recognise_message(next((each for each in asked if not _is_fragment(each)), ""))
     is_own = found.kind == "text" or (found.choice is not None and found.choice.letters)
-    return None if is_own else replace(found, why="it goes on from the question before")
+    goes_on = not is_own if is_fragment else found.kind == "value"
+    return replace(found, why="it goes on from the question before") if goes_on else None
+
+
+def _without(pattern: str, message: str) -> str:
+    """The message without what stands at its beginning."""
+    start = message.strip(_BEFORE_SENTENCE)
+    match = re.match(pattern, start)
+    return start if match is None else start[match.end() :].strip()
 
 
 def _is_fragment(message: str) -> bool:
     """True for "and of Brazil?" and "what about two?": no whole question, request or sum."""
-    start = message.strip(_BEFORE_SENTENCE)
-    match = re.match(wording.GOES_ON, start)
-    rest = "" if match is None else start[match.end() :].strip()
+    start, rest = message.strip(_BEFORE_SENTENCE), _without(wording.GOES_ON, message)
+    rest = "" if rest == start else rest
     whole = wording.QUESTION_WORD, wording.POLAR, wording.TEXT_OPENING, wording.EXPLANATION, wording.ABOUT_US
     is_short = 0 < len(rest.split()) <= (_LONGEST_FRAGMENT if _is_marked(rest) else 3)
     return is_short and not _begins(rest, *whole) and not _has(rest, wording.OPERATION)

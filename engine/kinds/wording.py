@@ -76,6 +76,10 @@ GOES_ON = phrases(
     rf"(({_AND},? )?(what about|how about|was ist mit)|{_AND}( now| then| if)?,?)(?! (you|thanks?)\b)"
 )
 """Stands before what is asked instead: "and of Brazil?"."""
+OF_BEFORE = words(
+    "that it this those them they left remain das es sie übrig ça cela reste-t-il eso esto quedan resta"
+)
+"""In a question about a quantity: one that was spoken of before."""
 
 # Requests for a text
 

@@ -173,7 +173,10 @@ export class Exchange {
   /** Where there is no answer, what copies the text and what it cost; while it runs, for how long it has. */
   #footer(answer) {
     const { result, stopped, content } = this;
-    if (!this.ended) return [element("p", "words", this.reasoning || content ? this.#time().join() : "Waiting for the first words…")];
+    if (!this.ended) {
+      const waits = this.reasoning || content ? this.#time().join() : "Waiting for the first words…";
+      return [element("p", "words", answer === null ? waits : "Still looking: more solutions are being written.")];
+    }
     if (answer !== null) return stopped ? [element("p", "words", "You stopped it: this is the best answer so far, and another one may have won.")] : [];
     const copy = content.trim() ? [copyButton(content.trim())] : [];
     const cost = result ? [plural(result.tokens, "token"), ...this.#time()] : ["You stopped it: the reply is not complete."];
