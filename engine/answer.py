@@ -123,9 +123,7 @@ class Answer(SearchResult):
         if found is None or probability_of(self.confidence) is None or self.record.level != "fitted":
             return None
         asked, off = found["questions"], round(100 * found["ece"])
-        return (
-            f"On {asked} questions like those of its fit, such numbers were off by {off} points on average."
-        )
+        return f"On {asked} test questions, such a percentage was off by {off} points on average."
 
     @property
     def fallback_record(self) -> dict[str, Any] | None:

@@ -175,7 +175,7 @@ def test_a_fitted_number_says_how_far_such_numbers_were_off(fitted: Home, server
     with mock.patch.dict(os.environ, fitted.env, clear=True):
         answer = adascale.ask("Echo 18 + 0?", server.url, seed=1)
     assert answer.measured is not None
-    assert answer.measured.startswith("On 24 questions like those of its fit")
+    assert answer.measured.startswith("On 24 test questions, ")
 
 
 def test_a_fit_over_a_server_draws_once_and_is_the_same_again(fitted: Home, server: Served) -> None:

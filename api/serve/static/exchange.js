@@ -174,7 +174,8 @@ export class Exchange {
   #footer(answer) {
     const { result, stopped, content } = this;
     if (!this.ended) {
-      const waits = this.reasoning || content ? this.#time().join() : "Waiting for the first words…";
+      const does = content ? [] : [this.reasoning ? "Writing solutions" : "Reading the question"];
+      const waits = [...does, ...this.#time()].join(" · ");
       return [element("p", "words", answer === null ? waits : "Still looking: more solutions are being written.")];
     }
     if (answer !== null) return stopped ? [element("p", "words", "You stopped it: this is the best answer so far, and another one may have won.")] : [];

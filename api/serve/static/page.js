@@ -150,6 +150,7 @@ function setRunning(isRunning) {
   at("stop").hidden = !isRunning;
   at("new").disabled = isRunning;
   at("chat").setAttribute("aria-busy", isRunning);
+  at("keys").textContent = isRunning ? "Escape stops this answer, then Enter sends" : "Enter sends, Shift+Enter starts a new line";
 }
 
 // Chats: the last ones are kept in this browser alone
