@@ -42,7 +42,8 @@ const LONG = 300;
 
 export class Exchange {
   #parts = Object.fromEntries(PARTS.map((name) => [name, element("div", name)]));
-  #how = element("details", "how", element("summary", "", "How it got there"));
+  #title = element("summary");
+  #how = element("details", "how", this.#title);
   #why = element("p", "words");
   #lines = element("ol", "steps");
   #begun = performance.now();
@@ -115,6 +116,7 @@ export class Exchange {
     fill(answers, ...this.#rivals(answer, sure));
     fill(foot, ...this.#footer(answer));
     this.#how.hidden = !this.reasoning.trim() && (answer === null || !this.ended);
+    this.#title.textContent = this.ended ? "How it got there" : "What it does";
     fill(this.#why, this.#account(sure));
     fill(this.#lines, ...this.#rows());
   }
@@ -175,8 +177,9 @@ export class Exchange {
     const { result, stopped, content } = this;
     if (!this.ended) {
       const does = content ? [] : [this.reasoning ? "Writing solutions" : "Reading the question"];
-      const waits = [...does, ...this.#time()].join(" · ");
-      return [element("p", "words", answer === null ? waits : "Still looking: more solutions are being written.")];
+      const waits = answer === null ? [...does, ...this.#time()].join(" · ") : "Still looking: more solutions are being written.";
+      const last = this.reasoning.trim().split("\n").at(-1);
+      return [element("p", "words", waits), ...(last && !content ? [element("p", "words last", plain(last))] : [])];
     }
     if (answer !== null) return stopped ? [element("p", "words", "You stopped it: this is the best answer so far, and another one may have won.")] : [];
     const copy = content.trim() ? [copyButton(content.trim())] : [];
