@@ -195,15 +195,13 @@ def _thought(tree: Tree, node: NodeId) -> Thought | None:
 
 
 def turns_after(record: Record) -> tuple[Turn, ...]:
-    """The conversation before the search, its question, and its reply, or that there is none.
+    """The conversation before the search, its question, and its reply if there is one.
 
-    A chat template wants turns of user and assistant to alternate.
+    A question without a reply is read with the next one: turns of one role are one for a chat template.
     """
-    problem = record.started.problem
-    return (*problem.history, Turn("user", problem.question), Turn("assistant", _reply(record) or _NO_REPLY))
-
-
-_NO_REPLY = "I have no answer yet."
+    problem, said = record.started.problem, _reply(record)
+    asked = (*problem.history, Turn("user", problem.question))
+    return (*asked, Turn("assistant", said)) if said else asked
 
 
 def _reply(record: Record) -> str:

@@ -81,7 +81,7 @@ def test_the_reply_is_what_the_model_wrote(kind: str) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["text", "value"]), st.integers(1, 20)), max_size=6))
-def test_turns_of_user_and_assistant_alternate_wherever_a_reply_is_stopped(
+def test_a_conversation_keeps_each_question_wherever_its_reply_is_stopped(
     messages: list[tuple[str, int]],
 ) -> None:
     turns: tuple[Turn, ...] = ()
@@ -95,7 +95,7 @@ def test_turns_of_user_and_assistant_alternate_wherever_a_reply_is_stopped(
         before, turns = turns, turns_after(Record.of(events))
         assert turns[: len(before)] == before
         assert turns[len(before)] == Turn("user", problem.question)
-    assert [turn.role for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
+        assert [turn.role for turn in turns[len(before) + 1 :]] in ([], ["assistant"])
     assert all(turn.content for turn in turns)
 
 
