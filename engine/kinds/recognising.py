@@ -347,8 +347,8 @@ def _without(pattern: str, message: str) -> str:
 
 def _is_fragment(message: str) -> bool:
     """True for "and of Brazil?" and "what about two?": no whole question, request or sum."""
-    start, rest = message.strip(_BEFORE_SENTENCE), _without(wording.GOES_ON, message)
-    rest = "" if rest == start else rest
+    rest = _without(wording.GOES_ON, message)
+    rest = "" if rest == message.strip(_BEFORE_SENTENCE) else rest
     whole = wording.QUESTION_WORD, wording.POLAR, wording.TEXT_OPENING, wording.EXPLANATION, wording.ABOUT_US
     is_short = 0 < len(rest.split()) <= (_LONGEST_FRAGMENT if _is_marked(rest) else 3)
     return is_short and not _begins(rest, *whole) and not _has(rest, wording.OPERATION)

@@ -103,10 +103,8 @@ class Adaptive(Strategy):
         return lead >= self.lead and not (now.second and has_others)
 
     def _cuts(self, tree: Tree, nodes: Sequence[NodeId]) -> list[Cut]:
-        reason, running = (
-            f"less than {percent(self.cut)} likely",
-            [node for node in nodes if tree[node].status == "open"],
-        )
+        reason = f"less than {percent(self.cut)} likely"
+        running = [node for node in nodes if tree[node].status == "open"]
         known = ((node, probability_of(tree[node].estimate)) for node in running)
         return [Cut((node,), reason) for node, p in known if p is not None and p < self.cut]
 
