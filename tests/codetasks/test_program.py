@@ -89,9 +89,12 @@ def test_whatever_is_found_compiles(text: str, entry_point: str) -> None:
     ],
 )
 def test_a_degenerate_text_is_read_at_once(text: str) -> None:
-    started = time.process_time()
-    extract_program(f"{text}\n", "f")
-    assert time.process_time() - started < 2  # .04 s, on a stalled machine .6; backtracking takes minutes
+    def seconds() -> float:
+        started = time.process_time()
+        extract_program(f"{text}\n", "f")
+        return time.process_time() - started
+
+    assert any(seconds() < 0.5 for _ in range(3))  # a machine may stall once
 
 
 def test_a_single_function_gets_the_name_that_tests_call() -> None:
