@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 from adascale import __version__
 from adascale.engine.errors import AdascaleError, UsageError, explained
 
-from .exit_codes import EPILOG, FAILED, USAGE, exit_code
+from .exit_codes import EPILOG, FAILED, INTERRUPTED, USAGE, exit_code
 from .options.command_line import (
     config_path,
     defaults_of,
@@ -113,12 +113,15 @@ class _Root(TyperGroup):
         return super().parse_args(ctx, with_ask(args, COMMANDS))
 
     def invoke(self, ctx: Context) -> Any:
-        """Run what was typed; Ctrl-C that nothing else heeds says so, and Typer leaves with 130."""
+        """Run what was typed; Ctrl-C that nothing else heeds says so, and leaves with 130."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RuntimeError) as error:
+            # Python 3.11 wraps what is raised while it makes a class, in the middle of an import.
+            if not isinstance(error.__cause__ or error, KeyboardInterrupt):
+                raise
             say("adascale: stopped")
-            raise
+            raise typer.Exit(INTERRUPTED) from error
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The command that was typed; no other one is imported.

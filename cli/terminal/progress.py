@@ -152,12 +152,12 @@ class TransferView(Progress):
         self._started: dict[str, float] = {}
         self._fetched: dict[str, int] = {}
 
-    def __exit__(self, kind: object = None, *_: object) -> None:
+    def __exit__(self, _: object = None, error: object = None, *__: object) -> None:
         """Take the bars away, and say what came."""
         super().__exit__()
-        if kind is KeyboardInterrupt and self._fetched:
+        if isinstance(error, KeyboardInterrupt) and self._fetched:
             say("adascale: the same command continues the download")
-        if kind is None:
+        if error is None:
             for name, size in self._fetched.items():
                 say(f"pulled {name}  {human_bytes(size)} in {clock(time.monotonic() - self._started[name])}")
 

@@ -29,16 +29,24 @@ SIGNALS = (signal.SIGINT, *_ENDS)
 _Handler = Callable[[int, FrameType | None], None]
 
 
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C, by a name of ours.
+
+    ``python -m`` takes a KeyboardInterrupt that leaves an ``exec`` of text, such as a dataclass is made by,
+    for unhandled, and ends by SIGINT in place of its exit code.
+    """
+
+
 def unwinding() -> AbstractContextManager[None]:
-    """SIGTERM and a hangup raise SystemExit with 128 + their number, so that a live view is closed.
+    """Ctrl-C raises KeyboardInterrupt, SIGTERM and a hangup SystemExit, so that a live view is closed.
 
     Without it a hidden cursor would stay hidden.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        raise _exit_for(number)
 
-    return _handle(dict.fromkeys(_ENDS, leave))
+    return _handle(dict.fromkeys(SIGNALS, leave))
 
 
 def leaving() -> AbstractContextManager[None]:
@@ -91,7 +99,7 @@ def graceful(on_first: Callable[[], None], ends: Sequence[signal.Signals] = _END
 
 def _exit_for(number: int) -> BaseException:
     """The exception that ends the program: KeyboardInterrupt for SIGINT, or SystemExit(128 + number)."""
-    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+    return _Interrupted() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @contextmanager

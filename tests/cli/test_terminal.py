@@ -10,7 +10,7 @@ import pytest
 from commands import run_here
 from loopback import Server, publish_repo
 from sample_log import Log, pens, written
-from terminal import Screen, environment, on_terminal
+from terminal import Screen, environment, on_terminal, piped
 
 ESC = "\x1b"
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -37,6 +37,21 @@ except KeyboardInterrupt:
     sys.exit(130)
 """
 """Replays so slowly that a signal always comes in the middle of the live view."""
+
+IMPORTING = """
+import os
+import signal
+from adascale.cli import app
+
+class Interrupted:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGINT)
+
+app.load_command = lambda name: exec({text!r}, globals())
+app.say("here")  # whose own imports are over
+app.main()
+"""
+"""Ctrl-C while modules are imported, whose dataclasses run texts and whose classes set names."""
 
 
 def saved(log: Log, folder: Path) -> str:
@@ -156,6 +171,13 @@ def test_ctrl_c_before_the_search_says_so(home: dict[str, str], chain_gguf: Path
     outcome = on_terminal(ask(chain_gguf), home, act=interrupt)
     assert (outcome.code, outcome.stdout) == (130, "")
     assert outcome.stderr.endswith("adascale: stopped\n")
+
+
+@pytest.mark.parametrize("text", ["os.kill(os.getpid(), signal.SIGINT)", "class Made: field = Interrupted()"])
+def test_ctrl_c_in_the_middle_of_an_import_says_so(home: dict[str, str], tmp_path: Path, text: str) -> None:
+    (tmp_path / "importing.py").write_text(IMPORTING.format(text=text))
+    outcome = piped(["-m", "importing", "list"], {**home, "PYTHONPATH": str(tmp_path)})
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (130, "", "here\nadascale: stopped\n")
 
 
 @pytest.mark.slow
