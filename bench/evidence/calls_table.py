@@ -22,9 +22,9 @@ from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import SearchRequest, Settings
+from adascale.engine.search.branches import branch_seed
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFinished
-from adascale.engine.search.search import branch_seed
 from adascale.engine.strategies import Greedy, Strategy, Vote
 from adascale.engine.strategies.sampling import Agreement
 from adascale.engine.tools.calls import Call, ToolRequest, find_calls

@@ -31,8 +31,8 @@ from adascale.engine.ports import (
     QuestionEstimate,
     SequenceLogprob,
 )
+from adascale.engine.search.branches import branch_seed
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.search import branch_seed
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Adaptive, Expand, Strategy
 from adascale.engine.types import ROOT, BranchId, Estimate, Execution, Mode, Problem, Step, Trial

@@ -25,8 +25,9 @@ from ..ports import (
 )
 from ..request import Request, Settings
 from ..types import BranchId, KindName, Mode, NodeId, Problem, Trial, Usage
+from .branches import Branch
 from .events import Event
-from .search import Branch, Search
+from .search import Search
 
 
 class Driver:

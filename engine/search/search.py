@@ -9,10 +9,8 @@ questions nor on how busy the machine is, unless a budget ends the search: it bo
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Literal
 
@@ -34,9 +32,7 @@ from ..strategies.redraws import redrawing
 from ..types import (
     PROGRAMS,
     ROOT,
-    BranchId,
     Execution,
-    Mode,
     NodeId,
     Notice,
     Problem,
@@ -44,6 +40,7 @@ from ..types import (
     StopReason,
     Usage,
 )
+from .branches import Branch, Branches, branch_seed
 from .events import (
     NOT_NEEDED,
     OUT_OF_DISTRIBUTION,
@@ -506,145 +503,3 @@ class Search:
         self.branches.waiting.clear()
         for branch in list(self.branches.running.values()):
             self._drop(branch, reason)
-
-
-Key = tuple[int, ...]
-"""Child indices from the root to a node; they seed its random stream."""
-
-NOT_STARTED = BranchId(-1)
-
-GREEDY = -1
-"""Index of a greedy child, which takes no number from its sampled siblings."""
-
-
-@dataclass(slots=True, eq=False)
-class Branch:
-    """A sequence of tokens that is drawn below a node.
-
-    Attributes:
-        asked: The command that asked for it.
-        parent: Node to which its next step attaches.
-        key: Key of that step.
-        id: Number among the branches of its search, in the order in which they started.
-        number: Its number at the generator; None while it has no place there.
-        at: Time on the clock of its search, in tokens, up to which its text has been taken.
-        step: The step that it is writing, as far as the clock has come; None before the first token.
-        cost: Cost of that step so far.
-        unreported: Tokens taken since the last ``BranchGrew``.
-        ahead: Growths that the clock has not reached, the oldest first, each with its cost.
-    """
-
-    asked: Expand
-    parent: NodeId
-    key: Key
-    id: BranchId = NOT_STARTED
-    number: BranchId | None = None
-    at: int = 0
-    step: Step | None = None
-    cost: Usage = Usage()
-    unreported: int = 0
-    ahead: deque[tuple[Growth, Usage]] = field(default_factory=deque)
-
-    @property
-    def mode(self) -> Mode:
-        """The mode of its command."""
-        return self.asked.mode
-
-    @property
-    def trajectory(self) -> tuple[Mode, int]:
-        """Its mode, and the number among this mode's of the trajectory that it belongs to."""
-        return self.mode, self.key[0]
-
-    @property
-    def next_at(self) -> int:
-        """Time at which the next that it has written counts; there must be some."""
-        return self.at + self.ahead[0][0].new_tokens
-
-
-class Branches:
-    """The branches of one search: those that run, and those that wait for one to end.
-
-    Args:
-        width: Number of branches that run side by side.
-
-    Attributes:
-        running: Branches that run, by their ids.
-        waiting: Branches that wait, in the order in which they will start.
-        tokens: Tokens generated so far, also those that the clock has not reached.
-    """
-
-    def __init__(self, width: int) -> None:
-        self.running: dict[BranchId, Branch] = {}
-        self.waiting: list[Branch] = []
-        self.tokens = 0
-        self._width = width
-        self._now = 0
-        self._started = 0
-        self._keys: dict[NodeId, Key] = {ROOT: ()}
-        self._drawn: Counter[tuple[NodeId, Mode]] = Counter()
-
-    @property
-    def is_idle(self) -> bool:
-        """True if none runs, and none waits to."""
-        return not (self.running or self.waiting)
-
-    @property
-    def without_place(self) -> list[Branch]:
-        """Branches that run on the clock and have no place at the generator yet."""
-        return [each for each in self.running.values() if each.number is None and not each.ahead]
-
-    @property
-    def places(self) -> int:
-        """Number of branches that have a place at the generator."""
-        return sum(branch.number is not None for branch in self.running.values())
-
-    def queue(self, command: Expand) -> None:
-        """Number the children of a command; what goes on with a trajectory starts before new ones."""
-        node, mode = command.node, command.mode
-        numbers: Sequence[int] = [GREEDY] * command.n
-        if not command.greedy:
-            numbers = range(self._drawn[node, mode], self._drawn[node, mode] + command.n)
-            self._drawn[node, mode] += command.n
-        self.waiting += [Branch(command, node, (*self._keys[node], number)) for number in numbers]
-        self.waiting.sort(key=lambda branch: branch.asked.node == ROOT)
-
-    def start(self) -> list[Branch]:
-        """Give free places to branches that wait; returns these."""
-        begun = self.waiting[: self._width - len(self.running)]
-        del self.waiting[: len(begun)]
-        for branch in begun:
-            branch.id, branch.at = BranchId(self._started), self._now
-            self.running[branch.id] = branch
-            self._started += 1
-        return begun
-
-    def write(self, branch: Branch, growth: Growth, usage: Usage) -> None:
-        """The generator has written on a branch."""
-        branch.ahead.append((growth, usage))
-        self.tokens += growth.new_tokens
-
-    def tick(self) -> list[Branch]:
-        """Branches with something written at the next time of the clock; none while one is not so far."""
-        running = self.running.values()
-        due = min((branch.next_at for branch in running if branch.ahead), default=None)
-        if due is None or any(branch.at < due for branch in running if not branch.ahead):
-            return []
-        self._now = due
-        return [branch for branch in running if branch.ahead and branch.next_at == due]
-
-    def add_step(self, branch: Branch, node: NodeId, *, ends: bool) -> None:
-        """The step that a branch was writing is complete, and has become a node."""
-        self._keys[node] = branch.key
-        branch.parent, branch.key = node, (*branch.key, 0)
-        branch.step, branch.cost, branch.unreported = None, Usage(), 0
-        if ends:
-            del self.running[branch.id]
-
-
-def branch_seed(seed: int, problem_id: str, key: Sequence[int], mode: Mode = "prose") -> int:
-    """32-bit seed of a branch, from the run's seed, the problem and its key: no draw depends on another."""
-    text = f"{seed}\x00{problem_id}\x00{','.join(map(str, key))}"
-    if mode != "prose":
-        text += f"\x00{mode}"
-    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "little")
