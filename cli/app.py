@@ -28,18 +28,16 @@ from .options.command_line import (
     warn_unknown,
     with_ask,
 )
-from .terminal.console import (
+from .terminal.errors import show_error, use_warnings, write_error
+from .terminal.signals import unwinding
+from .terminal.streams import (
     flush_or_abandon,
     is_piped,
     lose_unwritable_stderr,
     open_missing,
     say,
-    show_error,
-    use_warnings,
-    write_error,
     write_payload,
 )
-from .terminal.signals import unwinding
 
 if TYPE_CHECKING:
     from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name

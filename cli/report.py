@@ -19,8 +19,9 @@ from adascale.engine.search.events import SearchStarted
 from adascale.engine.types import PROGRAMS, ROOT, Problem, probability_of
 
 from .disk.files import ANSWER_SCHEMA
-from .terminal.console import as_typed, error_fields, json_text
+from .terminal.errors import as_typed, error_fields
 from .terminal.markdown import Program
+from .terminal.streams import json_text
 from .terminal.text import ARROW, plain
 
 FIELDS = frozenset({

@@ -29,9 +29,11 @@ from .exit_codes import INTERRUPTED
 from .options.by_command import TerminalOptions, ViewOptions
 from .options.declare import env
 from .render.display import open_renderer
-from .terminal.console import clean, draws_replies, read_piped, read_stdin, say, write_piece
+from .terminal.console import draws_replies
+from .terminal.lines import clean
 from .terminal.progress import TransferView, consents
 from .terminal.signals import SIGNALS, graceful
+from .terminal.streams import read_piped, read_stdin, say, write_piece
 from .terminal.text import plural
 
 if TYPE_CHECKING:

@@ -20,7 +20,9 @@ from ..searching import (
     read_schema,
     search_one,
 )
-from ..terminal.console import draws_replies, say, show_warning, write_json, write_payload
+from ..terminal.console import draws_replies
+from ..terminal.errors import show_warning
+from ..terminal.streams import say, write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.engine.answer import FallbackAnswer

@@ -38,9 +38,10 @@ from ..searching import (
     read_schema,
     say_status,
 )
-from ..terminal.console import say, show_error, show_warning, stdin_stream
+from ..terminal.errors import show_error, show_warning
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful
+from ..terminal.streams import say, stdin_stream
 
 if TYPE_CHECKING:
     from adascale.models.fallback import Fallback

@@ -22,18 +22,11 @@ from ..options.by_command import CalibrationOptions, FitOptions
 from ..options.declare import JsonLinesOption
 from ..options.settings import Command, Listing, with_options
 from ..searching import open_session, stoppable
-from ..terminal.console import (
-    as_typed,
-    clean,
-    say,
-    short_path,
-    show_warning,
-    write_json,
-    write_json_lines,
-    write_payload,
-)
+from ..terminal.errors import as_typed, show_warning
+from ..terminal.lines import clean, short_path
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful
+from ..terminal.streams import say, write_json, write_json_lines, write_payload
 from ..terminal.text import columns, duration, fitted
 
 if TYPE_CHECKING:

@@ -29,12 +29,9 @@ from ..searching import (
     last_conversation,
     open_worker,
 )
-from ..terminal.console import (
-    draws_replies,
-    say,
-    show_error,
-    stdin_stream,
-)
+from ..terminal.console import draws_replies
+from ..terminal.errors import show_error
+from ..terminal.streams import say, stdin_stream
 from ..terminal.text import columns
 
 if TYPE_CHECKING:

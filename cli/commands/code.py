@@ -15,7 +15,8 @@ from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import CodeOptions
 from ..options.settings import with_options
 from ..searching import question_text, search_one
-from ..terminal.console import show_warning, write_json, write_payload
+from ..terminal.errors import show_warning
+from ..terminal.streams import write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.codetasks.task import CodeTest

@@ -16,7 +16,8 @@ from ..disk.files import NAMES_FILES, with_absolute_path, write_file
 from ..options.command_line import config_path, read_config, suggestion, warn_unknown, why_refused
 from ..options.declare import AllOption, JsonOption
 from ..options.settings import Listing, Value, keys
-from ..terminal.console import say, short_path, wrapped, write_json, write_payload
+from ..terminal.lines import short_path, wrapped
+from ..terminal.streams import say, write_json, write_payload
 from ..terminal.text import columns
 
 app = typer.Typer(

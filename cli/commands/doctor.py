@@ -24,7 +24,9 @@ from ..exit_codes import FAILED
 from ..options.by_command import DoctorOptions
 from ..options.command_line import config_path, read_config, suggestion
 from ..options.settings import keys, with_options
-from ..terminal.console import as_typed, short_path, wrapped, write_json, write_payload
+from ..terminal.errors import as_typed
+from ..terminal.lines import short_path, wrapped
+from ..terminal.streams import write_json, write_payload
 from ..terminal.text import columns
 
 SCHEMA = "adascale.doctor/1"

@@ -23,8 +23,9 @@ from ..exit_codes import INTERRUPTED
 from ..options.by_command import EvalOptions
 from ..options.settings import with_options
 from ..searching import open_session, stoppable
-from ..terminal.console import say, show_warning, write_json, write_payload
+from ..terminal.errors import show_warning
 from ..terminal.progress import Progress
+from ..terminal.streams import say, write_json, write_payload
 
 if TYPE_CHECKING:
     from adascale.models import AnySession

@@ -18,7 +18,7 @@ from adascale.models.storage import atomic_write, data_folder
 from ..disk.files import check_output, writing
 from ..disk.traces import past_runs, read_record, runs_dir
 from ..options.declare import OverwriteOption
-from ..terminal.console import json_line, say, write_piece
+from ..terminal.streams import json_line, say, write_piece
 
 
 def export(

@@ -19,8 +19,9 @@ from ..options.by_command import McpOptions
 from ..options.command_line import key_of
 from ..options.settings import typed_parameters, with_options
 from ..searching import open_worker, say_status
-from ..terminal.console import show_error, write_json
+from ..terminal.errors import show_error
 from ..terminal.signals import leaving
+from ..terminal.streams import write_json
 
 if TYPE_CHECKING:
     from adascale.models.worker.client import Worker

@@ -19,8 +19,9 @@ from adascale.models.sizing import usual_bytes
 from ..exit_codes import FAILED
 from ..options.declare import AllOption, JsonLinesOption, JsonOption, OfflineOption, YesOption
 from ..searching import fetch
-from ..terminal.console import as_typed, say, write_json, write_json_lines, write_payload
+from ..terminal.errors import as_typed
 from ..terminal.progress import confirm, is_interactive
+from ..terminal.streams import say, write_json, write_json_lines, write_payload
 from ..terminal.text import columns, fitted, plural
 
 SCHEMA = "adascale.model/1"

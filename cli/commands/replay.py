@@ -23,7 +23,10 @@ from ..options.declare import JsonOption, OverwriteOption, TraceArgument, flag
 from ..render.display import open_renderer
 from ..render.solution import say_end, write_answer
 from ..report import answer_record
-from ..terminal.console import clean, may_animate, new_console, say, show_warning, write_json
+from ..terminal.console import may_animate, new_console
+from ..terminal.errors import show_warning
+from ..terminal.lines import clean
+from ..terminal.streams import say, write_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

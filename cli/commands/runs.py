@@ -14,7 +14,7 @@ from adascale.engine.types import percent
 from ..disk.traces import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir, trace_path
 from ..options.declare import JsonLinesOption, RunArgument
 from ..options.settings import Listing
-from ..terminal.console import say, write_json_lines, write_payload
+from ..terminal.streams import say, write_json_lines, write_payload
 from ..terminal.text import columns, cut, fitted, one_line, rounded
 
 app = typer.Typer(

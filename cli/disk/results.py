@@ -18,7 +18,7 @@ from adascale.models.lines import LineWriter, locked, read_lines
 from adascale.models.questions import BadLine
 from adascale.models.storage import atomic_write
 
-from ..terminal.console import JSON_ESCAPES, json_text, write_payload
+from ..terminal.streams import JSON_ESCAPES, json_text, write_payload
 from .files import ANSWER_SCHEMA, check_writable, writing
 
 _BEGIN = b'{"line": '

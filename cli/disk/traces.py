@@ -30,7 +30,8 @@ from adascale.models.lines import LineWriter, read_lines
 from adascale.models.questions import id_digest
 from adascale.models.storage import state_folder
 
-from ..terminal.console import json_line, show_warning
+from ..terminal.errors import show_warning
+from ..terminal.streams import json_line
 from .files import is_trace, writing
 
 

@@ -22,7 +22,8 @@ from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.types import Notice
 from adascale.models.storage import config_folder
 
-from ..terminal.console import short_path, show_warning
+from ..terminal.errors import show_warning
+from ..terminal.lines import short_path
 
 if TYPE_CHECKING:
     from typer._click import Command, Context

@@ -23,7 +23,7 @@ from typer.models import OptionInfo
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
 
-from ..terminal.console import use_warnings
+from ..terminal.errors import use_warnings
 from .by_command import OPTION_TYPES
 from .command_line import key_of
 from .declare import FLAGS, flag

@@ -15,8 +15,9 @@ from adascale.engine.search.events import BranchGrew
 from adascale.engine.types import PROGRAMS, BranchId, NodeId, percent
 
 from ..report import answer_payload
-from ..terminal.console import is_one_screen, stderr_console, write_payload, write_screen
+from ..terminal.console import is_one_screen, stderr_console, write_screen
 from ..terminal.markdown import Program, highlighted, rendered
+from ..terminal.streams import write_payload
 from ..terminal.text import (
     ARROW,
     DOT,

@@ -13,7 +13,7 @@ from adascale.engine.search.events import OUT_OF_DISTRIBUTION, SearchFailed
 from adascale.engine.search.tree import Node
 from adascale.engine.types import Execution, StopReason, percent, probability_of
 
-from ..terminal.console import as_typed
+from ..terminal.errors import as_typed
 from ..terminal.markdown import verdict_text
 from ..terminal.text import DOT, cut, duration, nouns, one_line, plural, rounded
 from .state import ViewState

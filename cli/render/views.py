@@ -20,8 +20,11 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.types import Notice
 
-from ..terminal.console import plain_text, plain_width, say, show_warning
+from ..terminal.console import plain_text
+from ..terminal.errors import show_warning
+from ..terminal.lines import plain_width
 from ..terminal.progress import Cadence
+from ..terminal.streams import say
 from ..terminal.text import DOT, one_line
 from .display import LiveDisplay
 from .solution import search_frame

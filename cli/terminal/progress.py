@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from adascale.engine.errors import human_bytes
 
-from .console import clean, may_animate, say, short_path, stderr_console
+from .console import may_animate, stderr_console
+from .lines import clean, short_path
+from .streams import say
 from .text import clock, duration
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
-from .console import say
+from .streams import say
 
 _STOPPING = "Stopping... (Ctrl-C again to quit now)"
 

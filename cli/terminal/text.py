@@ -14,7 +14,7 @@ from typing import Final, Literal
 from adascale.engine.answers.latex import without_latex
 from adascale.engine.types import Estimate, probability_of
 
-from .console import clean
+from .lines import clean
 
 _LEAST_CELLS = 8
 """Cells of the last column of a table, below which it is not cut."""

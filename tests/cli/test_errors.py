@@ -15,7 +15,7 @@ from adascale.cli.app import COMMANDS
 from adascale.cli.exit_codes import exit_code
 from adascale.cli.options.by_command import OPTION_TYPES
 from adascale.cli.options.settings import parameters
-from adascale.cli.terminal.console import as_typed
+from adascale.cli.terminal.errors import as_typed
 from adascale.engine import errors
 from adascale.engine.errors import command, setting
 

@@ -24,7 +24,8 @@ import pytest
 from typer.testing import CliRunner
 
 from adascale.cli.app import app, main
-from adascale.cli.terminal.console import stderr_console, use_warnings
+from adascale.cli.terminal.console import stderr_console
+from adascale.cli.terminal.errors import use_warnings
 from adascale.engine.errors import AdascaleError
 from adascale.models.worker import client
 from adascale.models.worker.server import Interrupt, Server, decode, encode

@@ -28,7 +28,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     console = new_console(file=file, force_terminal=True, width=80, height=24, color_system=None)
     monkeypatch.setattr(display, "may_animate", lambda: True)
     monkeypatch.setattr(display, "stderr_console", lambda: console)
-    monkeypatch.setattr("adascale.cli.terminal.console.stderr_console", lambda: console)
+    monkeypatch.setattr("adascale.cli.terminal.errors.stderr_console", lambda: console)
     return file
 
 

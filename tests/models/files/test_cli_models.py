@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from adascale.cli.app import app
 from adascale.cli.terminal import progress
-from adascale.cli.terminal.console import as_typed
+from adascale.cli.terminal.errors import as_typed
 from adascale.cli.terminal.progress import TransferView
 from adascale.engine.errors import ModelNotFoundError, UsageError
 from adascale.models.files.cache import Transfer

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from commands import Home
 
-from adascale.cli.terminal import console
+from adascale.cli.terminal import streams
+from adascale.cli.terminal.errors import show_error
+from adascale.cli.terminal.lines import wrapped
 from adascale.engine.errors import UsageError
 
 WAITS = "adascale: reading stdin ... (< /dev/null if nothing comes)"
@@ -32,18 +34,18 @@ def test_a_mark_that_turns_the_reading_direction_reaches_no_stream(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     turned = "\u202eno\u2066\u2069"
-    console.write_payload(turned)
-    console.write_piece(f"{turned}\n")
-    console.say(turned)
-    console.show_error(UsageError(turned, turned, hint=turned))
-    console.write_json({"text": turned})
+    streams.write_payload(turned)
+    streams.write_piece(f"{turned}\n")
+    streams.say(turned)
+    show_error(UsageError(turned, turned, hint=turned))
+    streams.write_json({"text": turned})
     out, err = capsys.readouterr()
     assert not set(turned) - set("no") & set(out + err)
     assert json.loads(out.splitlines()[-1]) == {"text": turned}
 
 
 def test_an_error_with_a_long_name_is_short(capsys: pytest.CaptureFixture[str]) -> None:
-    console.show_error(UsageError("x" * 100_000, "y" * 100_000, hint="z" * 100_000))
+    show_error(UsageError("x" * 100_000, "y" * 100_000, hint="z" * 100_000))
     assert len(capsys.readouterr().err) < 4_000
 
 
@@ -51,9 +53,9 @@ def test_a_terminal_breaks_no_word_but_pasted_lines_stay_whole(monkeypatch: pyte
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
     words, command = " ".join(["incomprehensible"] * 9), "adascale pull " + "x" * 50
-    assert console.wrapped(words, stream) == words
+    assert wrapped(words, stream) == words
     monkeypatch.setattr(stream, "isatty", lambda: True)
-    console.show_error(UsageError(words, words, hint=command))
+    show_error(UsageError(words, words, hint=command))
     *broken, hint = stream.getvalue().splitlines()
     assert max(map(len, broken)) <= 60
     assert {*" ".join(broken).split()} == {"error[usage]:", "incomprehensible"}
@@ -70,8 +72,8 @@ def test_a_silent_pipe_is_named_and_its_late_text_is_read(
         pipe.write(b"late\n")
         pipe.close()
 
-    monkeypatch.setattr(console, "say", write_late)
-    assert console.read_piped() == "late"
+    monkeypatch.setattr(streams, "say", write_late)
+    assert streams.read_piped() == "late"
     assert said == [WAITS]
 
 
@@ -81,7 +83,7 @@ def test_of_a_pipe_that_has_ended_or_has_text_nothing_is_said(
 ) -> None:
     pipe.write(text.encode())
     pipe.close()
-    assert console.read_piped() == text
+    assert streams.read_piped() == text
     assert capsys.readouterr().err == ""
 
 
