@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,8 +21,22 @@ from ..terminal.lines import short_path, wrapped
 from ..terminal.streams import say, write_json, write_payload
 from ..terminal.text import columns
 
+
+class _Settings(Listing):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that was typed.
+
+        Raises:
+            UsageError: a setting stands in its place.
+        """
+        if args[0] in keys():
+            typed = shlex.join([args[0], *(args[1:] or ["VALUE"])])
+            raise UsageError(f"{args[0]} is a setting", hint=f"adascale config set {typed}")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
-    cls=Listing,
+    cls=_Settings,
     help="List what is set, with --all what can be, and set defaults in a file.\n\n"
     "adascale config --all\nadascale config set ctx_size 8192\n\n"
     "The command line comes before environment variables, such as ADASCALE_CTX_SIZE, and these before the "

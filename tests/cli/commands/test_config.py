@@ -138,6 +138,13 @@ def test_what_is_set_is_said(config: Path) -> None:
     assert "threads has its default again" in invoked("config", "unset", "threads")[1]
 
 
+@pytest.mark.parametrize(("typed", "fix"), [(["effort", "high"], "effort high"), (["model"], "model VALUE")])
+def test_a_setting_in_the_place_of_a_command_has_a_fix(typed: list[str], fix: str) -> None:
+    with pytest.raises(UsageError) as told:
+        invoked("config", *typed)
+    assert told.value.hint == f"adascale config set {fix}"
+
+
 def test_every_setting_is_listed_with_its_help_and_where_its_value_is_from(config: Path) -> None:
     invoked("config", "set", "ctx_size", "4096")
     shown = invoked("config", "--all")[0]
