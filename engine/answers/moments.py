@@ -81,12 +81,12 @@ def _name_of(word: str, names: Iterable[str]) -> int:
 
 def _date(said: str) -> tuple[int, int, int] | None:
     """Year (0 if none is said), month and day; None if nobody can tell month and day apart."""
-    numbers = [int(number) for number in re.findall(r"\d+", said)[:3]]
-    year = next((number for number in numbers if number > 999), 0)
-    first, *others = (number for number in numbers if number != year)
+    numbers = re.findall(r"\d+", said)[:3]
+    year = next((int(number) for number in numbers if len(number) > 2), 0)
+    first, *others = (int(number) for number in numbers if len(number) < 3)
     if month := re.search(rf"\b{_MONTH}\b", said):
         return year, _name_of(month[0], _MONTHS) + 1, first
-    if numbers[0] == year:
+    if len(numbers[0]) > 2:
         return year, first, others[0]
     if "/" in said and max(first, *others) <= 12 and first != others[0]:
         return None

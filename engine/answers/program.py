@@ -175,8 +175,6 @@ def parse(source: str) -> ast.Module:
             compile(source, "<program>", "exec", dont_inherit=True)
         _check_depth(tree)
     except (ValueError, OverflowError, RecursionError, MemoryError) as error:
-        if isinstance(error, SyntaxError):
-            raise
         raise SyntaxError(str(error) or type(error).__name__) from error
     return tree
 
