@@ -198,10 +198,10 @@ def _scan() -> HFCacheInfo:
 
 def _link_and_blob(remote: RemoteFile) -> tuple[Path, Path]:
     folder = cache_dir() / f"models--{remote.repo.replace('/', '--')}"
-    link, blob = folder / "snapshots" / remote.revision / remote.file, folder / "blobs" / remote.sha256
-    if ".." in (*link.parts, *blob.parts):
-        raise ModelCorruptError(f"{remote.name} would lie outside the cache", str(link))
-    return link, blob
+    inside = Path(remote.sha256, remote.revision, remote.file)  # an absolute one would stand alone
+    if inside.is_absolute() or ".." in inside.parts:
+        raise ModelCorruptError(f"{remote.name} would lie outside the cache", str(inside))
+    return folder / "snapshots" / remote.revision / remote.file, folder / "blobs" / remote.sha256
 
 
 _CHUNK = 1 << 22

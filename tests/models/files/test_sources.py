@@ -20,6 +20,7 @@ import threading
 import time
 from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 from loopback import COMMIT, Hook, Server
@@ -372,11 +373,23 @@ def test_fetching_again_follows_main(net: Net) -> None:
     assert resolve("hf:someone/moving-GGUF", offline=True).path.read_bytes() == new
 
 
-def test_a_file_cannot_lie_outside_the_cache(gguf: bytes, net: Net) -> None:
-    net.hub("a/b", {"../../../m-Q4_0.gguf": gguf})
+@pytest.mark.parametrize("folder", ["../../../", "{elsewhere}/"])
+def test_a_file_cannot_lie_outside_the_cache(folder: str, gguf: bytes, net: Net, tmp_path: Path) -> None:
+    net.hub("a/b", {folder.format(elsewhere=tmp_path / "elsewhere") + "m-Q4_0.gguf": gguf})
     with pytest.raises(ModelCorruptError, match="outside the cache"):
         resolve("a/b")
     assert net.is_clean
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_cache_may_be_named_from_the_folder_beside_it(
+    gguf: bytes, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net.put(net.know(make_spec(gguf)), gguf)
+    (net.cache / "beside").mkdir()
+    monkeypatch.chdir(net.cache / "beside")
+    monkeypatch.setenv("HF_HUB_CACHE", "..")
+    assert resolve("tiny").path.read_bytes() == gguf
 
 
 @pytest.mark.parametrize("html", [False, True])
