@@ -95,6 +95,7 @@ def read_info(path: Path) -> GGUFInfo:
         try:
             header = _Header(data)
             info = _facts(header)
+            parts = header.number("split.count", 1)
         except (struct.error, OverflowError, ValueError, LookupError) as error:
             raise ModelCorruptError(
                 f"{path.name} is incomplete or damaged",
@@ -106,9 +107,9 @@ def read_info(path: Path) -> GGUFInfo:
         raise ModelCorruptError(
             f"{path.name} is incomplete", f"tensor {excerpt(tensor)} lies beyond the end of the file ({here})"
         )
-    if (count := header.number("split.count", 1)) > 1:
+    if parts > 1:
         raise ModelCorruptError(
-            f"{path.name} is one of {count} parts of a model, and only models in one file are opened",
+            f"{path.name} is one of {parts} parts of a model, and only models in one file are opened",
             hint="join them first: llama-gguf-split --merge FIRST-PART WHOLE.gguf",
         )
     return info

@@ -114,6 +114,7 @@ DAMAGED = {
     "a number that is none": gguf_bytes(METADATA | {"qwen2.attention.head_count": math.nan}),
     "a list without end": gguf_bytes(METADATA | {"qwen2.context_length": [math.inf]}),
     "a negative number": gguf_bytes(METADATA | {"qwen2.block_count": -1.0}),
+    "a number of parts that is none": gguf_bytes(METADATA | {"split.count": "two"}),
     "an unknown type": replaced({"key": 1}, b"key\5\0\0\0", b"key\x63\0\0\0"),
     "an array of arrays": replaced({"key": [1]}, b"key\t\0\0\0\5", b"key\t\0\0\0\t"),
 }
