@@ -234,6 +234,8 @@ def _check_forms(schema: Schema) -> None:
         fits = isinstance(value, _FORMS[name]) and not isinstance(value, bool)
         if name == "required":
             fits = fits and all(isinstance(each, str) for each in value)
+        elif name == "dependentRequired":
+            fits = fits and all(isinstance(each, list) for each in value.values())
         if not fits or (name in _COUNTS and value < 0):
             raise UsageError(f"{name} in the schema cannot be {json.dumps(value)[:40]}")
 

@@ -210,6 +210,7 @@ def _wide(width: int, depth: int) -> dict[str, Any]:
         {"$ref": f"#/required/{'9' * 5000}", "required": ["a"]},
         {"properties": {"a": {"type": "string", "minLength": True}}},
         {"properties": {"a": {"type": "array", "maxItems": -1}}},
+        {"dependentRequired": {"a": 3}},
         {"enum": [*range(MAX_PARTS)]},
         {"anyOf": [{}] * MAX_PARTS},
         {"allOf": [{"properties": {f"p{n}": {}}} for n in range(900)]},
