@@ -114,10 +114,11 @@ class UpstreamSession:
     def __exit__(self, *exc: object) -> None:
         self.abort.set()  # whoever goes on reading events reads the last one
         self._stack.close()
+        del self.policy
 
     @property
     def is_open(self) -> bool:
-        """True since entry."""
+        """True from entry to exit."""
         return hasattr(self, "policy")
 
     @property

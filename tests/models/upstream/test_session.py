@@ -344,6 +344,8 @@ def test_a_question_is_searched_over_a_server_from_python() -> None:
         with adascale.open_session(SessionOptions(server.url, size=4_000_000_000)) as session:
             assert adascale.ask("What is 40 + 2?", session, seed=1).answer == answer.answer
             assert adascale.ask("hi", session).answer is None
+        with pytest.raises(UsageError, match="no open session"):
+            adascale.ask("What is 40 + 2?", session)
         server.wait_until_idle()
     assert answer.record.started.models.generator.device == server.url.removeprefix("http://")
 
