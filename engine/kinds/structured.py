@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..errors import UsageError
-from ..tools.calls import NO_CALL, ToolRequest, calls_of, read_reply, write_calls
+from ..tools.calls import NO_CALL, ToolRequest, calls_of, in_words, read_reply, write_calls
 from ..tools.equality import in_order, is_accepted, key_of, key_of_calls
 from ..tools.grammar import OPENING
 from ..tools.schema import Schema, as_json, matches, object_schema
@@ -49,8 +49,9 @@ class ToolCall(Kind):
         details = {"messages": messages, "tools": record.get("tools", [])}
         try:
             request = ToolRequest.of(details)
+            in_words(messages)
         except (KeyError, TypeError, AttributeError):
-            raise UsageError("tools has to be a list of functions, as OpenAI's interface has it") from None
+            raise UsageError("tools and their calls have to be as OpenAI's interface has them") from None
         return {**request.details(), "accepted": record.get("accepted")}
 
     def for_search(self, problem: Problem) -> Problem:

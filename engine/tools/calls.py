@@ -107,7 +107,7 @@ def in_words(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         role, content = message["role"], message["content"]
         calls = [
             json.dumps({"name": call["function"]["name"], "arguments": call["function"]["arguments"]})
-            for call in message.get("tool_calls", ())
+            for call in (message.get("tool_calls") or ())
         ]
         if role == "tool":
             role, content = "user", f"<tool_response>\n{content}\n</tool_response>"
@@ -190,7 +190,7 @@ class ToolRequest:
         """The result of an equal call since the last message of the user; None for a new call."""
         last = max((at for at, each in enumerate(self.messages) if each["role"] == "user"), default=-1)
         since = self.messages[last + 1 :]
-        made = [each for message in since for each in message.get("tool_calls", ())]
+        made = [each for message in since for each in (message.get("tool_calls") or ())]
         results = [message for message in since if message["role"] == "tool"]
         for at, each in enumerate(made):
             if Call(each["function"]["name"], each["function"]["arguments"]) == call:

@@ -440,7 +440,7 @@ class ToolFormat(ChatFormat):
         shown = [_with_slots(each, texts) for each in messages]
         needed = len(texts.texts)
         named = [tool["function"]["name"] for tool in tools]
-        named += [call["function"]["name"] for each in spoken for call in each.get("tool_calls", ())]
+        named += [call["function"]["name"] for each in spoken for call in (each.get("tool_calls") or ())]
         given = {"tools": [texts.safe(tool) for tool in tools]} if tools else {}
         try:
             rendered = self._render(shown, **given)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.kinds.structured import ToolCall
-from adascale.engine.tools.calls import Call, Tool, ToolRequest, Tools, read_reply
+from adascale.engine.tools.calls import Call, Tool, ToolRequest, Tools, in_words, read_reply
 from adascale.engine.tools.equality import in_order, reordered
 
 
@@ -136,6 +136,20 @@ def test_a_call_without_a_result_is_not_known() -> None:
 def test_a_message_has_a_role_and_a_text(message: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="role and its content"):
         ToolCall().read_details("x", {"tools": [], "messages": [message]})
+
+
+@pytest.mark.parametrize("calls", [[None], [{"function": "weather"}], 3])
+def test_calls_of_a_conversation_are_as_openais_interface_has_them(calls: Any) -> None:
+    said = {"role": "assistant", "content": "", "tool_calls": calls}
+    with pytest.raises(UsageError, match="OpenAI's interface"):
+        ToolCall().read_details("x", {"tools": [PLAIN], "messages": [said]})
+
+
+def test_a_message_may_say_that_it_has_no_calls() -> None:
+    said = {"role": "assistant", "content": "Hello.", "tool_calls": None}
+    request = ToolRequest.of(ToolCall().read_details("x", {"tools": [PLAIN], "messages": [said]}))
+    assert in_words(request.messages) == [{"role": "assistant", "content": "Hello."}]
+    assert request.known_result(Call("weather", {"city": "Paris"})) is None
 
 
 INNER: dict[str, Any] = {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}}
