@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import queue
 import random
 import re
@@ -490,7 +489,7 @@ def _alternatives(entry: Entry) -> dict[str, float]:
 
 def _logprob(entry: Entry) -> float | None:
     value = entry.get("logprob")
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) and value < 0.01 else None
+    return float(value) if isinstance(value, int | float) and -1e9 < value < 0.01 else None
 
 
 def _text(value: Entry, name: str) -> str:

@@ -227,8 +227,8 @@ _OWNERS = {"llamacpp": "llama-server", "vllm": "vLLM", "sglang": "SGLang", "adas
 def recognised(models: Sequence[Entry], get: Get) -> str:
     """The kind of a server, by its list of models and by paths that no other server has."""
     for entry in models:
-        if (owner := entry.get("owned_by")) in _OWNERS:
-            return _OWNERS[str(owner)]
+        if kind := _OWNERS.get(str(entry.get("owned_by"))):
+            return kind
     if listed(get("/api/v1/models"), "models"):
         return "LM Studio"
     return "Ollama" if listed(get("/api/tags"), "models") else ""

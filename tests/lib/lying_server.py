@@ -142,7 +142,10 @@ def sends_on(url: str) -> Reply:
 
 
 NULL_LOGPROBS = streams(
-    token("It", logprob=None), token(" is", logprob=math.inf), delta(" 4.", "stop", logprobs=None)
+    token("It", logprob=None),
+    token(" is", logprob=math.inf),
+    token(" ", logprob=-(10**400)),
+    delta("4.", "stop", logprobs=None),
 )
 """Log-probabilities that are none."""
 

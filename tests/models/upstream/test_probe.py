@@ -204,6 +204,11 @@ def test_a_server_without_a_list_is_asked_for_the_name() -> None:
             asked_of(server)
 
 
+def test_an_owner_that_is_no_name_is_none_of_those_known() -> None:
+    with playing(**{"/v1/models": {"data": [{"id": "tiny", "owned_by": {"id": "vllm"}}]}}) as server:
+        assert asked_of(server).server == ""
+
+
 def test_a_server_that_is_not_there_is_said_at_once() -> None:
     with playing() as server:
         url = server.url
