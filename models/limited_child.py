@@ -209,11 +209,8 @@ def serve_verdicts() -> None:
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 
     def verdict(gold: str, answer: str) -> bool:
-        def read(text: str) -> list[Any]:
-            return list(parse(f"${text}$", parsing_timeout=None))
-
         try:
-            known, found = read(gold), read(answer)
+            known, found = (parse(f"${text}$", parsing_timeout=None) for text in (gold, answer))
             return bool(known and found and verify(known, found, timeout_seconds=None))
         except Exception:  # sympy raises nearly anything on odd input; odd input is not the same answer
             return False

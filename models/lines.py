@@ -257,7 +257,7 @@ class KeyedLines:
                     "every line in it is whole",
                     hint="free some space, and run the same command again: it goes on",
                 ) from error
-            text = f"cannot use {self._path}: {reason_of(error).lower()}"
+            text = f"cannot use {self._path}: {reason_of(error)}"
             raise UsageError(text, slug="unwritable") from error
 
     def _damaged(self, error: Exception) -> AdascaleError:

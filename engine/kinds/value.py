@@ -141,4 +141,3 @@ class Text(Kind):
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> None:
         """None: two replies cannot be compared."""
-        return None

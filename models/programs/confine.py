@@ -185,13 +185,10 @@ def verdict_on(error: BaseException) -> tuple[str, str]:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    message = shown(str, error)
-    if not isinstance(error, AssertionError) or trace is None:
+    message, is_assert = shown(str, error), isinstance(error, AssertionError)
+    if not is_assert or trace is None or trace.tb_frame.f_code.co_filename == "program.py":
         return "error", ": ".join(filter(None, [type(error).__name__, message]))
-    frame = trace.tb_frame
-    if frame.f_code.co_filename == "program.py":
-        return "error", ": ".join(filter(None, ["AssertionError", message]))
-    asked = frame.f_locals.get("asked_adascale", error)
+    asked = trace.tb_frame.f_locals.get("asked_adascale", error)
     return "failed", message or ("" if asked is error else shown(repr, asked))
 
 
