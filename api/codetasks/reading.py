@@ -27,6 +27,7 @@ def read_task(question: str, record: Mapping[str, object]) -> CodeTask:
         UsageError: a field has another form, or a test cannot be read.
     """
     setup = "\n".join(_sources(record, "imports"))
+    _statements(setup, 'the field "imports"')
     entry_point = record.get("entry_point") or None
     if not isinstance(entry_point, str | None):
         raise UsageError('the field "entry_point" is no text', repr(entry_point), slug="bad-test")

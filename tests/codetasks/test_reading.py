@@ -107,6 +107,11 @@ def test_imports_of_a_task_stand_before_those_of_a_test() -> None:
     assert test.setup == "import math\nimport re"
 
 
+def test_imports_of_a_task_are_python() -> None:
+    with pytest.raises(UsageError, match='the field "imports" is no Python'):
+        read_task("Write f.", {"imports": ["import"], "tests": ["assert f(2) == 4"]})
+
+
 PLAIN = "assert f(2) == 4"
 
 
