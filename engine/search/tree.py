@@ -202,7 +202,3 @@ class Tree:
         end = self[node]
         reading = self.readings.get(mode)
         return Prefix(self.problem, self.steps(node), reading, mode, end.execution)
-
-    def usage(self) -> Usage:
-        """Sum over all nodes."""
-        return sum((node.usage for node in self.nodes), Usage())

@@ -26,8 +26,9 @@ from adascale.engine.request import SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished
 from adascale.engine.search.record import Record
+from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import EFFORTS, STRATEGIES, ModeChoice, Strategy, strategy_named
-from adascale.engine.types import Budget, Estimate, Execution, KindName, Mode, Problem, Step, Trial
+from adascale.engine.types import Budget, Estimate, Execution, KindName, Mode, Problem, Step, Trial, Usage
 from bench.scripted import Script, ScriptedPolicy, scripted_step
 
 
@@ -75,6 +76,11 @@ class ScriptedExecutor:
 def ticking() -> Clock:
     """A clock that goes on by a second whenever it is read, from 0."""
     return map(float, itertools.count()).__next__
+
+
+def usage_of(tree: Tree) -> Usage:
+    """Sum over all nodes."""
+    return sum((node.usage for node in tree), Usage())
 
 
 def logs_of(events: Iterable[tuple[Problem, Event]]) -> dict[str, list[Event]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from scripted import usage_of
 
 import adascale
 from adascale.engine.errors import ModelUnavailableError
@@ -29,7 +30,7 @@ def test_a_search_with_a_judge_ends_with_an_answer(smollm: ModelFile, strategy: 
         problem = adascale.Problem("1", "Tom has 3 apples and buys 4 more. How many apples has he?")
         events = [event for _, event in driver.run([problem], settings)]
     tree = adascale.replay(events)
-    assert tree.usage().generated_tokens > 20
+    assert usage_of(tree).generated_tokens > 20
     rewards = [node.reward for node in tree if node.reward is not None]
     assert rewards
     assert all(0 < reward < 1 for reward in rewards)

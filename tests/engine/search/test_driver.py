@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import Fitted, ScriptedExecutor, ScriptedPRM, ended, judging, logs_of, sized, ticking
+from scripted import Fitted, ScriptedExecutor, ScriptedPRM, ended, judging, logs_of, sized, ticking, usage_of
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.calibration.posterior import Posterior
@@ -213,7 +213,7 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
     for log in logs.values():
         assert [event.seq for event in log] == list(range(len(log)))
         last, tree = ended(log), replay(log)
-        assert asdict(last.usage) == pytest.approx(asdict(tree.usage()))
+        assert asdict(last.usage) == pytest.approx(asdict(usage_of(tree)))
         assert [from_json(to_json(event)) for event in log] == log
         candidates = {e.node for e in log if isinstance(e, AnswerFound)}
         assert all(tree[node].status == "terminal" for node in candidates)
@@ -343,7 +343,7 @@ def test_a_cut_stops_the_branches_that_run_below_it() -> None:
     assert below
     assert all(reasons.get(node.id) == "cut" for node in below)
     assert len(reasons) == 1 + len(below)
-    assert asdict(ended(log).usage) == pytest.approx(asdict(tree.usage()))
+    assert asdict(ended(log).usage) == pytest.approx(asdict(usage_of(tree)))
     assert sum(isinstance(event, AnswerFound) for event in log) == 2
 
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from scripted import ended, log_of, sized
+from scripted import ended, log_of, sized, usage_of
 
 from adascale.codetasks.reading import read_task
 from adascale.engine.kinds import NO_PROGRAM
@@ -65,7 +65,7 @@ def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
     log = search(plan, problem=SQUARE if plan.kind == "code" else PROBLEM)
     tree, last = replay(log), ended(log)
     assert (last.result.answer == "56") == (plan.kind == "value")
-    assert tree.usage() == last.usage
+    assert usage_of(tree) == last.usage
     assert all(node.step is None or node.status != "open" or tree.children(node.id) for node in tree)
 
 

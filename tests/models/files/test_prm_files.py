@@ -12,6 +12,7 @@ import pytest
 import tiny
 import tiny_prm
 from numpy.typing import NDArray
+from scripted import usage_of
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, ModelUnavailableError
 from adascale.engine.request import Settings
@@ -172,7 +173,7 @@ def rewards(session: Session) -> list[float]:
     driver = session.driver(lambda: float(next(ticks)))
     settings = Settings(BestOfN(2), Budget(max_tokens=200), seed=1)
     tree = replay([event for _, event in driver.run([Problem("1", "What is 9 * 2?")], settings)])
-    assert tree.usage().prm_tokens > 0
+    assert usage_of(tree).prm_tokens > 0
     found = [node.reward for node in tree if node.reward is not None]
     assert len(found) >= 4
     return found

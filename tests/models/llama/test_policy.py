@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny
 from machine import opened
-from scripted import logs_of, ticking
+from scripted import logs_of, ticking, usage_of
 
 from adascale.engine.answer import turns_after
 from adascale.engine.errors import ContextOverflowError, UsageError
@@ -67,10 +67,10 @@ def test_every_unique_token_of_the_tree_is_evaluated_once(
     policy, context = make(random_gguf)
     log = search(policy, strategy, [PROBLEM], **params)["p"]
     tree = replay(log)
-    prompt = tree.usage().prompt_tokens
+    prompt = usage_of(tree).prompt_tokens
     assert max(node.depth for node in tree) > 2
     assert context.evaluated_tokens == prompt + tree_tokens(tree) - unevaluated(tree)
-    assert tree.usage().generated_tokens == tree_tokens(tree)
+    assert usage_of(tree).generated_tokens == tree_tokens(tree)
 
 
 def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> 
     assert [node.step.finish for node in ends if node.step] == ["length", "length"]
     for node in ends:
         sampled = sum(len(step.token_ids) for step in tree.steps(node.id))
-        assert tree.usage().prompt_tokens + sampled == context.window
+        assert usage_of(tree).prompt_tokens + sampled == context.window
     last = log[-1]
     assert isinstance(last, SearchFinished)
     assert (last.result.answer, last.result.best) == (None, None)

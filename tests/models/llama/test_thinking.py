@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny
 from machine import opened, tokens_of
-from scripted import ScriptedExecutor, logs_of, ticking
+from scripted import ScriptedExecutor, logs_of, ticking, usage_of
 
 from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.ports import SequenceLogprob
@@ -302,8 +302,8 @@ def test_every_token_of_a_tree_with_thoughts_is_evaluated_once(make: Make, tmp_p
     unread = sum(1 for node in tree if node.step and not tree.children(node.id))
     parents = [tuple(tokens_of(tree.steps(node.id))) for node in tree if node.step and tree.children(node.id)]
     shared = len(parents) - len(set(parents))  # children of equal siblings begin behind the same token
-    assert thinker.context.evaluated_tokens == tree.usage().prompt_tokens + written - unread - shared
-    assert tree.usage().generated_tokens == written
+    assert thinker.context.evaluated_tokens == usage_of(tree).prompt_tokens + written - unread - shared
+    assert usage_of(tree).generated_tokens == written
 
 
 def test_a_question_that_leaves_no_room_for_the_thought_is_refused(make: Make) -> None:
