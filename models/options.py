@@ -182,7 +182,6 @@ class SessionOptions:
     Attributes:
         generator: Model reference, or the address of a server: ``http://HOST:PORT[/v1][#NAME]``.
         size: Parameters of the model of a server, where that does not tell; None if nobody says.
-
         prm: ``REF`` or ``FORMAT=REF`` of a PRM or judge, ``self`` for the generator itself,
             ``probe`` for its own hidden states, or ``none``.
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
@@ -281,7 +280,6 @@ class FallbackOptions:
     Attributes:
         url: Address of its model, as ``SessionOptions.generator`` has it.
         below: Probability in [0, 1] of an answer below which its question is handed on.
-
         calls: Largest number of calls a day, of all processes of this user.
         seconds: Time limit of a call.
     """

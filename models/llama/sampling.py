@@ -81,10 +81,10 @@ _RECENT = 64
 def penalised(
     logits: FloatArray, params: SamplingParams, tokens: Sequence[int], solution: Sequence[int]
 ) -> FloatArray:
-    """A copy of logits, ``[vocab_size]``, with the penalties and the bias of a sampler.
+    """A copy of logits with the penalties and the bias of a sampler.
 
     Args:
-        logits: Logits of the next token, ``[vocabulary]``.
+        logits: Logits of the next token, ``[vocab_size]``.
         params: The sampler.
         tokens: All tokens before it.
         solution: Those of them that were written, to which presence and frequency penalties apply

@@ -84,7 +84,6 @@ def turns_script(
         name: Name of the format, for the error.
         opening: Messages up to the first step; they hold ``QUESTION`` and ``FIRST``.
         answer: The assistant's answer to every step before.
-
         is_joined: The text between the question and the first step is tokenized with that step.
 
     Raises:

@@ -25,7 +25,6 @@ class Asked:
         top_p: Share of probability that is kept.
         max_tokens: Tokens of the reply, its thought included.
         seed: Seed of the random numbers, where the server has them.
-
         alternatives: Number of likeliest first tokens whose log-probabilities are wanted.
         continues: True if the last message is the assistant's, and the reply goes on with it.
         schema: JSON schema of the reply.
@@ -37,7 +36,6 @@ class Asked:
     top_p: float
     max_tokens: int
     seed: int
-
     alternatives: int = 0
     continues: bool = False
     schema: Mapping[str, Any] | None = None
@@ -107,7 +105,6 @@ class Server:
             **self.unthinking,
         }
         body |= {name: asked.sampler[own] for own, name in self.sampler.items() if own in asked.sampler}
-
         if facts.logprobs:
             # llama-server gives none at all for 0 alternatives.
             body |= {"logprobs": True, "top_logprobs": max(1, asked.alternatives)}
