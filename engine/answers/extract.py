@@ -17,12 +17,13 @@ _NUMBERS = re.compile(
     rf"{AMOUNTS}|{TIME}|"
     r"(?<![\w.^])(?<!\^\{)(?<!than )(?:[-+±]|\\pm ?)?(?:(?:\d+\s?)?\\[dt]?frac\{\d+\}\{\d+\}"
     r"|\d+,\d\d?(?=\s?(?:[€%°]|euros?\b|k?g\b|[ckm]?m\b|l\b|litr|liter|kilo|gram))"
+    r"|\$?(?:\d+(?:\.\d+)?\s?(?:[\u00d7\u00b7*]|\\times|\\cdot)\s?(?=10\s?\^))?\d+\s?\^\s?(?:-?\d+|\{-?\d+\})"
     r"|\$?(?:\d+\s\d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
     r"(?:/\d+|(?:(?::| : )(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)+)?)"
     r"(?:\s?[AaPp]\.?[Mm]\b)?(?![\w]|\.\d))",
     re.IGNORECASE,
 )
-"""Whole ones, as in 3/4, 3:2, 3:45 PM, 1 hour and 30 minutes, and none of an exponent or behind "than"."""
+"""Whole ones, as in 3/4, 2^10, 3:45 PM, 1 hour and 30 minutes, and none of an exponent or behind "than"."""
 _ANSWER_IS = re.compile(
     r"answers?+(?:\s++to\s++(?:the|this|your)\s++\w++)?+[*_]*+\s*+(?:(?:is|are)(?!n['\u2019]t\b|\s++not\b)|=|:)"
     r"\s*+:?(?:[ \t]*+\n\s*+[-\u2022]\s++|\s*+)(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
