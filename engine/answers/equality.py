@@ -14,6 +14,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 
 from .latex import normal_latex
@@ -72,6 +73,10 @@ _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 _LIST = re.compile(r"\[([^()\[\]]+)\]")
 _IN_BASE = re.compile(r"(\d[\da-z]*)_\{?([2-9]|[1-3]\d)\}?")
 _PI = re.compile(r"π|(?<![\\a-z])pi\b")
+_SCIENTIFIC = re.compile(
+    r"(?<![\w.^])(\d+(?:\.\d+)?)(?:e|\s?(?:[\u00d7·*]|\\times|\\cdot)\s?10\s?\^)\{?([-+]?\d{1,2})\}?(?![\w^])"
+)
+"""1.5e-3, 3 \\cdot 10^8."""
 
 _LONG_DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d{6,})(?![\d.])")
 _DECIMAL = re.compile(r"(?<![\d.,])(\d+)\.(\d+)(?![\d.])")
@@ -257,7 +262,7 @@ def plain_number(answer: str) -> Fraction | None:
 @functools.lru_cache(maxsize=1 << 14)
 def _normal(answer: str) -> str:
     plain = _HALF_OF_DAY.sub(r"\1m", normal_latex(answer).rstrip(".").lower())
-    plain = _NEGATIVE.sub("-", plain)
+    plain = _SCIENTIFIC.sub(lambda found: f"{Decimal(f'{found[1]}e{found[2]}'):f}", _NEGATIVE.sub("-", plain))
     return _PI.sub(r"\\pi", plain).replace("∞", r"\infty").replace("infinity", r"\infty")
 
 

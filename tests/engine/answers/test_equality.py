@@ -13,6 +13,7 @@ from adascale.engine.answers.equality import is_right, same_answer
     [
         ("$18", "18 dollars"),
         ("1,000", "1000"),
+        *[("1.5e-3", "0.0015"), ("300000000", "3 \u00d7 10^8 m/s"), ("6.02e+23", r"6.02 \times 10^{23}")],
         ("1/2", r"\frac{1}{2}"),
         ("x = 3", "3"),
         (r"\text{Yes}", "yes"),
@@ -97,6 +98,7 @@ def test_same(a: str, b: str) -> None:
     ("a", "b"),
     [
         ("18", "19"),
+        ("3e8", "3e9"),
         ("(1,2)", "(2,1)"),
         ("(A)", "(B)"),
         (r"\sqrt{2}", "2"),

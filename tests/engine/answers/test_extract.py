@@ -26,6 +26,7 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
         ("First 3.\nShe makes 9 * 2 = $18 every day.", "18"),
         ("So there are 2^10 of them.", "2^10"),
         (r"Its speed is $3 \times 10^{8}$ m/s.", r"3 \times 10^{8}"),
+        ("Thus the mass is 1.5e-3 kg.", "1.5e-3"),
         ("The volume is 27 cm^3.", "27"),
         ("It is 3/4 of the cake", "3/4"),
         ("In 1905 there was a light.\nThe sky is blue because of scattering.", None),
