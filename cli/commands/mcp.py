@@ -79,8 +79,8 @@ def _typed_words(context: typer.Context) -> Iterator[str]:
             value = with_absolute_path(key, value)
         if option.is_flag or option.count:
             yield from [] if key == "print-config" else [option.opts[0]] * value
-        else:  # no word but auto is read as None
-            yield from (*option.opts[0].split(), "auto" if value is None else str(value))
+        else:  # no other words are read as None and -1
+            yield from (*option.opts[0].split(), {None: "auto", -1: "all"}.get(value, str(value)))
 
 
 def _client_config(args: Sequence[str]) -> dict[str, Any]:

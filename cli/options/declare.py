@@ -164,18 +164,18 @@ def _as_fitted(usual: str) -> str:
     return f"{usual}, or that of the calibration"
 
 
-_SIZE = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)([mbMB])")
+_SIZE = re.compile(r"(\d{1,13}(?:\.\d{1,3})?)([mb]?)", re.IGNORECASE)
 
 
 def parse_size(text: object) -> int:
-    """``4B``, ``1.5b`` or ``135M`` as parameters of a model.
+    """``4B``, ``1.5b``, ``135M`` or a plain count as parameters of a model.
 
     Raises:
         ValueError: it is none.
     """
     match = _SIZE.fullmatch(str(text).strip())
-    count = round(float(match[1]) * (1e9 if match[2] in "bB" else 1e6)) if match else 0
-    if not count:
+    count = round(float(match[1]) * {"m": 1e6, "b": 1e9, "": 1}[match[2].lower()]) if match else 0
+    if count < 1e5:
         raise ValueError(f"{shown(text)} is no size of a model, such as 4B")
     return count
 

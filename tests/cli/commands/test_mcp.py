@@ -126,3 +126,8 @@ def test_what_is_no_file_is_printed_as_it_was_typed(folder: Path, monkeypatch: p
     again = printed("-vv", "-o", "ctx_size", "512", "--system", "- Be careful.", "-y", "--think=auto")[1:]
     words = ["--think", "auto", "-o", "ctx_size", "512", "--verbose", "--verbose", "--yes"]
     assert again == ["mcp", "--system", "- Be careful.", *words]
+
+
+def test_the_command_reads_what_it_prints(folder: Path) -> None:
+    words = printed("-o", "size", "4B", "-o", "gpu_layers", "all", "--time-limit", "5m", "--think=auto")[2:]
+    assert printed(*words)[2:] == words
