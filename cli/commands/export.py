@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -135,9 +135,10 @@ def read_sources(sources: Sequence[Path]) -> Iterator[SampledQuestion | str]:
         AdascaleError: A store is damaged.
     """
     for path in sources:
-        with path.open("rb") as file:
-            is_store = file.read(len(BEGIN)) == BEGIN
-        if is_store:
+        begin = b""
+        with suppress(OSError), path.open("rb") as file:  # reading a trace says what is wrong
+            begin = file.read(len(BEGIN))
+        if begin == BEGIN:
             yield from read_rollouts(path)
             continue
         try:

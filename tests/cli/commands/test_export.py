@@ -84,11 +84,13 @@ def refused(*args: str) -> AdascaleError:
         (("--from", "runs"), "no-source"),
         (("--from", "rollouts"), "no-source"),
         (("--from", "mine.jsonl"), "bad-trace"),
+        (("--from", "nested"), "bad-trace"),
         (("--from", "songs.jsonl"), "bad-store"),
     ],
 )
 def test_what_cannot_be_exported_is_refused(args: tuple[str, ...], slug: str) -> None:
     Path("mine.jsonl").write_text("mine")
     Path("empty").mkdir()
+    Path("nested/no_file.jsonl").mkdir(parents=True)
     Path("songs.jsonl").write_text('{"table": "rollouts", "key": "a song", "value": 1}\n')
     assert refused("--to", "trl-preference", *args).slug == slug
