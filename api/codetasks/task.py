@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -66,13 +66,11 @@ class CodeTask:
     @classmethod
     def of(cls, problem: Problem) -> Self:
         """The task of a problem of the kind ``code``."""
-        task = build(cls, problem.details)
-        return task
+        return build(cls, problem.details)
 
     def problem(self, id_: str, question: str) -> Problem:
         """The problem of asking for a program that passes the tests."""
-        details: Mapping[str, object] = to_plain(self)
-        return Problem(id_, question, kind="code", details=details)
+        return Problem(id_, question, kind="code", details=to_plain(self))
 
     def statement(self, question: str) -> str:
         """The question with the tests that it does not show itself, or at least the name that they call."""

@@ -35,14 +35,8 @@ def page_routes() -> list[Route]:
     return [_route(path, name) for path, name in PATHS.items()]
 
 
-def read_file(name: str) -> tuple[bytes, str]:
-    """Content and content type of a file."""
-    content_type = f"{_TYPES[name.rpartition('.')[2]]}; charset=utf-8"
-    return _FOLDER.joinpath(name).read_bytes(), content_type
-
-
 def _route(path: str, name: str) -> Route:
-    content, media_type = read_file(name)
+    content, media_type = _FOLDER.joinpath(name).read_bytes(), _TYPES[name.rpartition(".")[2]]
 
     async def send(request: Request) -> Response:
         return Response(content, media_type=media_type, headers=_HEADERS)
