@@ -140,13 +140,13 @@ class Mark_adascale:
         names = argnames.replace(",", " ").split() if is_text else argnames
 
         def decorate(test):
-            def run(*instance, **given):
+            def run(**given):
                 for row in argvalues:
                     if isinstance(row, Param_adascale):
                         row = row.values
                     elif is_text and len(names) == 1:
                         row = [row]
-                    test(*instance, **given, **dict(zip(names, row)))
+                    test(**given, **dict(zip(names, row)))
             return run
         return decorate
 

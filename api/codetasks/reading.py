@@ -66,7 +66,7 @@ def _sources(record: Mapping[str, object], field: str) -> list[str]:
             )
 
 
-# Tests in Python source: asserts, bare comparisons, test functions and classes
+# Tests in Python source: asserts, bare comparisons and test functions
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _PYTEST = frozenset({"approx", "mark", "param", "raises"})
@@ -96,17 +96,18 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
             than is known here.
     """
     body = _statements(source, where)
-    functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
+    functions = [node for node in body if _is_test(node)]
     checks = _checks(body)
     around = unparse([node for node in body if node not in functions and node not in checks])
     shared = "\n".join(filter(None, [setup, around]))
     tests = _module_tests([node for node in body if node not in functions], checks, setup)
     for node in functions:
-        if requires_arguments(node) and not node.decorator_list:  # those of ``parametrize`` are given rows
+        # Those of ``parametrize`` are given arguments.
+        if not isinstance(node, ast.FunctionDef) or (requires_arguments(node) and not node.decorator_list):
             raise UsageError(
-                f"{where}: {node.name} takes arguments",
-                "fixtures of pytest are not known here",
-                hint="build what it needs inside of the function",
+                f"{where}: classes, fixtures and async tests of pytest are not known here",
+                ast.unparse(node)[:_SHOWN],
+                hint="write a function test_f() with asserts, and build what it needs inside of it",
                 slug="bad-test",
             )
         tests.append(CodeTest(f"{unparse([node])}\n{node.name}()", shared))
@@ -118,6 +119,13 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
             slug="bad-test",
         )
     return tuple(tests)
+
+
+def _is_test(node: ast.stmt) -> bool:
+    """True for a function that pytest would call, and for a class that has one."""
+    if isinstance(node, ast.ClassDef):
+        return any(map(_is_test, node.body))
+    return str(getattr(node, "name", "")).startswith("test")
 
 
 def _statements(source: str, where: str) -> list[ast.stmt]:

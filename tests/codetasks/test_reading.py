@@ -87,7 +87,9 @@ def test_what_the_module_under_test_has_is_asked_of_the_program(line: str, call:
         ("is 7 a prime?", "the test is no Python", "is 7 a prime?"),
         ("", "the test has no assert", "it is empty"),
         ("def check(g):\n    assert g(2) == 4", "no assert outside of functions", "def check"),
-        ("def test_f(tmp_path):\n    assert f(tmp_path)", "test_f takes arguments", "fixtures"),
+        ("def test_f(tmp_path):\n    assert f(tmp_path)", "fixtures .* not known", "tmp_path"),
+        ("class TestF:\n    def test_f(self):\n        assert f(2)\nassert f(1) == 1", "classes", "TestF"),
+        ("async def test_f():\n    assert await f(2) == 4\nassert f(1) == 1", "async tests", "test_f"),
         ("import pytest\n@pytest.mark.parametrize('m', [pytest.param(2, marks=pytest.mark.skip)])\n"
          "def test_f(m):\n    assert f(1) == m", "more of pytest", "pytest"),
         ("import pytest\n@pytest.mark.skip\ndef test_f():\n    assert f(1)", "more of pytest", "mark.skip"),
