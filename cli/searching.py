@@ -349,12 +349,11 @@ def follow_search(
 
     from .disk.traces import open_run
 
-    seeded, opened = replace(search, seed=choose_seed(search.seed, view.terminal)), worker.open_models
+    seeded = replace(search, seed=choose_seed(search.seed, view.terminal))
+    opened = worker.open_models
     request = Request(problem, seeded.settings(problem, opened.conditions[problem.kind], opened.modes))
-    reply, is_printed = (
-        GrowingReply(),
-        prints_reply and problem.is_chat and not draws_replies(view.terminal.quiet),
-    )
+    reply = GrowingReply()
+    is_printed = prints_reply and problem.is_chat and not draws_replies(view.terminal.quiet)
     # Opened late: where there is no search there is no trace.
     trace = open_run() if view.save else nullcontext()
     with (

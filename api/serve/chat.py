@@ -264,6 +264,7 @@ class CompletionWriter(ChatWriter):
 
     prefix = "cmpl"
     kinds = ("text_completion", "text_completion")
+    begin = Writer.begin
 
     def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
         """A whole text."""
@@ -276,10 +277,6 @@ class CompletionWriter(ChatWriter):
     def ended(self, at: int, choice: Completion) -> JsonObject:
         """The end of a text."""
         return {**self.part(at, ""), "finish_reason": choice.finish}
-
-    def begin(self, prompt: Usage) -> Iterator[bytes]:
-        """Nothing."""
-        return iter(())
 
 
 COMPLETIONS = Protocol("/v1/completions", CompletionBody, _read_completion, CompletionWriter)

@@ -89,9 +89,9 @@ class Refusal(Exception):
         return cls(status, for_clients(text), code, headers=_ASK_ONCE if status == 500 else {})
 
     @classmethod
-    def of_field(cls, name: str, text: str, code: str = "invalid-value") -> Refusal:
+    def of_field(cls, name: str, text: str) -> Refusal:
         """The refusal of a field's value; ``text`` completes a sentence that begins with the field's name."""
-        return cls(400, f"{name}: {text}" if name else text, code, name or None)
+        return cls(400, f"{name}: {text}" if name else text, "invalid-value", name or None)
 
     def body(self, path: str = "") -> JsonObject:
         """The error object of Anthropic's or Ollama's interface on their paths, else that of OpenAI's."""

@@ -174,8 +174,7 @@ class Tools:
                 effort=effort or "medium",
                 seed=seed,
             )
-            problem = search.problem(new_id())
-            return Ask(problem, search)
+            return Ask(search.problem(new_id()), search)
 
         return Solution.of(await self._search(ask, context))
 
@@ -197,8 +196,7 @@ class Tools:
 
         def ask() -> Ask:
             search = SearchRequest(question, effort=effort, seed=seed)
-            problem = _code_problem(question, tests)
-            return Ask(problem, search)
+            return Ask(_code_problem(question, tests), search)
 
         return TestedProgram.of(await self._search(ask, context))
 

@@ -259,15 +259,15 @@ class Writer(ABC, Generic[B]):
     def fail(self, refusal: Refusal) -> Iterator[bytes]:
         """An error after the beginning, too late for a status."""
 
-    def events(self, part: Part | Outcome, *, is_first: bool) -> bytes:
+    def events(self, part: Part | Outcome, *, is_first: bool) -> Iterator[bytes]:
         """The events of a part."""
         if isinstance(part, Outcome):
-            return b"".join(self.end(part))
+            return self.end(part)
         if is_first:
-            return b"".join(self.begin(part.prompt))
+            return self.begin(part.prompt)
         if part.reasoning:
-            return b"".join(self.reason(part.reasoning))
-        return b"".join(self.write(part.text) if part.text else self.keep_alive())
+            return self.reason(part.reasoning)
+        return self.write(part.text) if part.text else self.keep_alive()
 
 
 @dataclass(slots=True)
@@ -380,7 +380,7 @@ async def stream(
     async with aclosing(parts):
         try:
             async for part in parts:
-                yield writer.events(part, is_first=is_first)
+                yield b"".join(writer.events(part, is_first=is_first))
                 is_first = False
         except Refusal as refusal:
             if is_first:

@@ -155,7 +155,7 @@ def _change(key: str, value: Value | None) -> None:
 
     path = config_path()
     read_config(path)  # a broken file is not overwritten
-    document = tomlkit.parse(path.read_text(encoding="utf-8-sig")) if path.exists() else tomlkit.document()
+    document = tomlkit.parse(path.read_text(encoding="utf-8-sig") if path.exists() else "")
     if value is None:
         del document[key]
     else:

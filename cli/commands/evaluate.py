@@ -106,7 +106,7 @@ def _search_all(
                 found.add(outcome)
                 number, done = count // asked + 1, count % asked + 1
                 progress.show(f"{outcome.entry} ({number}/{rounds}):", done, asked)
-        if found.searches < rounds * len(problems):
+        if found.searches < rounds * asked:
             say(f"adascale: {len(store):,} continuations are kept; the same command continues")
             return None
     return found

@@ -64,8 +64,6 @@ class ViewState(Record):
                 self.running.pop(unwritten, None)
             case SearchFinished() | SearchFailed():
                 self.running.clear()
-            case _:
-                pass
 
     def _go_on(self, branch: BranchId, node: NodeId) -> None:
         self.running[branch] = BranchGrew(branch=branch, parent=node, text="", tokens=0)
