@@ -73,7 +73,7 @@ def rm(
     if not (runs or all_):
         raise UsageError("say which runs to delete", hint="adascale runs rm NAME, or --all")
     inside = set(past_runs())
-    doomed = inside if all_ else {trace_path(name) for name in runs or []}
+    doomed = inside if all_ else {trace_path(name).absolute() for name in runs or []}
     for found in doomed:
         if found not in inside:
             raise UsageError(f"{found} is not a kept run", hint="files of your own are yours to delete")

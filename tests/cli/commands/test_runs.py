@@ -163,6 +163,13 @@ def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
     assert invoked("runs", "list", "--json") == ("", "")
 
 
+def test_a_run_is_deleted_by_the_name_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = keep("20260101-a")
+    monkeypatch.chdir(runs_dir())
+    invoked("runs", "rm", kept.name)
+    assert past_runs() == []
+
+
 @pytest.mark.parametrize(("most", "most_bytes", "left"), [(3, 10**9, 3), (100, 1, 1)])
 def test_old_runs_go(most: int, most_bytes: int, left: int) -> None:
     names = [f"2026010{at}-a" for at in range(5)]
