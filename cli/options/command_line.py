@@ -88,8 +88,11 @@ def usage_error(error: TyperException) -> UsageError:
     match type(error).__name__:
         case "NoSuchOption":
             near = getattr(error, "possibilities", None)
-            text = f"{path} has no option {getattr(error, 'option_name', '')}"
-            hint = f"did you mean {near[0]}?" if near else hint
+            text = f"{path} has no option {(name := getattr(error, 'option_name', ''))}"
+            if near:
+                hint = f"did you mean {near[0]}?"
+            elif context and not context.parent:
+                hint = f"options stand behind their command, as in adascale ask {name}"
         case "MissingParameter":
             text = f"{_name(parameter)} is missing"
         case "BadParameter":

@@ -97,6 +97,11 @@ def test_a_question_needs_no_quotes(typed: str) -> None:
         ),
         (["ask", "--strategy", "passing", "hi"], "--strategy passing is not one of", "adascale ask -h"),
         (["ask", "--time-limit", "soon", "hi"], "--time-limit soon is not a time, such as 90s", "ask -h"),
+        (
+            ["-m", "x", "what", "code"],
+            "adascale has no option -m",
+            "behind their command, as in adascale ask -m",
+        ),
         (["show", "What", "is"], "unexpected extra argument(s) (is)", "quotes keep words together"),
         (["calibrate", "fti"], "No such command", "adascale calibrate -h"),
         (["calibrate", "fit", "--calibration", "auto"], "has no option --calibration", "calibrate fit -h"),
