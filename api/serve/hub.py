@@ -123,7 +123,7 @@ class Hub:
 
     async def close(self) -> None:
         """End all searches, and the worker."""
-        for flight in list(self._running.values()):
+        for flight in self._running.values():
             self._abandon(flight)
         self._outbox.put(None)
         if self.state == "ready":

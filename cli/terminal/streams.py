@@ -137,8 +137,7 @@ def json_text(data: Any, indent: int | None = None) -> str:
 
 def write_json(data: Mapping[str, Any]) -> None:
     """Write one object to stdout: indented on a terminal, one line in a pipe."""
-    indent = 2 if sys.stdout.isatty() else None
-    write_payload(json_text(data, indent))
+    write_payload(json_text(data, 2 if sys.stdout.isatty() else None))
 
 
 def write_json_lines(records: Iterable[Mapping[str, Any]]) -> None:
