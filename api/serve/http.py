@@ -7,6 +7,7 @@ import errno
 import hmac
 import json
 import logging
+import re
 import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -18,7 +19,6 @@ from pydantic_core import from_json
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -267,10 +267,6 @@ class Access:
     def middleware(self) -> list[Middleware]:
         """The middleware that refuses requests, and lets scripts of other pages ask."""
         guards = [Middleware(self._guard)]
-        if self.key is None:
-            own = f"[{self.host}]" if ":" in self.host else self.host
-            hosts = ["localhost", "127.0.0.1", "[::1]", own]
-            guards.append(Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False))
         if self.origins:
             cors = Middleware(
                 CORSMiddleware,
@@ -293,7 +289,7 @@ class Access:
         return guarded
 
     def _refusal(self, path: str, headers: Headers) -> Refusal | None:
-        """The reason why a request is refused: no key, or a script of another page."""
+        """The reason why a request is refused: no key, another Host, or a script of another page."""
         if self.key is not None:
             scheme, _, bearer = headers.get("authorization", "").partition(" ")
             given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
@@ -304,6 +300,12 @@ class Access:
             wanted = {"WWW-Authenticate": "Bearer"}
             return Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
         host, origin = headers.get("host", ""), headers.get("origin")
+        own = rf"(localhost|127\.0\.0\.1|\[::1\]|\[?{re.escape(self.host)}\]?)(:\d+)?"
+        if not re.fullmatch(own, host, re.IGNORECASE):
+            text = (
+                f"without an API key '{host}' is not answered to: the server's setting api-key-file has one"
+            )
+            return Refusal(400, text, "host-not-allowed")
         if origin is None or {origin, "*"} & {*self.origins, f"http://{host}", f"https://{host}"}:
             return None
         text = f"pages and apps of '{origin}' may not ask: the server's setting cors-origin lets them"
