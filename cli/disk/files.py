@@ -13,7 +13,7 @@ from adascale.engine.errors import DiskFullError, UsageError, conversion_hint, i
 from adascale.models.storage import atomic_write
 
 ANSWER_SCHEMA = "adascale.answer/1"
-"""Schema of the records of answers, which ``report.answer`` makes of searches."""
+"""Schema of the records of answers, which ``report.answer_record`` makes."""
 
 
 def unwritable(path: Path, error: OSError, hint: str = "") -> UsageError | DiskFullError:

@@ -87,7 +87,7 @@ class Progress:
         """Show how far a task is.
 
         Args:
-            task: Name of the task and of its bar, such as ``drawing``.
+            task: Name of the task and of its bar, such as ``generating``.
             done: Questions or bytes so far.
             total: Questions or bytes at the end; None if that is unknown.
             facts: Further texts, such as the speed.
