@@ -302,9 +302,7 @@ class Access:
         host, origin = headers.get("host", ""), headers.get("origin")
         own = rf"(localhost|127\.0\.0\.1|\[::1\]|\[?{re.escape(self.host)}\]?)(:\d+)?"
         if not re.fullmatch(own, host, re.IGNORECASE):
-            text = (
-                f"without an API key '{host}' is not answered to: the server's setting api-key-file has one"
-            )
+            text = f"'{host}' is no name of this machine, and others need the server's setting api-key-file"
             return Refusal(400, text, "host-not-allowed")
         if origin is None or {origin, "*"} & {*self.origins, f"http://{host}", f"https://{host}"}:
             return None
