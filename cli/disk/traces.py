@@ -32,7 +32,7 @@ from adascale.models.storage import state_folder
 
 from ..terminal.errors import show_warning
 from ..terminal.streams import json_line
-from .files import is_trace, writing
+from .files import check_output, is_trace, writing
 
 
 class TraceWriter:
@@ -167,12 +167,8 @@ class TraceFolder:
             return
         safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]  # if every file system takes it, the id itself
         path = self._path / f"{safe if safe == id_ else f'{safe}-{id_digest(id_):016x}'}.jsonl"
-        if path.exists() and not is_trace(path):
-            show_warning(
-                Notice("not-a-trace", f"{path} is not a trace and stays as it is; no trace of {id_} is kept")
-            )
-            return
         try:
+            check_output(path, "--traces another-folder", is_ours=is_trace)
             with TraceWriter(path) as writer:
                 for event in log:
                     writer.write(event)

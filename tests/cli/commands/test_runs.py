@@ -118,6 +118,19 @@ def test_a_full_disk_is_told_once_for_a_folder_of_traces(
     assert capsys.readouterr().err.count("warning[") == 1
 
 
+def test_a_folder_of_traces_replaces_what_is_empty_and_nothing_else(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (state / "a.jsonl").touch()  # of a run that was killed as it began to write
+    (state / "b.jsonl").write_text("mine")
+    log = pens()
+    log.end()
+    list(TraceFolder(state).keep((Problem(name, "?"), event) for name in "ab" for event in log.events))
+    assert read_trace(state / "a.jsonl") == log.events
+    assert (state / "b.jsonl").read_text() == "mine"
+    assert "b has no trace" in capsys.readouterr().err
+
+
 def test_replay_takes_the_last_run_or_a_name() -> None:
     keep("20260101-120000-aaaa", ended=False)
     keep("20260102-120000-bbbb")
