@@ -152,7 +152,9 @@ def _are_options(found: Options, stem: str, tail: str, run: list[re.Match[str]])
     subquestions = sum(re.match(_SUBQUESTION, text) is not None for text in texts)
     if 2 * subquestions > len(texts) or (not found.letters[0].islower() and longest > _SHORT_OPTION):
         return False
-    asks = re.search(_ASKS, stem[-_LONGEST_OPTION:]) or re.search(_CHOOSES, tail[:_LONGEST_OPTION])
+    # The points of a text below a question are numbered, too.
+    near = stem.rstrip().rpartition("\n")[2] if found.letters[0] == "1" else stem
+    asks = re.search(_ASKS, near[-_LONGEST_OPTION:]) or re.search(_CHOOSES, tail[:_LONGEST_OPTION])
     # An option may end the sentence that the stem begins.
     is_begun = stem.rstrip()[-1:] not in (".", "!", ";", "$")
     is_begun = is_begun and (found.letters[0].islower() or (form == "round" and stem.rstrip()[-1:] != ":"))
@@ -195,6 +197,7 @@ _ONE_OF_THESE = (
     r"(?im)\bwhich\s+(?:one\s+)?of\s+(?:these|the\s+following)\b"
     rf"|\b{CHOOSE}\b[^.?!\n]*[:?]\s*$|^[ \t]*which\b[^.?!\n]*\?[ \t]*$"
 )
+_NEXT_SENTENCE = r"[.!?] +[A-Z]"
 _LIST_CUE = (
     rf"(?i)\b(?:options?|choices?|{CHOOSE}\s[^.:?!\n]{{0,60}})\s*:\s*([^\n:?[]+)"
     r"|\bone\s+of\s*(?:these\s*|the\s+following\s*)?:\s*([^\n:?.[]+)"
@@ -219,7 +222,7 @@ def _listed(message: str) -> Options | None:
         is_asked = re.search(_ASKS_FOR_ONE, above[-_LONGEST_OPTION:]) or re.search(_CHOOSES, text[end:])
     elif cues := list(re.finditer(_ONE_OF_THESE, text)):
         start, end = text.find("\n", cues[-1].end()), len(text)
-        is_asked = cues[-1] if start > 0 else None
+        is_asked = cues[-1] if start > 0 and not re.search(_NEXT_SENTENCE, text[start:]) else None
     else:
         return None
     lines = [line for line in text[start:end].splitlines() if not re.fullmatch(_ANSWER_CUE, line)]

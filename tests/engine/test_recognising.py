@@ -202,6 +202,24 @@ def test_options_without_letters_are_read(message: str, options: tuple[str, ...]
 
 
 @pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("Who brings the grill?", "fact"),
+        ("When and where is the next meeting?", "fact"),
+        ("Which colours may it have?", "fact"),
+        ("What was decided about the shed?", "text"),
+        ("How much did both cost?", "value"),
+        ("Was Hana there?", "yes-no"),
+    ],
+)
+def test_the_points_and_numbers_of_a_text_below_a_question_are_its_own(question: str, kind: str) -> None:
+    minutes = (
+        "Minutes of 12 March.\n1. The pump cost 184 euros. Tom paid.\n2. Rosa brings salad, Wim the grill."
+    )
+    assert recognise_message(f"{question}\n\nnotes.txt:\n{minutes}\nNext: 9 April.").kind == kind
+
+
+@pytest.mark.parametrize(
     "message",
     [
         "A: hi, how are you?\nB: fine, and you?\nA: fine\nB: good",
