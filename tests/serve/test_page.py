@@ -159,6 +159,8 @@ def test_a_chat_goes_on_and_outlives_the_page_until_it_is_forgotten(browser: Any
         assert last.history[0].content == "Echo 7."
         assert "Answer: 7" in last.history[1].content
         page.reload()
+        assert page.locator(".question").all_inner_texts() == questions
+        page.click("#new")
         assert page.locator("#chats button").all_inner_texts() == questions[:1]
         page.click("#chats button")
         assert page.locator(".question").all_inner_texts() == questions
@@ -228,7 +230,22 @@ def test_stop_ends_the_search_and_keeps_what_it_found(browser: Any) -> None:
         assert "the best answer so far" in page.inner_text(".foot")
         server.wait_until_idle()
         page.reload()
-        assert page.locator("#chats button").count() == 1
+        assert page.locator(".question").count() == 1
+
+
+@needs_chromium
+def test_no_question_is_lost_while_the_next_one_is_typed_or_by_a_reload(browser: Any) -> None:
+    with served(policy=EchoPolicy(echo, pause=5.0)) as server, opened(browser, server) as page:
+        ask(page)
+        playwright.expect(page.locator(".foot")).to_contain_text("1\u00a0s")  # the clock runs
+        page.fill('[name="question"]', "And then?")
+        page.keyboard.press("Escape")
+        playwright.expect(page.locator("article.ended .question")).to_have_text("Echo 18.")
+        assert page.input_value('[name="question"]') == "And then?"
+        page.keyboard.press("Enter")
+        page.wait_for_selector("article.running")
+        page.reload()
+        assert page.locator("article.ended .question").all_inner_texts() == ["Echo 18.", "And then?"]
 
 
 @needs_chromium
@@ -299,7 +316,6 @@ def test_a_question_is_edited_and_asked_again_in_place_of_what_followed(
         playwright.expect(page.locator(".large")).to_have_text(["7", "5"])
         assert [turn.content for turn in policy.opened[-1].history][::2] == ["Echo 7."]
         page.reload()
-        page.click("#chats button")
         assert page.locator(".question").all_inner_texts() == ["Echo 7.", "Echo 5."]
 
 
@@ -339,7 +355,6 @@ def test_a_file_is_a_chip_and_its_text_stands_below_the_question(
         assert page.inner_text(".question") == "Echo 7."
         assert chips.count() == 0
         page.reload()
-        page.click("#chats button")
         page.locator(".edit").click()
         playwright.expect(chips).to_contain_text(["notes.txt"])
         assert fits(page)

@@ -82,8 +82,8 @@ export class Exchange {
 
   /** Its messages, as the next question's conversation has them. */
   get messages() {
-    if (!this.content) return [];
-    return [{ role: "user", content: this.asked }, { role: "assistant", content: this.content }];
+    const replies = this.content ? [{ role: "assistant", content: this.content }] : [];
+    return [{ role: "user", content: this.asked }, ...replies];
   }
 
   /** What is told to those who do not see the page. */
@@ -183,7 +183,7 @@ export class Exchange {
     }
     if (answer !== null) return stopped ? [element("p", "words", "You stopped it: this is the best answer so far, and another one may have won.")] : [];
     const copy = content.trim() ? [copyButton(content.trim())] : [];
-    const cost = result ? [plural(result.tokens, "token"), ...this.#time()] : ["You stopped it: the reply is not complete."];
+    const cost = result ? [plural(result.tokens, "token"), ...this.#time()] : [`You stopped it${content.trim() ? ": the reply is not complete" : " before it had an answer"}.`];
     const why = result && !content.trim() ? ["No answer that can be compared"] : [];
     return [...copy, element("p", "words", [...why, ...cost].join(" · "))];
   }
@@ -216,9 +216,10 @@ export class Exchange {
     said.push(result.votes.finished === 0 && result.options ? read : STOPS[result.stop_reason] ?? all);
     if (sure !== null && result.interval) {
       const [from, to] = result.interval.map((each) => Math.round(100 * each));
-      said.push(`The likely range of its probability is ${from} to ${to}\u00a0%.`);
+      if (from < to) said.push(`The likely range of its probability is ${from} to ${to}\u00a0%.`);
     }
-    return [...said, `${plural(result.tokens, "token")} in all.`, ...result.warnings].join(" ");
+    if (result.tokens) said.push(`${plural(result.tokens, "token")} in all.`);
+    return [...said, ...result.warnings.map((each) => `${each[0].toUpperCase()}${each.slice(1)}.`)].join(" ");
   }
 }
 

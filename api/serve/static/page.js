@@ -7,6 +7,8 @@ const DRAW_MS = 100;
 const LOADING_MS = 1000;
 const KEY = "adascale.key";
 const CHATS = "adascale.chats/2";
+/** The id of the chat that a tab shows, which a reload opens again. */
+const CHAT = "adascale.chat";
 const MOST_CHATS = 10;
 /** Characters of a message with its files: with its escapes it fits into the body of a request. */
 const MOST_CHARACTERS = 500_000;
@@ -41,6 +43,8 @@ async function ask(question) {
   const messages = [...chat.exchanges.flatMap((each) => each.messages), { role: "user", content: exchange.asked }];
   running = new AbortController();
   const timer = setInterval(drawAtEnd, DRAW_MS, exchange);
+  const stop = () => finish(exchange, true);
+  addEventListener("pagehide", stop); // a reload loses no question
   begin(exchange);
   try {
     const body = { messages, stream: true, reasoning_effort: form.elements.effort.value || undefined };
@@ -52,9 +56,8 @@ async function ask(question) {
     if (!exchange.ended) throw new Error("The server broke off; ask again.");
     finish(exchange);
   } catch (error) {
-    if (error.name === "AbortError" && (exchange.content || exchange.reasoning)) {
-      exchange.stopped = true;
-      finish(exchange);
+    if (error.name === "AbortError" && (exchange.content || exchange.reasoning || field.value.trim())) {
+      finish(exchange, true);
     } else {
       for (const each of before.slice(chat.exchanges.length)) show(each);
       chat.exchanges = before;
@@ -63,6 +66,7 @@ async function ask(question) {
     }
   } finally {
     clearInterval(timer);
+    removeEventListener("pagehide", stop);
     running = null;
     setRunning(false);
     drawAtEnd(exchange);
@@ -116,7 +120,8 @@ function begin(exchange) {
   exchange.element.scrollIntoView();
 }
 
-function finish(exchange) {
+function finish(exchange, stopped = false) {
+  exchange.stopped = stopped;
   store("sessionStorage", KEY, key());
   chat.exchanges.push(exchange);
   const all = [{ id: chat.id, exchanges: chat.exchanges.map(({ kept }) => kept) }, ...chats().filter(({ id }) => id !== chat.id)];
@@ -129,7 +134,7 @@ function finish(exchange) {
 function drawAtEnd(exchange) {
   const page = document.documentElement;
   const isAtEnd = page.scrollHeight - page.scrollTop - innerHeight < 40;
-  if (exchange.ended || exchange.content || exchange.reasoning) exchange.draw();
+  exchange.draw();
   if (isAtEnd) page.scrollTop = page.scrollHeight;
 }
 
@@ -168,6 +173,7 @@ function show(exchange) {
 
 function openChat({ id, exchanges } = { id: crypto.randomUUID?.() ?? String(Math.random()), exchanges: [] }) {
   if (running) return;
+  store("sessionStorage", CHAT, id);
   chat = { id, exchanges: exchanges.map((each) => new Exchange(each)) };
   edit(null);
   at("chat").replaceChildren();
@@ -258,7 +264,7 @@ async function addFiles(added) {
   try {
     for (const file of added) {
       const length = files.reduce((sum, { size }) => sum + size, field.value.length + file.size);
-      if (length > MOST_CHARACTERS) throw new Error(`${file.name} is too long for a question.`);
+      if (length > MOST_CHARACTERS) throw new Error(`${file.name} is too long: a question and its files have room for ${MOST_CHARACTERS / 1000} kB.`);
       const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
       put(field.value, [...files, { name: file.name, size: file.size, text: text.trimEnd() }]);
     }
@@ -312,5 +318,5 @@ at("clear").addEventListener("click", () => {
   field.focus();
 });
 at("examples").append(...EXAMPLES.map(([name, question]) => item(() => ask(question), element("b", "", name), question)));
-openChat();
+openChat(chats().find(({ id }) => id === stored("sessionStorage", CHAT)));
 waitForModel();
