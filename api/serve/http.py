@@ -82,7 +82,8 @@ class Refusal(Exception):
         That of a full context has the words and the code of OpenAI, by which clients know that they have to
         shorten the conversation.
         """
-        text = ": ".join((error.message, *error.facts)) + (f" ({error.hint})" if error.hint else "")
+        hint = [f"a fix: {error.hint}"] if error.hint else []
+        text = ". ".join([error.message, *(each[:1].upper() + each[1:] for each in (*error.facts, *hint))])
         status, code = _status_of(error), error.slug
         if isinstance(error, ContextOverflowError):
             text, code = f"maximum context length exceeded: {text}", "context_length_exceeded"

@@ -71,7 +71,7 @@ GREW_EVERY = 8
 
 _OUT_OF_DISTRIBUTION = Notice(
     OUT_OF_DISTRIBUTION,
-    "the number is rough: the calibration was fitted on other questions, and votes alone make it",
+    "the number is rough: the calibration was fitted on unlike questions, so it counts votes alone",
 )
 
 _THOUGHT_CUT = Notice(

@@ -75,7 +75,7 @@ def test_a_question_is_solved_with_progress_and_structured_content(server: Serve
     [
         ("solve", {"question": "  "}, "the question is empty"),
         ("solve", {"question": "A long one"}, "9,999 tokens"),
-        ("solve", {"question": "Which?", "choices": ["a"]}, "(choices = red,green,blue)"),
+        ("solve", {"question": "Which?", "choices": ["a"]}, "choices = red,green,blue"),
         ("code", {"question": "Square n.", "tests": ["f = 2"]}, "write tests = assert f(2) == 4"),
         ("code", {"question": "Square n.", "tests": [MANY_TESTS]}, "each with the code around it"),
         ("code", {"question": ">>> f(1)\n1\n" * 9000}, "and may have 65,536"),
