@@ -281,7 +281,6 @@ class Hub:
 
 def lower(a: Budget, b: Budget) -> Budget:
     """The lower of each limit."""
-    return Budget(
-        min(filter(None, (a.max_tokens, b.max_tokens)), default=None),
-        min(filter(None, (a.max_seconds, b.max_seconds)), default=None),
-    )
+    tokens = [limit for limit in (a.max_tokens, b.max_tokens) if limit is not None]
+    seconds = [limit for limit in (a.max_seconds, b.max_seconds) if limit is not None]
+    return Budget(min(tokens, default=None), min(seconds, default=None))
