@@ -214,6 +214,13 @@ def test_options_have_a_number_each_and_what_is_not_known_is_a_guess(browser: An
         assert exchange.locator(".body").inner_text() == "", "no solution has chosen it"
         assert violations(page) == []
         page.unroute_all()
+        read |= {
+            "votes": {"agree": 1, "finished": 4},
+            "groups": [{"answer": "A", "votes": 3}, {"answer": "B", "votes": 1}],
+        }
+        outvoted = play(page, "Where?", "B. a bank", answer="B", kind="choice", **read)
+        assert "before it wrote" in outvoted.locator(".how").text_content()
+        page.unroute_all()
         value = play(page, "How many?", f"So 24.\n\n{guess}Answer: 24", probability=0.11)
         assert value.locator(".large").inner_text() == "I don't know"
         assert "My best guess is 24" in value.locator(".head").inner_text()

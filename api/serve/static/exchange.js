@@ -214,6 +214,7 @@ export class Exchange {
     const read = "It read the options; no solution was worth writing.";
     const said = result.why ? [`It was taken for ${KINDS[result.kind] ?? result.kind}, as ${result.why}.`] : [];
     said.push(result.votes.finished === 0 && result.options ? read : STOPS[result.stop_reason] ?? all);
+    if (result.options && result.groups.length && result.groups[0].answer !== result.answer) said.push("How likely it found each option before it wrote counts too.");
     if (sure !== null && result.interval) {
       const [from, to] = result.interval.map((each) => Math.round(100 * each));
       if (from < to) said.push(`The likely range of its probability is ${from} to ${to}\u00a0%.`);
