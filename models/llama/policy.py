@@ -297,10 +297,7 @@ class LlamaPolicy:
             more = human_bytes(
                 (larger - window) * self._context.sequences * self._model.info.kv_bytes_per_token
             )
-            limit, hint = (
-                f"{limit}; {larger:,} take about {more} more memory",
-                f"a shorter question, or {setting('ctx_size', larger)}",
-            )
+            limit, hint = f"{limit}; {larger:,} take about {more} more memory", setting("ctx_size", larger)
         asked = "the conversation with this question" if history else "the question"
         raise ContextOverflowError(
             f"{asked} has {prompt_tokens:,} tokens, the context has room for {window:,}",
