@@ -1,4 +1,4 @@
-"""What is drawn with Rich, and the one console for it.
+"""The consoles that draw with Rich, and tests of how much a terminal allows.
 
 Rich does not write to a pipe, because it would wrap lines at 80 columns there. Text of models and files
 passes through ``clean`` before it reaches a terminal, because Rich does not remove escape bytes.

@@ -67,7 +67,6 @@ class _Parts:
         opening: Its beginning, without courtesies.
         closing: Its last paragraph, without courtesies.
         question: The sentence that asks, without courtesies.
-        is_on_text: That sentence stands in the first paragraph, above others.
         is_single: It has one sentence.
         is_abroad: It is rather German, French, Spanish or Italian than English, by its short words.
         has_formula: It has LaTeX or a drawing.
@@ -83,7 +82,6 @@ class _Parts:
         self.opening = _without_courtesy(text[:_WINDOW])
         self.closing = _without_courtesy(re.split(_PARAGRAPH_END, self.near)[-1])
         self.question = _question(sentences, head if below else "")
-        self.is_on_text = bool(below) and self.question.strip() in head
         self.is_single = len(sentences) < 2
         foreign, english = (re.findall(each, self.near) for each in (wording.ABROAD, wording.ENGLISH))
         self.is_abroad = len(foreign) > len(english)
@@ -286,8 +284,7 @@ def _value(parts: _Parts) -> str | None:
         return "it asks to compute"
     if re.fullmatch(wording.CONVERSION, parts.opening):
         return "it converts a quantity"
-    # The numbers of a text below a question are not what is computed with.
-    if has_number and _asks(question) and not (is_looked_up or parts.is_on_text):
+    if has_number and _asks(question) and not is_looked_up:
         return "it gives numbers and asks"
     return None
 

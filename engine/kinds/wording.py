@@ -396,7 +396,7 @@ _NAMED = words(
 )
 FOR_PERSON_PLACE_TIME = phrases(
     rf"""
-    who|whose|where|when (did|was|and where)|wh?ich|what( is|'s) the name of
+    who|whose|where|when (did|was|is|and where)|wh?ich|what( is|'s) the name of
     what ({_NUMBER_WORDS} |\d+ )?([\w.]+ )?{_NAMED}
     wer|wann|wo|qui|quand|où|qui[ée]n|cu[áa]ndo|d[óo]nde|chi|quando|dove
     """

@@ -123,7 +123,7 @@ function begin(exchange) {
 function finish(exchange, stopped = false) {
   exchange.stopped = stopped;
   store("sessionStorage", KEY, key());
-  chat.exchanges.push(exchange);
+  if (!chat.exchanges.includes(exchange)) chat.exchanges.push(exchange); // the browser may bring a page back
   const all = [{ id: chat.id, exchanges: chat.exchanges.map(({ kept }) => kept) }, ...chats().filter(({ id }) => id !== chat.id)];
   all.length = Math.min(all.length, MOST_CHATS);
   while (all.length && !store("localStorage", CHATS, JSON.stringify(all))) all.pop();
