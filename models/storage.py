@@ -1,4 +1,4 @@
-"""The folders of files that outlive a run, and the atomic replacement of a file."""
+"""The folders of files that outlive a run, and the safe replacement and deletion of a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from adascale.engine.errors import UsageError
 
 _APP = "adascale"
 
@@ -62,6 +64,25 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def within(folder: Path, path: Path) -> Path:
+    """Give ``path`` back if it lies below ``folder``, for whatever deletes or replaces it.
+
+    Links above it are followed; ``path`` itself may be one, since it is the link that goes.
+
+    Raises:
+        UsageError: It lies elsewhere.
+    """
+    real = Path(os.path.realpath(path.parent), path.name)
+    if ".." in real.parts or Path(os.path.realpath(folder)) not in real.parents:
+        raise UsageError(
+            f"{path} lies outside of {folder}, where files are the user's own",
+            "nothing was deleted or replaced there",
+            hint=f"if a link leads there, remove the link: ls -l {folder}",
+            slug="outside",
+        )
+    return path
 
 
 @contextmanager

@@ -311,8 +311,11 @@ def own_folder() -> Path:
 
 
 def own_path(card: Card) -> Path:
-    """The file of a calibration fitted here; one for each generator, PRM, prompt and sampler."""
-    name = re.sub(r"[^\w+.-]", "_", card.name)
+    """The file of a calibration fitted here; one for each generator, PRM, prompt and sampler.
+
+    A server may give its model any name: of that the file has the part that every file system takes.
+    """
+    name = re.sub(r"[^A-Za-z0-9_+.-]", "_", card.name)[:80]
     key = json.dumps(asdict(card.fingerprint), sort_keys=True)
     return own_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}{SUFFIX}"
 

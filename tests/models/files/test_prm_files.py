@@ -125,8 +125,9 @@ def test_a_server_without_ranges_is_hung_up_on(net: Net) -> None:
         (
             {"model.safetensors.index.json": b'{"weight_map": {"a": "b"}}'},
             ModelCorruptError,
-            "no tensor score.0",
+            "lacks a tensor: 'score.0",
         ),
+        ({"model.safetensors.index.json": b"<html/>"}, ModelCorruptError, "lacks a tensor"),
     ],
 )
 def test_repositories_without_the_head_are_explained(
