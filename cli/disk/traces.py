@@ -55,8 +55,10 @@ class TraceWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file."""
+        """Close the file; one without an event, as a full disk leaves it, is removed."""
         self._lines.close()
+        if self._path.is_file() and not self._path.stat().st_size:
+            self._path.unlink()
 
     def write(self, event: Event) -> None:
         """Append one event."""

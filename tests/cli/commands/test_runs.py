@@ -115,6 +115,7 @@ def test_a_full_disk_is_told_once_for_a_folder_of_traces(
     log.end()
     events = [(Problem(name, "?"), event) for name in "abc" for event in log.events]
     assert list(TraceFolder(state).keep(events)) == events
+    assert not list(state.iterdir())  # a run without an event is none
     assert capsys.readouterr().err.count("warning[") == 1
 
 
