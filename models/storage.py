@@ -78,7 +78,6 @@ def within(folder: Path, path: Path) -> Path:
     if ".." in real.parts or Path(os.path.realpath(folder)) not in real.parents:
         raise UsageError(
             f"{path} lies outside of {folder}, where files are the user's own",
-            "nothing was deleted or replaced there",
             hint=f"if a link leads there, remove the link: ls -l {folder}",
             slug="outside",
         )

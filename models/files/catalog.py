@@ -137,12 +137,10 @@ def is_digest(value: object, digits: int = 64) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-f]{{{digits}}}", value))
 
 
-def stays_inside(file: object) -> bool:
+def stays_inside(file: str) -> bool:
     """True for a relative path that leads out of no folder, on any system."""
-    if not isinstance(file, str) or not file.isprintable():
-        return False
     path = PureWindowsPath(file)  # its separators are those of all systems
-    return bool(path.name) and not path.anchor and ".." not in path.parts
+    return file.isprintable() and bool(path.name) and not path.anchor and ".." not in path.parts
 
 
 _LARGEST = 1 << 50

@@ -39,7 +39,7 @@ from .cache import Confirm, DownloadPlan, Report, Source, Transfer, check_sha256
 from .catalog import ModelReference, RemoteFile, choose_file, model_files, quant_of
 
 if TYPE_CHECKING:
-    from huggingface_hub.hf_api import RepoSibling
+    from huggingface_hub.hf_api import BlobLfsInfo
 
 Download = Callable[[RemoteFile, Path, Report], Path]
 """Fetches a file into a staging folder; returns its path there, not yet verified."""
@@ -196,13 +196,12 @@ def exact_file(reference: ModelReference) -> RemoteFile:
     with _translate_errors(reference.repo, reference.name):
         api = HfApi(endpoint(), library_name="adascale")
         info = api.model_info(reference.repo, revision=reference.revision, files_metadata=True, timeout=60)
-        files = {each.rfilename: each for each in info.siblings or []}
+        files = {each.rfilename: each.lfs for each in info.siblings or [] if each.lfs}
         file = choose_file(files, reference.file or reference.quant)
         if file is None:
             raise _quant_error(reference, files)
-        lfs, commit = files[file].lfs, info.sha or ""
-        size, sha256 = (lfs.size, lfs.sha256) if lfs else (0, "")
-        return RemoteFile(reference.name, reference.repo, commit, file, size, sha256, reference.spec)
+        name, lfs = reference.name, files[file]
+        return RemoteFile(name, reference.repo, str(info.sha), file, lfs.size, lfs.sha256, reference.spec)
 
 
 def download_from_hub(remote: RemoteFile, area: Path, report: Report) -> Path:
@@ -217,12 +216,9 @@ def download_from_hub(remote: RemoteFile, area: Path, report: Report) -> Path:
         OSError: The disk is full.
     """
     path = area / "hub.part"
-
-    def send(headers: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
-        return _get(remote.repo, remote.file, remote.hub_revision, headers)
-
+    send = partial(_get, remote.repo, remote.file, remote.hub_revision)
     with _translate_errors(remote.repo, remote.name):
-        download_resumably(send, path, lambda count: report_bytes(remote, count, report))
+        download_resumably(send, path, partial(report_bytes, remote, report, 0))
     return path
 
 
@@ -230,15 +226,16 @@ _AROUND = 1 << 20
 """Bytes that a source may send beside the model: the rest of a wheel."""
 
 
-def report_bytes(remote: RemoteFile, done: int, report: Report) -> None:
-    """Report how much of a file has arrived.
+def report_bytes(remote: RemoteFile, report: Report, before: int, count: int) -> None:
+    """Report how much of a file has arrived, ``before`` from other parts of it.
 
     Raises:
         ModelCorruptError: It is more than the file, whose source would fill the disk.
     """
-    if done > remote.size_bytes + _AROUND:
-        raise ModelCorruptError(f"the source of {remote.name} sends more than {remote.size_bytes:,} bytes")
-    report(Transfer(remote.name, min(done, remote.size_bytes), remote.size_bytes))
+    done, size = before + count, remote.size_bytes
+    if done > size + _AROUND:
+        raise ModelCorruptError(f"the source of {remote.name} sends more than its {size:,} bytes")
+    report(Transfer(remote.name, min(done, size), size))
 
 
 def read_from_hub(repo: str, file: str, revision: str | None, part: tuple[int, int] | None = None) -> bytes:
@@ -330,12 +327,12 @@ def _unreachable_error(reason: str) -> ModelUnavailableError:
     )
 
 
-def _quant_error(reference: ModelReference, files: Mapping[str, RepoSibling]) -> ModelNotFoundError:
+def _quant_error(reference: ModelReference, files: Mapping[str, BlobLfsInfo]) -> ModelNotFoundError:
     models = model_files(files)
     if not models:
         hint = "look for a repository of the same name that ends in -GGUF"
         return ModelNotFoundError(f"{reference.repo} has no GGUF model in one file", hint=hint)
-    listing = ", ".join(f"{quant_of(name)} {human_bytes(files[name].size or 0)}" for name in models)
+    listing = ", ".join(f"{quant_of(name)} {human_bytes(files[name].size)}" for name in models)
     best = quant_of(choose_file(models, None) or models[0])
     return ModelNotFoundError(
         f'{reference.repo} has no quant "{reference.file or reference.quant}"',

@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 from adascale.engine.errors import (
@@ -368,4 +369,4 @@ def _locate_in_lmstudio(name: str) -> tuple[Path, str]:
 
 
 def _models_in(folder: Path) -> list[str]:
-    return model_files(path.name for path in folder.glob("*.gguf"))
+    return model_files(name for name in glob("*.gguf", root_dir=folder) if os.path.isfile(folder / name))

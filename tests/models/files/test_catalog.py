@@ -14,8 +14,6 @@ from adascale.engine.errors import ModelNotFoundError
 from adascale.models.files.catalog import (
     DEFAULT_GENERATOR,
     ModelReference,
-    Store,
-    StoreReference,
     ThinkingSupport,
     catalog,
     choose_file,
@@ -86,19 +84,6 @@ def test_hub_references(
 @pytest.mark.parametrize("ref", ["models/x.gguf", "C:\\m\\x.gguf"])
 def test_paths(ref: str) -> None:
     assert parse(ref) == Path(ref)
-
-
-@pytest.mark.parametrize(
-    ("ref", "store", "name"),
-    [
-        ("ollama:qwen3:1.7b", "ollama", "qwen3:1.7b"),
-        ("ollama:hf.co/a/b:Q4_0", "ollama", "hf.co/a/b:Q4_0"),
-        ("lmstudio:a/b:Q4_0", "lmstudio", "a/b:Q4_0"),
-    ],
-)
-def test_models_of_other_programs(ref: str, store: Store, name: str) -> None:
-    assert parse(ref) == StoreReference(store, name)
-    assert str(StoreReference(store, name)) == ref
 
 
 def test_an_existing_file_wins_over_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

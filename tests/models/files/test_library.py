@@ -154,13 +154,6 @@ def test_a_damaged_model_of_ollama_is_refused(ollama: Path, gguf: bytes) -> None
         resolve("ollama:m:cloud")
 
 
-def test_a_model_that_ollama_does_not_have(ollama: Path) -> None:
-    for name in ("nothing", "a/b/c/d/e", "x" * 300, ""):
-        with pytest.raises(ModelNotFoundError, match="Ollama has no model") as raised:
-            resolve(f"ollama:{name}")
-        assert raised.value.facts == (f"looked in {ollama}",)
-
-
 def test_lm_studio_has_folders_of_publishers(tmp_path: Path, gguf: bytes) -> None:
     folder = tmp_path / "home/.lmstudio/models/someone/m-GGUF"
     folder.mkdir(parents=True)

@@ -12,7 +12,7 @@ import pytest
 from sample_log import pens
 
 from adascale.cli.disk.traces import TraceFolder
-from adascale.engine.errors import ModelError, UsageError
+from adascale.engine.errors import ModelCorruptError, ModelError, ModelNotFoundError, UsageError
 from adascale.engine.types import Problem
 from adascale.models.calibration.artefact import load_artefact, own_folder, own_path, shipped_folder
 from adascale.models.files.library import installed_models, remove, resolve
@@ -64,17 +64,21 @@ def test_a_hub_that_lies(field: str, gguf: bytes, net: Net, tmp_path: Path) -> N
 def test_a_manifest_of_ollama_and_settings_of_lm_studio_that_lie(net: Net, tmp_path: Path) -> None:
     manifest = tmp_path / "ollama/manifests/registry.ollama.ai/library/m/latest"
     settings = tmp_path / "home/.lmstudio/settings.json"
-    for path in (manifest, settings):
+    loop = tmp_path / "home/.lmstudio/models/p/r/loop.gguf"
+    for path in (manifest, loop):
         path.parent.mkdir(parents=True)
+    loop.symlink_to(loop)
     for lie in [*TEXTS, *THINGS]:
         layers = [{"mediaType": "application/vnd.ollama.image.model", "digest": lie}]
         for document in (lie, {"layers": lie}, {"layers": [lie]}, {"layers": layers}):
             manifest.write_text(json.dumps(document))
             settings.write_text(json.dumps({"downloadsFolder": lie} if lie in TEXTS else document))
             assert not installed_models()[0]
-            for ref in ("ollama:m", f"ollama:{lie}", f"lmstudio:{lie}"):
-                with pytest.raises(ModelError):
-                    resolve(ref)
+            with pytest.raises(ModelCorruptError):
+                resolve("ollama:m")
+            for store in ("ollama", "lmstudio"):
+                with pytest.raises(ModelNotFoundError, match=r"(Ollama|LM Studio) has no model"):
+                    resolve(f"{store}:{lie}")
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
@@ -92,8 +96,15 @@ def test_a_server_names_its_model_and_a_batch_its_questions(text: str, tmp_path:
 
 
 def test_a_link_of_the_cache_to_a_file_elsewhere_is_not_followed(gguf: bytes, net: Net, photos: Path) -> None:
-    link = net.put(net.know(make_spec(gguf)), gguf)
+    spec = net.know(make_spec(gguf))
+    net.hub(spec.hub.repo, {spec.file: gguf})
+    link = net.put(spec, gguf)
     link.unlink()
     link.symlink_to(photos / "m-Q4_0.gguf")
     with pytest.raises(UsageError, match="lies outside of"):
         remove("tiny")
+    link.unlink()
+    link.parent.rmdir()
+    link.parent.symlink_to(photos)
+    with pytest.raises(UsageError, match="lies outside of"):
+        resolve("tiny", again=True)
