@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -247,9 +248,8 @@ def trace_path(name: str | None) -> Path:
         if not runs:
             raise _no_run()
         return next((path for path in runs if _first_and_last(path)[1] is not None), runs[0])
-    with contextlib.suppress(OSError):  # a name can be too long for a file
-        if Path(name).exists():
-            return Path(name)
+    if os.path.exists(name):  # False, unlike an error of Path.exists, for a name that is too long
+        return Path(name)
     found = [path for path in runs if path.name.startswith(name)]
     if not found:
         raise TraceError(

@@ -175,8 +175,7 @@ def check_reachable() -> None:
         ModelUnavailableError: None came; the message says why.
     """
     try:
-        answer = httpx2.head(endpoint(), timeout=3)  # seconds: then another source is asked
-        status = answer.status_code
+        status = httpx2.head(endpoint(), timeout=3).status_code  # seconds: then another source is asked
     except Exception as error:  # proxies that cannot be used raise nearly anything
         raise _unreachable_error(str(error)) from error
     if status >= 500:

@@ -237,7 +237,7 @@ def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
         return LocalFile(ref, reference.absolute(), "", None, "path")
     find = _locate_in_ollama if reference.store == "ollama" else _locate_in_lmstudio
     path, sha256 = find(reference.name)
-    known = (spec for spec in catalog().values() if sha256 and spec.sha256 == sha256)
+    known = (spec for spec in catalog().values() if spec.sha256 == sha256)
     return LocalFile(ref, path, sha256, next(known, None), reference.store)
 
 
