@@ -100,7 +100,7 @@ def _events(problem: Problem, model: Model, request: SearchRequest) -> Iterator[
     with ExitStack() as opened:
         if isinstance(model, str | PathLike):
             strategy = request.strategy_for(problem.kind)
-            options = SessionOptions(fspath(model)).for_one(strategy, request.width)
+            options = SessionOptions(fspath(model)).for_one(strategy, request)
             model = open_session(options)
             opened.enter_context(model)
         settings = request.settings(problem, model.conditions(problem.kind), model.modes)

@@ -37,10 +37,7 @@ from .terminal.streams import read_piped, read_stdin, say, write_piece
 from .terminal.text import plural
 
 if TYPE_CHECKING:
-    from adascale.engine.answer import FallbackAnswer
     from adascale.engine.search.driver import Driver
-    from adascale.engine.search.record import Record
-    from adascale.engine.types import Notice
     from adascale.models import AnySession
     from adascale.models.fallback import Fallback
     from adascale.models.files.cache import DownloadPlan, Transfer
@@ -154,15 +151,6 @@ def open_fallback(options: FallbackOptions) -> Fallback | None:
     from adascale.models.fallback import Fallback
 
     return Fallback(options, None if key is None else read_api_key(key, _FALLBACK_KEY))
-
-
-def hand_on(fallback: Fallback | None, record: Record) -> FallbackAnswer | Notice | None:
-    """The answer of the other server, or why there is none; None where the question is not for it."""
-    if fallback is None or not fallback.is_for(record):
-        return None
-    import asyncio
-
-    return asyncio.run(fallback.ask(record.started.problem))
 
 
 def say_status(terminal: TerminalOptions) -> Callable[[str], None]:
@@ -315,7 +303,7 @@ def search_one(
         AdascaleError: it could not run.
     """
     # A model that stays open has places for whatever is asked next.
-    session = options.for_one(search.strategy_for("value" if view.keep_alive else problem.kind), search.width)
+    session = options.for_one(search.strategy_for("value" if view.keep_alive else problem.kind), search)
     with (
         open_renderer(view.terminal.quiet, show_tree=view.show_tree) as renderer,
         open_worker(session, view.terminal, renderer.status, view.keep_alive) as worker,

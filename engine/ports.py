@@ -108,6 +108,7 @@ class Growth:
         seconds: The branch's share of the batch's time where it is known without a clock.
         thinks: True if the unfinished step is of a thought, or may still become its opening tag;
             the first blanks of an answer may.
+        begins_again: True if the branch begins again: what it has written is lost.
         error: Error that ends the branch, and the search that it is of.
     """
 
@@ -117,6 +118,7 @@ class Growth:
     prefix: PrefixWork = PrefixWork()
     seconds: float | None = None
     thinks: bool = False
+    begins_again: bool = False
     error: AdascaleError | None = None
 
 

@@ -142,7 +142,8 @@ class Problem:
 class Budget:
     """Limits of one problem's search; None means no limit.
 
-    A limit is overshot by at most one decode batch, and by one solution where none has finished before.
+    A limit is overshot by at most one decode batch; where no solution has finished before, by one solution,
+    for which a quarter of the time is added.
 
     Attributes:
         max_tokens: Generated tokens of the whole tree.
@@ -157,6 +158,10 @@ class Budget:
         return (self.max_tokens is not None and generated_tokens >= self.max_tokens) or (
             self.max_seconds is not None and seconds >= self.max_seconds
         )
+
+    def is_over(self, seconds: float) -> bool:
+        """True if a search ends even without a solution."""
+        return self.max_seconds is not None and seconds >= 1.25 * self.max_seconds
 
 
 @dataclass(frozen=True, slots=True)

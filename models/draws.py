@@ -348,6 +348,8 @@ class ReplayingPolicy:
             self.drawn_tokens += growth.new_tokens
             if growth.error is not None:
                 raise growth.error
+            if growth.begins_again:
+                self._running[growth.branch][2].clear()
             if growth.step.finish is None:
                 continue
             key, branch, steps = self._running[growth.branch]

@@ -86,27 +86,25 @@ class Fallback:
         more = setting("fallback_calls", str(2 * most))
         return self._notice(f"is not asked: the {most:,} calls of today are made", hint=more)
 
-    async def ask(self, problem: Problem) -> FallbackAnswer | Notice:
-        """Ask the server: its answer, or the reason why there is none."""
+    def ask(self, problem: Problem, left: threading.Event) -> FallbackAnswer | Notice:
+        """Ask the server: its answer, or the reason why there is none.
+
+        Args:
+            problem: The question.
+            left: Set when nobody waits for the answer any more.
+        """
         if (refusal := self._count_call()) is not None:
             return refusal
-        left = threading.Event()
-        try:
-            return await asyncio.to_thread(self._ask, problem, left)
-        finally:
-            left.set()
-
-    def _ask(self, problem: Problem, left: threading.Event) -> FallbackAnswer | Notice:
         said = [("system", PROMPTS[KINDS[problem.kind].prompt])]
         said += [(turn.role, turn.content) for turn in problem.history]
         said.append(("user", kind_of(problem).statement(problem)))
         messages = [{"role": role, "content": text} for role, text in said]
         schema: Any = problem.details["schema"] if problem.kind == "json" else None
         name, text = self._address.name or "", ""
-        end = time.monotonic() + self._options.seconds
-        with closing(Client(self._address, Facts("hosted", name), None)) as client:
-            client.start(0, Asked(messages, 1.0, 1.0, _MAX_TOKENS, 0, schema=schema))
-            while time.monotonic() < end and not left.is_set():
+        asked = Asked(messages, 1.0, 1.0, _MAX_TOKENS, 0, schema=schema, seconds=self._options.seconds)
+        with closing(Client(self._address, None)) as client:
+            client.start(0, asked, Facts("hosted", name))
+            while not left.is_set():
                 for chunk in client.poll(_MOMENT):
                     if (error := chunk.error) is not None:
                         hint = _KEY if error.slug == "upstream-key" else error.hint
@@ -117,7 +115,15 @@ class Fallback:
                         if answer is None:
                             return self._notice("gives no answer to this question")
                         return FallbackAnswer(self.server, name, text.strip(), answer)
-        return self._notice(f"takes longer than {self._options.seconds:g} s")
+        return self._notice("is not waited for")
+
+    async def ask_beside(self, problem: Problem) -> FallbackAnswer | Notice:
+        """``ask`` in a thread, which ends with the task that waits for it."""
+        left = threading.Event()
+        try:
+            return await asyncio.to_thread(self.ask, problem, left)
+        finally:
+            left.set()
 
     def _notice(self, what: str, *facts: str, hint: str = "") -> Notice:
         return Notice("no-fallback", f"{self.server} {what}; {_OWN}", facts, hint)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from adascale.engine.errors import UsageError
 
 from .files.catalog import DEFAULT_GENERATOR
+from .upstream.address import is_address
 
 if TYPE_CHECKING:
     from adascale.engine.ports import BranchStart
+    from adascale.engine.request import SearchRequest
     from adascale.engine.strategies import Strategy
     from adascale.engine.types import Mode, PromptName
 
@@ -92,6 +94,12 @@ PROMPTS: Mapping[PromptName, str] = {
 }
 """System prompts; requests with tools have none but their own."""
 
+
+def with_own(name: PromptName, own: str) -> str:
+    """A system prompt with the user's own below it."""
+    return f"{PROMPTS[name]}\n\n{own}".strip()
+
+
 SHORT: Mapping[PromptName, int] = {"choice": 320, "yes-no": 320, "fact": 128, "json": 1024}
 """Tokens of a solution below prompts that ask for short ones; a small model may repeat itself without end."""
 
@@ -169,6 +177,11 @@ class SamplingOverrides:
     top_p: float | None = None
     max_tokens: int | None = None
 
+    @property
+    def odds(self) -> tuple[str, ...]:
+        """Names of the given numbers that change how likely a token is; no greedy solution heeds them."""
+        return tuple(name for name in ("temperature", "top_p") if getattr(self, name) is not None)
+
     def over(self, usual: SamplingParams, think_tokens: int) -> SamplingParams:
         """The usual sampler with these numbers, and with the thoughts of the session."""
         asked = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
@@ -186,7 +199,7 @@ class SessionOptions:
             ``probe`` for its own hidden states, or ``none``.
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
         sampling: The user's own sampler settings.
-        system: System prompt; empty for none, None for the built-in one.
+        system: System prompt below the built-in ones; empty for none.
         think: Tokens that a model may think before it answers, after which its thought is closed; 0 for no
             thought, None to let the model decide, with ``THINK_TOKENS`` at most.
         ctx_size: Tokens of one trajectory; None for ``WINDOW`` and ``think``, or what the model allows.
@@ -198,6 +211,7 @@ class SessionOptions:
             branches, as far as half of the free memory allows: for conversations.
         branches: Branches that run at once, 1 to 256.
         places: Streams that run at once at a server; None for twice its places.
+        patience: Seconds that a server may take before the first solution; None for its limits of silence.
         width_sets_branches: A smaller width means fewer branches, which is advised if memory is short.
         purpose: Use of the session.
         unsandboxed: Run programs of code tasks in a bare CPython, with limits of time and memory alone.
@@ -208,7 +222,7 @@ class SessionOptions:
     prm: str = "probe"
     calibration: str = "auto"
     sampling: SamplingOverrides = SamplingOverrides()
-    system: str | None = None
+    system: str = ""
     think: int | None = 0
     ctx_size: int | None = None
     threads: int | None = None
@@ -218,6 +232,7 @@ class SessionOptions:
     is_roomy: bool = False
     branches: int = 8
     places: int | None = None
+    patience: float | None = None
     width_sets_branches: bool = False
     purpose: Purpose = "search"
     unsandboxed: bool = False
@@ -232,10 +247,15 @@ class SessionOptions:
         """Tokens of a reply in a conversation; None for those of any solution."""
         return REPLY_TOKENS if self.is_roomy and self.sampling.max_tokens is None else None
 
-    def for_one(self, strategy: Strategy, width: int | None = None) -> Self:
-        """Options for one question: no more branches than its strategy draws, or than run side by side."""
-        branches = min(width or MAX_BRANCHES, strategy.branches, MAX_BRANCHES)
-        return dataclasses.replace(self, branches=branches, width_sets_branches=True)
+    def for_one(self, strategy: Strategy, search: SearchRequest) -> Self:
+        """Options for one question: no more branches than its strategy draws, or than run side by side.
+
+        Its time limit holds for what a server is asked before it, too.
+        """
+        branches = min(search.width or MAX_BRANCHES, strategy.branches, MAX_BRANCHES)
+        if not is_address(self.generator):
+            return dataclasses.replace(self, branches=branches, width_sets_branches=True)
+        return dataclasses.replace(self, places=search.width, patience=search.budget.max_seconds)
 
     def references(self) -> tuple[str, ...]:
         """References and paths of the models and their calibration."""

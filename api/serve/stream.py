@@ -135,7 +135,7 @@ async def _end(outcome: Outcome, sent: int, fallback: Fallback | None) -> AsyncI
     if fallback is not None and ask.is_searched and ask.answers == 1 and fallback.is_for(record):
         is_quiet = record.started.problem.kind in _QUIET
         yield Part("" if is_quiet else f"Handed on to {fallback.server}\n")
-        call = asyncio.ensure_future(fallback.ask(record.started.problem))
+        call = asyncio.ensure_future(fallback.ask_beside(record.started.problem))
         try:
             while not (await asyncio.wait([call], timeout=SILENT_SECONDS))[0]:
                 yield Part()

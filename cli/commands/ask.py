@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,6 @@ from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.by_command import AskOptions
 from ..options.settings import chooses_search, with_options
 from ..searching import (
-    hand_on,
     last_conversation,
     open_fallback,
     question_text,
@@ -66,12 +66,14 @@ def ask(
         search = replace(search, history=last_conversation())
     prints = not options.json_output  # while it is generated
     record = search_one(search.problem(), search, options.session, options.view, prints_reply=prints)
-    if fallback is not None and fallback.is_for(record) and not options.view.terminal.quiet:
-        say(f"adascale: not sure enough, asking {fallback.server}...")
-    try:
-        handed_on = hand_on(fallback, record)
-    except KeyboardInterrupt:
-        handed_on = Notice("no-fallback", "stopped by you; the answer is our own")
+    handed_on: FallbackAnswer | Notice | None = None
+    if fallback is not None and fallback.is_for(record):
+        if not options.view.terminal.quiet:
+            say(f"adascale: not sure enough, asking {fallback.server}...")
+        try:
+            handed_on = fallback.ask(record.started.problem, Event())
+        except KeyboardInterrupt:
+            handed_on = Notice("no-fallback", "stopped by you; the answer is our own")
     if isinstance(handed_on, Notice):
         show_warning(handed_on)
     _finish(record, options, handed_on)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
@@ -31,7 +33,6 @@ from ..options.settings import chooses_search, with_options
 from ..report import FIELDS, BatchCounts, answer_record, error_record, run_fields
 from ..searching import (
     choose_seed,
-    hand_on,
     open_cluster,
     open_fallback,
     open_worker,
@@ -44,6 +45,7 @@ from ..terminal.signals import graceful
 from ..terminal.streams import say, stdin_stream
 
 if TYPE_CHECKING:
+    from adascale.engine.answer import FallbackAnswer
     from adascale.models.fallback import Fallback
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
 _WIDTH = 4
 """Solutions of a question that run side by side at most: questions fill the batch, and a wider search draws
 more."""
+
+_CALLS = 8
+"""Questions that the fallback thinks about at once."""
 
 _MOST_WARNINGS = 5
 """Failures that get a warning each; the summary counts the others."""
@@ -141,6 +146,8 @@ class _Run:
     fallback: Fallback | None
     counts: BatchCounts = field(default_factory=BatchCounts)
     _told: set[str] = field(default_factory=set)
+    _left: Event = field(default_factory=Event)
+    _writing: Lock = field(default_factory=Lock)
 
     def ask_all(self, lines: Iterator[Problem | BadLine]) -> None:
         """Search what has no record yet; models are opened only if there is such a question.
@@ -181,7 +188,8 @@ class _Run:
             # Those with a record are counted too; nobody knows how many a pipe has.
             total = None if self.source == "-" else count_lines(Path(self.source), options.form)
             total = total and min(total, options.limit or total)
-            session = options.session
+            width, seconds = self.search.width, self.search.budget.max_seconds
+            session = replace(options.session, places=width and 2 * width, patience=seconds)
             if (most := options.at_once) is not None:
                 session = replace(session, places=most, branches=min(most, session.branches))
             models = session, options.terminal, say_status(options.terminal)
@@ -191,15 +199,28 @@ class _Run:
             worker = stack.enter_context(opening)
             requests = self._requests(todo, worker.open_models)
             progress.show("answering", self.counts.settled, total)
-            stack.enter_context(graceful(worker.interrupt))
+
+            def stop() -> None:
+                worker.interrupt()
+                self._left.set()
+
+            stack.enter_context(graceful(stop))
+            pool = stack.enter_context(ThreadPoolExecutor(_CALLS))
+            stack.callback(self._left.set)
+            calls: list[Future[None]] = []
             served = worker.serve(requests, retry=True)
             records: dict[str, Record] = {}
             for problem, event in served if traces is None else traces.keep(served):
                 record = records[problem.id] = Record.after(records.get(problem.id), event)
                 if isinstance(event, SearchFinished | SearchFailed):
-                    self._write_record(problem, record, is_last=worker.interrupted)
+                    if self.fallback is not None and self.fallback.is_for(record) and not worker.interrupted:
+                        calls.append(pool.submit(self._hand_on, self.fallback, problem, record))
+                    else:
+                        self._write_record(problem, record)
                     del records[problem.id]
                     progress.show("answering", self.counts.settled, total, *self.counts.facts())
+            for call in calls:
+                call.result()
             self.counts.interrupted = worker.interrupted
 
     def _requests(self, todo: Iterator[Problem], opened: ModelsOpened) -> Iterator[Request]:
@@ -234,9 +255,14 @@ class _Run:
 
         return asked()
 
-    def _write_record(self, problem: Problem, search: Record, *, is_last: bool) -> None:
+    def _hand_on(self, fallback: Fallback, problem: Problem, search: Record) -> None:
+        """Ask the other server, while the searches of other questions go on, and write the record."""
+        self._write_record(problem, search, fallback.ask(search.started.problem, self._left))
+
+    def _write_record(
+        self, problem: Problem, search: Record, handed_on: FallbackAnswer | Notice | None = None
+    ) -> None:
         """Write the record of a search that has ended; an interrupted one is asked again and gets none."""
-        handed_on = None if is_last else hand_on(self.fallback, search)
         if isinstance(handed_on, Notice):
             self._warn_once(handed_on)
         if isinstance(search.end, SearchFailed):
@@ -248,8 +274,9 @@ class _Run:
             if problem.answer is not None and KINDS[problem.kind].judged_by == "answer":
                 is_right = kind_of(problem).is_right(problem, record["answer"], None, None)
                 record |= {"expected": problem.answer, "correct": is_right}
-            self.counts.add_record(record)
-            self.results.write(record)
+            with self._writing:
+                self.counts.add_record(record)
+                self.results.write(record)
 
     def _warn_once(self, *notices: Notice) -> None:
         """Show what this run has not shown yet."""
@@ -260,8 +287,9 @@ class _Run:
 
     def _write_failure(self, problem: Problem, error: AdascaleError, where: str) -> None:
         """Count a failure and write its record; the first few are warnings too."""
-        self.counts.failures[error.slug] += 1
-        self.results.write(_carried(problem) | error_record(problem, error))
+        with self._writing:
+            self.counts.failures[error.slug] += 1
+            self.results.write(_carried(problem) | error_record(problem, error))
         if self.counts.failed <= _MOST_WARNINGS:
             show_warning(Notice(error.slug, f"{where} {error.message}", error.facts, error.hint))
 

@@ -156,7 +156,7 @@ class Conversation:
         self._asked = 0
 
     def __enter__(self) -> Self:
-        session = self._session.for_one(self._search.strategy_for(), self._search.width)
+        session = self._session.for_one(self._search.strategy_for(), self._search)
         opened = open_worker(session, self.view.terminal, self._renderer.status, self.view.keep_alive)
         self._worker = self._stack.enter_context(opened)
         self._renderer.status("")

@@ -135,6 +135,11 @@ class Branches:
         self._now = due
         return [branch for branch in running if branch.ahead and branch.next_at == due]
 
+    def begin_again(self, branch: Branch) -> None:
+        """What a branch has written is lost: it goes back to where it began, with the cost of it all."""
+        branch.parent = branch.asked.node
+        branch.key = branch.key[: len(self._keys[branch.parent]) + 1]
+
     def add_step(self, branch: Branch, node: NodeId, *, ends: bool) -> None:
         """The step that a branch was writing is complete, and has become a node."""
         self._keys[node] = branch.key

@@ -213,7 +213,7 @@ class Search:
                 return
         if not self.over and self._executing and self._is_spent:  # it does not wait for programs
             self._score()
-            if not self.over and self._tree.standing.has_reply:
+            if not self.over and self._may_end:
                 self.close("budget")
 
     def _tick(self) -> bool:
@@ -225,6 +225,11 @@ class Search:
         return bool(due)
 
     def _take(self, branch: Branch, growth: Growth, usage: Usage) -> None:
+        if growth.begins_again:
+            kept = len(self._tree.path(branch.asked.node))
+            if lost := tuple(node.id for node in self._tree.path(branch.parent)[kept:]):
+                self._emit(NodesPruned(nodes=lost, reason="it broke off, and begins again"))
+            self.branches.begin_again(branch)
         branch.at += growth.new_tokens
         branch.step = growth.step
         branch.cost += usage
@@ -323,12 +328,13 @@ class Search:
         return self._kind.answer(self.problem, end.mode, self._tree.text(node), finish, end.execution)
 
     def _can_be_shown(self, candidate: Candidate) -> bool:
-        """True for an answer, prose that ended by itself without one, and a reply that stays alone."""
+        """True for an answer, a text that ended by itself without one, and a reply that stays alone."""
         end = self._tree[candidate.node]
         ended_by_itself = end.step is not None and end.step.finish == "stop"
         is_prose = end.mode == "prose" and self.problem.kind != "json"
         is_alone = self.problem.is_chat or self.problem.kind == "fact"
-        return candidate.answer is not None or (is_prose and (ended_by_itself or is_alone))
+        is_said = is_prose and bool(self._tree.text(end.id).strip())
+        return candidate.answer is not None or (is_said and (ended_by_itself or is_alone))
 
     def _judge_answers(self) -> None:
         """Find the answer that leads, and how likely each is by all that has ended and was read."""
@@ -375,7 +381,7 @@ class Search:
     def _decide(self) -> None:
         """Resume the plan if something is new to it, or let the search end once its budget is spent."""
         if self._phase == "finishing":
-            if self._tree.standing.has_reply or self.branches.is_idle:
+            if self._may_end or self.branches.is_idle:
                 self.close("budget")
             return
         is_spent = self._is_spent
@@ -389,6 +395,11 @@ class Search:
     @property
     def _is_spent(self) -> bool:
         return self.settings.budget.spent(self.branches.tokens, self._elapsed())
+
+    @property
+    def _may_end(self) -> bool:
+        """True if a spent search has a reply, or no time to wait for one."""
+        return self._tree.standing.has_reply or self.settings.budget.is_over(self._elapsed())
 
     def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
         """Start the plan (None) or send it nodes, and obey it; its verdict ends the search.
@@ -459,7 +470,7 @@ class Search:
             self._phase = "spent"
             for branch in [branch for branch in self.branches.running.values() if not branch.ahead]:
                 self._drop(branch, "budget")
-        elif self._tree.standing.has_reply:
+        elif self._may_end:
             self.close("budget")
         else:
             self._finish_one()

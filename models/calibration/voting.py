@@ -60,9 +60,8 @@ class VoteRun:
         Raises:
             UsageError: too few problems have an answer.
         """
-        solved = [
-            (problem, found) for problem, found in self.searches if any(c.answer for c in found.solutions)
-        ]
+        in_order = sorted(self.searches, key=lambda each: each[0].id)  # not in that in which they ended
+        solved = [(problem, found) for problem, found in in_order if any(c.answer for c in found.solutions)]
         check_enough(len(solved))
         session, plan = self.session, self.plan
         usual = Posterior.of_model("value", session.size)

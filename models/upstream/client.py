@@ -1,8 +1,9 @@
 """Many streamed chat completions at once: an event loop in a thread of its own, which hands over chunks.
 
 A stream is one request of one choice; closing its connection ends it at the server. A server that is busy,
-starts or has gone is asked again for ``PATIENCE`` seconds. Nothing that it says is believed: replies have a
-limit of bytes and of tokens, a redirect is not followed, and nothing is unpacked.
+starts or has gone is asked again for ``PATIENCE`` seconds, and a stream that broke begins again. Nothing that
+a server says is believed: replies have limits of bytes, tokens and time, numbers a range, a redirect is not
+followed, and nothing is unpacked.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ import re
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import httpx2
 
@@ -45,14 +45,20 @@ HANDED_ON = "X-Adascale-Handed-On"
 PATIENCE = 300.0
 """Seconds that a draw waits for a server that is busy, starts or has gone."""
 
-_FIRST, _NEXT, _LAST = 600.0, 120.0, 2.0
+_FIRST, _NEXT, _LAST = 300.0, 60.0, 2.0
 """Seconds to the first token of a stream, which may queue; to each further one; and to the usage."""
 
-_BREAKS = 5
-"""Breaks in a row, each no later than one before, after which a draw is given up: it may end the server."""
+_BREAKS = 8
+"""Breaks of a stream after which its draw is given up: it may be what ends the server."""
 
-_MAX_BYTES = 1 << 20
-"""Largest size of an event."""
+_MAX_BYTES, _MAX_PAGE = 1 << 20, 1 << 23
+"""Largest size of an event, and of a list of models."""
+
+_TOKEN_CHARACTERS = 64
+"""Characters of a reply for each token that was asked for: more than any tokenizer writes on average."""
+
+_MOST_TOKENS = 1e9
+"""No server counts more of them."""
 
 _BUSY = (429, 502, 503, 504)
 """Statuses with which a server, or a proxy before it, asks to come back."""
@@ -75,7 +81,7 @@ class Chunk:
         finish: Reason why the reply has ended.
         work: Tokens of the prompt, in the last chunk, as far as the server says them.
         begins_again: True if the server broke the stream and the draw begins anew: what came before it is
-            void, with its tokens, though they were written.
+            void, though its tokens were written.
         error: Reason why the stream has ended without a reply.
     """
 
@@ -95,9 +101,9 @@ Say = Callable[[Notice], None]
 
 
 class _BusyError(Exception):
-    """The server asks to come back, after so many seconds if it says so."""
+    """The server asks to come back after so many seconds, or whenever we like."""
 
-    def __init__(self, error: AdascaleError, seconds: float | None) -> None:
+    def __init__(self, error: AdascaleError, seconds: float) -> None:
         super().__init__(error.message)
         self.error, self.seconds = error, seconds
 
@@ -111,23 +117,43 @@ class Client:
 
     Args:
         address: The server.
-        facts: Abilities and limits of the server, as the probe found them.
         say: Gets a notice while draws wait for the server, from a thread of the client; None: they do not.
     """
 
-    def __init__(self, address: Address, facts: Facts, say: Say | None) -> None:
-        self._address, self._facts, self._say = address, facts, say
+    def __init__(self, address: Address, say: Say | None) -> None:
+        self._address, self._say = address, say
         self._chunks: queue.SimpleQueue[tuple[_Draw, Chunk]] = queue.SimpleQueue()
         self._draws: dict[int, tuple[_Draw, Future[None]]] = {}
         self._said: set[str] = set()
-        self._http = httpx2.AsyncClient(**http_settings(address))
+        # The key goes to this host alone, and what is packed is not asked for.
+        key = {} if address.key is None else {"Authorization": f"Bearer {address.key}"}
+        self._http = httpx2.AsyncClient(
+            headers={"Accept-Encoding": "identity", HANDED_ON: "1", **key},
+            timeout=httpx2.Timeout(30, connect=10, read=None, pool=None),
+            limits=httpx2.Limits(max_connections=None),
+            follow_redirects=False,
+            trust_env=not address.is_local,
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
         self._thread.start()
 
-    def start(self, stream: int, asked: Asked) -> None:
-        """Begin a stream, whose number no running one has."""
-        draw = _Draw(stream, asked)
+    def get(self, url: str, seconds: float) -> tuple[int, Any, Mapping[str, str]]:
+        """Status, JSON and headers of a page that has come within so many seconds.
+
+        Raises:
+            httpx2.TransportError: The connection was lost.
+            TimeoutError: The page has not come to its end in time.
+        """
+        return asyncio.run_coroutine_threadsafe(self._get(url, seconds), self._loop).result()
+
+    async def _get(self, url: str, seconds: float) -> tuple[int, Any, Mapping[str, str]]:
+        async with asyncio.timeout(seconds), self._http.stream("GET", url) as response:
+            return response.status_code, _parsed(await _read(response, _MAX_PAGE)), response.headers
+
+    def start(self, stream: int, asked: Asked, facts: Facts) -> None:
+        """Begin a stream, whose number no running one has, at a server of these abilities and limits."""
+        draw = _Draw(stream, asked, facts)
         self._draws[stream] = draw, asyncio.run_coroutine_threadsafe(self._run(draw), self._loop)
 
     def poll(self, seconds: float) -> list[Chunk]:
@@ -155,8 +181,6 @@ class Client:
 
     def close(self) -> None:
         """End all streams."""
-        for stream in list(self._draws):
-            self.cancel(stream)
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -164,12 +188,18 @@ class Client:
 
     async def _end(self) -> None:
         running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await self._http.aclose()
 
     async def _run(self, draw: _Draw) -> None:
         try:
-            await self._draw(draw)
+            async with asyncio.timeout(draw.asked.seconds):
+                await self._draw(draw)
+        except TimeoutError:
+            error = silent(self._address, "completed no reply", draw.asked.seconds)
+            self._put(draw, Chunk(draw.stream, error=error))
         except Exception as exc:  # whoever polls must hear of it, or waits for ever
             self._put(draw, Chunk(draw.stream, error=explained(exc, "")))
 
@@ -179,25 +209,22 @@ class Client:
     async def _draw(self, draw: _Draw) -> None:
         """Run a stream to its end, again and again while its failures may pass."""
         clock = self._loop.time
-        broken = 0
-        since, tries = clock(), 0
+        since, tries, broken = clock(), 0, 0
         while True:
-            seconds: float | None = None
+            asked_for = 0.0
             try:
                 await self._stream(draw)
                 return
             except _BusyError as exc:
-                failure, seconds = exc.error, exc.seconds
+                failure, asked_for = exc.error, exc.seconds
             except (httpx2.TransportError, _BrokenError) as exc:
                 failure = unreachable(self._address, exc)
-                if draw.was_heard or isinstance(exc, _BrokenError):
-                    broken = 1 if draw.goes_further() else broken + 1
+                broken += draw.was_heard or isinstance(exc, _BrokenError)
             if draw.was_heard:
                 since, tries = clock(), 0
-                draw.resume(self._facts.continues)
+                self._put(draw, Chunk(draw.stream, begins_again=True))
             tries += 1
-            if seconds is None:
-                seconds = min(8.0, 0.25 * 2**tries) * random.uniform(0.5, 1)
+            seconds = max(asked_for, min(8.0, 0.25 * 2**tries) * random.uniform(0.5, 1))
             if self._say is None or broken >= _BREAKS or clock() + seconds - since > PATIENCE:
                 raise failure
             # A connection that was kept may just have been closed: the first try says nothing.
@@ -205,9 +232,6 @@ class Client:
                 self._said.add(failure.slug)
                 text = f"{failure.message}; its draws wait, {PATIENCE / 60:.0f} minutes at most"
                 self._say(Notice("upstream-waits", text, failure.facts, failure.hint))
-            if draw.is_void:
-                self._put(draw, Chunk(draw.stream, begins_again=True))
-                draw.is_void = False
             await asyncio.sleep(seconds)
 
     async def _stream(self, draw: _Draw) -> None:
@@ -218,7 +242,7 @@ class Client:
             httpx2.TransportError: The connection was lost.
         """
         url, clock = f"{self._address.url}/chat/completions", self._loop.time
-        body = SERVERS[self._facts.server].body(draw.asked, self._facts)
+        body = SERVERS[draw.facts.server].body(draw.asked, draw.facts)
         draw.begin()
         try:
             async with (
@@ -226,10 +250,11 @@ class Client:
                 self._http.stream("POST", url, json=body) as response,
             ):
                 if response.status_code != 200:
-                    self._refuse(response.status_code, parsed(await _read(response)), response.headers)
+                    body = _parsed(await _read(response))
+                    self._refuse(draw, response.status_code, body, response.headers)
                 async for event in _events(response):
                     if event.get("error") or event.get("object") == "error":
-                        self._refuse(_status(event), event, {})
+                        self._refuse(draw, _status(event), event, {})
                     chunk = draw.read(event)
                     if chunk.tokens:
                         limit.reschedule(clock() + _NEXT)
@@ -241,21 +266,20 @@ class Client:
                         break
         except (TimeoutError, httpx2.TransportError) as exc:
             if not draw.has_ended and isinstance(exc, TimeoutError):
-                seconds = _NEXT if draw.was_heard else _FIRST
-                text = f"{self._address.server} has written nothing for {seconds:.0f} s"
-                raise ModelUnavailableError(text, slug="upstream-silent") from None
+                what = ("written nothing more", _NEXT) if draw.was_heard else ("begun no reply", _FIRST)
+                raise silent(self._address, *what) from None
             if not draw.has_ended:
                 raise
         if not draw.has_ended:
             raise _BrokenError
         self._put(draw, draw.end())
 
-    def _refuse(self, status: int, body: Any, headers: Mapping[str, str]) -> None:
-        error = refusal(self._address, self._facts.model, status, body, headers)
+    def _refuse(self, draw: _Draw, status: int, body: Any, headers: Mapping[str, str]) -> None:
+        error = refusal(self._address, draw.facts.model, status, body, headers)
         if status not in _BUSY:
             raise error
         after = headers.get("retry-after", "")
-        raise _BusyError(error, float(after) if after.isdecimal() else None)
+        raise _BusyError(error, float(after) if after.isdecimal() else 0.0)
 
 
 class _Draw:
@@ -263,49 +287,23 @@ class _Draw:
 
     Attributes:
         stream: Its number.
-        asked: Request, after a break for the rest of the reply.
-        is_void: True if what was handed over has to be forgotten.
+        asked: What was asked.
+        facts: Abilities and limits of the server.
         was_heard: True if tokens came since the request was sent.
-        is_over: True if more tokens came than were asked for.
+        is_over: True if more came than was asked for; what is beyond it is dropped.
     """
 
-    def __init__(self, stream: int, asked: Asked) -> None:
-        self.stream, self.asked = stream, asked
-        self.is_void = False
-        self._kept = self._furthest = 0
+    def __init__(self, stream: int, asked: Asked, facts: Facts) -> None:
+        self.stream, self.asked, self.facts = stream, asked, facts
+        self._most = 2 * asked.max_tokens + 16
         self.begin()
 
     def begin(self) -> None:
         """Forget the last try."""
-        self.was_heard = self.is_over = self._has_thought = False
-        self._text, self._counted, self._listed = "", 0, 0
+        self.was_heard = self.is_over = False
+        self._characters = self._counted = self._listed = 0
         self._finish: Finish | None = None
         self._usage: Entry = {}
-
-    def goes_further(self) -> bool:
-        """True if it holds more tokens than at any break before."""
-        held, before = self._kept + self._counted, self._furthest
-        self._furthest = max(held, before)
-        return held > before
-
-    def resume(self, continues: bool) -> None:
-        """Ask for the rest of what has broken off, or for all of it once more.
-
-        Args:
-            continues: True if the server goes on with a message that is begun.
-        """
-        asked = self.asked
-        self.is_void = not continues or self._has_thought or asked.schema is not None
-        if self.is_void or not self._text:
-            return
-        *before, last = asked.messages
-        if asked.continues:
-            message = {**last, "content": last["content"] + self._text}
-        else:
-            before, message = list(asked.messages), {"role": "assistant", "content": self._text}
-        self._kept += self._counted
-        left = max(1, asked.max_tokens - self._counted)
-        self.asked = replace(asked, messages=(*before, message), max_tokens=left, continues=True)
 
     def read(self, event: Entry) -> Chunk:
         """The chunk of an event; what is not as it should be is left out."""
@@ -316,19 +314,20 @@ class _Draw:
         entries = [
             each for each in listed(inner(choice, "logprobs"), "content") if _logprob(each) is not None
         ]
+        self._usage = inner(event, "usage") or self._usage
         self._listed += len(entries)
         tokens = max(self._listed - self._counted, 0) if entries else int(bool(text or thought))
-        alternatives = _alternatives(entries[0]) if entries and self._listed == len(entries) else {}
+        self._characters += len(text) + len(thought)
+        if self._counted + tokens > self._most or self._characters > _TOKEN_CHARACTERS * self._most:
+            self.is_over, self._finish = True, "length"
+            return Chunk(self.stream)
         self._counted += tokens
-        self._text += text
-        self._has_thought |= bool(thought)
         self.was_heard |= tokens > 0
-        self.is_over = self._counted > 2 * self.asked.max_tokens + 16
-        finish = "length" if self.is_over else _text(choice, "finish_reason")
+        finish = _text(choice, "finish_reason")
         if finish not in ("", "abort", "error") and self._finish is None:
             self._finish = "length" if finish == "length" else "stop"
-        self._usage = inner(event, "usage") or self._usage
         logprob = sum(_logprob(each) or 0.0 for each in entries) if entries else None
+        alternatives = _alternatives(entries[0]) if entries and self._listed == len(entries) else {}
         return Chunk(self.stream, text, thought, tokens, logprob, alternatives)
 
     @property
@@ -337,10 +336,11 @@ class _Draw:
         return self._finish is not None
 
     def end(self) -> Chunk:
-        """The chunk with the end, and the tokens that no chunk has counted."""
+        """The chunk with the end, and the tokens that no chunk has counted: some events have several."""
         written, prompt = (_count(self._usage, f"{name}_tokens") for name in ("completion", "prompt"))
-        cached = _count(inner(self._usage, "prompt_tokens_details"), "cached_tokens")
-        work = PrefixWork(max(0, prompt - cached), cached)
+        written = min(written, self.asked.max_tokens, self._characters)  # a token has a character at least
+        cached = min(prompt, _count(inner(self._usage, "prompt_tokens_details"), "cached_tokens"))
+        work = PrefixWork(prompt - cached, cached)
         return Chunk(self.stream, tokens=max(0, written - self._counted), finish=self._finish, work=work)
 
 
@@ -368,26 +368,26 @@ async def _events(response: httpx2.Response) -> AsyncIterator[Entry]:
             raise no_completion()
 
 
-async def _read(response: httpx2.Response) -> bytes:
+async def _read(response: httpx2.Response, most: int = _MAX_BYTES) -> bytes:
     """The body as it was sent, as far as it is looked at."""
     data = b""
     async for piece in response.aiter_raw():
         data += piece
-        if len(data) > _MAX_BYTES:
+        if len(data) > most:
             break
     return data
 
 
-def parsed(data: bytes) -> Any:
-    """JSON; None for anything else."""
+def _parsed(data: bytes) -> Any:
+    """JSON whose texts every encoding has; None for anything else."""
     try:
-        return json.loads(data)
+        return encodable(json.loads(data))
     except (ValueError, RecursionError):
         return None
 
 
 def _event(data: bytes) -> Entry:
-    event = parsed(data)
+    event = _parsed(data)
     if not isinstance(event, dict):
         raise no_completion()
     return event
@@ -402,16 +402,10 @@ def no_completion() -> AdascaleError:
     )
 
 
-def http_settings(address: Address) -> dict[str, Any]:
-    """Arguments of httpx2's clients: the key goes to this host alone, and what is packed is not asked for."""
-    key = {} if address.key is None else {"Authorization": f"Bearer {address.key}"}
-    return {
-        "headers": {"Accept-Encoding": "identity", HANDED_ON: "1", **key},
-        "timeout": httpx2.Timeout(30, connect=10, read=None, pool=None),
-        "limits": httpx2.Limits(max_connections=None),
-        "follow_redirects": False,
-        "trust_env": not address.is_local,
-    }
+def silent(address: Address, what: str, seconds: float) -> AdascaleError:
+    """The error of a server that has not done ``what`` in time."""
+    text = f"{address.server} has {what} for {round(seconds, 1):g} s"
+    return ModelUnavailableError(text, slug="upstream-silent")
 
 
 def unreachable(address: Address, error: Exception) -> AdascaleError:
@@ -440,7 +434,8 @@ def refusal(
     said = _message(body).replace(address.key or "\0", "KEY")
     facts = _facts(said)
     if 300 <= status < 400:
-        other = urlsplit(headers.get("location", "")).netloc or "another place"
+        host = re.match(r"https?://([^/?#@]+)", headers.get("location", ""))
+        other = "another place" if host is None else excerpt(host[1], 80)
         text = f"{server} sends on to {other}, where neither questions nor a key are sent"
         return AdascaleError(text, hint="the address of the server itself", slug="upstream-redirect")
     if status in (401, 403):
@@ -465,7 +460,7 @@ def _message(body: Any) -> str:
     """The words of an error, in the forms that servers have for it."""
     while isinstance(body, dict):
         body = next((body[name] for name in ("error", "message", "detail") if body.get(name)), None)
-    return encodable(body) if isinstance(body, str) else ""
+    return body if isinstance(body, str) else ""
 
 
 def _status(event: Entry) -> int:
@@ -489,15 +484,15 @@ def _alternatives(entry: Entry) -> dict[str, float]:
 
 def _logprob(entry: Entry) -> float | None:
     value = entry.get("logprob")
-    return float(value) if isinstance(value, int | float) and -1e9 < value < 0.01 else None
+    return min(0.0, value) if isinstance(value, int | float) and -1e9 < value < 0.01 else None
 
 
 def _text(value: Entry, name: str) -> str:
     found = value.get(name)
-    return encodable(found) if isinstance(found, str) else ""
+    return found if isinstance(found, str) else ""
 
 
 def _count(value: Entry, name: str) -> int:
-    """The number in a field; 0 where there is none."""
+    """The number of tokens in a field; 0 where there is none."""
     found = value.get(name)
-    return found if isinstance(found, int) and found >= 0 else 0
+    return found if isinstance(found, int) and 0 <= found < _MOST_TOKENS else 0

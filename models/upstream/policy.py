@@ -2,14 +2,14 @@
 
 Growth is what a stream brings: text, and how many tokens it was. Their ids are not known, so a step has
 zeros in their place, and a prefix is continued from its text. Where the server cannot continue a message, a
-solution is one step: nothing could be drawn again, and a draw that begins anew takes back all that it wrote.
+solution is one step: nothing could be drawn again.
 """
 
 from __future__ import annotations
 
-import re
+import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -34,11 +34,11 @@ from adascale.engine.types import (
 
 from ..options import (
     PROGRAM_OPENING,
-    PROMPTS,
     THINK_TOKENS,
     SamplingParams,
     SessionOptions,
     spellings,
+    with_own,
 )
 from ..steps import ends_program, ends_step
 from .client import Chunk, Client
@@ -52,9 +52,6 @@ _PATIENCE = 0.05
 
 _LIKELIEST = 20
 """Alternatives of a look at options: the most that servers give."""
-
-_OWN_PROMPT: tuple[PromptName, ...] = ("program", "code", "date", "look-choice", "look-yes-no")
-"""Prompts that a user's system prompt does not replace."""
 
 
 @dataclass(slots=True, eq=False)
@@ -137,7 +134,7 @@ class UpstreamPolicy:
     ) -> None:
         self._client, self._facts = client, facts
         self._sampling, self._own_system = sampling, options.system
-        self._reply_tokens = options.reply_tokens
+        self._reply_tokens, self._patience = options.reply_tokens, options.patience or math.inf
         self._stopped = stopped
         self._numbers = count()
         self._branches: dict[int, _Branch] = {}  # by their streams
@@ -153,9 +150,8 @@ class UpstreamPolicy:
         return bool(self._open)
 
     def system(self, name: PromptName) -> str:
-        """The system prompt of that name, or that of the user in its place."""
-        is_own = self._own_system is None or name in _OWN_PROMPT
-        return PROMPTS[name] if is_own else self._own_system or ""
+        """The system prompt of that name, with the user's own below it."""
+        return with_own(name, self._own_system)
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Nothing is read beforehand: a prompt goes to the server with each of its solutions.
@@ -179,7 +175,8 @@ class UpstreamPolicy:
         """
         self._check(problem)
         stream, messages = next(self._numbers), self._messages(asked.prompt, problem, asked.text)
-        self._client.start(stream, Asked(messages, 0.0, 1.0, 1, 0, alternatives=_LIKELIEST))
+        look = Asked(messages, 0.0, 1.0, 1, 0, alternatives=_LIKELIEST, seconds=self._patience)
+        self._client.start(stream, look, self._facts)
         seen: dict[str, float] = {}
         while True:
             if self._stopped.is_set():
@@ -219,9 +216,9 @@ class UpstreamPolicy:
             sampler=_numbers(params),
         )
         self._streams[id_] = stream = next(self._numbers)
-        mends = self._facts.continues and not self._facts.thinks and schema is None
+        mends = self._facts.continues and not (self._facts.thinks or schema or problem.is_chat)
         self._branches[stream] = _Branch(id_, branch, mends, opening)
-        self._client.start(stream, asked)
+        self._client.start(stream, asked, self._facts)
 
     def advance(self) -> list[Growth]:
         """Growths by the chunks that have come since; it waits a moment for the first.
@@ -233,7 +230,7 @@ class UpstreamPolicy:
             raise DecodeAbortedError("stopped in the middle of a stream")
         early, self._early = self._early, []
         chunks = [*early, *self._client.poll(0.0 if early else _PATIENCE)]
-        return [growth for chunk in chunks for growth in self._grow(chunk)]
+        return [growth for chunk in chunks if (growth := self._grow(chunk)) is not None]
 
     def cancel(self, id_: BranchId) -> None:
         """Close a branch's stream."""
@@ -256,7 +253,7 @@ class UpstreamPolicy:
 
     def _messages(self, name: PromptName, problem: Problem, text: str) -> list[dict[str, Any]]:
         """The conversation up to the model's turn: one system message at most, and turns that alternate."""
-        system = (self._own_system or "") if problem.is_chat else self.system(name)
+        system = self._own_system if problem.is_chat else self.system(name)
         said = [(turn.role, turn.content.strip()) for turn in problem.history]
         system, spoken = below_system(system, [*said, ("user", text.strip())])
         return [*([{"role": "system", "content": system}] if system else []), *spoken]
@@ -270,51 +267,27 @@ class UpstreamPolicy:
             return schema
         return reordered(schema_of(problem), np.random.default_rng(seed))
 
-    def _grow(self, chunk: Chunk) -> Iterator[Growth]:
-        """Growths of a branch by a chunk of its stream."""
+    def _grow(self, chunk: Chunk) -> Growth | None:
+        """Growth of a branch by a chunk of its stream; None if nothing has become of it."""
         branch = self._branches.get(chunk.stream)
         if branch is None:  # it has ended, or was a look's
-            return
+            return None
         if chunk.begins_again:
             branch.begin(branch.opening)
-        if chunk.error is not None:
-            yield Growth(branch.id, 0, branch.step(None), error=chunk.error)
-            return
+        if chunk.begins_again or chunk.error is not None:
+            return Growth(branch.id, 0, branch.step(None), begins_again=chunk.begins_again, error=chunk.error)
         if chunk.thought:  # though it was switched off: its tokens count, and its text is not kept
             branch.has_thought, branch.mends = True, False
         # The end of a turn is a token, which not all servers count.
         tokens = max(chunk.tokens, int(chunk.finish == "stop" and not chunk.text))
-        for piece, share, is_last in _pieces(chunk.text, tokens):
-            part = share / tokens if tokens else 1.0
-            logprob = None if chunk.logprob is None else part * chunk.logprob
-            finish = branch.write(piece.encode(), share, logprob, chunk.finish if is_last else None)
-            if not share and finish is None:
-                continue
-            step = branch.step(finish)
-            work = chunk.work if is_last else PrefixWork()
-            is_over = finish in ("stop", "length") or (finish == "step" and branch.start.until == "step")
-            if is_over:
-                self.cancel(branch.id)
-            yield Growth(branch.id, share, step, work, thinks=bool(chunk.thought))
-            if is_over:
-                return
+        finish = branch.write(chunk.text.encode(), tokens, chunk.logprob, chunk.finish)
+        if not tokens and finish is None:
+            return None
+        step = branch.step(finish)
+        if finish in ("stop", "length") or (finish == "step" and branch.start.until == "step"):
+            self.cancel(branch.id)
+        return Growth(branch.id, tokens, step, chunk.work, thinks=bool(chunk.thought))
 
-
-def _pieces(text: str, tokens: int) -> Iterator[tuple[str, int, bool]]:
-    """Cut what came at once behind its blank lines: each piece, its share of the tokens, if it is the last.
-
-    One token stays whole, as a model in this process writes it.
-    """
-    found = _PARAGRAPH.findall(text) if tokens > 1 else [text]
-    done, characters = 0, 0
-    for at, piece in enumerate(found or [""], 1):
-        characters += len(piece)
-        upto = tokens if at >= len(found) else round(tokens * characters / len(text))
-        yield piece, upto - done, at >= len(found)
-        done = upto
-
-
-_PARAGRAPH = re.compile(r"(?:(?!\n\n).)+\n*|\n+", re.DOTALL)
 
 _FILTERS = "top_k", "min_p", "repeat_penalty"
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from adascale.engine.errors import setting
+
 Entry = Mapping[str, Any]
 """A JSON object of a server."""
 
@@ -29,6 +31,7 @@ class Asked:
         continues: True if the last message is the assistant's, and the reply goes on with it.
         schema: JSON schema of the reply.
         sampler: Further numbers of the sampler, named as in ``SamplingChange``; a server gets those it takes.
+        seconds: Time for the whole reply; infinite where the limits of silence are enough.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -40,6 +43,7 @@ class Asked:
     continues: bool = False
     schema: Mapping[str, Any] | None = None
     sampler: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class Server:
         unthinking: Fields of a body that switch thinking off.
         continuing: Fields of a body that go on with its last message.
         sampler: Fields of a body that take further numbers of the sampler, by our names for them.
-        more_places: Advice to a user who wants more streams side by side.
+        places: Streams that run side by side, where the server does not say how many.
+        more_places: Advice to a user who wants more of them.
     """
 
     unthinking: ClassVar[Mapping[str, Any]] = {}
@@ -88,7 +93,8 @@ class Server:
         "presence_penalty": "presence_penalty",
         "frequency_penalty": "frequency_penalty",
     }
-    more_places: ClassVar = "see the manual of the server"
+    places: ClassVar = 4
+    more_places: ClassVar = ""
 
     def body(self, asked: Asked, facts: Facts) -> dict[str, Any]:
         """The body of a request; equal ones are equal byte by byte, so that servers reuse their prefix."""
@@ -137,6 +143,7 @@ class LlamaServer(Server):
         "min_p": "min_p",
         "repeat_penalty": "repeat_penalty",
     }
+    places: ClassVar = 1
     more_places: ClassVar = "llama-server --parallel 8"
 
     def known(self, entry: Entry, get: Get) -> dict[str, Any]:
@@ -153,7 +160,8 @@ class Ollama(Server):
     """Ollama, which has one place unless it was started otherwise, and does not say so."""
 
     unthinking: ClassVar = {"reasoning_effort": "none"}
-    more_places: ClassVar = "OLLAMA_NUM_PARALLEL=8 ollama serve"
+    places: ClassVar = 1
+    more_places: ClassVar = f"OLLAMA_NUM_PARALLEL=8 ollama serve, and {setting('width', 8)} here"
 
     def known(self, entry: Entry, get: Get) -> dict[str, Any]:
         """The context is that of the model as it is loaded; what is longer would be cut in silence."""
@@ -177,22 +185,20 @@ class LMStudio(Server):
 
 
 class VLLM(Server):
-    """vLLM, and SGLang, which takes the same fields; they have hundreds of places, and do not say so."""
+    """vLLM, and SGLang, which takes the same fields; they have more places than a search needs."""
 
     unthinking: ClassVar = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
     continuing: ClassVar = _GOING_ON
     # Else the generation_config of a model holds, often with a penalty for what is repeated.
     sampler: ClassVar = {**LlamaServer.sampler, "repeat_penalty": "repetition_penalty"}
-
-    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
-        """More places than a search needs."""
-        return {**super().known(entry, get), "places": 64}
+    places: ClassVar = 64
 
 
 class Adascale(Ollama):
     """A server of ours, of which one plain reply is wanted: no search inside a search."""
 
     unthinking: ClassVar = {"reasoning_effort": "chat"}
+    places: ClassVar = 8
 
 
 class Hosted(Server):

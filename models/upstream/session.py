@@ -86,13 +86,13 @@ class UpstreamSession:
     def __enter__(self) -> Self:
         options = self.options
         self._reporting.status(f"Asking {self._address.server}...")
-        self.facts = facts = probe(self._address, self._notices.append)
+        self.facts = facts = probe(self._address, self._notices.append, options.patience)
         usual = SamplingParams() if "top_k" in SERVERS[facts.server].sampler else SamplingParams(top_k=0)
         by_mode = {mode: options.sampling.over(usual, 0) for mode in MODES}
         self._sampling = samplers(by_mode, options)
         self.size = size = options.size or facts.parameters or ASSUMED_SIZE
         self.executor = self._stack.enter_context(ProgramExecutor(unsandboxed=options.unsandboxed))
-        client = self._stack.enter_context(closing(Client(self._address, facts, self._say)))
+        client = self._stack.enter_context(closing(Client(self._address, self._say)))
         self.policy = UpstreamPolicy(client, facts, size, self._sampling, options, self.abort)
         is_judged = options.calibration == "auto" and options.prm != "none"
         installed = read_installed() if is_judged else InstalledCalibrations()
@@ -165,7 +165,7 @@ class UpstreamSession:
     @property
     def modes(self) -> tuple[Mode, ...]:
         """Modes that ``auto`` may use for a value, as those of a ``Session`` without a fit."""
-        return ("program", "prose") if self.options.system is None and self._posteriors else ("prose",)
+        return ("program", "prose") if self._posteriors else ("prose",)
 
     @property
     def width(self) -> int:
@@ -184,7 +184,8 @@ class UpstreamSession:
             card if fit is None else describe(fit),
             {**self._sampling[name].record(), "prompt": _digest(self.policy.system(name))},
         )
-        return Conditions(models, tuple(self._warnings(kind)), self.width, unfitted, facts.continues)
+        found, set_odds = tuple(self._warnings(kind)), self.options.sampling.odds
+        return Conditions(models, found, self.width, unfitted, facts.continues, set_odds)
 
     def _warnings(self, kind: KindName) -> Iterator[Notice]:
         facts = self.facts

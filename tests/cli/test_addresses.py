@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+import lying_server as lies
 import pytest
 from commands import CLOSED, Home, run
 from lying_server import writes_words
-from other_server import KEY, Other, other_server, refuses
+from other_server import KEY, Other, Reply, other_server, refuses
 from scripted_server import Served, served
 
 import adascale
@@ -48,6 +50,40 @@ def test_ask_searches_over_a_server(home: Home, server: Served) -> None:
     found = json.loads(done.stdout)
     assert (found["answer"], found["agreement"]["agree"] > 1) == ("18", True)
     assert found["model"]["name"] == "scripted"
+
+
+@pytest.mark.parametrize("stalls", [lies.holds(), lies.holds(lies.delta("It")), lies.only_pings])
+def test_a_time_limit_ends_a_search_and_a_batch_whose_server_stalls(
+    home: Home, other: Other, stalls: Reply
+) -> None:
+    other.reply = lies.after_the_probe(stalls)
+    words = ["-m", f"{other.url}#qwen3:4b", "--time-limit", "400ms"]
+    home.run("ask", "hi", *words)  # finds out what the server does
+    begun = time.monotonic()
+    assert home.run("ask", "What is 9 * 2?", *words).returncode == 3
+    done = home.run("batch", str(home.data), *words)
+    assert time.monotonic() - begun < 4, "of 0.5 and, if one question waits for another, 1.5"
+    assert done.returncode == 0, done.stderr
+    assert {json.loads(line)["status"] for line in done.stdout.splitlines()} == {"no_answer"}
+
+
+def test_a_time_limit_holds_for_what_is_asked_before_a_search(home: Home, other: Other) -> None:
+    words = ["ask", "The sky is blue.\n\nIs it blue?", "--as", "yes-no", "--time-limit", "400ms", "-m"]
+    other.reply = lies.holds()
+    done = home.run(*words, f"{other.url}#qwen3:4b")
+    assert "has completed no reply" in done.stderr
+    other.pages["/v1/models"] = lies.drips(b" ")
+    assert "has listed no models" in home.run(*words, f"{other.url}#qwen3:4b").stderr
+
+
+def test_an_empty_reply_is_no_answer_in_any_output(home: Home, other: Other) -> None:
+    other.reply = lies.after_the_probe(lies.streams(lies.delta(finish="stop")))
+    address = f"{other.url}#qwen3:4b"
+    for more in ([], ["-x"], ["--json"]):
+        for question in ("What is 9 * 2?", "Write a poem."):
+            assert home.run("ask", question, "-m", address, *more).returncode == 3
+    records = home.run("batch", str(home.data), "-m", address).stdout.splitlines()
+    assert {json.loads(line)["status"] for line in records} == {"no_answer"}
 
 
 def test_a_size_that_the_user_says_is_assumed_no_more(home: Home, server: Served) -> None:

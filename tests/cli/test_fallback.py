@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from commands import CLOSED, Home, run
-from other_server import KEY, Reply, is_silent, other_server, refuses, says
+from other_server import KEY, Call, Reply, is_silent, other_server, refuses, says
 
 from adascale.cli.searching import open_fallback
 from adascale.models.options import FallbackOptions
@@ -63,7 +64,7 @@ def test_an_unsure_answer_is_that_of_the_other_server_and_says_so(ask: Ask) -> N
 
 
 @pytest.mark.parametrize(
-    ("reply", "notice"), [(is_silent, "takes longer than 0.3 s"), (refuses(401), "refuses the key")]
+    ("reply", "notice"), [(is_silent, "completed no reply for 0.3 s"), (refuses(401), "refuses the key")]
 )
 def test_whatever_goes_wrong_there_the_answer_is_our_own_with_a_notice(
     home: Home, ask: Ask, reply: Reply, notice: str
@@ -106,3 +107,17 @@ def test_records_of_a_batch_say_who_has_answered(home: Home) -> None:
     assert by == ("391", True, "large")
     assert ("fallback" in found["b"], len(other.asked)) == (False, 1)
     assert "1 of them answered by the fallback" in done.stderr
+
+
+def test_a_batch_goes_on_while_the_other_server_thinks(home: Home) -> None:
+    both = threading.Barrier(2)
+
+    def answers_when_it_has_two(call: Call) -> None:
+        both.wait(20)
+        GOOD(call)
+
+    home.data.write_text("\n".join(json.dumps({"question": f"What is {n} * 2?"}) for n in (8, 9)))
+    words = ["batch", str(home.data), "-m", str(home.model), "--seed", "1", "-o", "fallback_below", "1"]
+    with other_server(answers_when_it_has_two) as other:
+        done = home.run(*words, "--fallback", other.url)
+    assert [json.loads(line)["answer"] for line in done.stdout.splitlines()] == ["391", "391"], done.stderr

@@ -7,8 +7,6 @@ import json
 import math
 import socket
 import struct
-import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -31,7 +29,7 @@ def token(text: str, *likeliest: tuple[str, float], logprob: float | None = -0.5
     return delta(text, logprobs={"content": [entry]})
 
 
-def usage(prompt: int, written: int, cached: int = 0) -> Event:
+def usage(prompt: Any, written: Any, cached: int = 0) -> Event:
     """The event with the usage."""
     details = {"cached_tokens": cached}
     counts = {"prompt_tokens": prompt, "completion_tokens": written, "prompt_tokens_details": details}
@@ -102,11 +100,37 @@ def never_ends(call: Call) -> None:
         call.wfile.write(sse(delta(" and")))
 
 
-def only_pings(call: Call) -> None:
-    """Comments, which keep a connection open."""
-    begin(call)
+def drips(data: bytes, seconds: float = 0.02) -> Reply:
+    """The headers of a stream, and these bytes again and again, slowly."""
+
+    def reply(call: Call) -> None:
+        begin(call)
+        while not call.state.stopping.wait(seconds):
+            call.wfile.write(data)
+
+    return reply
+
+
+only_pings = drips(b": still here\n\n")
+"""Comments, which keep a connection open."""
+
+
+def drips_headers(call: Call) -> None:
+    """A head that never ends."""
+    call.wfile.write(b"HTTP/1.1 200 OK\r\n")
     while not call.state.stopping.wait(0.02):
-        call.wfile.write(b": still here\n\n")
+        call.wfile.write(b"X: y\r\n")
+
+
+def after_the_probe(reply: Reply) -> Reply:
+    """A whole server until the first question comes."""
+    whole = plays(logprobs=False)
+
+    def either(call: Call) -> None:
+        is_probe = call.body["messages"][0]["content"] == "Say hello."
+        (whole if is_probe else reply)(call)
+
+    return either
 
 
 def holds(*events: Event) -> Reply:
@@ -145,6 +169,7 @@ NULL_LOGPROBS = streams(
     token("It", logprob=None),
     token(" is", logprob=math.inf),
     token(" ", logprob=-(10**400)),
+    token("", logprob=math.nan),
     delta("4.", "stop", logprobs=None),
 )
 """Log-probabilities that are none."""
@@ -152,16 +177,14 @@ NULL_LOGPROBS = streams(
 
 def plays(
     *,
-    places: int = 16,
     logprobs: bool | None = True,
     continues: bool = True,
     repeats: bool = False,
     schema: bool = True,
     thinks: bool = False,
 ) -> Reply:
-    """A whole server that says hello, counts and writes JSON; without ``logprobs`` it drops them in silence,
+    """A whole server that says hello and writes JSON; without ``logprobs`` it drops them in silence,
     and for None it refuses them."""
-    room = threading.Semaphore(places)
 
     def reply(call: Call) -> None:
         body, last = call.body, call.body["messages"][-1]
@@ -169,22 +192,17 @@ def plays(
             call.send(400, json.dumps({"error": {"message": "logprobs: not for this model"}}).encode())
             return
         words = ["Hello", " there", "."][last["role"] == "assistant" and not repeats :]
-        if last["content"].startswith("Count"):
-            words = [f"{number} " for number in range(1, 25)]
-        elif schema and "response_format" in body:
+        if schema and "response_format" in body:
             words = ["{", '"ok": true', "}"]
         piece = token if logprobs and body.get("logprobs") else _bare
         begun = (1 if continues else 6) if last["role"] == "assistant" else 0
-        with room:
-            begin(call)
-            if thinks:
-                call.wfile.write(sse({"choices": [{"delta": {"reasoning": "Hm."}}]}))
-            for word in words:
-                call.wfile.write(sse(piece(word, (word, -0.5))))
-                time.sleep(0.01)
-            for event in (delta(finish="stop"), usage(12 + begun, len(words)), "[DONE]"):
-                call.wfile.write(sse(event))
-            time.sleep(0.05)  # whoever comes next is seen to come next
+        begin(call)
+        if thinks:
+            call.wfile.write(sse({"choices": [{"delta": {"reasoning": "Hm."}}]}))
+        for word in words:
+            call.wfile.write(sse(piece(word, (word, -0.5))))
+        for event in (delta(finish="stop"), usage(12 + begun, len(words)), "[DONE]"):
+            call.wfile.write(sse(event))
 
     return reply
 

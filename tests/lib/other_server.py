@@ -34,6 +34,10 @@ class Call(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.state.seen.append((self.path, self.headers.get("Authorization")))
         page = self.state.pages.get(self.path)
+        if callable(page):
+            with suppress(OSError):
+                page(self)
+            return
         self.send(404 if page is None else 200, json.dumps(page).encode())
 
     def send(self, status: int, body: bytes, **headers: str) -> None:
@@ -49,7 +53,8 @@ class Call(BaseHTTPRequestHandler):
 class Other:
     """The server: its URL, how it replies, and the path, headers and body of all that it was asked.
 
-    What is got has no body: it has pages, by path, and notes paths and keys in ``seen``.
+    What is got has no body: it has pages, by path, or replies in their place, and notes paths and keys in
+    ``seen``.
     """
 
     url: str

@@ -257,6 +257,17 @@ def test_seconds_stop_a_search_and_what_was_sampled_is_kept() -> None:
     assert any(isinstance(event, NodesPruned) and event.reason == "budget" for event in log)
 
 
+def test_a_generator_that_writes_nothing_holds_no_search_beyond_a_quarter_more_than_its_time() -> None:
+    class Stalling(ScriptedPolicy):
+        def advance(self) -> list[Growth]:
+            return []
+
+    driver = driver_of(Stalling(script, 4))
+    last = ended(search(driver, Settings(Vote(samples=3), Budget(max_seconds=100.0))))
+    assert (last.result.best, last.result.stop_reason) == (None, "budget")
+    assert 125 <= last.t < 135
+
+
 def test_an_interrupt_ends_every_search_with_its_best_answer() -> None:
     driver = driver_of(ScriptedPolicy(script, 10))
     started: list[str] = []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -9,8 +10,8 @@ from typing import Any
 
 import lying_server as lies
 import pytest
-from lying_server import delta, token, usage, writes_words
-from other_server import KEY, Other, Reply, breaks_off, other_server, says
+from lying_server import delta, sse, token, usage, writes_words
+from other_server import KEY, Other, Reply, breaks_off, is_silent, other_server, says
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelNotFoundError
 from adascale.engine.ports import PrefixWork
@@ -26,11 +27,9 @@ ASKED = Asked(({"role": "user", "content": "2 + 2?"},), 0.8, 0.95, 32, 7)
 
 
 @contextmanager
-def opened(
-    reply: Reply, facts: Facts = FACTS, key: str | None = None, said: Said | None = None
-) -> Iterator[tuple[Other, Client]]:
+def opened(reply: Reply, key: str | None = None, said: Said | None = None) -> Iterator[tuple[Other, Client]]:
     with other_server(reply) as server:
-        client = Client(Address.parse(server.url, key), facts, [].append if said is None else said.append)
+        client = Client(Address.parse(server.url, key), [].append if said is None else said.append)
         try:
             yield server, client
         finally:
@@ -53,7 +52,7 @@ def drawn(
     reply: Reply, asked: Asked = ASKED, key: str | None = None, said: Said | None = None
 ) -> list[Chunk]:
     with opened(reply, key=key, said=said) as (_, client):
-        client.start(0, asked)
+        client.start(0, asked, FACTS)
         return chunks_of(client)
 
 
@@ -94,7 +93,7 @@ def test_a_stream_brings_text_tokens_logprobs_and_usage() -> None:
 def test_a_request_says_what_is_asked_and_carries_the_key() -> None:
     asked = replace(ASKED, alternatives=3, schema={"type": "object"})
     with opened(writes_words("4"), key=KEY) as (server, client):
-        client.start(0, asked)
+        client.start(0, asked, FACTS)
         chunks_of(client)
         [(path, headers, body)] = server.asked
     assert path == "/v1/chat/completions"
@@ -129,7 +128,7 @@ def test_streams_run_side_by_side() -> None:
 
     with opened(reply) as (_, client):
         for stream in range(16):
-            client.start(stream, ASKED)
+            client.start(stream, ASKED, FACTS)
         chunks = chunks_of(client, *range(16))
     assert {text_of([each for each in chunks if each.stream == stream]) for stream in range(16)} == {
         "It is 4."
@@ -138,7 +137,7 @@ def test_streams_run_side_by_side() -> None:
 
 def test_a_cancelled_stream_is_closed_at_the_server_and_brings_no_chunk() -> None:
     with opened(lies.holds(delta("It"), delta(" is"))) as (server, client):
-        client.start(0, ASKED)
+        client.start(0, ASKED, FACTS)
         while not client.poll(0.1):
             pass
         client.cancel(0)
@@ -159,6 +158,49 @@ def test_log_probabilities_at_the_end_count_no_token_twice() -> None:
     assert sum(each.tokens for each in chunks) == 3
     assert chunks[2].logprob == -1.5
     assert chunks[-1].finish == "length"
+
+
+@pytest.mark.parametrize("lie", [3 * 10**9, 10**400, -5, 1e308, math.nan, "6", True])
+def test_the_usage_of_a_server_counts_no_more_than_was_written_and_asked_for(lie: Any) -> None:
+    chunks = drawn(lies.streams(delta("It is"), delta(" 4."), delta(finish="stop"), usage(lie, lie, 10**30)))
+    assert 2 <= sum(each.tokens for each in chunks) <= len("It is 4.")
+    work = chunks[-1].work
+    assert 0 <= work.evaluated_tokens + work.reused_tokens < 1e9
+
+
+def test_a_token_is_no_megabyte() -> None:
+    chunks = drawn(lies.streams(delta("It"), *[delta("x" * 100_000)] * 9, delta(finish="stop")))
+    assert (text_of(chunks), chunks[-1].finish) == ("It", "length")
+    [end] = drawn(lies.streams(delta("4", logprobs={"content": [{"logprob": -0.1}] * 30_000})))
+    assert (end.tokens, end.finish) == (0, "length")
+
+
+def test_no_token_is_likelier_than_certain() -> None:
+    [first, *_] = drawn(lies.streams(token("4", logprob=0.009), delta(finish="stop")))
+    assert first.logprob == 0.0
+
+
+def test_halves_of_a_surrogate_pair_are_no_text() -> None:
+    assert text_of(drawn(lies.streams(delta("4\ud83d"), delta("\ude00", "stop")))) == "4??"
+
+
+@pytest.mark.parametrize(
+    "stalls",
+    [
+        is_silent,
+        lies.holds(),
+        lies.holds(delta("It")),
+        lies.drips(sse(delta("It"))[:1], 0.1),
+        lies.errs(429, "", **{"Retry-After": "0"}),
+        lies.streams(delta("It")),
+    ],
+)
+def test_a_stream_ends_within_its_time_however_its_server_stalls(stalls: Reply) -> None:
+    begun = time.monotonic()
+    *_, last = drawn(stalls, replace(ASKED, seconds=0.3))
+    assert time.monotonic() - begun < 1
+    assert last.error is not None
+    assert "has completed no reply for 0.3 s" in last.error.message
 
 
 def test_a_server_that_does_not_stream_is_understood() -> None:
@@ -184,12 +226,14 @@ def test_log_probabilities_that_are_none_are_left_out() -> None:
         (lies.streams({"error": {"message": "out of memory", "code": 500}}), "refuses the request"),
         (lies.streams(delta("It"), {"error": "out of memory"}), "refuses the request"),
         (lies.sends_on("http://elsewhere:80/v1"), "sends on to elsewhere:80"),
+        (lies.sends_on("http://[::1"), "sends on to [::1"),
         (lies.packs_a_bomb, "no chat completion"),
         (lies.streams("[1]"), "no chat completion"),
         (lies.streams("{"), "no chat completion"),
         (lies.streams("[" * 100_000), "no chat completion"),
         (lies.streams(delta("x" * (1 << 21))), "no chat completion"),
-        (lies.only_pings, "has written nothing for 1 s"),
+        (lies.only_pings, "has begun no reply for 1 s"),
+        (lies.holds(delta("It")), "has written nothing more for 0.6 s"),
         (lies.errs(429, "slow down", **{"Retry-After": "3600"}), "has too many requests"),
         (lies.errs(503, {"message": "Loading model"}), "is not ready"),
         (lies.streams(delta("It", "abort")), "broke off in the middle"),
@@ -222,8 +266,8 @@ def test_errors_have_the_class_that_commands_know() -> None:
 def test_nothing_that_listens_is_said_after_a_while() -> None:
     with other_server(writes_words("4")) as server:
         url = server.url
-    client = Client(Address.parse(url), FACTS, lambda notice: None)
-    client.start(0, ASKED)
+    client = Client(Address.parse(url), lambda notice: None)
+    client.start(0, ASKED, FACTS)
     *_, last = chunks_of(client)
     client.close()
     assert last.error is not None
@@ -272,28 +316,6 @@ def test_a_draw_whose_stream_broke_begins_again(broken: Reply) -> None:
     assert len(said) == 1
 
 
-def test_a_draw_is_given_up_where_its_stream_breaks_no_later_each_time() -> None:
-    words = [f"{at} " for at in range(6)]
-    flaps = [lies.dies_after(delta(word)) for word in words]
-    with opened(lies.in_turn(*flaps, writes_words("end")), replace(FACTS, continues=True)) as (_, client):
-        client.start(0, ASKED)
-        assert text_of(chunks_of(client)) == "".join(words) + "end"
+def test_a_draw_whose_stream_breaks_each_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BREAKS", 2)
     assert failure(lies.dies_after(delta("It"))).slug == "upstream-gone"
-
-
-def test_a_draw_goes_on_where_the_server_continues_messages() -> None:
-    broken = lies.dies_after(delta("It"), delta(" is"))
-    with opened(lies.in_turn(broken, writes_words(" 4.")), replace(FACTS, continues=True)) as (
-        server,
-        client,
-    ):
-        client.start(0, ASKED)
-        chunks = chunks_of(client)
-        (_, _, first), (_, _, second) = server.asked
-    assert text_of(chunks) == "It is 4."
-    assert not any(each.begins_again for each in chunks)
-    assert second == {
-        **first,
-        "messages": [*first["messages"], {"role": "assistant", "content": "It is"}],
-        "max_tokens": 30,
-    }

@@ -71,19 +71,19 @@ def test_it_is_known_and_has_all(facts: Facts) -> None:
 
 def test_a_message_that_is_begun_goes_on_as_it_would(address: Address, facts: Facts) -> None:
     question = {"role": "user", "content": "What is the capital of France?"}
-    with closing(Client(address, facts, None)) as client:
-        whole = _text(client, Asked((question,), 0.0, 1.0, 12, 1))
+    with closing(Client(address, None)) as client:
+        whole = _text(client, Asked((question,), 0.0, 1.0, 12, 1), facts)
         begun = whole.rpartition(" ")[0]
         messages = (question, {"role": "assistant", "content": begun})
-        rest = _text(client, Asked(messages, 0.0, 1.0, 12, 1, continues=True))
+        rest = _text(client, Asked(messages, 0.0, 1.0, 12, 1, continues=True), facts)
     assert (begun + rest).startswith(whole)
 
 
 def test_a_cancelled_stream_frees_its_slot_within_a_second(address: Address, facts: Facts) -> None:
     story = {"role": "user", "content": "Tell a very long story."}
-    with closing(Client(address, facts, None)) as client:
+    with closing(Client(address, None)) as client:
         for stream in range(4):
-            client.start(stream, Asked((story,), 0.8, 0.95, 1500, stream))
+            client.start(stream, Asked((story,), 0.8, 0.95, 1500, stream), facts)
         begun: set[int] = set()
         while len(begun) < 4:
             begun |= {chunk.stream for chunk in client.poll(1)}
@@ -94,8 +94,8 @@ def test_a_cancelled_stream_frees_its_slot_within_a_second(address: Address, fac
         assert busy(address) == 1
 
 
-def _text(client: Client, asked: Asked) -> str:
-    client.start(0, asked)
+def _text(client: Client, asked: Asked, facts: Facts) -> str:
+    client.start(0, asked, facts)
     text = ""
     while True:
         for chunk in client.poll(1):

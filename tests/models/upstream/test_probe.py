@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -9,8 +10,8 @@ from typing import Any
 
 import lying_server as lies
 import pytest
-from lying_server import plays
-from other_server import KEY, Other, Reply, other_server
+from lying_server import delta, plays
+from other_server import KEY, Other, Reply, is_silent, other_server
 from scripted_server import served
 
 from adascale.engine.errors import AdascaleError, ModelNotFoundError
@@ -77,7 +78,7 @@ BOTH_KWARGS = {"chat_template_kwargs": {"enable_thinking": False, "thinking": Fa
     ("pages", "server", "numbers", "unthinking"),
     [
         (LLAMA, "llama-server", (1_543_714_304, 4096, 8), KWARGS),
-        (OLLAMA, "Ollama", (4.02e9, 4096, 3), {"reasoning_effort": "none"}),
+        (OLLAMA, "Ollama", (4.02e9, 4096, 1), {"reasoning_effort": "none"}),
         (LM_STUDIO, "LM Studio", (0.27e9, 8192, 4), {}),
         (VLLM, "vLLM", (pytest.approx(9.49e9, rel=1e-3), 40960, 64), BOTH_KWARGS),
         (
@@ -86,8 +87,8 @@ BOTH_KWARGS = {"chat_template_kwargs": {"enable_thinking": False, "thinking": Fa
             (None, 512, 64),
             BOTH_KWARGS,
         ),
-        (OURS, "adascale", (0.5e9, 2048, 3), None),
-        ({"/v1/models": lists("m", owner="me")}, "", (None, None, 3), {}),
+        (OURS, "adascale", (0.5e9, 2048, 8), None),
+        ({"/v1/models": lists("m", owner="me")}, "", (None, None, 4), {}),
     ],
 )
 def test_a_server_is_known_by_its_answers(
@@ -96,7 +97,7 @@ def test_a_server_is_known_by_its_answers(
     numbers: tuple[object, ...],
     unthinking: Mapping[str, Any] | None,
 ) -> None:
-    with playing(plays(places=3), **pages) as other:
+    with playing(**pages) as other:
         facts = asked_of(other)
         (_, _, body), *_ = other.asked
     assert (facts.server, facts.parameters, facts.context, facts.places) == (server, *numbers)
@@ -147,7 +148,7 @@ def test_a_server_that_has_all_is_not_talked_about() -> None:
 
 def test_one_place_is_said_with_what_gives_more() -> None:
     said: list[Notice] = []
-    with playing(plays(places=1), **OLLAMA) as server:
+    with playing(**OLLAMA) as server:
         facts = probe(Address.parse(server.url), said.append)
     assert (facts.places, [notice.code for notice in said]) == (1, ["upstream-serial"])
     assert "OLLAMA_NUM_PARALLEL" in said[0].hint
@@ -164,17 +165,6 @@ def test_what_was_found_is_kept_for_a_day(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(module.time, "time", lambda: now + 90_000)
         assert probe(Address.parse(server.url), said.append) == first
         assert len(server.asked) > seen
-
-
-def test_one_place_is_counted_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = time.time()
-    with playing(plays(places=1)) as server:
-        assert asked_of(server).places == 1
-        server.reply = plays(places=4)
-        assert asked_of(server).places == 1
-        monkeypatch.setattr(module.time, "time", lambda: now + 700)
-        assert asked_of(server).places == 4
-        assert asked_of(server).places == 4
 
 
 def test_a_model_is_chosen_by_its_name() -> None:
@@ -202,6 +192,47 @@ def test_a_server_without_a_list_is_asked_for_the_name() -> None:
         assert probe(Address.parse(f"{server.url}#gpt")).model == "gpt"
         with pytest.raises(ModelNotFoundError, match="lists no model"):
             asked_of(server)
+
+
+@pytest.mark.parametrize("name", [5, None, ["x"], "", "x" * 7_000_000])
+def test_what_is_no_name_of_a_model_is_not_listed(name: object) -> None:
+    with playing(**{"/v1/models": {"data": [{"id": name}]}}) as server:
+        with pytest.raises(ModelNotFoundError, match="lists no model"):
+            asked_of(server)
+        assert probe(Address.parse(f"{server.url}#tiny")).model == "tiny"
+
+
+def test_half_of_a_surrogate_pair_in_a_name_is_a_question_mark() -> None:
+    with playing(**{"/v1/models": lists("a\ud800")}) as server:
+        assert asked_of(server).model == "a?"
+
+
+def test_no_number_of_a_server_is_believed_beyond_reason() -> None:
+    props = {"total_slots": 10**12, "default_generation_settings": {"n_ctx": math.inf}}
+    models = lists("q.gguf", owner="llamacpp", meta={"n_params": math.nan})
+    with playing(**{"/v1/models": models, "/props": props}) as server:
+        facts = asked_of(server)
+    assert (facts.parameters, facts.context, facts.places) == (None, None, 1)
+
+
+@pytest.mark.parametrize("page", [is_silent, lies.drips(b" "), lies.drips_headers])
+def test_a_list_of_models_comes_in_time_or_not_at_all(page: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAGE", 0.4)
+    with playing(**{"/v1/models": page}) as server:
+        for patience, seconds in ((None, "0.4"), (0.2, "0.2")):
+            with pytest.raises(AdascaleError, match=rf"has listed no models for {seconds}"):
+                probe(Address.parse(server.url), patience=patience)
+
+
+def test_a_probe_ends_within_its_patience_whatever_stalls() -> None:
+    begun = time.monotonic()
+    with playing(lies.holds(delta("Hello")), **{"/api/tags": lies.drips(b" ")}) as server:
+        with pytest.raises(AdascaleError, match="has completed no reply"):
+            probe(Address.parse(server.url), patience=0.4)
+        server.pages["/v1/models"] = lambda call: call.send(503, b"")
+        with pytest.raises(AdascaleError, match="is not ready"):
+            probe(Address.parse(server.url), patience=0.4)
+    assert time.monotonic() - begun < 2
 
 
 def test_an_owner_that_is_no_name_is_none_of_those_known() -> None:
@@ -273,8 +304,8 @@ def test_servers_on_the_usual_ports_are_found(monkeypatch: pytest.MonkeyPatch) -
 def test_a_server_of_ours_answers_as_one() -> None:
     with served() as server:
         facts = probe(Address.parse(server.url))
-        client = Client(Address.parse(server.url), facts, None)
-        client.start(0, Asked(({"role": "user", "content": "Say 42"},), 0.8, 0.95, 32, 1))
+        client = Client(Address.parse(server.url), None)
+        client.start(0, Asked(({"role": "user", "content": "Say 42"},), 0.8, 0.95, 32, 1), facts)
         text, ended = "", False
         while not ended:
             for chunk in client.poll(5):

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scripted import ScriptedExecutor, logs_of, records_of
 from scripted_server import EchoPolicy, served
 
@@ -40,7 +38,7 @@ from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import PROGRAM_OPENING, SamplingParams, SessionOptions, samplers
 from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
-from adascale.models.upstream.policy import QUEUED, UpstreamPolicy, _pieces
+from adascale.models.upstream.policy import QUEUED, UpstreamPolicy
 from adascale.models.upstream.servers import SERVERS, Asked, Facts
 from adascale.models.upstream.session import UpstreamSession
 from adascale.models.worker.client import Worker
@@ -66,7 +64,7 @@ class FakeClient:
     most: int = 0
     running: dict[int, Iterator[Chunk]] = field(default_factory=dict)
 
-    def start(self, stream: int, asked: Asked) -> None:
+    def start(self, stream: int, asked: Asked, facts: Facts) -> None:
         self.asked.append(asked)
         self.running[stream] = iter(self.says(asked))
         self.most = max(self.most, len(self.running))
@@ -253,11 +251,27 @@ def test_no_stream_loses_what_comes_with_a_look() -> None:
     assert {each.nll for record in found.values() for each in record.candidates} <= whole
 
 
-def test_a_draw_that_begins_anew_takes_back_what_it_wrote() -> None:
-    again = [*words("It is", " 17.")[:-1], Chunk(0, begins_again=True), *words("It is", " 18.")]
-    log, _ = search(lambda asked: again, SUM, facts=replace(FACTS, continues=False))
+@pytest.mark.parametrize("continues", [True, False])
+def test_a_draw_that_begins_again_takes_back_what_it_wrote(continues: bool) -> None:
+    lost = words("It is\n\n", " 17.")[:-1]
+    again = [*lost, Chunk(0, begins_again=True), *words("So\n\n", "it is", " 18.")]
+    log, _ = search(lambda asked: again, SUM, facts=replace(FACTS, continues=continues))
+    record = Record.of(log)
+    [end] = [each.node for each in record.candidates]
+    assert record.tree.text(end) == "So\n\nit is 18."
+    assert {node.status for node in record.tree if node.step and "It" in node.step.text} <= {"pruned"}
+    assert record.usage.generated_tokens == 6, "it was written all the same"
+
+
+def test_what_begins_again_is_kept_without_what_was_lost(folders: None) -> None:
+    again = [*words("It is\n\n")[:-1], Chunk(0, begins_again=True), *words("It is 18.")]
+    policy, _ = policy_over(lambda asked: again)
+    with closing(DrawStore(state_folder() / "draws.jsonl")) as store:
+        driver = Driver(
+            ReplayingPolicy(policy, store, lambda branches: 0.0), SequenceLogprob(), {}, lambda: 0.0
+        )
+        log = [event for _, event in driver.run([SUM], Settings(Greedy()))]
     assert texts(log) == ["It is 18."]
-    assert Record.of(log).usage.generated_tokens == 5, "it was written all the same"
 
 
 def test_readings_of_a_text_see_their_fields_in_other_orders() -> None:
@@ -318,17 +332,6 @@ def test_an_interrupt_closes_all_streams_at_once() -> None:
     [log] = logs_of(driver.run([SUM], Settings(Vote(4)))).values()
     assert log[-1].result.stop_reason == "interrupted"  # type: ignore[union-attr]
     assert (len(client.closed), client.running) == (4, {})
-
-
-@given(st.lists(st.sampled_from(["a", "b c", "\n", "\n\n", " ", "é"]), max_size=12), st.integers(0, 30))
-def test_pieces_are_the_text_and_its_tokens(parts: list[str], tokens: int) -> None:
-    text = "".join(parts)
-    found = list(_pieces(text, tokens))
-    assert "".join(piece for piece, _, _ in found) == text
-    assert sum(share for _, share, _ in found) == tokens
-    assert all(share >= 0 for _, share, _ in found)
-    assert [is_last for _, _, is_last in found] == [False] * (len(found) - 1) + [True]
-    assert tokens < 2 or all("\n\n" not in piece.rstrip("\n") for piece, _, _ in found)
 
 
 @pytest.fixture
