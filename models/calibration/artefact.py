@@ -208,10 +208,11 @@ def load_artefact(path: Path) -> Artefact:
     if metadata.get("schema") != SCHEMA:
         raise CalibrationError(f"{path} is no calibration that this version reads")
     try:
-        card = build(Card, json.loads(metadata["card"]))
+        card = build(Card, metadata["card"])
         head = None if card.votes else _from_tensors(tensors, json.loads(metadata["inputs"]))
+        _ = card.finished  # which every list shows
         return Artefact(head, card, path)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} lacks a part: {excerpt(str(error))}") from error
 
 

@@ -442,7 +442,9 @@ def _read(process: subprocess.Popen[bytes] | _Kept, lines: _Lines) -> None:
     # If several threads fail, the abort of one may cut off the line of another, so the first counts.
     found = next(filter(None, map(_LAST_WORDS.match, last)), None)
     facts = () if found is None else ((found[1] or found[2]).decode("utf-8", "replace").strip(),)
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    how = f"ended with exit code {code}"
+    if code < 0:
+        how = f"was ended by signal {-code} ({signal.strsignal(-code)})"  # not all have a name in Python
     kind = WorkerAbortedError if code in _FAULTS else WorkerDiedError
     hint = _LESS_MEMORY if code == _OUT_OF_MEMORY and not facts else ""
     lines.put(kind(f"the process that runs the models {how}", *facts, hint=hint))

@@ -82,7 +82,7 @@ class EchoPolicy(ScriptedPolicy):
         self.opened.append(problem)
         if "deadly" in problem.question or "unlucky" in problem.question:
             slug = DEADLY_QUESTION if "deadly" in problem.question else ""
-            raise WorkerDiedError("the process that runs the models was ended by SIGKILL", slug=slug)
+            raise WorkerDiedError("the process that runs the models was ended by signal 9", slug=slug)
         if "long" in problem.question:
             raise ContextOverflowError("the question has 9,999 tokens, the context has room for 2,048")
         return PrefixWork(len(problem.question), 0)

@@ -17,6 +17,7 @@ from worlds import fitted, fitted_report, problems, training
 from adascale.engine.calibration.features import QUESTION, Observation
 from adascale.engine.calibration.fit import measure
 from adascale.engine.calibration.head import stack_states
+from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
 from adascale.models.calibration import artefact as module
 from adascale.models.calibration.artefact import (
@@ -127,6 +128,22 @@ def test_a_missing_part_is_told_by_name(path: Path, missing: str, words: str) ->
         metadata = {name: text for name, text in file.metadata().items() if name != missing}
     path.write_bytes(serialise(tensors, metadata))
     with pytest.raises(CalibrationError, match=words):
+        load_artefact(path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"card": "[" * 100_000},
+        {"inputs": "[" * 100_000},
+        {"card": json.dumps(to_plain(replace(CARD, held_out={})))},
+    ],
+)
+def test_a_card_that_nobody_wrote_is_refused(path: Path, changed: dict[str, str]) -> None:
+    with safe_open(path, "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        path.write_bytes(serialise(tensors, file.metadata() | changed))
+    with pytest.raises(CalibrationError, match="lacks a part"):
         load_artefact(path)
 
 

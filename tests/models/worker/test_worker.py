@@ -222,12 +222,13 @@ def test_an_abort_is_told_with_its_last_words(
     [
         ("", signal.SIGSEGV, LOADING, ModelCorruptError),
         ("", signal.SIGKILL, LOADING, WorkerDiedError),
+        ("", 40, LOADING, WorkerDiedError),  # a signal without a name
         ("/x/ggml-cuda.cu:9: CUDA error\n", signal.SIGABRT, LOADING, WorkerDiedError),
         (ASSERTION, signal.SIGABRT, "", WorkerDiedError),
     ],
 )
 def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
-    monkeypatch: pytest.MonkeyPatch, says: str, number: signal.Signals, before: str, kind: type[AdascaleError]
+    monkeypatch: pytest.MonkeyPatch, says: str, number: int, before: str, kind: type[AdascaleError]
 ) -> None:
     monkeypatch.setattr(client, "_COMMAND", dying(says, number, before))
     with pytest.raises(kind) as caught, Worker(SessionOptions("any")):
@@ -235,9 +236,9 @@ def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
     if kind is ModelCorruptError:
         assert caught.value.message == "my.gguf makes llama.cpp abort while it is opened"
         assert caught.value.slug == "bad-gguf"
-        assert "was ended by SIGSEGV" in caught.value.facts[0]
+        assert "was ended by signal 11 (" in caught.value.facts[0]
     else:
-        assert caught.value.message.endswith(number.name)
+        assert f"was ended by signal {number:d} (" in caught.value.message
         assert ("memory" in caught.value.hint) == (number == signal.SIGKILL)
 
 
