@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any
 
@@ -86,12 +87,12 @@ class Fallback:
         more = setting("fallback_calls", str(2 * most))
         return self._notice(f"is not asked: the {most:,} calls of today are made", hint=more)
 
-    def ask(self, problem: Problem, left: threading.Event) -> FallbackAnswer | Notice:
+    def ask(self, problem: Problem, is_left: Callable[[], bool]) -> FallbackAnswer | Notice:
         """Ask the server: its answer, or the reason why there is none.
 
         Args:
             problem: The question.
-            left: Set when nobody waits for the answer any more.
+            is_left: True when nobody waits for the answer any more.
         """
         if (refusal := self._count_call()) is not None:
             return refusal
@@ -101,10 +102,10 @@ class Fallback:
         messages = [{"role": role, "content": text} for role, text in said]
         schema: Any = problem.details["schema"] if problem.kind == "json" else None
         name, text = self._address.name or "", ""
-        asked = Asked(messages, 1.0, 1.0, _MAX_TOKENS, 0, schema=schema, seconds=self._options.seconds)
-        with closing(Client(self._address, None)) as client:
+        asked = Asked(messages, 1.0, 1.0, _MAX_TOKENS, 0, schema=schema)
+        with closing(Client(self._address, None, self._options.seconds)) as client:
             client.start(0, asked, Facts("hosted", name))
-            while not left.is_set():
+            while not is_left():
                 for chunk in client.poll(_MOMENT):
                     if (error := chunk.error) is not None:
                         hint = _KEY if error.slug == "upstream-key" else error.hint
@@ -121,7 +122,7 @@ class Fallback:
         """``ask`` in a thread, which ends with the task that waits for it."""
         left = threading.Event()
         try:
-            return await asyncio.to_thread(self.ask, problem, left)
+            return await asyncio.to_thread(self.ask, problem, left.is_set)
         finally:
             left.set()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -71,7 +70,7 @@ def ask(
         if not options.view.terminal.quiet:
             say(f"adascale: not sure enough, asking {fallback.server}...")
         try:
-            handed_on = fallback.ask(record.started.problem, Event())
+            handed_on = fallback.ask(record.started.problem, lambda: False)
         except KeyboardInterrupt:
             handed_on = Notice("no-fallback", "stopped by you; the answer is our own")
     if isinstance(handed_on, Notice):

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
@@ -146,7 +146,6 @@ class _Run:
     fallback: Fallback | None
     counts: BatchCounts = field(default_factory=BatchCounts)
     _told: set[str] = field(default_factory=set)
-    _left: Event = field(default_factory=Event)
     _writing: Lock = field(default_factory=Lock)
 
     def ask_all(self, lines: Iterator[Problem | BadLine]) -> None:
@@ -199,22 +198,17 @@ class _Run:
             worker = stack.enter_context(opening)
             requests = self._requests(todo, worker.open_models)
             progress.show("answering", self.counts.settled, total)
-
-            def stop() -> None:
-                worker.interrupt()
-                self._left.set()
-
-            stack.enter_context(graceful(stop))
+            stack.enter_context(graceful(worker.interrupt))
             pool = stack.enter_context(ThreadPoolExecutor(_CALLS))
-            stack.callback(self._left.set)
             calls: list[Future[None]] = []
             served = worker.serve(requests, retry=True)
             records: dict[str, Record] = {}
             for problem, event in served if traces is None else traces.keep(served):
                 record = records[problem.id] = Record.after(records.get(problem.id), event)
                 if isinstance(event, SearchFinished | SearchFailed):
-                    if self.fallback is not None and self.fallback.is_for(record) and not worker.interrupted:
-                        calls.append(pool.submit(self._hand_on, self.fallback, problem, record))
+                    is_unsure = self.fallback is not None and self.fallback.is_for(record)
+                    if is_unsure and not worker.interrupted:
+                        calls.append(pool.submit(self._hand_on, problem, record, worker))
                     else:
                         self._write_record(problem, record)
                     del records[problem.id]
@@ -255,9 +249,11 @@ class _Run:
 
         return asked()
 
-    def _hand_on(self, fallback: Fallback, problem: Problem, search: Record) -> None:
+    def _hand_on(self, problem: Problem, search: Record, worker: Worker | Cluster) -> None:
         """Ask the other server, while the searches of other questions go on, and write the record."""
-        self._write_record(problem, search, fallback.ask(search.started.problem, self._left))
+        assert self.fallback is not None, "it is unsure of the answer"
+        handed_on = self.fallback.ask(search.started.problem, lambda: worker.interrupted)
+        self._write_record(problem, search, handed_on)
 
     def _write_record(
         self, problem: Problem, search: Record, handed_on: FallbackAnswer | Notice | None = None

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import queue
 import random
 import re
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -45,8 +47,9 @@ HANDED_ON = "X-Adascale-Handed-On"
 PATIENCE = 300.0
 """Seconds that a draw waits for a server that is busy, starts or has gone."""
 
-_FIRST, _NEXT, _LAST = 300.0, 60.0, 2.0
-"""Seconds to the first token of a stream, which may queue; to each further one; and to the usage."""
+_FIRST, _NEXT, _LAST, _PAGE = 300.0, 60.0, 2.0, 15.0
+"""Seconds to the first token of a stream, which may queue; to each further one; to the usage; and to the end
+of a list of models or another page."""
 
 _BREAKS = 8
 """Breaks of a stream after which its draw is given up: it may be what ends the server."""
@@ -108,20 +111,18 @@ class _BusyError(Exception):
         self.error, self.seconds = error, seconds
 
 
-class _BrokenError(Exception):
-    """The stream broke off."""
-
-
 class Client:
     """Runs streams at one server.
 
     Args:
         address: The server.
         say: Gets a notice while draws wait for the server, from a thread of the client; None: they do not.
+        seconds: Time after which nothing is waited for any more.
     """
 
-    def __init__(self, address: Address, say: Say | None) -> None:
+    def __init__(self, address: Address, say: Say | None, seconds: float = math.inf) -> None:
         self._address, self._say = address, say
+        self._until = time.monotonic() + seconds
         self._chunks: queue.SimpleQueue[tuple[_Draw, Chunk]] = queue.SimpleQueue()
         self._draws: dict[int, tuple[_Draw, Future[None]]] = {}
         self._said: set[str] = set()
@@ -138,18 +139,28 @@ class Client:
         self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
         self._thread.start()
 
-    def get(self, url: str, seconds: float) -> tuple[int, Any, Mapping[str, str]]:
-        """Status, JSON and headers of a page that has come within so many seconds.
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self._until - time.monotonic()
+
+    def get(self, url: str) -> tuple[int, Any, Mapping[str, str]]:
+        """Status, JSON and headers of a page.
 
         Raises:
-            httpx2.TransportError: The connection was lost.
-            TimeoutError: The page has not come to its end in time.
+            ModelUnavailableError: It has not come, or not in time.
         """
-        return asyncio.run_coroutine_threadsafe(self._get(url, seconds), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._get(url), self._loop).result()
 
-    async def _get(self, url: str, seconds: float) -> tuple[int, Any, Mapping[str, str]]:
-        async with asyncio.timeout(seconds), self._http.stream("GET", url) as response:
-            return response.status_code, _parsed(await _read(response, _MAX_PAGE)), response.headers
+    async def _get(self, url: str) -> tuple[int, Any, Mapping[str, str]]:
+        seconds = min(_PAGE, self.left)
+        try:
+            async with asyncio.timeout(seconds), self._http.stream("GET", url) as response:
+                return response.status_code, _parsed(await _read(response, _MAX_PAGE)), response.headers
+        except TimeoutError:
+            raise silent(self._address, f"not sent {url}", seconds) from None
+        except httpx2.TransportError as exc:
+            raise unreachable(self._address, exc) from None
 
     def start(self, stream: int, asked: Asked, facts: Facts) -> None:
         """Begin a stream, whose number no running one has, at a server of these abilities and limits."""
@@ -194,11 +205,12 @@ class Client:
         await self._http.aclose()
 
     async def _run(self, draw: _Draw) -> None:
+        seconds = min(draw.asked.seconds, self.left)
         try:
-            async with asyncio.timeout(draw.asked.seconds):
+            async with asyncio.timeout(seconds):
                 await self._draw(draw)
         except TimeoutError:
-            error = silent(self._address, "completed no reply", draw.asked.seconds)
+            error = silent(self._address, "completed no reply", seconds)
             self._put(draw, Chunk(draw.stream, error=error))
         except Exception as exc:  # whoever polls must hear of it, or waits for ever
             self._put(draw, Chunk(draw.stream, error=explained(exc, "")))
@@ -217,11 +229,10 @@ class Client:
                 return
             except _BusyError as exc:
                 failure, asked_for = exc.error, exc.seconds
-            except (httpx2.TransportError, _BrokenError) as exc:
+            except httpx2.TransportError as exc:
                 failure = unreachable(self._address, exc)
-                broken += draw.was_heard or isinstance(exc, _BrokenError)
             if draw.was_heard:
-                since, tries = clock(), 0
+                since, tries, broken = clock(), 0, broken + 1
                 self._put(draw, Chunk(draw.stream, begins_again=True))
             tries += 1
             seconds = max(asked_for, min(8.0, 0.25 * 2**tries) * random.uniform(0.5, 1))
@@ -271,7 +282,7 @@ class Client:
             if not draw.has_ended:
                 raise
         if not draw.has_ended:
-            raise _BrokenError
+            raise httpx2.ReadError("")
         self._put(draw, draw.end())
 
     def _refuse(self, draw: _Draw, status: int, body: Any, headers: Mapping[str, str]) -> None:

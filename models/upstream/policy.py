@@ -11,7 +11,6 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -50,6 +49,9 @@ QUEUED = 2
 _PATIENCE = 0.05
 """Seconds to wait for a chunk before the driver looks at programs, new questions and interruptions."""
 
+_LOOK = -1
+"""Number of the stream of a look at options: there is one at a time."""
+
 _LIKELIEST = 20
 """Alternatives of a look at options: the most that servers give."""
 
@@ -59,7 +61,6 @@ class _Branch:
     """A solution that a stream writes.
 
     Attributes:
-        id: Its number at the driver.
         start: The order that it carries out.
         mends: True if its steps are cut, as the server can go on behind each.
         opening: Text that was put into the model's mouth at the beginning of the unfinished step.
@@ -70,7 +71,6 @@ class _Branch:
         has_thought: It began with a thought, whose tokens are among them.
     """
 
-    id: BranchId
     start: BranchStart
     mends: bool
     opening: str
@@ -136,9 +136,7 @@ class UpstreamPolicy:
         self._sampling, self._own_system = sampling, options.system
         self._reply_tokens, self._patience = options.reply_tokens, options.patience or math.inf
         self._stopped = stopped
-        self._numbers = count()
-        self._branches: dict[int, _Branch] = {}  # by their streams
-        self._streams: dict[BranchId, int] = {}
+        self._branches: dict[int, _Branch] = {}  # streams have the numbers of branches
         self._early: list[Chunk] = []
         self._open: set[str] = set()
         self.flops_per_token = 2.0 * parameters
@@ -174,17 +172,17 @@ class UpstreamPolicy:
             DecodeAbortedError: the session was told to stop.
         """
         self._check(problem)
-        stream, messages = next(self._numbers), self._messages(asked.prompt, problem, asked.text)
+        messages = self._messages(asked.prompt, problem, asked.text)
         look = Asked(messages, 0.0, 1.0, 1, 0, alternatives=_LIKELIEST, seconds=self._patience)
-        self._client.start(stream, look, self._facts)
+        self._client.start(_LOOK, look, self._facts)
         seen: dict[str, float] = {}
         while True:
             if self._stopped.is_set():
-                self._client.cancel(stream)
+                self._client.cancel(_LOOK)
                 raise DecodeAbortedError("stopped in the middle of a look at options")
             chunks = self._client.poll(_PATIENCE)
             self._early += chunks
-            for chunk in (each for each in chunks if each.stream == stream):
+            for chunk in (each for each in chunks if each.stream == _LOOK):
                 if chunk.error is not None:
                     raise chunk.error
                 seen |= chunk.alternatives
@@ -215,10 +213,9 @@ class UpstreamPolicy:
             schema=schema,
             sampler=_numbers(params),
         )
-        self._streams[id_] = stream = next(self._numbers)
         mends = self._facts.continues and not (self._facts.thinks or schema or problem.is_chat)
-        self._branches[stream] = _Branch(id_, branch, mends, opening)
-        self._client.start(stream, asked, self._facts)
+        self._branches[id_] = _Branch(branch, mends, opening)
+        self._client.start(id_, asked, self._facts)
 
     def advance(self) -> list[Growth]:
         """Growths by the chunks that have come since; it waits a moment for the first.
@@ -234,9 +231,8 @@ class UpstreamPolicy:
 
     def cancel(self, id_: BranchId) -> None:
         """Close a branch's stream."""
-        if (stream := self._streams.pop(id_, None)) is not None:  # else it has just ended
-            del self._branches[stream]
-            self._client.cancel(stream)
+        self._branches.pop(id_, None)  # it may just have ended
+        self._client.cancel(id_)
 
     def close_problem(self, problem: Problem) -> None:
         """The server keeps what it likes."""
@@ -269,13 +265,13 @@ class UpstreamPolicy:
 
     def _grow(self, chunk: Chunk) -> Growth | None:
         """Growth of a branch by a chunk of its stream; None if nothing has become of it."""
-        branch = self._branches.get(chunk.stream)
+        branch, id_ = self._branches.get(chunk.stream), BranchId(chunk.stream)
         if branch is None:  # it has ended, or was a look's
             return None
         if chunk.begins_again:
             branch.begin(branch.opening)
         if chunk.begins_again or chunk.error is not None:
-            return Growth(branch.id, 0, branch.step(None), begins_again=chunk.begins_again, error=chunk.error)
+            return Growth(id_, 0, branch.step(None), begins_again=chunk.begins_again, error=chunk.error)
         if chunk.thought:  # though it was switched off: its tokens count, and its text is not kept
             branch.has_thought, branch.mends = True, False
         # The end of a turn is a token, which not all servers count.
@@ -285,8 +281,8 @@ class UpstreamPolicy:
             return None
         step = branch.step(finish)
         if finish in ("stop", "length") or (finish == "step" and branch.start.until == "step"):
-            self.cancel(branch.id)
-        return Growth(branch.id, tokens, step, chunk.work, thinks=bool(chunk.thought))
+            self.cancel(id_)
+        return Growth(id_, tokens, step, chunk.work, thinks=bool(chunk.thought))
 
 
 _FILTERS = "top_k", "min_p", "repeat_penalty"

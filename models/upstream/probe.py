@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import httpx2
 
 from adascale.engine.codec import build, to_plain
 from adascale.engine.errors import AdascaleError, ModelNotFoundError, excerpt
@@ -24,20 +21,20 @@ from adascale.engine.types import Notice
 
 from ..storage import atomic_write, keyed_path, read_json, state_folder
 from .address import LOCAL_PORTS, Address
-from .client import PATIENCE, Client, Say, no_completion, refusal, silent, unreachable
+from .client import PATIENCE, Client, Say, no_completion, refusal
 from .servers import SERVERS, Asked, Entry, Facts, Get, listed, parameters_of, recognised
 
 _DAY = 86_400
 """Seconds for which an outcome is kept."""
 
-_PAGE = 15.0
-"""Seconds in which a list of models, or another page, has to come."""
-
 _GLANCE = 0.3
-"""Seconds that a server on a usual port may take for one."""
+"""Seconds that a server on a usual port may take."""
 
 _MOST_PLACES, _MOST_CONTEXT, _MOST_PARAMETERS = 1 << 10, 1 << 30, 1e15
 """Largest numbers that a server is believed."""
+
+_AGAIN = 0.5
+"""Seconds after which a server that starts is asked again."""
 
 _NAME_LENGTH = 1000
 """Characters of the longest name of a model."""
@@ -50,31 +47,25 @@ _BEGUN = {"role": "assistant", "content": "Hello"}
 _SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
 
 
-def probe(address: Address, say: Say = lambda notice: None, patience: float | None = None) -> Facts:
+def probe(address: Address, say: Say = lambda notice: None, seconds: float | None = None) -> Facts:
     """Facts about the model at an address.
 
     Args:
         address: The server, and the model there.
         say: Gets what the server lacks, when that is found out.
-        patience: Seconds that it may take; None for what a page and a reply may take.
+        seconds: Time that all of it may take; None for ``PATIENCE``.
 
     Raises:
         AdascaleError: Nothing answers, the key is refused, the model is not there, or it cannot write.
     """
-    end = math.inf if patience is None else time.monotonic() + patience
-
-    def left() -> float:
-        return end - time.monotonic()
-
-    with closing(Client(address, say)) as client:
-        models = _models(client, address, PATIENCE, left)
-        get = _getting(client, address, left)
+    with closing(Client(address, say, seconds or PATIENCE)) as client:
+        models, get = _models(client, address), _getting(client, address)
         kind, entry = recognised(models, get), _chosen(address, models)
         model = str(entry["id"])
         identity = [address.url, kind, model, entry.get("meta")]
         file = keyed_path(state_folder() / "upstream", identity, ".json")
         kept = _kept(file)
-        facts = kept or _tried(client, Facts(kind, model), left)
+        facts = kept or _tried(client, Facts(kind, model))
         known = SERVERS[kind].known(entry, get)  # some say it once the model is loaded
     facts = replace(
         facts,
@@ -98,56 +89,38 @@ def local_servers() -> list[tuple[Address, str, list[str]]]:
 
 def _local_server(port: int) -> tuple[Address, str, list[str]] | None:
     address = Address(f"http://127.0.0.1:{port}/v1")
-    with suppress(AdascaleError), closing(Client(address, None)) as client:
-        if models := _models(client, address, 0, lambda: _GLANCE):
-            return address, recognised(models, _getting(client, address, lambda: _GLANCE)), _names(models)
+    with suppress(AdascaleError), closing(Client(address, None, _GLANCE)) as client:
+        if models := _models(client, address):
+            return address, recognised(models, _getting(client, address)), _names(models)
     return None
 
 
-Left = Callable[[], float]
-"""Seconds that are left for a page."""
-
-
-def _getting(client: Client, address: Address, left: Left) -> Get:
+def _getting(client: Client, address: Address) -> Get:
     def get(path: str) -> Entry:
-        with suppress(httpx2.TransportError, TimeoutError):
-            status, body, _ = client.get(address.root + path, min(_PAGE, left()))
+        with suppress(AdascaleError):
+            status, body, _ = client.get(address.root + path)
             return body if status == 200 and isinstance(body, dict) else {}
         return {}
 
     return get
 
 
-def _models(client: Client, address: Address, patience: float, left: Left) -> list[Entry]:
-    """The models of a server; none if it does not list them.
-
-    Args:
-        client: Gets the list.
-        address: The server.
-        patience: Seconds to wait for one that starts.
-        left: Says how many seconds are left.
+def _models(client: Client, address: Address) -> list[Entry]:
+    """The models of a server; none if it does not list them. One that starts is waited for.
 
     Raises:
         AdascaleError: Nothing answers, or not with a list.
     """
-    end = time.monotonic() + min(patience, left())
     while True:
-        seconds = min(_PAGE, left())
-        try:
-            status, body, headers = client.get(f"{address.url}/models", seconds)
-        except httpx2.TransportError as exc:
-            raise unreachable(address, exc) from None
-        except TimeoutError:
-            raise silent(address, "listed no models", seconds) from None
+        status, body, headers = client.get(f"{address.url}/models")
         if status == 200 and isinstance(body, dict):
             named = [each for each in listed(body, "data") if isinstance(each.get("id"), str)]
             return [each for each in named if 0 < len(each["id"]) <= _NAME_LENGTH]
         if status in (404, 405):
             return []
-        error = no_completion() if status == 200 else refusal(address, "", status, body, headers)
-        if status != 503 or time.monotonic() + 0.5 > end:
-            raise error
-        time.sleep(0.5)
+        if status != 503 or client.left < _AGAIN:
+            raise no_completion() if status == 200 else refusal(address, "", status, body, headers)
+        time.sleep(_AGAIN)
 
 
 def _names(models: Sequence[Entry]) -> list[str]:
@@ -191,11 +164,11 @@ class _Reply:
     has_thought: bool = False
 
 
-def _replies(client: Client, facts: Facts, left: Left, *asked: Asked) -> list[_Reply]:
+def _replies(client: Client, facts: Facts, *asked: Asked) -> list[_Reply]:
     """Replies of streams side by side."""
     replies, running = [_Reply() for _ in asked], len(asked)
     for stream, each in enumerate(asked):
-        client.start(stream, replace(each, seconds=left()), facts)
+        client.start(stream, each, facts)
     while running:
         for chunk in client.poll(1.0):
             reply = replies[chunk.stream]
@@ -208,22 +181,21 @@ def _replies(client: Client, facts: Facts, left: Left, *asked: Asked) -> list[_R
     return replies
 
 
-def _tried(client: Client, facts: Facts, left: Left) -> Facts:
+def _tried(client: Client, facts: Facts) -> Facts:
     """The facts with what small requests show.
 
     Raises:
         AdascaleError: The server refuses the smallest one, or does not answer it in time.
     """
     asked = Asked((_HELLO,), 0.0, 1.0, 16, 0, alternatives=2)
-    [hello] = _replies(client, replace(facts, logprobs=True), left, asked)
+    [hello] = _replies(client, replace(facts, logprobs=True), asked)
     if hello.error is not None and hello.error.slug == "upstream-refuses":  # perhaps log-probabilities
-        [hello] = _replies(client, facts, left, asked)
+        [hello] = _replies(client, facts, asked)
     if hello.error is not None:
         raise hello.error
     begun, shaped = _replies(
         client,
         facts,
-        left,
         replace(asked, messages=(_HELLO, _BEGUN), continues=True),
         replace(asked, max_tokens=32, schema=_SCHEMA),
     )

@@ -122,17 +122,6 @@ def drips_headers(call: Call) -> None:
         call.wfile.write(b"X: y\r\n")
 
 
-def after_the_probe(reply: Reply) -> Reply:
-    """A whole server until the first question comes."""
-    whole = plays(logprobs=False)
-
-    def either(call: Call) -> None:
-        is_probe = call.body["messages"][0]["content"] == "Say hello."
-        (whole if is_probe else reply)(call)
-
-    return either
-
-
 def holds(*events: Event) -> Reply:
     """These events, and nothing more until the client is gone, which ``state.gone`` then says."""
 

@@ -88,14 +88,6 @@ def is_silent(call: Call) -> None:
     call.state.stopping.wait(20)
 
 
-def drips(call: Call) -> None:
-    """A body that never ends, a byte at a time."""
-    call.send_response(200)
-    call.end_headers()
-    while not call.state.stopping.wait(0.02):
-        call.wfile.write(b" ")
-
-
 def breaks_off(call: Call) -> None:
     """Half a body."""
     call.send_response(200)
