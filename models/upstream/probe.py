@@ -216,7 +216,7 @@ def _lacks(address: Address, facts: Facts) -> Iterator[Notice]:
     """A notice for each ability that the server lacks, with its cost to the user."""
     costs = {
         "no log-probabilities: options have no probability, votes alone give other ones": facts.logprobs,
-        "no continued messages: a wrong sum stays, and a stream that breaks is begun again": facts.continues,
+        "no continued messages: a wrong sum stays": facts.continues,
         "no JSON schema: an object is asked for in words": facts.schema,
         "no way to switch thinking off: solutions take longer": not facts.thinks,
     }

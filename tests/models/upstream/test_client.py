@@ -160,7 +160,7 @@ def test_log_probabilities_at_the_end_count_no_token_twice() -> None:
     assert chunks[-1].finish == "length"
 
 
-@pytest.mark.parametrize("lie", [3 * 10**9, 10**400, -5, 1e308, math.nan, "6", True])
+@pytest.mark.parametrize("lie", [10**8, 10**400, -5, 1e308, math.nan, "6", True])
 def test_the_usage_of_a_server_counts_no_more_than_was_written_and_asked_for(lie: Any) -> None:
     chunks = drawn(lies.streams(delta("It is"), delta(" 4."), delta(finish="stop"), usage(lie, lie, 10**30)))
     assert 2 <= sum(each.tokens for each in chunks) <= len("It is 4.")
