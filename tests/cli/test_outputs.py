@@ -39,11 +39,11 @@ def test_a_file_of_something_else_stays(tmp_path: Path, command: list[str], name
     assert precious.read_bytes() == b"GGUF precious"
 
 
+@pytest.mark.parametrize("command", [["code", "Square n.", "--tests"], ["batch"]])
 @pytest.mark.parametrize("more", [[], ["--overwrite"]])
-def test_a_program_never_replaces_its_tests(tmp_path: Path, more: list[str]) -> None:
-    tests = tmp_path / "tests.py"
-    tests.write_text("assert f(2) == 4")
+def test_an_output_never_replaces_what_is_read(tmp_path: Path, command: list[str], more: list[str]) -> None:
+    (read := tmp_path / "tests.py").write_text("assert f(2) == 4")
     with pytest.raises(UsageError) as caught:
-        invoked("code", "Square n.", "--tests", str(tests), "--output", str(tests), *more)
+        invoked(*command, str(read), "--output", str(read), *more)
     assert caught.value.slug == "output-is-input"
     assert "--overwrite" not in caught.value.hint

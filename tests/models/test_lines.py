@@ -71,7 +71,9 @@ def test_a_kill_at_any_byte_takes_the_last_record_alone(tmp_path: Path) -> None:
             assert everything(store) == [*expected, (3, [7, 7, 7])]
 
 
-@pytest.mark.parametrize("text", ["hello, this is no store", "hello\n", '{"table": "one"}\n', "[1]\n"])
+@pytest.mark.parametrize(
+    "text", ["hello, this is no store", "hello\n", '{"table": "one"}\n', "[1]\n", "[" * 100_000]
+)
 def test_another_file_is_named_with_a_way_out_and_stays(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text(text)

@@ -45,6 +45,12 @@ def test_json_lines_and_plain_lines_may_stand_side_by_side(file: Path) -> None:
     assert found[1].meta["line"] == 3  # type: ignore[union-attr]
 
 
+def test_a_number_that_json_does_not_have_is_null(file: Path) -> None:
+    [found] = read(file, '{"question": "One?", "loss": NaN, "more": [-Infinity, 1e999]}')
+    assert isinstance(found, Problem)
+    assert found.meta == {"line": 1, "loss": None, "more": [None, None]}
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_a_question(file: Path) -> None:
     assert questions(read(file, b"\xef\xbb\xbfOne?\r\nTwo?\r\n")) == ["One?", "Two?"]
 

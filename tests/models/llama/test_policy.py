@@ -153,6 +153,8 @@ def test_a_question_that_does_not_fit_is_refused_with_both_numbers(make: Make, r
         policy.open(Problem("long", "word " * 120))
     assert "the model allows 512 tokens" in caught.value.facts
     assert "another model" in caught.value.hint
+    with pytest.raises(ContextOverflowError, match="more than any 512 tokens"):  # without reading it
+        policy.open(Problem("huge", "x" * 1_000_000))
 
 
 def said(policy: LlamaPolicy, conversation: list[Turn], message: str, kind: KindName = "text") -> Record:

@@ -168,9 +168,12 @@ def test_a_worker_ends_with_its_parent_while_it_searches(
     assert process.wait(10) == 0
 
 
-def test_a_worker_that_fails_while_its_parent_stays_is_not_aborted(process: subprocess.Popen[bytes]) -> None:
+@pytest.mark.parametrize("line", [encode(StartRun()), b"no message\n"])
+def test_a_worker_that_fails_while_its_parent_stays_ends_and_is_not_aborted(
+    process: subprocess.Popen[bytes], line: bytes
+) -> None:
     assert process.stdin is not None
     assert process.stderr is not None
-    process.stdin.write(encode(StartRun()))
+    process.stdin.write(line)
     process.stdin.flush()
     assert process.wait(60) >= 0, process.stderr.read()
