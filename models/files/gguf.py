@@ -24,6 +24,9 @@ _NEWEST_VERSION = 3
 _SCALARS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
 _STRING, _ARRAY = 8, 9
 
+_MOST = 1 << 16
+"""Tensors or fields of a model; the largest have some thousand, and a number in a damaged file may be any."""
+
 # Per-layer numbers (heads of a hybrid model) are short; vocabularies are long and are skipped.
 _LONGEST_ARRAY_KEPT = 1024
 
@@ -156,6 +159,8 @@ class _Header:
         self.elements: dict[str, int] = {}
         self._data, self._at = data, 8
         tensors, fields = int(self._scalar("Q")), int(self._scalar("Q"))
+        if max(tensors, fields) > _MOST:
+            raise ValueError("more entries than any model has")
         for _ in range(fields):
             self._field()
         offset, name = max((self._tensor() for _ in range(tensors)), default=(0, ""))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adascale.models.storage import atomic_write, keyed_path
+from adascale.models.storage import atomic_write, keyed_path, read_json
 
 
 def _write_often(path: Path, letter: bytes) -> None:
@@ -71,6 +71,13 @@ def test_permissions_and_links_stay(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert real.read_text() == "new"
     assert real.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "file").write_text(text)
+        assert read_json(tmp_path / "file") is None
+    assert read_json(tmp_path / "none") is None
 
 
 def test_a_keyed_path_depends_on_every_part_and_not_on_the_order_of_keys(tmp_path: Path) -> None:

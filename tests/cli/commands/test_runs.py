@@ -150,7 +150,7 @@ def test_names_that_say_nothing() -> None:
         invoked("replay", "2026")
     assert "20260101-120001-bbbb" in caught.value.hint
     with pytest.raises(TraceError, match="neither a file nor a kept run"):
-        invoked("replay", "nothing")
+        invoked("replay", "nothing" * 1000)
 
 
 def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:

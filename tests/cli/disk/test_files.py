@@ -33,6 +33,8 @@ def test_what_cannot_be_read_or_written_is_told_with_a_fix(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="it is a folder") as error:
         check_writable(tmp_path)
     assert error.value.hint == f"name a file in it: {tmp_path / 'NAME'}"
+    with pytest.raises(UsageError, match="file name too long"):
+        check_writable(tmp_path / ("x" * 300))
 
 
 def allow_only(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 import os
+import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,24 @@ DAMAGED = {
 def test_a_damaged_header_is_refused(tmp_path: Path, what: str) -> None:
     with pytest.raises(ModelCorruptError, match=r"m\.gguf is incomplete or damaged"):
         read_info(write(tmp_path, DAMAGED[what]))
+
+
+@pytest.mark.parametrize(
+    ("counts", "rest"),
+    [
+        ((1 << 63, 0), bytes(10_000_000)),  # tensors
+        ((0, 1 << 63), bytes(10_000_000)),  # fields
+        ((1, 0), struct.pack("<QI", 0, 50_000) + b"\xff" * 400_000),  # dimensions of a tensor
+    ],
+)
+def test_a_header_that_promises_endless_work_is_refused_at_once(
+    tmp_path: Path, counts: tuple[int, int], rest: bytes
+) -> None:
+    path = write(tmp_path, b"GGUF\3\0\0\0" + struct.pack("<QQ", *counts) + rest)
+    began = time.process_time()
+    with pytest.raises(ModelCorruptError):
+        read_info(path)
+    assert time.process_time() - began < 0.5
 
 
 def test_a_part_of_a_model_says_how_the_parts_are_joined(tmp_path: Path) -> None:
