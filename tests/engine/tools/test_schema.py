@@ -230,6 +230,8 @@ def test_all_tools_of_a_request_have_one_budget() -> None:
     assert ToolRequest.of({"messages": [], "tools": tools[:20]}).tools
     with pytest.raises(UsageError, match="together"):
         ToolRequest.of({"messages": [], "tools": tools})
+    with pytest.raises(UsageError, match="may have 128"):
+        ToolRequest.of({"messages": [], "tools": [{"function": {"name": f"f{n}"}} for n in range(129)]})
 
 
 @pytest.mark.parametrize(
