@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adascale.codetasks.task import CodeTask
 from adascale.engine.errors import UsageError
 from adascale.engine.types import Problem
 from adascale.models.options import QuestionFormat
@@ -149,25 +148,6 @@ def test_a_larger_choice_contains_the_smaller_and_is_spread_evenly(
     most = max(counts.values(), default=0)
     for name, size in enumerate(sizes):
         assert counts[str(name)] >= min(most - 1, size)
-
-
-def test_a_record_with_tests_is_a_code_task(tmp_path: Path) -> None:
-    path = tmp_path / "tasks.jsonl"
-    path.write_text(
-        '{"question": "Square n.", "tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9"], "level": 2}\n'
-        '{"question": "Square n.", "tests": "assert f(2"}\n'
-        '{"question": "Square n."}\n'
-    )
-    task, broken, plain = read_problems(path)
-    assert isinstance(task, Problem)
-    assert isinstance(plain, Problem)
-    assert task.kind == "code"
-    assert [test.source for test in CodeTask.of(task).given.tests] == ["assert f(2) == 4"]
-    assert [test.source for test in CodeTask.of(task).hidden.tests] == ["assert f(3) == 9"]
-    assert task.meta == {"line": 1, "level": 2}
-    assert isinstance(broken, BadLine)
-    assert broken.error.message.startswith("line 2: ")
-    assert (plain.kind, plain.details) == ("value", {})
 
 
 @pytest.mark.parametrize("text", ['[{"question": "1 + 1?"}]', '[\n  {"question": "1 + 1?"}\n]'])
