@@ -5,7 +5,7 @@ A command line, a client's body and Python fill the same ``SearchRequest``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, get_args
 
@@ -155,7 +155,6 @@ class SearchRequest:
                 strategy = replace(strategy, modes=(self.mode,))
             else:
                 if self.mode != "auto":
-                    warnings.append(_ANOTHER_MODE)
                     strategy = replace(strategy, modes=known[:1])
                 if strategy.reads_options and left:
                     strategy = replace(strategy, modes=tuple(left))
@@ -165,6 +164,7 @@ class SearchRequest:
             if card is not None and not set(strategy.modes) <= set(card["modes"]):
                 models = replace(models, calibration=None)
                 warnings += [_NO_PROGRAMS] if "program" in strategy.modes else []
+        warnings += self._without_effect(problem.kind, strategy, conditions.set_odds)
         return Settings(
             strategy,
             self.budget,
@@ -174,6 +174,29 @@ class SearchRequest:
             sampling=change,
             width=width,
         )
+
+    def _without_effect(self, kind: KindName, strategy: Strategy, odds: Sequence[str]) -> Iterator[Notice]:
+        """A warning that names the settings without effect on a kind of problem, if there are any.
+
+        Args:
+            kind: The kind.
+            strategy: What searches it.
+            odds: As ``Conditions.set_odds``.
+        """
+        idle = [name for name, value in self.numbers.items() if getattr(strategy, name, None) != value]
+        if isinstance(self.strategy, str) and self.strategy not in (Adaptive.name, strategy.name):
+            idle.append("strategy")
+        if self.mode != "auto" and strategy.modes != (self.mode,):
+            idle.append("mode")
+        if self.min_confidence and kind in ("text", "code"):
+            idle.append("min_confidence")
+        is_one = strategy.at_most == 1
+        if is_one and not isinstance(strategy, Vote):  # it is greedy
+            idle += odds
+        if idle:
+            why = f"one {KINDS[kind].noun} is drawn" if is_one else f"{strategy.name} searches it"
+            without = " and ".join(map(setting, idle))
+            yield Notice("no-effect", f"a question of the kind {kind} is answered without {without}: {why}")
 
     def strategy_for(self, kind: KindName = "value") -> Strategy:
         """The strategy of a kind of problem; the mode ``auto`` is decided when the models are open.
@@ -229,10 +252,6 @@ _NO_PROGRAMS = Notice(
     "uncalibrated-programs", "the calibration knows no programs: votes decide, and no number is a probability"
 )
 
-_ANOTHER_MODE = Notice(
-    "another-mode", "a question of this kind is not answered in the mode that was asked for"
-)
-
 _ANOTHER_SAMPLER = Notice(
     "another-sampler",
     "the calibration was fitted with another sampler: the probability is rough, by the votes alone",
@@ -252,6 +271,7 @@ class Conditions:
             holds for any sampler.
         continues: The generator can go on from a step; otherwise nothing is drawn again, and no tree of steps
             can grow.
+        set_odds: Numbers of the sampler that the user has set, which no greedy solution heeds.
     """
 
     models: ModelDescription
@@ -259,6 +279,7 @@ class Conditions:
     width: int | None = None
     unfitted: Mapping[str, Any] | None = None
     continues: bool = True
+    set_odds: tuple[str, ...] = ()
 
     def possible(self, strategy: Strategy) -> Strategy:
         """The strategy, without redraws where the generator cannot go on from a step.

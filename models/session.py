@@ -142,10 +142,10 @@ class Session:
         """Modes that ``auto`` may use for a value, the one that is drawn first in front.
 
         Those that a calibration of these very models knows; programs and prose where votes are all that is
-        known. A system prompt of the user's own is for prose alone.
+        known.
         """
         judge = self.prompts.posteriors.get("value")
-        if self.options.system is not None or judge is None:
+        if judge is None:
             return ("prose",)
         return ("program", "prose") if judge.head is None else tuple(judge.modes)
 
@@ -179,7 +179,8 @@ class Session:
                 "prompt": prompts.fingerprints[described].prompt,
             },
         )
-        return Conditions(models, tuple(self._warnings(kind)), self.width, unfitted)
+        set_odds = self.options.sampling.odds
+        return Conditions(models, tuple(self._warnings(kind)), self.width, unfitted, set_odds=set_odds)
 
     def _warnings(self, kind: KindName) -> list[Notice]:
         found: list[Notice] = []

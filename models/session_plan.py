@@ -30,7 +30,7 @@ from .files.library import ModelFile, resolve
 from .llama.chat import ChatFormat, ToolFormat
 from .llama.model import LlamaModel
 from .llama.thinking import plan_thinking
-from .options import PROGRAM_OPENING, PROMPTS, Reporting, SamplingParams, SessionOptions, samplers
+from .options import PROGRAM_OPENING, PROMPTS, Reporting, SamplingParams, SessionOptions, samplers, with_own
 from .prm.formats import head_file, settle_format, split_reference
 
 
@@ -165,13 +165,12 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     return PromptPlan(chats, sampling, fingerprints, calibrations, posteriors, available.errors)
 
 
-def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> dict[PromptName, ChatFormat]:
+def chat_formats(model: LlamaModel, system: str, think: int | None) -> dict[PromptName, ChatFormat]:
     """The format of each prompt.
 
     Args:
         model: Has the template.
-        system: The user's own system prompt, for all prose and chats; empty for none, None for the built-in
-            ones. Programs and looks at options have none but their own.
+        system: The user's own system prompt, below each built-in one; empty for none.
         think: As ``SessionOptions.think``.
 
     Raises:
@@ -180,19 +179,18 @@ def chat_formats(model: LlamaModel, system: str | None, think: int | None) -> di
     """
     thinking, silent = plan_thinking(model, think), plan_thinking(model, 0)
     formats: dict[PromptName, ChatFormat] = {}
-    for name, built_in in PROMPTS.items():
-        asked = built_in if system is None else system
+    for name in PROMPTS:
+        asked = with_own(name, system)
         match name:
             case "program" | "code" | "date":
-                formats[name] = ChatFormat(model, built_in, PROGRAM_OPENING, thinking)
+                formats[name] = ChatFormat(model, asked, PROGRAM_OPENING, thinking)
             case "look-choice" | "look-yes-no":
-                formats[name] = ChatFormat(model, built_in, thinking=silent)
+                formats[name] = ChatFormat(model, asked, thinking=silent)
             case "call" | "look-call":
                 own = thinking if name == "call" else silent
                 formats[name] = ToolFormat(model, asked, thinking=own)
             case _:
-                chat = (system or "") if name == "prose" else ""
-                formats[name] = ChatFormat(model, asked, thinking=thinking, chat_system=chat)
+                formats[name] = ChatFormat(model, asked, thinking=thinking, chat_system=system)
     return formats
 
 

@@ -132,9 +132,7 @@ class CodeOptions:
         Path | None, flag("--output", "File for the program, instead of stdout.", metavar="FILE")
     ] = None
     overwrite: OverwriteOption = False
-    session: Annotated[SessionOptions, {"prm": None, "calibration": None, "system": None, **_UNSANDBOXED}] = (
-        SessionOptions()
-    )
+    session: Annotated[SessionOptions, {"prm": None, "calibration": None, **_UNSANDBOXED}] = SessionOptions()
     search: Annotated[
         SearchRequest,
         _only(

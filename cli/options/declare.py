@@ -203,7 +203,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         "calibration": setting(
             "--calibration", "What turns scores into probabilities.", metavar="auto|none|FILE"
         ),
-        "system": flag("--system -s", "System prompt instead of the built-in one.", metavar="TEXT"),
+        "system": flag("--system -s", "System prompt, below the built-in one.", metavar="TEXT"),
         "think": setting(
             "--think",
             "How long to think before each solution.",

@@ -190,8 +190,10 @@ def _failure(code: int, errors: bytes) -> str:
         errors: End of its stderr.
     """
     if code < 0:
-        name = signal.Signals(-code).name
-        return KILLED if name in ("SIGKILL", "SIGXCPU") else f"the interpreter crashed: {name}"
+        is_limit = -code in (getattr(signal, name, 0) for name in ("SIGKILL", "SIGXCPU"))
+        return (
+            KILLED if is_limit else f"the interpreter crashed: {signal.strsignal(-code) or f'signal {-code}'}"
+        )
     return _last_error(errors.decode("utf-8", "replace")) or f"SystemExit: {code}" if code else ""
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+from typing import Any
+
 import pytest
 
 from adascale.engine.errors import UsageError
+from adascale.engine.kinds import KINDS
 from adascale.engine.request import Conditions, SearchRequest
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.strategies import (
@@ -18,7 +22,7 @@ from adascale.engine.strategies import (
     Strategy,
     Vote,
 )
-from adascale.engine.types import KindName, Mode, Problem
+from adascale.engine.types import Budget, KindName, Mode, Problem, SamplingChange
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,62 @@ def test_a_problem_is_recognised_unless_the_request_says_its_kind() -> None:
     assert SearchRequest("Which?", choices=["red", "green"]).problem("7").kind == "choice"
     with pytest.raises(UsageError, match="empty"):
         SearchRequest(" ").problem()
+
+
+SETTINGS: dict[str, Any] = {
+    "strategy": "best-of-n",
+    "effort": "high",
+    "samples": 3,
+    "beams": 2,
+    "branching": 2,
+    "lead": 1,
+    "confidence": 0.5,
+    "adapt": "n",
+    "mode": "program",
+    "budget": Budget(5),
+    "seed": 5,
+    "width": 2,
+    "sampling": SamplingChange(temperature=0.1),
+    "min_confidence": 0.5,
+}
+"""Another value of each field that says how a question is searched."""
+ONE_REPLY = {("effort", "fact"), ("effort", "text")}
+"""The help of ``--effort`` says that these have one reply at any."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_has_an_effect_on_a_kind_or_is_named_in_a_warning_or_an_error(
+    name: str, kind: KindName
+) -> None:
+    problem = Problem("1", "Is 91 prime?", kind=kind)
+    usual, request = SearchRequest().settings(problem), SearchRequest(**{name: SETTINGS[name]})
+    refused = ""
+    try:
+        found = request.settings(problem)
+    except UsageError as error:
+        refused = error.message
+    if refused:
+        assert f"`{name}`" in refused
+        return
+    named = any(f"`{name}`" in notice.message for notice in found.warnings)
+    if name == "min_confidence":  # the answer heeds it, where its status is by a probability
+        assert named is (kind in ("text", "code"))
+    else:
+        is_heeded = replace(found, warnings=()) != replace(usual, warnings=()) or (name, kind) in ONE_REPLY
+        assert is_heeded is not named
+
+
+def test_every_setting_of_a_search_is_among_them() -> None:
+    stated = {"question", "kind", "choices", "schema", "history", "is_searched"}
+    assert {each.name for each in fields(SearchRequest)} - stated == {*SETTINGS}
+
+
+@pytest.mark.parametrize(("name", "warned"), [("adaptive", 1), ("vote", 0)])
+def test_a_sampler_of_ones_own_is_warned_of_where_all_is_greedy(name: str, warned: int) -> None:
+    own = Conditions(ModelDescription(), (), set_odds=("temperature",))
+    found = SearchRequest(strategy=name).settings(Problem("1", "Who?", kind="fact"), own)
+    assert sum("`temperature`" in notice.message for notice in found.warnings) == warned
 
 
 def of_modes(*modes: Mode) -> Conditions:

@@ -70,22 +70,21 @@ def test_two_searches_of_a_session_do_not_run_at_the_same_time(chain_gguf: Path)
 
 
 @pytest.mark.parametrize(
-    ("knows", "by_votes", "system", "modes"),
+    ("knows", "by_votes", "modes"),
     [
-        (("prose", "program"), False, None, ("prose", "program")),
-        (("prose", "program"), False, "Think aloud.", ("prose",)),
-        (("prose",), False, None, ("prose",)),
-        (None, True, None, ("program", "prose")),
-        (None, False, None, ("prose",)),
+        (("prose", "program"), False, ("prose", "program")),
+        (("prose",), False, ("prose",)),
+        (None, True, ("program", "prose")),
+        (None, False, ("prose",)),
     ],
 )
-def test_auto_may_draw_what_a_calibration_knows_or_votes_judge_and_an_own_prompt_is_for_prose(
-    knows: tuple[Mode, ...] | None, by_votes: bool, system: str | None, modes: tuple[Mode, ...]
+def test_auto_may_draw_what_a_calibration_knows_or_votes_judge(
+    knows: tuple[Mode, ...] | None, by_votes: bool, modes: tuple[Mode, ...]
 ) -> None:
     judge = judging("value", 0.5)
     if knows:
         judge = replace(judge, head=SimpleNamespace(modes=knows))  # type: ignore[arg-type]
-    session: Any = Session(SessionOptions(system=system))
+    session: Any = Session(SessionOptions())
     session.prompts = SimpleNamespace(posteriors={"value": judge} if knows or by_votes else {})
     assert session.modes == modes
 

@@ -281,7 +281,9 @@ def test_no_calibration_is_told_before_anything_is_drawn(home: Home, artefact: P
     assert f"hint: adascale calibrate fit -m {home.model}" in done.stderr
     whole, of_code = load_artefact(artefact), tmp_path / f"code{SUFFIX}"
     fingerprint = replace(whole.card.fingerprint, kind="code")
-    save_artefact(replace(whole, card=replace(whole.card, fingerprint=fingerprint)), of_code)
+    held_out = {**whole.card.held_out, "code": whole.card.finished}
+    card = replace(whole.card, fingerprint=fingerprint, held_out=held_out)
+    save_artefact(replace(whole, card=card), of_code)
     other = bare.run(*check, "--calibration", str(of_code))
     assert (other.returncode, other.stdout, bare.kept()) == (4, "", 0)
     assert "is for the kind code, this is a value\nhint: --calibration auto" in other.stderr

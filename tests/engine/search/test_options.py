@@ -67,7 +67,7 @@ def test_programs_are_for_yes_no_questions_that_speak_of_quantities() -> None:
 
 def test_programs_that_a_kind_does_not_know_are_refused_aloud() -> None:
     capital = problem_of("1", "What is the capital of Bhutan?")
-    asked: list[tuple[ModeChoice, list[str]]] = [("program", ["another-mode"]), ("prose", []), ("auto", [])]
+    asked: list[tuple[ModeChoice, list[str]]] = [("program", ["no-effect"]), ("prose", []), ("auto", [])]
     for mode, warned in asked:
         chosen = SearchRequest(mode=mode).settings(capital)
         assert chosen.strategy.modes == ("prose",)

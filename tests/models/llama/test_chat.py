@@ -14,10 +14,11 @@ import tiny
 import tiny_prm
 
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
-from adascale.engine.kinds import prompt_of
-from adascale.engine.types import KindName, Turn
-from adascale.models.llama.chat import ChatFormat, Message, render
+from adascale.engine.tools.calls import ToolRequest
+from adascale.engine.types import Turn
+from adascale.models.llama.chat import ChatFormat, Message, ToolFormat, render
 from adascale.models.llama.model import LlamaModel
+from adascale.models.options import PROMPTS
 from adascale.models.programs.cpython import why_not
 from adascale.models.session_plan import chat_formats
 
@@ -104,20 +105,18 @@ def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_tur
     model.close()
 
 
-@pytest.mark.parametrize(("system", "above"), [("", ""), ("Rhyme.", "system\nRhyme.\n")])
-def test_an_own_system_prompt_takes_the_place_of_the_built_in_one_even_if_it_is_empty(
-    tmp_path: Path, system: str, above: str
-) -> None:
+def test_an_own_system_prompt_stands_below_each_built_in_one(tmp_path: Path) -> None:
     model = opened(tmp_path, tiny.CHATML)
-    chats = chat_formats(model, system, 0)
-    for name in ("prose", "choice", "yes-no", "fact", "json"):
-        text = b"".join(map(model.piece, chats[name].prompt("Back?"))).decode()
-        assert text == f"{above}user\nBack?\nassistant\n"
-    kinds: tuple[KindName, ...] = ("value", "date")
-    for kind in kinds:
-        text = b"".join(map(model.piece, chats[prompt_of(kind, "program")].prompt("Back?"))).decode()
-        assert "Python program" in text
-        assert text.endswith("assistant\n```python\n")
+    call = ToolRequest.of({"messages": [{"role": "user", "content": "Back?"}], "tools": []})
+    for name, chat in chat_formats(model, "Rhyme.", 0).items():
+        if isinstance(chat, ToolFormat):
+            prompt = chat.request_prompt(call, with_tools=False)
+        else:
+            prompt = chat.prompt("Back?")
+        above = f"{PROMPTS[name]}\n\nRhyme.".strip()
+        opening = "```python\n" if name in ("program", "date", "code") else ""
+        text = b"".join(map(model.piece, prompt)).decode()
+        assert text == f"system\n{above}\nuser\nBack?\nassistant\n{opening}"
     model.close()
 
 

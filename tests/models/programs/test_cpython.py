@@ -214,7 +214,11 @@ def test_an_honest_program_prints(runner: CPythonRunner, program: str, output: s
         ("import adascale", "ModuleNotFoundError: No module named 'adascale'"),
         ("import sys\nsys.exit(3)", "SystemExit: 3"),
         ("import sys\nsys.exit('no')", "no"),
-        ("import ctypes\nctypes.string_at(0)", "the interpreter crashed: SIGSEGV"),
+        ("import ctypes\nctypes.string_at(0)", "the interpreter crashed: Segmentation fault"),
+        (
+            "import os, signal\nos.kill(os.getpid(), signal.SIGRTMIN + 6)",
+            "the interpreter crashed: Real-time signal 6",
+        ),
         ("while True: pass", "TimeoutError: killed"),
     ],
 )
