@@ -1,12 +1,13 @@
 """A batch whose processes are killed at random moments, again and again, against the same one left alone.
 
-Usage: ``python -m bench.runtime.kills [--model smollm2-135m] [--kills 100] [--questions 12] [--seed 1]``
+Usage: ``python -m bench.runtime.kills [--model smollm2-135m] [--kills 100] [--questions 12]
+[--standing 5] [--seed 1]``
 
 SIGKILL meets the parent and the worker by turns, at any moment of the first ``--within`` seconds after models
-begin to load; then the same command goes on, until the output is whole, and the next output begins. ``lost``
-and ``doubled`` count records against the questions, ``torn`` lines that are no record where a later one is,
-``different`` answers other than those of the undisturbed run (quantized kernels may round otherwise where a
-question has other neighbours in its batch).
+begin to load, or after ``--standing`` records are written; then the same command goes on, until the output is
+whole, and the next output begins. ``lost`` and ``doubled`` count records against the questions, ``torn``
+lines that are no record where a later one is, ``different`` answers other than those of the undisturbed run
+(quantized kernels may round otherwise where a question has other neighbours in its batch).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +28,8 @@ from typing import Any
 
 import psutil
 
-from ..common import arguments, close, model_path
+from ..common import arguments, close
+from .soak import model_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,9 @@ class Batch:
         """Run it, or go on with it."""
         return subprocess.Popen([*self.command, "--output", str(out)], env=self.env)
 
-    def run_killed(self, out: Path, numbers: range, within: float, rng: random.Random) -> int:
+    def run_killed(
+        self, out: Path, numbers: range, within: float, rng: random.Random, standing: int = 0
+    ) -> int:
         """Run it until its output is whole, killing it meanwhile.
 
         Args:
@@ -48,6 +53,7 @@ class Batch:
             numbers: Numbers of the kills; even ones are of the parent, odd ones of the worker.
             within: Seconds of work before a kill, at most.
             rng: Draws these seconds.
+            standing: Records that are written before a kill, at least.
 
         Returns:
             How many of the kills came to pass before it was done.
@@ -56,10 +62,16 @@ class Batch:
         while code != 0:  # a run whose worker was killed ends with 6
             with self.start(out) as process:
                 while process.poll() is None and kills < len(numbers):
-                    moment = rng.uniform(0.2, within)
+                    while standing and process.poll() is None and _lines(out) < standing:
+                        time.sleep(0.002)
+                    moment = rng.uniform(0.0 if standing else 0.2, within)
                     kills += _kill_in_the_middle(process, numbers[kills] % 2 == 0, moment)
                 code = process.wait()
         return kills
+
+
+def _lines(out: Path) -> int:
+    return out.read_bytes().count(b"\n") if out.exists() else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,9 @@ class Output:
         )
 
 
-def kill_again_and_again(batch: Batch, kills: int, within: float, seed: int, folder: Path) -> Counter[str]:
+def kill_again_and_again(
+    batch: Batch, kills: int, within: float, seed: int, folder: Path, standing: int = 0
+) -> Counter[str]:
     """Kill so often, in as many outputs as it takes; returns their number, kills and faults."""
     with batch.start(folder / "whole.jsonl") as process:
         assert process.wait() == 0
@@ -111,7 +125,7 @@ def kill_again_and_again(batch: Batch, kills: int, within: float, seed: int, fol
     rng = random.Random(seed)
     while found["kills"] < kills:
         out = folder / f"out{found['outputs']}.jsonl"
-        found["kills"] += batch.run_killed(out, range(found["kills"], kills), within, rng)
+        found["kills"] += batch.run_killed(out, range(found["kills"], kills), within, rng, standing)
         found["outputs"] += 1
         found += Output.read(out).faults(whole)
     return found
@@ -160,13 +174,14 @@ def write_questions(path: Path, count: int) -> Path:
 
 
 def main() -> None:
-    args = arguments(__doc__, model="smollm2-135m", kills=100, questions=12, within=8.0, seed=1)
-    with TemporaryDirectory() as name:
+    args = arguments(__doc__, model="smollm2-135m", kills=100, questions=12, within=8.0, standing=0, seed=1)
+    with TemporaryDirectory() as name, ExitStack() as folders:
         folder = Path(name)
         data = write_questions(folder / "questions.jsonl", args.questions)
         options = ("--strategy", "vote", "-o", "samples", "2", "-o", "budget", "160")
-        batch = Batch(batch_command(data, model_path(args.model), *options))
-        found = kill_again_and_again(batch, args.kills, args.within, args.seed, folder)
+        model = folders.enter_context(model_file(args.model))
+        batch = Batch(batch_command(data, model, *options))
+        found = kill_again_and_again(batch, args.kills, args.within, args.seed, folder, args.standing)
     faults = {name: found[name] for name in ("lost", "doubled", "torn", "different")}
     close({"kills": found["kills"], "outputs": found["outputs"], "questions": found["questions"], **faults})
     assert not any(found[name] for name in ("lost", "doubled", "torn")), "a kill has cost a record"

@@ -275,7 +275,9 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
             "--strategy", f"Search strategy: {', '.join(_CHOSEN)}.", metavar="NAME", parser=_strategy_name
         ),
         "effort": setting(
-            "--effort -e", "How sure to be before stopping: low, medium, high or max.", metavar="EFFORT"
+            "--effort -e",
+            "How sure to be before stopping: low, medium, high or max; facts and texts get one reply at any.",
+            metavar="EFFORT",
         ),
         "mode": setting("--mode", "How solutions reason.", metavar="auto|prose|program"),
         "samples": option(

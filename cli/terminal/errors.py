@@ -51,8 +51,11 @@ _OPTIONS = {
     "gpu_layers",
     "lead",
     "max_tokens",
+    "min_confidence",
     "samples",
     "size",
+    "temperature",
+    "top_p",
     "width",
 }
 """Settings that errors name and ``-o`` sets; each other one is a flag."""

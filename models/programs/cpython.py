@@ -29,6 +29,8 @@ from adascale.engine.types import Execution, Trial, Verdict
 
 KILLED = "TimeoutError: killed"
 """The error of a program that did not end in time."""
+_OUT_OF_TIME = -9, -24
+"""Exit codes after SIGKILL and SIGXCPU; Windows has no names for these."""
 
 _INTERPRETER_BYTES = 64 << 20
 """Address space of CPython and its libraries before the program begins; 14 MB were measured on x86_64."""
@@ -190,10 +192,9 @@ def _failure(code: int, errors: bytes) -> str:
         errors: End of its stderr.
     """
     if code < 0:
-        is_limit = -code in (getattr(signal, name, 0) for name in ("SIGKILL", "SIGXCPU"))
-        return (
-            KILLED if is_limit else f"the interpreter crashed: {signal.strsignal(-code) or f'signal {-code}'}"
-        )
+        if code in _OUT_OF_TIME:
+            return KILLED
+        return f"the interpreter crashed: {signal.strsignal(-code)}"  # not all have a name in Python
     return _last_error(errors.decode("utf-8", "replace")) or f"SystemExit: {code}" if code else ""
 
 

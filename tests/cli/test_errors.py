@@ -14,10 +14,13 @@ from adascale.cli import app
 from adascale.cli.app import COMMANDS
 from adascale.cli.exit_codes import exit_code
 from adascale.cli.options.by_command import OPTION_TYPES
+from adascale.cli.options.declare import FLAGS as DECLARED
 from adascale.cli.options.settings import parameters
 from adascale.cli.terminal.errors import as_typed
 from adascale.engine import errors
 from adascale.engine.errors import command, setting
+from adascale.engine.request import SearchRequest
+from adascale.models.options import SamplingOverrides
 
 
 @pytest.fixture
@@ -102,6 +105,7 @@ def test_a_setting_is_typed_as_its_flag(text: str, typed: str) -> None:
 def test_every_setting_that_an_error_names_can_be_typed() -> None:
     named = {name for path in BELOW for name in re.findall(r"setting\(['\"](\w+)", path.read_text("utf-8"))}
     assert len(named) > 5
+    named |= {*DECLARED[SearchRequest], *DECLARED[SamplingOverrides]} - {"kind"}
     assert {as_typed(setting(name)) for name in named} <= TYPED
 
 

@@ -102,20 +102,15 @@ def test_a_setting_has_an_effect_on_a_kind_or_is_named_in_a_warning_or_an_error(
 ) -> None:
     problem = Problem("1", "Is 91 prime?", kind=kind)
     usual, request = SearchRequest().settings(problem), SearchRequest(**{name: SETTINGS[name]})
-    refused = ""
     try:
-        found = request.settings(problem)
-    except UsageError as error:
-        refused = error.message
-    if refused:
-        assert f"`{name}`" in refused
-        return
-    named = any(f"`{name}`" in notice.message for notice in found.warnings)
+        found, error = request.settings(problem), ""
+    except UsageError as refused:
+        found, error = usual, refused.message
+    is_named = any(f"`{name}`" in said for said in (error, *(each.message for each in found.warnings)))
+    is_heeded = replace(found, warnings=()) != replace(usual, warnings=()) or (name, kind) in ONE_REPLY
     if name == "min_confidence":  # the answer heeds it, where its status is by a probability
-        assert named is (kind in ("text", "code"))
-    else:
-        is_heeded = replace(found, warnings=()) != replace(usual, warnings=()) or (name, kind) in ONE_REPLY
-        assert is_heeded is not named
+        is_heeded = kind not in ("text", "code")
+    assert is_heeded is not is_named
 
 
 def test_every_setting_of_a_search_is_among_them() -> None:

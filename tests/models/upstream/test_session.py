@@ -35,7 +35,7 @@ from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy, Vote
 from adascale.engine.types import MODES, Execution, Problem, SamplingChange
 from adascale.models.draws import DrawStore, ReplayingPolicy
-from adascale.models.options import PROGRAM_OPENING, SamplingParams, SessionOptions, samplers
+from adascale.models.options import PROGRAM_OPENING, PROMPTS, SamplingParams, SessionOptions, samplers
 from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
 from adascale.models.upstream.policy import QUEUED, UpstreamPolicy
@@ -151,9 +151,11 @@ def test_a_program_begins_with_its_fence_where_it_can_and_ends_with_the_next(con
         SUM,
         Settings(Greedy(modes=("program",))),
         replace(FACTS, continues=continues),
+        system="Be blunt.",
     )
     [asked] = client.asked
     assert asked.continues == continues
+    assert asked.messages[0]["content"] == f"{PROMPTS['program']}\n\nBe blunt."
     assert asked.messages[-1]["content"] == (opening or SUM.question)
     assert texts(log) == [f"{PROGRAM_OPENING}print(9 * 2)\n```"]
     assert client.closed == [0], "nobody waits for the rest"
@@ -225,7 +227,9 @@ def test_options_are_read_from_the_likeliest_first_tokens(seen: Mapping[str, flo
         return [Chunk(0, "Yes", tokens=1, alternatives=seen), *words()]
 
     problem = SearchRequest("The sky is blue.\n\nIs the sky blue?", kind="yes-no").problem()
-    log, _ = search(says, problem, SearchRequest(kind="yes-no").settings(problem))
+    settings = SearchRequest(kind="yes-no").settings(problem)
+    log, client = search(says, problem, settings, system="Be blunt.")
+    assert client.asked[0].messages[0]["content"] == f"{PROMPTS['look-yes-no']}\n\nBe blunt."
     [read] = [event for event in log if isinstance(event, OptionsRead)]
     yes, no = read.log_probs
     assert 2.718**yes == pytest.approx(likely, abs=0.06)
