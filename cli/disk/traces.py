@@ -248,7 +248,8 @@ def trace_path(name: str | None) -> Path:
         if not runs:
             raise _no_run()
         return next((path for path in runs if _first_and_last(path)[1] is not None), runs[0])
-    if os.path.exists(name):  # False, unlike an error of Path.exists, for a name that is too long
+    # A pipe or a device may never end. Unlike Path.is_file, it takes a name that is too long.
+    if os.path.isfile(name):
         return Path(name)
     found = [path for path in runs if path.name.startswith(name)]
     if not found:

@@ -149,8 +149,9 @@ def test_names_that_say_nothing() -> None:
     with pytest.raises(TraceError, match="2 runs begin with 2026") as caught:
         invoked("replay", "2026")
     assert "20260101-120001-bbbb" in caught.value.hint
-    with pytest.raises(TraceError, match="neither a file nor a kept run"):
-        invoked("replay", "nothing" * 1000)
+    for name in ("nothing" * 1000, "/dev/null"):
+        with pytest.raises(TraceError, match="neither a file nor a kept run"):
+            invoked("replay", name)
 
 
 def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
