@@ -180,7 +180,7 @@ class SearchRequest:
 
         Args:
             kind: The kind.
-            strategy: What searches it.
+            strategy: The strategy that searches it.
             odds: As ``Conditions.set_odds``.
         """
         idle = [name for name, value in self.numbers.items() if getattr(strategy, name, None) != value]

@@ -160,7 +160,7 @@ class Budget:
         )
 
     def is_over(self, seconds: float) -> bool:
-        """True if a search ends even without a solution."""
+        """True if a search ends even without a solution: a quarter of its time beyond the limit."""
         return self.max_seconds is not None and seconds >= 1.25 * self.max_seconds
 
 

@@ -136,7 +136,7 @@ class Branches:
         return [branch for branch in running if branch.ahead and branch.next_at == due]
 
     def begin_again(self, branch: Branch) -> None:
-        """What a branch has written is lost: it goes back to where it began, with the cost of it all."""
+        """Send a branch back to where it began: its text is lost, and its cost stays."""
         branch.parent = branch.asked.node
         branch.key = branch.key[: len(self._keys[branch.parent]) + 1]
 

@@ -298,7 +298,7 @@ class _Draw:
 
     Attributes:
         stream: Its number.
-        asked: What was asked.
+        asked: The request.
         facts: Abilities and limits of the server.
         was_heard: True if tokens came since the request was sent.
         is_over: True if more came than was asked for; what is beyond it is dropped.
