@@ -33,7 +33,7 @@ types-platforms: setup
 	  $(TYPES) --platform $$platform --cache-dir .mypy_cache/$$platform || exit; \
 	done
 
-# The size of the house beside that of the last tag: a change that adds to it says in its commit what it is worth.
+# The size of the house, by room; fails above .ci/budget.toml.
 size: setup
 	@$(BIN)/python .ci/size.py
 

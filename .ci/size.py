@@ -1,4 +1,4 @@
-"""Print the size of the house by room, beside that of the last tag.
+"""Print the size of the house by room, and fail above the budget of ``budget.toml``.
 
 Code tokens are what Python's tokenizer sees without comments, docstrings, imports and layout: neither longer
 lines nor fewer docstrings change them.
@@ -11,10 +11,10 @@ from __future__ import annotations
 import ast
 import io
 import subprocess
-import tarfile
+import sys
 import tokenize
+import tomllib
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 PRODUCT = {"api", "cli", "engine", "models"}
@@ -26,26 +26,6 @@ LAYOUT = {
     tokenize.DEDENT,
     tokenize.ENDMARKER,
 }
-
-
-@dataclass
-class Size:
-    """Sizes of a tree: modules, lines and code tokens by room, and words of its Markdown."""
-
-    modules: Counter[str] = field(default_factory=Counter)
-    lines: Counter[str] = field(default_factory=Counter)
-    tokens: Counter[str] = field(default_factory=Counter)
-    words: int = 0
-
-    def add(self, name: str, text: str) -> None:
-        """Count a file."""
-        if name.endswith(".md"):
-            self.words += len(text.split())
-        elif name.endswith(".py"):
-            for room in rooms_of(name):
-                self.modules[room] += 1
-                self.lines[room] += text.count("\n")
-                self.tokens[room] += code_tokens(text)
 
 
 def rooms_of(name: str) -> list[str]:
@@ -67,34 +47,26 @@ def code_tokens(text: str) -> int:
     return sum(token.type not in LAYOUT and token.start[0] not in skipped for token in tokens)
 
 
-def git(*arguments: str) -> bytes:
-    """Output of a git command; empty if it fails, as in a copy without history."""
-    return subprocess.run(["git", *arguments], capture_output=True, check=False).stdout
-
-
-def size_of_tag(tag: str) -> Size:
-    """The size of the files that a tag has."""
-    size = Size()
-    with tarfile.open(fileobj=io.BytesIO(git("archive", tag))) as archive:
-        for member in archive:
-            if member.name.endswith((".py", ".md")) and (file := archive.extractfile(member)):
-                size.add(member.name, file.read().decode())
-    return size
-
-
 def main() -> None:
-    """Print a row for each room."""
-    now = Size()
-    for name in git("ls-files", "*.py", "*.md").decode().splitlines():
-        if Path(name).is_file():
-            now.add(name, Path(name).read_text(encoding="utf-8"))
-    tag = git("describe", "--tags", "--abbrev=0").decode().strip()
-    then = size_of_tag(tag) if tag else Size()
-    print(f"{'room':<20}{'modules':>8}{'lines':>9}{'code tokens':>13}{tag and f'at {tag}':>13}")
-    for room in sorted(now.tokens | then.tokens, key=lambda room: (room == "product", room)):
-        before = f"{then.tokens[room]:>13,}" if tag else ""
-        print(f"{room:<20}{now.modules[room]:>8}{now.lines[room]:>9,}{now.tokens[room]:>13,}{before}")
-    print(f"words of Markdown: {now.words:,}{f', at {tag} {then.words:,}' if tag else ''}")
+    """Print a row for each room, then what is over the budget."""
+    modules, lines, sizes = Counter[str](), Counter[str](), Counter[str]()
+    listed = subprocess.run(["git", "ls-files", "*.py", "*.md"], capture_output=True, text=True, check=True)
+    for path in filter(Path.is_file, map(Path, listed.stdout.splitlines())):
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".md":
+            sizes["words"] += len(text.split())
+            continue
+        for room in rooms_of(path.as_posix()):
+            modules[room] += 1
+            lines[room] += text.count("\n")
+            sizes[room] += code_tokens(text)
+    print(f"{'room':<20}{'modules':>8}{'lines':>9}{'code tokens':>13}")
+    for room in sorted(modules, key=lambda room: (room == "product", room)):
+        print(f"{room:<20}{modules[room]:>8}{lines[room]:>9,}{sizes[room]:>13,}")
+    budget = tomllib.loads(Path(__file__).with_name("budget.toml").read_text())
+    print(", ".join(f"{name} {sizes[name]:,} of {most:,}" for name, most in budget.items()))
+    if over := [name for name, most in budget.items() if sizes[name] > most]:
+        sys.exit(f"over the budget of .ci/budget.toml: {', '.join(over)}; take something out")
 
 
 main()

@@ -28,7 +28,7 @@ from adascale.engine.request import Conditions, Request
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
 from adascale.engine.tools.calls import ToolRequest
-from adascale.engine.types import BranchId, Finish, KindName, Mode, Problem, Step, Until
+from adascale.engine.types import BranchId, Finish, KindName, Mode, Problem, Schedule, Step, Until
 from adascale.models.worker.server import ModelsOpened
 
 Script = Callable[[Prefix, random.Random], Step]
@@ -126,7 +126,7 @@ _MODELS = ModelDescription(
     sampling={"temperature": 0.5, "top_p": 0.95},
 )
 OPENED = ModelsOpened(
-    conditions=dict.fromkeys(KINDS, Conditions(_MODELS, (), width=4)),
+    conditions=dict.fromkeys(KINDS, Conditions(_MODELS, (), schedule=Schedule.even(4))),
     modes=("prose",),
     files=(),
 )

@@ -157,7 +157,7 @@ def run_fields(started: SearchStarted, min_confidence: float) -> dict[str, Any]:
         "search": {
             "strategy": started.strategy,
             **started.params,
-            "width": started.width,
+            "schedule": [started.schedule.narrow, started.schedule.wide],
             "seed": started.seed,
         },
         "min_confidence": min_confidence,

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -38,6 +38,7 @@ from .terminal.text import plural
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
+    from adascale.engine.search.events import Event
     from adascale.models import AnySession
     from adascale.models.fallback import Fallback
     from adascale.models.files.cache import DownloadPlan, Transfer
@@ -302,13 +303,15 @@ def search_one(
         typer.Exit: it was interrupted before it began.
         AdascaleError: it could not run.
     """
+    from adascale.engine.search.computed import computed_log
+
     # A model that stays open has places for whatever is asked next.
     session = options.for_one(search.strategy_for("value" if view.keep_alive else problem.kind), search)
-    with (
-        open_renderer(view.terminal.quiet, show_tree=view.show_tree) as renderer,
-        open_worker(session, view.terminal, renderer.status, view.keep_alive) as worker,
-    ):
-        record = follow_search(worker, problem, search, renderer, view, prints_reply=prints_reply)
+    with open_renderer(view.terminal.quiet, show_tree=view.show_tree) as renderer:
+        if log := computed_log(Request(problem, search.settings(problem))):
+            return ended(show_events(log, renderer, view))
+        with open_worker(session, view.terminal, renderer.status, view.keep_alive) as worker:
+            record = follow_search(worker, problem, search, renderer, view, prints_reply=prints_reply)
     return ended(record)
 
 
@@ -332,24 +335,35 @@ def follow_search(
         prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated; where
             one screen shows both, it is drawn instead.
     """
+    seeded = replace(search, seed=choose_seed(search.seed, view.terminal))
+    opened = worker.open_models
+    request = Request(problem, seeded.settings(problem, opened.conditions[problem.kind], opened.modes))
+    is_printed = prints_reply and problem.is_chat and not draws_replies(view.terminal.quiet)
+    with graceful(worker.interrupt), closing(worker.serve([request])) as run:
+        return show_events((event for _, event in run), renderer, view, is_printed=is_printed)
+
+
+def show_events(
+    events: Iterable[Event], renderer: SearchView, view: ViewOptions, *, is_printed: bool = False
+) -> ViewState | None:
+    """Show the events of a search as they come, and keep them.
+
+    Args:
+        events: The log.
+        renderer: Shows them.
+        view: How they are kept.
+        is_printed: Write the reply to stdout, piece by piece.
+    """
     from adascale.engine.answer import GrowingReply
     from adascale.engine.search.events import SearchFailed, SearchFinished
 
     from .disk.traces import open_run
 
-    seeded = replace(search, seed=choose_seed(search.seed, view.terminal))
-    opened = worker.open_models
-    request = Request(problem, seeded.settings(problem, opened.conditions[problem.kind], opened.modes))
     reply = GrowingReply()
-    is_printed = prints_reply and problem.is_chat and not draws_replies(view.terminal.quiet)
     # Opened late: where there is no search there is no trace.
     trace = open_run() if view.save else nullcontext()
-    with (
-        trace as writer,
-        graceful(worker.interrupt),
-        closing(worker.serve([request])) as run,
-    ):
-        for _, event in run:
+    with trace as writer:
+        for event in events:
             if writer is not None:
                 writer.write(event)
             if is_printed and isinstance(event, SearchFinished | SearchFailed):

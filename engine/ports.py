@@ -209,7 +209,6 @@ class AnswerEstimates:
         revised: New estimates of finished trajectories, in the light of the others of their question; those
             left out keep the one that they had alone.
         options: Probability of each option, by its logits and what trajectories did.
-        gain: Rise of the likeliest one's for each further trajectory.
         called: P(a call is right), where that was read.
         fields: Fields of the answer of each trajectory, where answers are JSON.
     """
@@ -217,7 +216,6 @@ class AnswerEstimates:
     confidence: Estimate | None
     revised: Mapping[NodeId, Estimate] = field(default_factory=dict)
     options: Mapping[str, float] = field(default_factory=dict)
-    gain: float | None = None
     called: float | None = None
     fields: Mapping[NodeId, Mapping[str, FieldEstimate]] = field(default_factory=dict)
 

@@ -29,7 +29,18 @@ from .strategies import (
     strategy_named,
 )
 from .strategies.presets import effort_numbers
-from .types import AS_USUAL, Budget, KindName, MessageKind, Mode, Notice, Problem, SamplingChange, Turn
+from .types import (
+    AS_USUAL,
+    Budget,
+    KindName,
+    MessageKind,
+    Mode,
+    Notice,
+    Problem,
+    SamplingChange,
+    Schedule,
+    Turn,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +146,9 @@ class SearchRequest:
             conditions.models,
             [*conditions.warnings],
         )
-        width = self.width or (conditions.width if strategy.stops_early else None)
+        schedule = conditions.schedule if strategy.stops_early else None
+        if KINDS[problem.kind].has_options:  # two solutions settle it, or a few more do not
+            schedule = Schedule.even(1)
         usual = models.sampling or {}
         change = self.sampling.beyond(usual)
         if change.odds:  # with another sampler a fitted calibration does not hold: votes judge
@@ -172,7 +185,7 @@ class SearchRequest:
             models,
             tuple(warnings),
             sampling=change,
-            width=width,
+            schedule=schedule if self.width is None else Schedule.even(self.width),
         )
 
     def _without_effect(self, kind: KindName, strategy: Strategy, odds: Sequence[str]) -> Iterator[Notice]:
@@ -265,8 +278,8 @@ class Conditions:
     Attributes:
         models: Generator, PRM, calibration and sampler, for the log.
         warnings: Notices for the user before each search.
-        width: Branches that run side by side on this machine of a search that may end early; None for all
-            that it draws.
+        schedule: Solutions that run side by side on this machine, of a search that may end early; None for
+            all that it draws.
         unfitted: Calibration, for the log, of a search with a sampler of its own; None where the usual one
             holds for any sampler.
         continues: The generator can go on from a step; otherwise nothing is drawn again, and no tree of steps
@@ -276,7 +289,7 @@ class Conditions:
 
     models: ModelDescription
     warnings: tuple[Notice, ...]
-    width: int | None = None
+    schedule: Schedule | None = None
     unfitted: Mapping[str, Any] | None = None
     continues: bool = True
     set_odds: tuple[str, ...] = ()
@@ -308,8 +321,8 @@ class Settings:
         seeded_as: Name that seeds the draws instead of the problem's id, so that one question that is asked
             twice under two ids has the same draws.
         sampling: Numbers of the sampler that this search has of its own.
-        width: Branches that run side by side; None for as many as the strategy draws. The answer depends on
-            it.
+        schedule: Branches that run side by side; None for as many as the strategy draws. The answer depends
+            on it.
     """
 
     strategy: Annotated[Strategy, OneOf(STRATEGIES)]
@@ -319,15 +332,11 @@ class Settings:
     warnings: tuple[Notice, ...] = ()
     seeded_as: str | None = None
     sampling: SamplingChange = AS_USUAL
-    width: int | None = None
-
-    @property
-    def branches(self) -> int:
-        """Branches that run side by side: no more than the strategy draws."""
-        return min(self.width or self.strategy.branches, self.strategy.branches)
+    schedule: Schedule | None = None
 
     def first_event(self, problem: Problem) -> SearchStarted:
         """The beginning of every search with these settings."""
+        most = self.strategy.branches
         return SearchStarted(
             problem=problem,
             strategy=self.strategy.name,
@@ -335,7 +344,7 @@ class Settings:
             models=self.models,
             budget=self.budget,
             seed=self.seed,
-            width=self.branches,
+            schedule=(self.schedule or Schedule.even(most)).within(most),
             calibrated=self.models.calibration is not None,
         )
 

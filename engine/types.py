@@ -53,6 +53,7 @@ PromptName = Literal[
     "program",
     "code",
     "date",
+    "check",
     "choice",
     "yes-no",
     "fact",
@@ -77,7 +78,11 @@ Same = Callable[[str, str], bool]
 
 NodeStatus = Literal["open", "pruned", "terminal"]
 
-StopReason = Literal["confident", "settled", "hopeless", "exhausted", "budget", "interrupted"]
+StopReason = Literal[
+    "computed", "confident", "settled", "hopeless", "exhausted", "budget", "taken", "interrupted"
+]
+"""``computed``: nothing was drawn; ``taken``: the user took the answer that led; the others are those of
+strategies, of a budget and of Ctrl-C."""
 
 
 Role = Literal["system", "user", "assistant"]
@@ -136,6 +141,28 @@ class Problem:
     def is_raw(self) -> bool:
         """True if its question is no message but a text, which is continued without a chat template."""
         return self.kind == "text" and "suffix" in self.details
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How many solutions run side by side: few until the answer is in doubt, many from then on.
+
+    Attributes:
+        narrow: Solutions that run side by side at first.
+        wide: Solutions that run side by side while ``SearchResult.is_in_doubt``.
+    """
+
+    narrow: int
+    wide: int
+
+    @classmethod
+    def even(cls, width: int) -> Self:
+        """The same number all the time."""
+        return cls(width, width)
+
+    def within(self, most: int) -> Self:
+        """The schedule of a search that draws no more than ``most`` solutions."""
+        return type(self)(min(self.narrow, most), min(self.wide, most))
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ SLOTS = 1 << 16
 
 
 @dataclass(slots=True)
-class _PlayedBranch:
+class PlayedBranch:
     """A branch as its search sees it.
 
     Attributes:
@@ -202,7 +202,7 @@ class ReplayingPolicy:
         self._live = live
         self._store = store
         self._seconds = seconds
-        self._branches: dict[str, dict[BranchId, _PlayedBranch]] = {}  # by question, the oldest first
+        self._branches: dict[str, dict[BranchId, PlayedBranch]] = {}  # by question, the oldest first
         self._questions: dict[BranchId, str] = {}
         self._running: dict[BranchId, tuple[str, BranchStart, list[Step]]] = {}  # live ones, with their keys
         self._read: set[tuple[str, Mode]] = set()
@@ -249,7 +249,7 @@ class ReplayingPolicy:
         assert branch.sampling == AS_USUAL, "questions of an evaluation have the sampler of the session"
         key = draw_key(branch.prefix, branch.seed, branch.greedy)
         self._questions[id_] = branch.prefix.problem.id
-        self._branches[self._questions[id_]][id_] = _PlayedBranch(branch, key, self._known(branch, key))
+        self._branches[self._questions[id_]][id_] = PlayedBranch(branch, key, self._known(branch, key))
 
     def advance(self) -> Sequence[Growth]:
         """Draw one batch of what is missing; play every search on whose branches can all go on.
@@ -281,12 +281,12 @@ class ReplayingPolicy:
             left -= tokens
         return steps
 
-    def _play(self, branches: Mapping[BranchId, _PlayedBranch]) -> list[Growth]:
+    def _play(self, branches: Mapping[BranchId, PlayedBranch]) -> list[Growth]:
         hop = min(branch.tokens_left for branch in branches.values())
         share = hop * self._seconds(len(branches)) / len(branches)
         return [self._grow(id_, branch, hop, share) for id_, branch in list(branches.items())]
 
-    def _grow(self, id_: BranchId, branch: _PlayedBranch, tokens: int, seconds: float) -> Growth:
+    def _grow(self, id_: BranchId, branch: PlayedBranch, tokens: int, seconds: float) -> Growth:
         cost = PrefixWork()
         if branch.at == branch.written == 0:
             reused = sum(len(step.token_ids) for step in branch.branch.prefix.steps)

@@ -18,7 +18,7 @@ from adascale.engine.ports import Clock, Executor, Policy, RewardModel, Sequence
 from adascale.engine.request import Conditions
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.types import KindName, Mode, Notice
+from adascale.engine.types import KindName, Mode, Notice, Schedule
 
 from . import machine
 from .calibration.artefact import describe, describe_prior, mismatches, wrong_kind
@@ -150,9 +150,9 @@ class Session:
         return ("program", "prose") if judge.head is None else tuple(judge.modes)
 
     @property
-    def width(self) -> int:
+    def schedule(self) -> Schedule:
         """Branches of a search that run side by side, by the cost of a decode step on this machine."""
-        return self.step_costs.best_width(self.policy.slots)
+        return self.step_costs.best_schedule(self.policy.slots)
 
     def conditions(self, kind: KindName) -> Conditions:
         """Models and warnings of the searches of one kind of problem.
@@ -180,7 +180,7 @@ class Session:
             },
         )
         set_odds = self.options.sampling.odds
-        return Conditions(models, tuple(self._warnings(kind)), self.width, unfitted, set_odds=set_odds)
+        return Conditions(models, tuple(self._warnings(kind)), self.schedule, unfitted, set_odds=set_odds)
 
     def _warnings(self, kind: KindName) -> list[Notice]:
         found: list[Notice] = []

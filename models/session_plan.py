@@ -182,7 +182,7 @@ def chat_formats(model: LlamaModel, system: str, think: int | None) -> dict[Prom
     for name in PROMPTS:
         asked = with_own(name, system)
         match name:
-            case "program" | "code" | "date":
+            case "program" | "code" | "date" | "check":
                 formats[name] = ChatFormat(model, asked, PROGRAM_OPENING, thinking)
             case "look-choice" | "look-yes-no":
                 formats[name] = ChatFormat(model, asked, thinking=silent)

@@ -34,7 +34,7 @@ def test_a_type_checker_sees_every_public_name() -> None:
 def test_ask_in_one_line(chain_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    result = adascale.ask("What is 9 * 2?", str(chain_gguf), strategy="vote")
+    result = adascale.ask("What is twice 9?", str(chain_gguf), strategy="vote")
     assert result.answer == "18"
     assert result.solution.endswith("\\boxed{18}.")
 
@@ -63,8 +63,8 @@ def test_events_of_several_questions_in_one_session(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with adascale.Session(adascale.SessionOptions(generator=str(chain_gguf), branches=4)) as session:
         strategy = adascale.Vote(3)
-        log = list(adascale.search("What is 9 * 2?", session, strategy=strategy))
-        again = adascale.ask("What is 9 * 2?", session, strategy=strategy)
+        log = list(adascale.search("What is twice 9?", session, strategy=strategy))
+        again = adascale.ask("What is twice 9?", session, strategy=strategy)
 
     first, last = log[0], log[-1]
     assert isinstance(first, adascale.SearchStarted)
@@ -133,7 +133,7 @@ def test_what_cannot_be_asked_is_an_error(chain_gguf: Path) -> None:
 
 def test_a_search_that_is_left_behind_its_session_ends_in_peace(chain_gguf: Path) -> None:
     with adascale.Session(adascale.SessionOptions(generator=str(chain_gguf), branches=4)) as session:
-        events = adascale.search("What is 9 * 2?", session, strategy=adascale.Vote(8))
+        events = adascale.search("What is twice 9?", session, strategy=adascale.Vote(8))
         while not isinstance(next(events), StepProposed):
             pass
     assert isinstance(events, Generator)
@@ -142,10 +142,10 @@ def test_a_search_that_is_left_behind_its_session_ends_in_peace(chain_gguf: Path
 
 def test_nothing_is_searched_behind_its_session(chain_gguf: Path) -> None:
     with adascale.Session(adascale.SessionOptions(generator=str(chain_gguf), branches=4)) as session:
-        events = adascale.search("What is 9 * 2?", session, strategy=adascale.Vote(8))
+        events = adascale.search("What is twice 9?", session, strategy=adascale.Vote(8))
         while not isinstance(next(events), StepProposed):
             pass
     with pytest.raises(adascale.AdascaleError, match="closed"):
         list(events)
     with pytest.raises(adascale.AdascaleError, match="closed"):
-        adascale.ask("What is 9 * 2?", session, strategy="vote")
+        adascale.ask("What is twice 9?", session, strategy="vote")

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.request import Request, SearchRequest, Settings
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
-from adascale.engine.types import Budget, Problem
+from adascale.engine.types import Budget, Problem, Schedule
 from adascale.models.worker.client import failed_log
 from adascale.models.worker.server import ModelsOpened
 
@@ -31,7 +31,7 @@ PATIENCE = 2.0
 """Seconds without an event after which a reader gets None."""
 
 _AS_ASK = "1"
-"""Problem id for seeding: with the same seed, solutions are those of ``adascale ask``, at the same width."""
+"""Problem id for seeding: with the same seed, solutions are those of ``ask`` by the same schedule."""
 
 _WIDTH = 8
 """Solutions of a question that run side by side at most: two searches of 16 would have every place of a
@@ -202,7 +202,8 @@ class Hub:
         conditions = opened.conditions[problem.kind]
         # Files of this machine are not for clients.
         warnings = tuple(each for each in conditions.warnings if each.code != "calibration-unreadable")
-        conditions = replace(conditions, warnings=warnings, width=min(conditions.width or _WIDTH, _WIDTH))
+        schedule = (conditions.schedule or Schedule.even(_WIDTH)).within(_WIDTH)
+        conditions = replace(conditions, warnings=warnings, schedule=schedule)
         seed = secrets.randbits(31) if search.seed is None else search.seed
         search = replace(search, budget=lower(self._limits, search.budget), seed=seed)
         return replace(search.settings(problem, conditions, opened.modes), seeded_as=_AS_ASK)

@@ -154,8 +154,8 @@ class Outcome:
 
     @property
     def _is_read(self) -> bool:
-        """True if the answer was read from the options, without a solution that chose it."""
-        return self.answer.best is None and bool(self.answer.options)
+        """True if no solution has chosen the answer: it was read from the options, or computed."""
+        return self.answer.best is None and self.answer.answer is not None
 
     @property
     def _nodes(self) -> list[NodeId]:

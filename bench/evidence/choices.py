@@ -1,4 +1,4 @@
-"""Questions with options: what a look at them is worth, what solutions add, and what ships.
+"""Questions with options: what a look at them is worth, which ships, and what solutions would add.
 
 Usage:
 ``python -m bench.evidence.choices draw MODEL DATA.jsonl OUT.jsonl --questions 150 --samples 8``
@@ -26,8 +26,8 @@ from adascale.engine.calibration.options import OWN_OPTIONS, OptionWeights
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import Settings
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import EFFORTS, Greedy, Strategy, Vote, Weighing
-from adascale.engine.types import Mode, Problem
+from adascale.engine.strategies import Greedy, Strategy, Vote
+from adascale.engine.types import Problem
 from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.files.catalog import catalog
 from adascale.models.options import SessionOptions
@@ -107,7 +107,7 @@ def _solutions(
     return found
 
 
-def play(record: Mapping[str, Any], weights: OptionWeights, effort: Weighing) -> dict[str, Played]:
+def play(record: Mapping[str, Any], weights: OptionWeights) -> dict[str, Played]:
     """Every rule on a question."""
     right, looks = record["right"], record["looks"]
     mean = [fmean(column) for column in zip(*looks, strict=True)]
@@ -127,29 +127,7 @@ def play(record: Mapping[str, Any], weights: OptionWeights, effort: Weighing) ->
     [(voted, votes)] = counts.most_common(1) or [(None, 0)]
     tokens = sum(each["tokens"] for each in solutions)
     found[f"vote:{len(solutions)}"] = Played(voted == right, votes / len(solutions), tokens)
-    found["adaptive"] = _adaptive(mean, solutions, right, weights, effort)
     return found
-
-
-def _adaptive(
-    look: Sequence[float],
-    solutions: Sequence[Mapping[str, Any]],
-    right: int,
-    weights: OptionWeights,
-    effort: Weighing,
-) -> Played:
-    """The stopping rule of ``Weighing`` on solutions that are drawn one after another."""
-    votes: list[tuple[int, Mode]] = []
-    tokens, most = 0, min(effort.samples, len(solutions))
-    for drawn in range(most + 1):
-        p = weights.posterior(look, votes)
-        gain = weights.gain(look, votes, "prose", most - drawn)
-        if max(p) >= effort.stop_at or gain < effort.min_gain or drawn == most:
-            break
-        tokens += solutions[drawn]["tokens"]
-        if solutions[drawn]["option"] is not None:
-            votes.append((solutions[drawn]["option"], "prose"))
-    return Played(p.index(max(p)) == right, max(p), tokens)
 
 
 def show(args: argparse.Namespace) -> None:
@@ -158,9 +136,8 @@ def show(args: argparse.Namespace) -> None:
     played: dict[str, list[Mapping[str, Played]]] = {}
     for path in args.drawn:
         records = read_lines(path)
-        weights, effort = known[records[0]["kind"]], EFFORTS[records[0]["kind"]][args.effort]
-        assert isinstance(effort, Weighing)
-        played[path.stem] = [play(record, weights, effort) for record in records]
+        weights = known[records[0]["kind"]]
+        played[path.stem] = [play(record, weights) for record in records]
     played["all of them"] = [each for questions in played.values() for each in questions]
     figures = {}
     for title, questions in played.items():
@@ -202,7 +179,6 @@ def main() -> None:
     showing = commands.add_parser("table")
     showing.add_argument("model")
     showing.add_argument("drawn", type=Path, nargs="+")
-    showing.add_argument("--effort", default="medium")
     showing.set_defaults(run=show)
     args = parser.parse_args()
     args.run(args)

@@ -70,8 +70,10 @@ def search(
         contestants = parse_contestants(strategies, SearchRequest(), kind)
         with closing(DrawStore.of(session, kind)) as store:
             driver = session.driver(lambda: 0.0, ReplayingPolicy(session.policy, store, seconds))
-            width = curve.best_width(Adaptive().samples)
-            yield from evaluate(driver, contestants, problems, 1, seed, modes=session.modes, width=width)
+            schedule = curve.best_schedule(Adaptive().samples)
+            yield from evaluate(
+                driver, contestants, problems, 1, seed, modes=session.modes, schedule=schedule
+            )
         print(f"{kind}: {len(problems)}", flush=True)
 
 

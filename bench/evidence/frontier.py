@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, help="the file that the estimates were made with")
     args = parser.parse_args()
     register_baselines()
-    header, driver, problems = recorded_draws.replay_driver(
+    header, driver, problems, _ = recorded_draws.replay_driver(
         args.file, args.orders, calibration=args.calibration
     )
     contestants = [

@@ -29,7 +29,7 @@ ROUNDS = 2000
 
 def play(path: Path, orders: int) -> Array:
     """Probability (0 without an answer) and outcome of each search, ``[questions, orders, 2]``."""
-    header, driver, problems = recorded_draws.replay_driver(path, orders)
+    header, driver, problems, _ = recorded_draws.replay_driver(path, orders)
     entry = Contestant("adaptive", recorded_draws.adaptive(header))
     found: dict[str, list[tuple[float, float]]] = {problem.id: [] for problem in problems}
     for outcome in evaluate(driver, [entry], problems, orders, header["seed"]):

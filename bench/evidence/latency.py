@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration.metrics import ece, ece_floor
 from adascale.engine.request import Settings
-from adascale.engine.search.events import SearchFinished
+from adascale.engine.search.events import AnswerFound, SearchFinished
 from adascale.engine.strategies import Adaptive, Greedy, Vote
-from adascale.engine.types import Problem, probability_of
+from adascale.engine.types import Problem, Schedule, probability_of
 from adascale.models import open_session
 from adascale.models.options import SessionOptions
 from adascale.models.questions import choose_questions, read_known
@@ -43,12 +43,12 @@ def rules(session: AnySession, seed: int) -> dict[str, Settings]:
     asked = {
         "greedy": (Greedy(), None),
         "vote:16/both": (Vote(16, modes=session.modes), None),
-        "one by one": (adaptive, 1),
-        "adaptive": (adaptive, session.width),
+        "one by one": (adaptive, Schedule.even(1)),
+        "adaptive": (adaptive, session.schedule),
     }
     return {
-        name: Settings(conditions.possible(rule), seed=seed, width=width)
-        for name, (rule, width) in asked.items()
+        name: Settings(conditions.possible(rule), seed=seed, schedule=schedule)
+        for name, (rule, schedule) in asked.items()
     }
 
 
@@ -59,8 +59,12 @@ def ask(session: AnySession, problem: Problem, settings: Settings) -> dict[str, 
     seconds = time.monotonic() - started
     [end] = [event for event in log if isinstance(event, SearchFinished)]
     result = end.result
+    answers = [event for event in log if isinstance(event, AnswerFound) and event.answer is not None]
+    first = answers[0] if answers else None
     return {
         "seconds": round(seconds, 2),
+        "first_seconds": round(seconds if first is None else first.t, 2),
+        "first_right": first is not None and is_right(first.answer, gold=str(problem.answer)),
         "tokens": end.usage.generated_tokens,
         "answer": result.answer,
         "right": is_right(result.answer, gold=str(problem.answer)),
@@ -89,17 +93,24 @@ def rows(
 
 
 def figures(found: Sequence[Row], greedy: Mapping[str, Row]) -> dict[str, float | int | None]:
-    """Figures of one model and rule; the median is over greedy's seconds, of questions that greedy solves."""
+    """Figures of one model and rule.
+
+    Medians are over greedy's seconds: ``easy`` on questions that greedy solves, ``first`` on all.
+    """
     judged: Rows = [
         (at, (p, p, p), row["right"], 1.0) for at, row in enumerate(found) if (p := row["p"]) is not None
     ]
     data = predictions(judged) if judged else None
-    easy = [row["seconds"] / of["seconds"] for row in found if (of := greedy.get(row["id"], {})).get("right")]
+    pairs = [(row, of) for row in found if (of := greedy.get(row["id"]))]
+    easy = [row["seconds"] / of["seconds"] for row, of in pairs if of["right"]]
+    first = [row["first_seconds"] / of["seconds"] for row, of in pairs]
     return {
         "right": sum(row["right"] for row in found),
         "seconds": round(fmean(row["seconds"] for row in found), 1),
         "tokens": round(fmean(row["tokens"] for row in found)),
-        "over_greedy_median": round(median(easy), 2) if easy else None,
+        "easy_over_greedy": round(median(easy), 2) if easy else None,
+        "first_over_greedy": round(median(first), 2) if first else None,
+        "first_right": sum(row["first_right"] for row in found),
         "ece": None if data is None else round(ece(data), 3),
         "noise": None if data is None else round(ece_floor(data), 3),
     }

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from adascale.engine.answers.program import read_program
 from adascale.engine.calibration.head import Calibration
@@ -37,7 +38,7 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Adaptive, Expand, Strategy
 from adascale.engine.types import ROOT, BranchId, Estimate, Execution, Mode, Problem, Step, Trial
 from adascale.models.calibration.artefact import Artefact, load_artefact, read_installed
-from adascale.models.draws import DrawStore, ReplayingPolicy, draw_key
+from adascale.models.draws import DrawStore, PlayedBranch, ReplayingPolicy, draw_key
 from adascale.models.llama.stepcost import StepCosts
 
 from ..common import read_lines
@@ -154,6 +155,26 @@ class RecordedExecutor:
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
         ended, self._ended = self._ended, []
         return ended
+
+
+class TimedPolicy(ReplayingPolicy):
+    """Plays one search after another on a clock that counts what its steps cost.
+
+    Attributes:
+        now: Seconds that have gone by.
+        steps: Decode steps so far, by the number of branches that ran side by side.
+    """
+
+    def __init__(self, store: DrawStore, flops_per_token: float, seconds: Callable[[int], float]) -> None:
+        super().__init__(NoGenerator(flops_per_token), store, seconds)
+        self.now = 0.0
+        self.steps = Counter[int]()
+
+    def _play(self, branches: Mapping[BranchId, PlayedBranch]) -> list[Growth]:
+        side_by_side, grown = len(branches), super()._play(branches)
+        self.steps[side_by_side] += grown[0].new_tokens
+        self.now += sum(each.seconds or 0.0 for each in grown)
+        return grown
 
 
 class RecordStore(DrawStore):
@@ -283,6 +304,22 @@ def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration
     )
 
 
+class Replay(NamedTuple):
+    """Recorded questions that can be searched.
+
+    Attributes:
+        header: Header of the file.
+        driver: Plays the records; its clock is that of the policy.
+        problems: The questions; each asks its own id.
+        policy: The generator.
+    """
+
+    header: dict[str, Any]
+    driver: Driver
+    problems: list[Problem]
+    policy: TimedPolicy
+
+
 def replay_driver(
     path: Path,
     orders: int = 1,
@@ -290,8 +327,8 @@ def replay_driver(
     calibration: Path | None = None,
     calibrator: Posterior | None = None,
     curve: StepCosts | None = None,
-) -> tuple[dict[str, Any], Driver, list[Problem]]:
-    """Header, a driver that plays the records, and their questions (each asks its own id).
+) -> Replay:
+    """A driver that plays the records of a file.
 
     ``calibration`` is a file; by default the one with the header's sha256 is looked for. ``calibrator`` takes
     its place, ``curve`` that of the recorded cost of decode steps.
@@ -299,9 +336,9 @@ def replay_driver(
     header, records = load(path)
     if curve is None:
         curve = StepCosts({int(size): seconds for size, seconds in header["step_seconds"].items()})
-    policy = ReplayingPolicy(
-        NoGenerator(header["flops_per_token"]),
+    policy = TimedPolicy(
         RecordStore(header, records, orders),
+        header["flops_per_token"],
         lambda branches: curve.step_seconds(branches, max(curve.curve, default=1)),
     )
     if calibrator is None:
@@ -312,5 +349,5 @@ def replay_driver(
         calibrator = Posterior(prior=expected_rate(header), head=head)
     problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
     executor = RecordedExecutor(records)
-    driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: 0.0, executor)
-    return header, driver, problems
+    driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: policy.now, executor)
+    return Replay(header, driver, problems, policy)

@@ -21,7 +21,7 @@ from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.request import Request, SearchRequest
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
-from adascale.engine.types import Notice, Problem
+from adascale.engine.types import Notice, Problem, Schedule
 from adascale.models.questions import BadLine, count_lines, read_problems
 
 from ..disk.files import check_apart
@@ -51,9 +51,8 @@ if TYPE_CHECKING:
     from adascale.models.worker.ray import Cluster
     from adascale.models.worker.server import ModelsOpened
 
-_WIDTH = 4
-"""Solutions of a question that run side by side at most: questions fill the batch, and a wider search draws
-more."""
+_SCHEDULE = Schedule.even(1)
+"""Questions fill the batch, so the solutions of each are drawn one after another: that draws the fewest."""
 
 _CALLS = 8
 """Questions that the fallback thinks about at once."""
@@ -218,7 +217,7 @@ class _Run:
             self.counts.interrupted = worker.interrupted
 
     def _requests(self, todo: Iterator[Problem], opened: ModelsOpened) -> Iterator[Request]:
-        """The questions with their settings; seed and width are those of earlier records if none is given.
+        """The questions with their settings; seed and schedule are those of earlier records if none is given.
 
         Raises:
             UsageError: the output is one of the models, or was made under other conditions.
@@ -229,10 +228,10 @@ class _Run:
         search = replace(self.search, seed=chosen)
 
         def request(problem: Problem) -> Request:
-            usual = opened.conditions[problem.kind]
-            before = results.conditions.get(problem.kind, {}).get("width")
-            width = before or (usual.width and min(usual.width, _WIDTH))
-            return Request(problem, search.settings(problem, replace(usual, width=width), opened.modes))
+            before = results.conditions.get(problem.kind, {}).get("schedule")
+            schedule = Schedule(*before) if before else _SCHEDULE
+            conditions = replace(opened.conditions[problem.kind], schedule=schedule)
+            return Request(problem, search.settings(problem, conditions, opened.modes))
 
         conditions: dict[str, Any] = {}
         for kind in KINDS:

@@ -15,7 +15,7 @@ from adascale.engine.codec import to_plain
 from adascale.engine.evaluation.compare import Comparison, markdown
 from adascale.engine.evaluation.evaluate import Contestant, evaluate, for_kind, parse_contestants
 from adascale.engine.request import Conditions, SearchRequest
-from adascale.engine.types import KindName, Notice, Problem
+from adascale.engine.types import KindName, Notice, Problem, Schedule
 from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.questions import choose_questions, only_kind, read_known
 
@@ -55,14 +55,19 @@ def eval_(
         contestants = [replace(each, strategy=conditions.possible(each.strategy)) for each in contestants]
         for notice in warnings_of(conditions, contestants):
             show_warning(notice)
-        width = search.width or session.width
-        found = _search_all(session, kind, contestants, problems, options, width)
+        schedule = session.schedule if search.width is None else Schedule.even(search.width)
+        found = _search_all(session, kind, contestants, problems, options, schedule)
     if found is None:
         raise typer.Exit(INTERRUPTED)
     report = found.report()
     if options.json_output:
         names = [path.name for path in data]
-        described = {"schema": SCHEMA, "data": names, "seed": search.seed, "width": width}
+        described = {
+            "schema": SCHEMA,
+            "data": names,
+            "seed": search.seed,
+            "schedule": [schedule.narrow, schedule.wide],
+        }
         write_json({**described, **asdict(conditions.models), **to_plain(report)})
     else:
         write_payload(markdown(report))
@@ -74,7 +79,7 @@ def _search_all(
     contestants: Sequence[Contestant],
     problems: Sequence[Problem],
     options: EvalOptions,
-    width: int,
+    schedule: Schedule,
 ) -> Comparison | None:
     """Search every problem with every contestant, and compare the outcomes; None if it was interrupted.
 
@@ -99,7 +104,7 @@ def _search_all(
                 options.search.seed or 0,
                 run,
                 session.modes,
-                width,
+                schedule,
             )
             asked = len(problems)
             for count, outcome in enumerate(outcomes):

@@ -61,14 +61,12 @@ class FinishedSearch:
         candidates: All finished trajectories, those without an answer too.
         groups: Answer groups, the chosen one first.
         option_logits: Log-probability of each option, by its name; empty where none were read.
-        left: Trajectories that may still be drawn, by their mode.
     """
 
     questions: Mapping[Mode, Estimate]
     candidates: tuple[Candidate, ...]
     groups: tuple[AnswerGroup, ...]
     option_logits: Mapping[str, float] = field(default_factory=dict)
-    left: Mapping[Mode, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +90,11 @@ UNLIKELY = 0.2
 """A calibrated probability below which an answer is not called known, however it came about."""
 
 
+_IN_DOUBT = 0.25
+"""Probability of an answer below which many solutions side by side end a search sooner than few do: of .15 to
+.3 the best on the development draws (docs/research.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """The result of a search, and while it runs the standing that a strategy stops by.
@@ -108,7 +111,6 @@ class SearchResult:
         fields: Fields of an answer in JSON, with their votes; empty for others, and without a calibration.
         finished: Number of trajectories that have ended, those that were cut too.
         replies: Number of trajectories that can be shown: with an answer, or ended by themselves.
-        gain: Rise of P(the likeliest option is right) for each further trajectory, where options were read.
         called: P(a call is right) of a request with tools, where that was read.
     """
 
@@ -121,7 +123,6 @@ class SearchResult:
     fields: Mapping[str, FieldEstimate] = omitted({})
     finished: int = 0
     replies: int = 0
-    gain: float | None = omitted(None)
     called: float | None = omitted(None)
 
     @property
@@ -136,8 +137,19 @@ class SearchResult:
 
     @property
     def has_reply(self) -> bool:
-        """True if there is something to show: a trajectory, or an option that was read."""
-        return self.best is not None or bool(self.options)
+        """True if there is something to show: a trajectory, an option that was read, or a computed value."""
+        return self.best is not None or self.answer is not None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True once a solution has ended, if its answer is rather wrong: a search goes on wide from there.
+
+        Without a probability it is in doubt once two solutions do not support it.
+        """
+        if self.answer is None:
+            return self.finished > 0
+        p = probability_of(self.confidence)
+        return self.finished > self.votes + 1 if p is None else p < _IN_DOUBT
 
     @property
     def is_guess(self) -> bool:

@@ -119,6 +119,43 @@ def wrong_sums(text: str, question: str = "") -> tuple[str, ...]:
     return tuple(equation for equation in found if equation not in asked)
 
 
+_ASKS_VALUE = re.compile(
+    r"(?:(?:what(?:'s| is| are)|how much is|calculate|compute|evaluate|was ist|wie viel ist|combien font"
+    r"|quanto fa|cu[aá]nto es)\b)?(?P<terms>[^=?]+)(?:=\s*)?\??\s*",
+    re.IGNORECASE,
+)
+_PERCENT_OF = re.compile(r"(\d+(?:\.\d+)?) ?(?:%|percent) of (?=[\d(])")
+_DECIMAL_COMMA = re.compile(r"(?<![\d,.])(\d+),(\d{1,2}|\d{4,})(?![\d,.])")
+_TERMS_ONLY = re.compile(r"[-\d.+*/() ^]+")
+_OPERATION = re.compile(r"[\d)] ?[-+*/^]")
+_NO_EXPRESSION = re.compile(r"\d+([-/.])\d+\1\d+|\d{3,}-\d{3,}")
+"""A date, or the number of a telephone."""
+_MOST_DECIMALS = 10
+
+
+def expression_value(text: str) -> str | None:
+    """The value of a message that is an expression: ``17 * 23``, ``15 % of 80``, ``3/4 + 1/8``.
+
+    It is a whole number, a decimal number that ends, or else a fraction. None for any other message, and for
+    one that people read in two ways, such as -5^2 or 100 + 10 %.
+    """
+    asked = _ASKS_VALUE.fullmatch(text.strip())
+    if asked is None or asked["terms"].count("$") == 1 or _NO_EXPRESSION.fullmatch(asked["terms"].strip()):
+        return None
+    terms = _DECIMAL_COMMA.sub(r"\1.\2", _SEPARATOR.sub("", arithmetic(asked["terms"]))).strip()
+    terms = _PERCENT_OF.sub(r"(\1 / 100) * ", re.sub(r"(?<=\d) ?x ?(?=\d)", " * ", terms))
+    if not _TERMS_ONLY.fullmatch(terms) or not _OPERATION.search(terms) or (value := _value(terms)) is None:
+        return None
+    if value.denominator == 1:
+        return str(value.numerator)
+    exact = value * 10**_MOST_DECIMALS
+    if exact.denominator > 1:
+        return f"{value.numerator}/{value.denominator}"
+    digits = f"{abs(exact.numerator):0{_MOST_DECIMALS + 1}d}"
+    whole, decimals = digits[:-_MOST_DECIMALS], digits[-_MOST_DECIMALS:].rstrip("0")
+    return f"{'-' if value < 0 else ''}{whole}.{decimals}"
+
+
 def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
     """True if ``stated`` is ``exact``, or rounds it to the decimals that ``text`` has."""
     number = _NUMBER.fullmatch(text)

@@ -8,14 +8,10 @@ against them much.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
 
 from ..types import KindName, Mode, Problem
-
-_AHEAD = 3
-"""Solutions that are looked ahead: with more of them the sums over their votes grow, and not what is seen."""
 
 _LEAST = 1e-6
 """Least weight of an option beside the likeliest."""
@@ -85,31 +81,6 @@ class OptionWeights:
             [math.log(p) + each / repeated for p, each in zip(self.prior(logits), said, strict=True)]
         )
 
-    def gain(self, logits: Sequence[float], votes: Votes, mode: Mode, left: int) -> float:
-        """The most that each further solution adds to P(the leading option is correct).
-
-        The mean of one, two or three further solutions, whichever gains most for each of them: one vote alone
-        seldom changes what leads.
-
-        Args:
-            logits: Log-probability of each option.
-            votes: Options that solutions have chosen.
-            mode: How further solutions reason.
-            left: How many there may be.
-        """
-        now, chances = self.posterior(logits, votes), self._chances(logits, mode)
-        logs = [[math.log(chance) for chance in row] for row in chances]
-        known = [*zip(map(math.log, self.prior(logits)), self._said(logits, votes), logs, strict=True)]
-        best = 0.0
-        for count in range(1, min(left, _AHEAD) + 1):
-            expected, repeated = 0.0, self.repeated(len(votes) + count)
-            for chosen, orders in _votes_ahead(len(now), count):
-                after = [p + sum([row[o] for o in chosen], said) / repeated for p, said, row in known]
-                leads = after.index(max(after))
-                expected += orders * now[leads] * math.prod(chances[leads][option] for option in chosen)
-            best = max(best, (expected - max(now)) / count)
-        return best
-
     def repeated(self, votes: int) -> float:
         """Votes that say as much together as one that repeats no other."""
         return 1.0 + self.overlap * max(0, votes - 1)
@@ -129,13 +100,6 @@ class OptionWeights:
             [merit * (chosen == right) + (1.0 - merit) * chance for chosen, chance in enumerate(habit)]
             for right in range(len(habit))
         ]
-
-
-def _votes_ahead(options: int, count: int) -> Iterator[tuple[tuple[int, ...], int]]:
-    """All votes of ``count`` solutions regardless of order, each with the number of its orders."""
-    for chosen in combinations_with_replacement(range(options), count):
-        repeats = math.prod(math.factorial(chosen.count(option)) for option in set(chosen))
-        yield chosen, math.factorial(count) // repeats
 
 
 def _normal(log_weights: Sequence[float]) -> list[float]:

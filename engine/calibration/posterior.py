@@ -287,8 +287,7 @@ class Posterior:
         votes = list(zip(map(options.index, chosen.values()), modes, strict=True))
         p = dict(zip(options, weights.posterior(seen, votes), strict=True))
         known = {option: Estimate(each, each, each, calibrated=True) for option, each in p.items()}
-        gain = max(weights.gain(seen, votes, mode, left) for mode, left in finished.left.items())
-        return AnswerEstimates(None, {node: known[answer] for node, answer in chosen.items()}, p, gain=gain)
+        return AnswerEstimates(None, {node: known[answer] for node, answer in chosen.items()}, p)
 
     def of_answers(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """P(it is correct) of each answer, the chosen one first, by this prior; then that none is."""

@@ -10,15 +10,15 @@ from typing import Any
 
 from ..errors import UsageError, setting
 from ..kinds import Run, kind_of
-from ..request import Request, SearchRequest, Settings
+from ..request import Conditions, Request, SearchRequest, Settings
 from ..search.driver import Driver
-from ..search.events import SearchFailed, SearchFinished
+from ..search.events import ModelDescription, SearchFailed, SearchFinished
 from ..search.record import Record
 from ..strategies import Passing, Strategy, effort_named
 from ..strategies.presets import effort_numbers
 from ..strategies.redraws import REDRAWS
 from ..strategies.sampling import Agreement
-from ..types import Estimate, KindName, Mode, NodeId, Problem, StopReason, Usage
+from ..types import Estimate, KindName, Mode, NodeId, Problem, Schedule, StopReason, Usage
 
 AT_ONCE = 32
 """Questions in flight: enough to fill a batch while some wait for their slowest branch."""
@@ -73,7 +73,7 @@ def evaluate(
     seed: int,
     run: Run | None = None,
     modes: Sequence[Mode] = (),
-    width: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Iterator[Outcome]:
     """Search every question with every contestant, ``repeats`` times with seeds ``seed``, ``seed + 1``, ...
 
@@ -87,18 +87,19 @@ def evaluate(
         seed: Seed of the first repeat.
         run: Runs programs with hidden tests; None if there is no code task.
         modes: Modes that open models leave to ``auto`` for a value.
-        width: Branches that run side by side of a strategy that may end early; None for all that it draws.
+        schedule: Branches that run side by side of a strategy that may end early; None for all that it draws.
     """
     known = {problem.id: problem for problem in problems}
     problems = [kind_of(problem).for_search(problem) for problem in problems]
     for repeat, contestant in itertools.product(range(repeats), contestants):
         strategy = contestant.strategy
-        own_width = width if strategy.stops_early else None
-        settings = Settings(strategy, seed=seed + repeat, width=own_width)
-        usual = SearchRequest(strategy=strategy, seed=seed + repeat, width=own_width)
+        own = schedule if strategy.stops_early else None
+        settings = Settings(strategy, seed=seed + repeat, schedule=own)
+        usual = SearchRequest(strategy=strategy, seed=seed + repeat)
+        conditions = Conditions(ModelDescription(), (), own)
         records: dict[str, Record] = {}
         requests = (
-            Request(each, usual.settings(each, modes=modes) if is_auto else settings)
+            Request(each, usual.settings(each, conditions, modes) if is_auto else settings)
             for each, is_auto in ((each, contestant.is_auto or each.kind == "call") for each in problems)
         )
         for problem, event in driver.serve(requests, AT_ONCE):

@@ -76,6 +76,10 @@ class Kind(ABC):
         """Looks at the options before any solution; empty for kinds without options."""
         return ()
 
+    def computed(self, problem: Problem) -> str | None:
+        """The answer, if it can be computed from the question alone; None if it has to be searched."""
+        return None
+
     def tests(self, problem: Problem) -> tuple[str, ...]:
         """Sources of the tests that a search runs; ``Execution.verdicts`` has one verdict for each."""
         return ()
@@ -151,7 +155,8 @@ class Entry:
         home: Module and class that implement it.
         modes: Ways of reasoning, first the one of a strategy that draws a single one; ``Kind.modes`` says
             which make sense for a problem.
-        prompt: Prompt of the first of them; other ways have their own, of the same name.
+        prompt: Prompt of the first of them; prose and programs beside it have prompts of those names.
+        program: Prompt of programs.
         noun: A trajectory, as a user reads it.
         fields: Fields of a record in a file of questions that make it one of this kind.
         judged_by: Field of a record that says what is right; empty where nothing can, and where answers
@@ -164,6 +169,7 @@ class Entry:
     home: str
     modes: tuple[Mode, ...]
     prompt: PromptName = "prose"
+    program: PromptName = "program"
     noun: str = "solution"
     fields: Sequence[str] = ()
     judged_by: str = "answer"
@@ -177,7 +183,9 @@ KINDS: Mapping[KindName, Entry] = {
     "choice": Entry(
         "adascale.engine.kinds.choice:Choice", ("prose",), "choice", fields=("options",), has_options=True
     ),
-    "yes-no": Entry("adascale.engine.kinds.yes_no:YesNo", ("prose", "program"), "yes-no", has_options=True),
+    "yes-no": Entry(
+        "adascale.engine.kinds.yes_no:YesNo", ("prose", "program"), "yes-no", "check", has_options=True
+    ),
     "fact": Entry("adascale.engine.kinds.value:Fact", ("prose",), "fact"),
     "text": Entry("adascale.engine.kinds.value:Text", ("prose",), noun="reply", judged_by=""),
     "code": Entry(
@@ -226,7 +234,10 @@ def kind_of(problem: Problem) -> Kind:
 
 def prompt_of(kind: KindName, mode: Mode) -> PromptName:
     """Prompt of the trajectories of a kind that reason in a mode."""
-    return KINDS[kind].prompt if mode == KINDS[kind].modes[0] or kind == "call" else mode
+    entry = KINDS[kind]
+    if mode == entry.modes[0] or kind == "call":
+        return entry.prompt
+    return entry.program if mode == "program" else mode
 
 
 def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Mapping[str, object]]:

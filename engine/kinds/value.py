@@ -23,12 +23,17 @@ from ..answers.extract import last_boxed, solution_answer
 from ..answers.latex import readable
 from ..answers.moments import same_moment
 from ..answers.program import executed_answer
+from ..answers.sums import expression_value
 from ..types import Execution, Finish, Mode, Problem, Same
 from . import Kind
 
 
 class Value(Kind):
     """See the module."""
+
+    def computed(self, problem: Problem) -> str | None:
+        """The value of a question that is an expression of numbers."""
+        return expression_value(problem.question)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None

@@ -67,20 +67,16 @@ class Branch:
 class Branches:
     """The branches of one search: those that run, and those that wait for one to end.
 
-    Args:
-        width: Number of branches that run side by side.
-
     Attributes:
         running: Branches that run, by their ids.
         waiting: Branches that wait, in the order in which they will start.
         tokens: Tokens generated so far, also those that the clock has not reached.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self) -> None:
         self.running: dict[BranchId, Branch] = {}
         self.waiting: list[Branch] = []
         self.tokens = 0
-        self._width = width
         self._now = 0
         self._started = 0
         self._keys: dict[NodeId, Key] = {ROOT: ()}
@@ -111,9 +107,9 @@ class Branches:
         self.waiting += [Branch(command, node, (*self._keys[node], number)) for number in numbers]
         self.waiting.sort(key=lambda branch: branch.asked.node == ROOT)
 
-    def start(self) -> list[Branch]:
-        """Give free places to branches that wait; returns these."""
-        begun = self.waiting[: self._width - len(self.running)]
+    def start(self, width: int) -> list[Branch]:
+        """Start branches that wait while fewer than ``width`` run; returns these."""
+        begun = self.waiting[: max(0, width - len(self.running))]
         del self.waiting[: len(begun)]
         for branch in begun:
             branch.id, branch.at = BranchId(self._started), self._now

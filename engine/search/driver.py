@@ -7,7 +7,7 @@ lets every search take what was written. A ``Search`` owns its log and its clock
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from ..calibration.posterior import UNCALIBRATED, Posterior
@@ -26,6 +26,7 @@ from ..ports import (
 from ..request import Request, Settings
 from ..types import BranchId, KindName, Mode, NodeId, Problem, Trial, Usage
 from .branches import Branch
+from .computed import computed_log
 from .events import Event
 from .search import Search
 
@@ -58,7 +59,7 @@ class Driver:
         self._tickets = count()
         self._executing: dict[int, tuple[Search, NodeId]] = {}
         self._interrupted = False
-        self._cancelled: deque[str] = deque()
+        self._cancelled: deque[tuple[str, bool]] = deque()
         self._numbers = count()
         self._active: list[Search] = []
         self._placed: dict[BranchId, tuple[Search, Branch]] = {}  # by their numbers at the generator
@@ -67,12 +68,13 @@ class Driver:
         """Stop all searches after the current batch; safe to call from a signal handler."""
         self._interrupted = True
 
-    def cancel(self, problem_id: str) -> None:
-        """End one search after the current batch, as ``interrupted``; safe from any thread.
+    def cancel(self, problem_id: str, *, takes_answer: bool = False) -> None:
+        """End one search after the current batch; safe from any thread.
 
-        An id that is not being searched is ignored.
+        It ends as ``interrupted``, or as ``taken`` with the answer that leads; without an answer to take it
+        goes on. An id that is not being searched is ignored.
         """
-        self._cancelled.append(problem_id)
+        self._cancelled.append((problem_id, takes_answer))
 
     @property
     def busy(self) -> bool:
@@ -129,12 +131,17 @@ class Driver:
         return sum(len(search.branches.without_place) for search in self._active) < free
 
     def _end_cancelled(self) -> Iterator[tuple[Problem, Event]]:
-        cancelled = {self._cancelled.popleft() for _ in range(len(self._cancelled))}
+        cancelled = dict(self._cancelled.popleft() for _ in range(len(self._cancelled)))
         for search in [search for search in self._active if search.problem.id in cancelled]:
-            search.close("interrupted")
-            yield from self._deliver(search)
+            takes_answer = cancelled[search.problem.id]
+            if search.has_reply or not takes_answer:
+                search.close("taken" if takes_answer else "interrupted")
+                yield from self._deliver(search)
 
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
+        if log := computed_log(request):
+            yield from ((request.problem, event) for event in log)
+            return
         problem, settings = kind_of(request.problem).for_search(request.problem), request.settings
         calibrator = self._calibrators.get(problem.kind, UNCALIBRATED)
         if settings.sampling.odds:  # no fit is of another sampler
@@ -146,12 +153,19 @@ class Driver:
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
         try:
-            search.begin()
+            self._attempt(search, search.begin)
         except DecodeAbortedError:
             self._interrupted = True
+        yield from self._deliver(search)
+
+    def _attempt(self, search: Search, work: Callable[[], None]) -> None:
+        """Let a search go on; one that cannot, such as one whose prompt is too long, fails by itself."""
+        try:
+            work()
+        except DecodeAbortedError:
+            raise
         except AdascaleError as error:
             search.fail(error)
-        yield from self._deliver(search)
 
     def open(self, problem: Problem, mode: Mode) -> tuple[PrefixWork, Usage]:
         """Read the prompt of a mode."""
@@ -196,7 +210,7 @@ class Driver:
                 going_on = list(self._active)
                 while going_on:  # where programs have run at once, in the same step
                     for search in going_on:
-                        search.advance()
+                        self._attempt(search, search.advance)
                     going_on = self._collect_programs()
             except DecodeAbortedError:
                 self._interrupted = True

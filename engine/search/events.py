@@ -10,7 +10,20 @@ from typing import Any, ClassVar
 from ..answers.choosing import SearchResult
 from ..codec import UNRECORDED, build, omitted, to_plain
 from ..errors import AdascaleError, TraceError, excerpt, restored_error
-from ..types import BranchId, Budget, Estimate, Execution, Mode, NodeId, Notice, Problem, Reading, Step, Usage
+from ..types import (
+    BranchId,
+    Budget,
+    Estimate,
+    Execution,
+    Mode,
+    NodeId,
+    Notice,
+    Problem,
+    Reading,
+    Schedule,
+    Step,
+    Usage,
+)
 
 SCHEMA = "adascale.trace/1"
 
@@ -92,7 +105,7 @@ class SearchStarted(_Event):
 
     Attributes:
         params: Parameters of the strategy.
-        width: Branches that run side by side.
+        schedule: Branches that run side by side.
     """
 
     kind = "search_started"
@@ -102,7 +115,7 @@ class SearchStarted(_Event):
     models: ModelDescription
     budget: Budget
     seed: int
-    width: int
+    schedule: Schedule
     calibrated: bool
     schema: str = SCHEMA
 

@@ -67,7 +67,8 @@ class Record:
     def __post_init__(self) -> None:
         """Begin with the question alone."""
         self.t = self.started.t
-        self.tree = Tree(self.started.problem, self.started.width)
+        modes = frozenset(self.started.params.get("modes", ()))
+        self.tree = Tree(self.started.problem, self.started.schedule, modes)
 
     @property
     def level(self) -> str:
@@ -156,7 +157,7 @@ class Record:
         facts = [f"{self.sure} sure{of_what}"] if self.sure else []
         agree, solutions = self.agreement
         if not solutions:
-            return [*facts, "read from the options"]
+            return [*facts, "read from the options" if self.options else "computed"]
         answered = sum(len(group.nodes) for group in self.groups)
         none = f", {solutions - answered} without an answer" if answered < solutions else ""
         if agree == answered == 1:
@@ -201,7 +202,6 @@ class Record:
         node = self.tree[ROOT]
         match event:
             case PromptRead():
-                self.tree.modes.add(event.mode)
                 if event.reading is not None:
                     self.tree.readings[event.mode] = event.reading
                 if event.estimate is not None:

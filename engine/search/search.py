@@ -1,9 +1,9 @@
 """One question from its prompt to its answer: branches that run side by side on a clock of the search's own.
 
-The clock counts tokens. A search has a width: so many branches run in lock step, one token each at a time,
+The clock counts tokens. A search has a schedule: so many branches run in lock step, one token each at a time,
 and a branch that ends leaves its place to the next one at that very time. What the generator has written is
 taken in the order of this clock, so a branch that waits for its turn in the batch is waited for. The tree,
-the answer and its probability depend on the question, the seed and the width; they depend neither on other
+the answer and its probability depend on the question, the seed and the schedule; they depend neither on other
 questions nor on how busy the machine is, unless a budget ends the search: it bounds what was written.
 """
 
@@ -33,6 +33,7 @@ from ..types import (
     PROGRAMS,
     ROOT,
     Execution,
+    Mode,
     NodeId,
     Notice,
     Problem,
@@ -97,7 +98,7 @@ class Search:
 
     Args:
         problem: The question.
-        settings: Strategy, width, budget and seed.
+        settings: Strategy, schedule, budget and seed.
         calibrator: Maps rewards to estimates.
         clock: Seconds.
         engine: The driver, which scores prefixes, runs programs and ends unwanted branches.
@@ -118,7 +119,7 @@ class Search:
         strategy = settings.strategy
         self.problem = problem
         self.settings = settings
-        self.branches = Branches(settings.branches)
+        self.branches = Branches()
         self._engine = engine
         self._kind = kind_of(problem)
         self._calibrator = calibrator
@@ -131,6 +132,7 @@ class Search:
         self._cut = 0  # trajectories, which count as ended
         self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
         self._phase: Phase = "searching"
+        self._opened = set[Mode]()  # whose prompts have been read
         self._executing: set[NodeId] = set()
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
@@ -141,6 +143,11 @@ class Search:
     def over(self) -> bool:
         """True once the search has ended."""
         return self._phase == "over"
+
+    @property
+    def has_reply(self) -> bool:
+        """True if there is something to show."""
+        return self._tree.standing.has_reply
 
     def drain(self) -> list[Event]:
         """Events since the last call."""
@@ -159,40 +166,41 @@ class Search:
     # Reading the question
 
     def begin(self) -> None:
-        """Read the options, if anybody weighs them; where they say enough, no prompt of a solution is read.
-
-        A question that is unlike those of the user's fit is judged by votes from here on.
+        """Read the options, if anybody weighs them, and start the plan.
 
         Raises:
             AdascaleError: it cannot be searched, such as a ContextOverflowError.
         """
         strategy = self.settings.strategy
         is_weighed = strategy.reads_options and self._calibrator.options is not None
-        prompts = self._kind.option_prompts(self.problem) if is_weighed else ()
-        for asked in prompts:
+        for asked in self._kind.option_prompts(self.problem) if is_weighed else ():
             seen, usage = self._engine.option_logits(asked, self.problem)
             options = asked.options or self._kind.options(self.problem)
             self._emit(OptionsRead(options=options, log_probs=seen.log_probs, usage=usage))
-        if prompts:
+        if self._tree.option_logits:
             self._judge_answers()
-            self._step_plan(None)
-        if self.over:
-            return
-        read = {mode: self._engine.open(self.problem, mode) for mode in strategy.modes}
-        prefixes = {mode: Prefix(self.problem, (), work.reading, mode) for mode, (work, _) in read.items()}
-        found = {mode: self._calibrator.question(prefix) for mode, prefix in prefixes.items()}
+        if strategy.reads_question:
+            self._read_prompt(strategy.modes[0])
+        self._step_plan(None)
+
+    def _read_prompt(self, mode: Mode) -> None:
+        """Read the prompt of a mode, and estimate the question in it.
+
+        Raises:
+            AdascaleError: as ``begin``.
+        """
+        self._opened.add(mode)
+        work, usage = self._engine.open(self.problem, mode)
+        prefix = Prefix(self.problem, (), work.reading, mode)
+        question = self._calibrator.question(prefix)
         # A fit has seen no conversation.
-        is_out = bool(self.problem.history) or any(each.out_of_distribution for each in found.values())
+        is_out = bool(self.problem.history) or question.out_of_distribution
         if is_out and KINDS[self.problem.kind].is_fitted:
             self._calibrator = self._calibrator.unfitted
-            found = {mode: self._calibrator.question(prefix) for mode, prefix in prefixes.items()}
-        for mode, (work, usage) in read.items():
-            estimate, reading = found[mode].estimate, work.reading
-            self._emit(PromptRead(usage=usage, estimate=estimate, reading=reading, mode=mode))
+            question = self._calibrator.question(prefix)
+        self._emit(PromptRead(usage=usage, estimate=question.estimate, reading=work.reading, mode=mode))
         if is_out:
             self._warn_once(_OUT_OF_DISTRIBUTION)
-        if not prompts:
-            self._step_plan(None)
 
     # Writing
 
@@ -350,8 +358,7 @@ class Search:
         known = {mode: each for mode, each in tree.questions.items() if mode in modes}
         finished, logits, judged = len(ended) + self._cut, tree.mean_option_logits, AnswerEstimates(None)
         if result.groups or logits:
-            left = dict.fromkeys(strategy.modes, (strategy.at_most or 0) - finished)
-            found = FinishedSearch(known, counted, result.groups, logits, left)
+            found = FinishedSearch(known, counted, result.groups, logits)
             judged = self._calibrator.judge(tree.prefix(ROOT, strategy.modes[0]), found)
         result = replace(result, confidence=judged.confidence or result.confidence)
         if strategy.rule == "likeliest" or judged.options:
@@ -367,7 +374,6 @@ class Search:
             fields=judged.fields[result.groups[0].nodes[0]] if judged.fields else {},
             finished=finished,
             replies=len(shown),
-            gain=judged.gain,
             called=judged.called,
         )
         self._emit(AnswersJudged(result=result))
@@ -442,9 +448,11 @@ class Search:
         return node in ancestors or any(n.id in ancestors for n in self._tree.path(node))
 
     def _start_waiting(self) -> None:
-        """Give free places to the branches that wait."""
-        for branch in self.branches.start():
+        """Start branches that wait, as many as may run; the first of a mode has its prompt read."""
+        for branch in self.branches.start(self._tree.width):
             asked = branch.asked
+            if asked.mode not in self._opened:
+                self._read_prompt(asked.mode)
             self._emit(
                 BranchStarted(branch=branch.id, parent=asked.node, greedy=asked.greedy, mode=asked.mode)
             )

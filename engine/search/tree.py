@@ -18,6 +18,7 @@ from ..types import (
     NodeStatus,
     Problem,
     Reading,
+    Schedule,
     Step,
     Usage,
 )
@@ -68,9 +69,9 @@ class Tree:
 
     Attributes:
         problem: The question.
-        width: Branches that run side by side.
+        schedule: Branches that run side by side.
+        modes: Modes of the search.
         readings: States of the generator after each mode's prompt, if a calibration wants them.
-        modes: Modes whose prompts were read.
         questions: Estimate of the question in each mode, if known: P(a trajectory is correct).
         option_logits: Log-probability of each option, by its name, of each time that they were read.
         standing: The leading answer and its votes.
@@ -78,9 +79,9 @@ class Tree:
     """
 
     problem: Problem
-    width: int = field(default=1, compare=False)
+    schedule: Schedule = field(default=Schedule(1, 1), compare=False)
+    modes: frozenset[Mode] = frozenset()
     readings: dict[Mode, Reading] = field(default_factory=dict, compare=False)
-    modes: set[Mode] = field(default_factory=set)
     questions: dict[Mode, Estimate] = field(default_factory=dict)
     option_logits: list[Mapping[str, float]] = field(default_factory=list)
     standing: SearchResult = NOTHING_YET
@@ -97,6 +98,11 @@ class Tree:
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
+
+    @property
+    def width(self) -> int:
+        """Branches that run side by side now."""
+        return self.schedule.wide if self.standing.is_in_doubt else self.schedule.narrow
 
     @property
     def groups(self) -> tuple[AnswerGroup, ...]:

@@ -11,7 +11,6 @@ and a line in its table. A program adds its own to ``STRATEGIES``.
 from __future__ import annotations
 
 from .adaptive import Adaptive as Adaptive
-from .adaptive import Weighing as Weighing
 from .base import Command as Command
 from .base import Cut as Cut
 from .base import Expand as Expand

@@ -1,16 +1,16 @@
-"""The default strategies, which decide as solutions finish: by votes, or by the probability of options."""
+"""The default strategy: it decides by votes as solutions finish."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import chain, cycle, islice, repeat
 from typing import Any
 
 from ..answers.choosing import SearchResult
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, StopReason, percent, probability_of
-from .base import Cut, Expand, Plan, Strategy, draw_until, whole_trajectories
+from .base import Cut, Expand, Plan, Strategy
 from .redraws import REDRAWS
 
 _FAILURES = 3
@@ -24,7 +24,8 @@ class Adaptive(Strategy):
     No rule that reads a probability, fitted or not, ends a search sooner at equal accuracy
     (docs/research.md); one gives up. A fit weighs the votes and cuts trajectories that will not succeed.
     Programs and prose take turns, as each sees what the other misreads; a trajectory that stays alone takes
-    the most likely tokens.
+    the most likely tokens. Where a look at the options favours one of them nothing is drawn: solutions find
+    the correct option no more often than the look does (docs/research.md).
 
     Attributes:
         samples: Most trajectories.
@@ -33,6 +34,7 @@ class Adaptive(Strategy):
         cut: A running trajectory is cut below this calibrated estimate; 0 for never.
         hopeless: After half of the trajectories it gives up where the answer's calibrated probability is
             below this; 0 for never.
+        programs: Programs that are drawn before any prose.
         least: Solutions that are wanted; where it would end with fewer, the missing ones are drawn.
     """
 
@@ -46,6 +48,7 @@ class Adaptive(Strategy):
     cut: float = 0.1
     hopeless: float = 0.03
     redraws: int = field(default=REDRAWS, kw_only=True)
+    programs: int = field(default=1, kw_only=True)
     least: int = field(default=0, kw_only=True)
 
     def parameters(self) -> dict[str, Any]:
@@ -56,7 +59,8 @@ class Adaptive(Strategy):
         """Fill each free place, and cut what will not succeed."""
         # Programs are shorter, and answer first.
         turns = sorted(self.modes, key=lambda mode: mode == "prose")
-        dealt = list(islice(cycle(turns), self.samples))
+        first = repeat(turns[0], self.programs - 1) if len(turns) > 1 else ()
+        dealt = list(islice(chain(first, cycle(turns)), self.samples))
         started, running = 0, 0
         cuts: list[Cut] = []
         verdict: StopReason | None = None
@@ -81,6 +85,8 @@ class Adaptive(Strategy):
     def _verdict(self, tree: Tree) -> StopReason | None:
         """The stop reason; None to go on."""
         now = tree.standing
+        if now.options and not now.finished and min(now.options.values()) < max(now.options.values()):
+            return "settled"
         if now.answer is None and now.replies > 1:
             return "exhausted"  # a question without a checkable answer: more solutions would not agree either
         if self._is_agreed(tree, now):
@@ -113,40 +119,3 @@ def _programs_fail(tree: Tree) -> bool:
     answered = {node for group in tree.groups for node in group.nodes}
     ended = {node.id for node in tree if node.mode == "program" and node.execution is not None}
     return len(ended) >= _FAILURES and not ended & answered
-
-
-@dataclass(frozen=True, slots=True)
-class Weighing(Strategy):
-    """Solutions for a question with options, until the likeliest one is sure or no solution is worth it.
-
-    None is drawn where the logits of the options say enough.
-
-    Attributes:
-        samples: Most trajectories.
-        stop_at: Probability of the likeliest option at which it stops, in [0, 1].
-        min_gain: It stops when each further trajectory adds less than this to that probability.
-    """
-
-    name = "weighing"
-    select = "weighted"
-    reads_options = True
-    stops_early = True
-
-    samples: int = 8
-    stop_at: float = 0.95
-    min_gain: float = 0.01
-
-    def plan(self, tree: Tree) -> Plan:
-        """Draw them side by side."""
-
-        def verdict() -> StopReason | None:
-            """The stop reason by the probability of the options; None where they were not read."""
-            now = tree.standing
-            if now.gain is None:
-                return None
-            if now.options[now.answer or ""] >= self.stop_at:
-                return "confident"
-            return None if now.gain >= self.min_gain else "settled"
-
-        draws = whole_trajectories(self.samples, self.modes, greedy=self.samples == 1)
-        return draw_until(tree, [draws], verdict)

@@ -117,6 +117,11 @@ class Strategy(ABC):
         """Decide on draws in ``tree``; may read estimates and the standing, never rewards."""
 
     @property
+    def reads_question(self) -> bool:
+        """True if it reads the estimate of the question before it draws anything."""
+        return False
+
+    @property
     def at_most(self) -> int | None:
         """Most trajectories that are finished: by default its ``samples``; None if nothing bounds them."""
         samples: int | None = getattr(self, "samples", None)

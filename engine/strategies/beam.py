@@ -60,6 +60,11 @@ class InstanceAdaptive(Strategy):
         if not 0.0 < self.confidence < 1.0:
             raise UsageError(f"confidence is {self.confidence:g}, it must be between 0 and 1")
 
+    @property
+    def reads_question(self) -> bool:
+        """True with a rule, which asks for more where the question is hard."""
+        return self.adapt != "none"
+
 
 def required_samples(p: float, confidence: float) -> int:
     """Fewest independent samples of which at least one is correct with probability ``confidence``.

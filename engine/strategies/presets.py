@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ..errors import UsageError
 from ..types import KindName
-from .adaptive import Adaptive, Weighing
+from .adaptive import Adaptive
 from .base import Strategy
 from .beam import Beam
 from .sampling import Agreement, BestOfN, Greedy, Passing, Readings, Vote
@@ -17,7 +17,7 @@ ModeChoice = Literal["auto", "prose", "program"]
 """Mode of reasoning; ``auto`` leaves it to the strategy and the calibration."""
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    cls.name: cls for cls in (Greedy, Vote, BestOfN, Beam, Adaptive, Weighing, Passing, Agreement, Readings)
+    cls.name: cls for cls in (Greedy, Vote, BestOfN, Beam, Adaptive, Passing, Agreement, Readings)
 }
 """The strategies by name; a program may add its own, which evaluations then find."""
 
@@ -30,13 +30,13 @@ _ADAPTIVE: Mapping[Effort, Adaptive] = {
     "max": Adaptive(samples=64, lead=5, hopeless=0.0),
 }
 
-_OF_OPTIONS: Mapping[Effort, Weighing] = {
-    "low": Weighing(samples=4, min_gain=0.02),
-    "medium": Weighing(),
-    "high": Weighing(samples=16, stop_at=0.98, min_gain=0.003),
-    "max": Weighing(samples=32, stop_at=1.0, min_gain=0.001),
+_OF_OPTIONS: Mapping[Effort, Adaptive] = {
+    "low": Adaptive(samples=4, lead=2, programs=4),
+    "medium": Adaptive(samples=8, lead=2, programs=8),
+    "high": Adaptive(samples=16, lead=3, programs=16),
+    "max": Adaptive(samples=32, lead=4, programs=32),
 }
-"""Questions with options begin with the logits of these."""
+"""Questions with options: programs settle yes or no, and prose is drawn where they fail (docs/research.md)."""
 
 _AGREEING: Mapping[Effort, tuple[int, int]] = {
     "low": (2, 2),

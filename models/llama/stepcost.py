@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from adascale.engine.errors import MemoryOverflowError
+from adascale.engine.types import Schedule
 
 from .. import machine
 from ..storage import atomic_write, cache_folder, keyed_path, read_json
@@ -30,8 +32,7 @@ SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 6
 # A split that promised less than this gained nothing when it was timed (17 as 1 + 16 on the 1.5B: 0.98).
 _WORTH = 0.95
 
-_WIDTHS = 1, 2, 4, 8, 16
-"""Widths of a search: with more the short solutions decide, and nothing is won."""
+SCHEDULES = Path(__file__).with_name("schedules.json")
 
 _DEPTH = 64
 _REPEATS = 3
@@ -61,6 +62,16 @@ def even_width(branches: int, rows: int) -> tuple[Chunk, ...]:
     return (Chunk(branches, rows),) if branches else ()
 
 
+@functools.cache
+def _recorded_steps() -> list[dict[str, Any]]:
+    """Steps of recorded searches by schedule: with n branches at place n - 1, to the first and firm answer.
+
+    ``python -m bench.evidence.schedules`` writes the file.
+    """
+    steps: list[dict[str, Any]] = json.loads(SCHEDULES.read_text())
+    return steps
+
+
 class StepCosts:
     """Seconds of a decode step for 1, 2, ... branches, and the batching that costs least (``partition``).
 
@@ -83,24 +94,22 @@ class StepCosts:
             return costs[-1] * branches / sizes[-1]
         return float(np.interp(branches, sizes, costs))
 
-    def best_width(self, most: int) -> int:
-        """Branches that bring a search to its end soonest, at most ``most``; 8 when nothing was measured.
+    def best_schedule(self, most: int) -> Schedule:
+        """The schedule whose first answer and firm answer come soonest, by the sum of both times.
 
-        A search ends after about six solutions, and of w that run side by side the sixth finishes after
-        6/w + .3 mean lengths: 5.99, 3.05, 1.72, 1.02, .66 at widths of 1, 2, 4, 8, 16 on the fitting rollouts
-        (by a script that is not kept).
+        At most ``most`` branches run side by side; 8 when nothing was measured.
         """
         if not self.curve:
-            return min(8, most)
-        best = 1
-        for width in (*(width for width in _WIDTHS if width < most), min(most, _WIDTHS[-1])):
-            # A wider search draws more: it has to be sooner than noise in the curve.
-            if self._to_end(width, most) < _WORTH * self._to_end(best, most):
-                best = width
-        return best
+            return Schedule.even(8).within(most)
+        steps = {Schedule(*known["schedule"]): known for known in _recorded_steps()}
+        return min(steps, key=lambda schedule: self._seconds_of(steps[schedule], most)).within(most)
 
-    def _to_end(self, width: int, most: int) -> float:
-        return self.step_seconds(width, most) * (6 / width + 0.3)
+    def _seconds_of(self, steps: Mapping[str, Sequence[float]], most: int) -> float:
+        """Mean seconds to the first and to the firm answer, both added."""
+        costs = [
+            self.step_seconds(min(branches, most), most) for branches in range(1, len(steps["first"]) + 1)
+        ]
+        return float(np.dot(costs, np.add(steps["first"], steps["firm"])))
 
     def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
         """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
@@ -172,13 +181,13 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:
-    """The curve of a file; None if it lacks sizes of a search's widths up to ``sequences``.
+    """The curve of a file; None if it ends below what a search of ``sequences`` branches needs.
 
     A batch with more goes on from the last one: nobody waits for a second measurement.
     """
     kept = read_json(path) or {}
     curve = {int(size): float(cost) for size, cost in kept.get("seconds", {}).items()}
-    if not {size for size in _WIDTHS if size <= sequences} <= curve.keys():
+    if max(curve, default=0) < min(sequences, len(_recorded_steps()[0]["first"])):
         return None
     return StepCosts(curve, is_rough=kept["is_rough"])
 

@@ -18,7 +18,7 @@ from adascale.engine.ports import Clock, Policy, SequenceLogprob
 from adascale.engine.request import Conditions
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
-from adascale.engine.types import MODES, KindName, Mode, Notice
+from adascale.engine.types import MODES, KindName, Mode, Notice, Schedule
 
 from ..calibration.artefact import (
     Fingerprint,
@@ -168,9 +168,9 @@ class UpstreamSession:
         return ("program", "prose") if self._posteriors else ("prose",)
 
     @property
-    def width(self) -> int:
+    def schedule(self) -> Schedule:
         """Branches of a search that run side by side: one for each place of the server, up to a bound."""
-        return min(WIDEST, self.facts.places)
+        return Schedule.even(min(WIDEST, self.facts.places))
 
     def conditions(self, kind: KindName) -> Conditions:
         """Model and warnings of the searches of one kind of problem."""
@@ -185,7 +185,7 @@ class UpstreamSession:
             {**self._sampling[name].record(), "prompt": _digest(self.policy.system(name))},
         )
         found, set_odds = tuple(self._warnings(kind)), self.options.sampling.odds
-        return Conditions(models, found, self.width, unfitted, facts.continues, set_odds)
+        return Conditions(models, found, self.schedule, unfitted, facts.continues, set_odds)
 
     def _warnings(self, kind: KindName) -> Iterator[Notice]:
         facts = self.facts

@@ -207,12 +207,12 @@ class Worker:
         # From a signal handler: the thread that it has stopped may hold the lock of the pipe.
         threading.Thread(target=self._send, args=(Interrupt(),), daemon=True).start()
 
-    def cancel(self, problem_id: str) -> None:
-        """End the search of a question between two batches, as ``interrupted``; safe from any thread.
+    def cancel(self, problem_id: str, *, takes_answer: bool = False) -> None:
+        """End the search of a question between two batches, as ``Driver.cancel``; safe from any thread.
 
         Its SearchStarted must have been seen; nothing happens if it has ended.
         """
-        self._send(Cancel(problem_id))
+        self._send(Cancel(problem_id, takes_answer))
 
     def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Generator[tuple[Problem, Event]]:
         """As ``Driver.serve``; ``requests`` may wait for the next one, and is read in a thread of its own.

@@ -77,9 +77,10 @@ class EndOfQuestions:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Parent: end the search of the question of this id, which has begun."""
+    """Parent: end the search of the question of this id, which has begun, perhaps with the answer it has."""
 
     problem: str
+    takes_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +276,7 @@ class Server:
                 message = EndOfQuestions()  # whoever waits for a question waits no longer
             case Cancel():
                 if self._driver is not None:
-                    self._driver.cancel(message.problem)
+                    self._driver.cancel(message.problem, takes_answer=message.takes_answer)
                 return
             case StartRun():
                 self._interrupted = False

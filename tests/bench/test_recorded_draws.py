@@ -78,7 +78,7 @@ def test_a_search_draws_no_more_programs_than_are_recorded(
     file: Path, artefact: Artefact, modes: tuple[Mode, ...]
 ) -> None:
     assert artefact.path is not None
-    header, driver, known = recorded_draws.replay_driver(file, calibration=artefact.path)
+    header, driver, known, _ = recorded_draws.replay_driver(file, calibration=artefact.path)
     never_sure = Adaptive(samples=SAMPLES, lead=SAMPLES + 1, modes=modes, hopeless=0.0, cut=0.0)
     strategy = recorded_draws.within(never_sure, header)
     records: dict[str, Record] = {}
@@ -103,7 +103,7 @@ def test_a_file_is_played_back_with_programs_or_without(
         file.unlink()
         append(file, header, *kept)
     assert artefact.path is not None
-    _, driver, asked = recorded_draws.replay_driver(file, 2, calibration=artefact.path)
+    _, driver, asked, _ = recorded_draws.replay_driver(file, 2, calibration=artefact.path)
     answers = {
         record["id"]: [each["answer"] for own in by_mode(record).values() for each in own["samples"]]
         for record in kept

@@ -57,7 +57,7 @@ def test_a_time_limit_ends_all_that_a_server_stalls(home: Home, other: Other) ->
     home.run("ask", "hi", *words)  # finds out what the server does
     other.reply = lies.holds(lies.delta("It"))
     begun = time.monotonic()
-    assert home.run("ask", "What is 9 * 2?", *words).returncode == 3
+    assert home.run("ask", "What is twice 9?", *words).returncode == 3
     done = home.run("batch", str(home.data), *words)
     assert {json.loads(line)["status"] for line in done.stdout.splitlines()} == {"no_answer"}
     other.pages["/v1/models"] = lies.drips(b" ")
@@ -67,7 +67,7 @@ def test_a_time_limit_ends_all_that_a_server_stalls(home: Home, other: Other) ->
 
 def test_an_empty_reply_is_no_answer_in_any_output(home: Home, other: Other) -> None:
     other.reply = lies.streams(lies.delta(finish="stop"))
-    words = ["ask", "What is 9 * 2?", "-m", f"{other.url}#qwen3:4b"]
+    words = ["ask", "What is twice 9?", "-m", f"{other.url}#qwen3:4b"]
     assert {home.run(*words, *more).returncode for more in ([], ["-x"], ["--json"])} == {3}
     assert home.run("ask", "Write a poem.", *words[2:]).returncode == 3
     [first, *_] = home.run("batch", str(home.data), *words[2:]).stdout.splitlines()
@@ -106,21 +106,21 @@ def test_a_batch_over_one_model_is_not_continued_with_another(home: Home, other:
 def test_a_model_that_is_not_there_is_an_error_with_those_that_are(
     home: Home, other: Other, name: str, said: list[str]
 ) -> None:
-    done = home.run("ask", "What is 9 * 2?", "-m", f"{other.url}{name}")
+    done = home.run("ask", "What is twice 9?", "-m", f"{other.url}{name}")
     assert done.returncode != 0
     assert "error[model-not-found]" in done.stderr
     assert [each for each in said if each not in done.stderr] == []
 
 
 def test_a_server_that_does_not_listen_is_an_error(home: Home) -> None:
-    done = home.run("ask", "What is 9 * 2?", "-m", CLOSED)
+    done = home.run("ask", "What is twice 9?", "-m", CLOSED)
     assert "nothing answers at 127.0.0.1:9" in done.stderr
     assert "adascale list" in done.stderr
 
 
 def test_a_refused_key_is_an_error_that_does_not_show_it(home: Home, other: Other) -> None:
     other.reply = refuses(401)
-    words = ["ask", "What is 9 * 2?", "-m", f"{other.url}#qwen3:4b"]
+    words = ["ask", "What is twice 9?", "-m", f"{other.url}#qwen3:4b"]
     done = run(home.env, *words, more={"ADASCALE_UPSTREAM_KEY": KEY})
     assert "refuses the key" in done.stderr
     assert KEY not in done.stdout + done.stderr

@@ -16,7 +16,7 @@ from other_server import KEY, Call, Reply, is_silent, other_server, refuses, say
 from adascale.cli.searching import open_fallback
 from adascale.models.options import FallbackOptions
 
-QUESTION = "What is 9 * 2?"
+QUESTION = "What is twice 9?"
 WITH_KEY = {"ADASCALE_FALLBACK_KEY": KEY}
 Ask = Callable[..., subprocess.CompletedProcess[str]]
 GOOD = says("17 * 23 = 391, so \\boxed{391}.")

@@ -191,7 +191,7 @@ def test_the_question_before_a_download_has_the_terminal_to_itself(home: dict[st
         drawn.append(screen.text)
         screen.type("n\n")
 
-    words = ["-m", "adascale", "ask", "-m", "acme/Tiny-GGUF:Q4_K_M", "What is 9 * 2?"]
+    words = ["-m", "adascale", "ask", "-m", "acme/Tiny-GGUF:Q4_K_M", "What is twice 9?"]
     outcome = on_terminal(words, {**home, "HF_ENDPOINT": hub.url}, act=refuse, keyboard=True)
     assert outcome.code == 4, outcome.stderr
     [asked] = drawn

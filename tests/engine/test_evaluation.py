@@ -29,7 +29,7 @@ from adascale.engine.strategies import (
     Vote,
 )
 from adascale.engine.strategies.sampling import Readings
-from adascale.engine.types import Estimate, Execution, KindName, Problem, Step, Trial, Usage
+from adascale.engine.types import Estimate, Execution, KindName, Problem, Schedule, Step, Trial, Usage
 from bench.scripted import ScriptedPolicy, scripted_step
 
 WIDE = Contestant("vote:4", Vote(4))
@@ -242,7 +242,9 @@ def outcomes(names: str, bodies: list[str], judge: Runner) -> list[Outcome]:
         executor=ScriptedExecutor(shown),
     )
     contestants = for_kind(parse_contestants(names), "code")
-    result = list(evaluate(driver, contestants, [SQUARE], 1, 0, functools.cache(judge), width=1))
+    result = list(
+        evaluate(driver, contestants, [SQUARE], 1, 0, functools.cache(judge), schedule=Schedule.even(1))
+    )
     assert not any("f(3)" in source.tests for source in shown.ran)
     return result
 

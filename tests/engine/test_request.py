@@ -22,7 +22,7 @@ from adascale.engine.strategies import (
     Strategy,
     Vote,
 )
-from adascale.engine.types import Budget, KindName, Mode, Problem, SamplingChange
+from adascale.engine.types import Budget, KindName, Mode, Problem, SamplingChange, Schedule
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,9 @@ def test_a_sampler_of_ones_own_is_warned_of_where_all_is_greedy(name: str, warne
 
 
 def of_modes(*modes: Mode) -> Conditions:
-    return Conditions(ModelDescription(calibration={"level": "fitted", "modes": list(modes)}), (), width=4)
+    return Conditions(
+        ModelDescription(calibration={"level": "fitted", "modes": list(modes)}), (), schedule=Schedule.even(4)
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def test_a_date_is_computed_by_programs_where_they_can_be_drawn(
 def test_a_calibration_of_both_modes_is_used_in_each(mode: ModeChoice) -> None:
     both = of_modes("prose", "program")
     found = SearchRequest(mode=mode).settings(Problem("1", "1 + 1?"), both, ("prose", "program"))
-    assert (found.models, found.warnings, found.width) == (both.models, (), 4)
+    assert (found.models, found.warnings, found.schedule) == (both.models, (), Schedule.even(4))
     assert found.strategy.modes == (("prose", "program") if mode == "auto" else (mode,))
 
 
@@ -173,12 +175,12 @@ def test_a_calibration_of_prose_is_not_used_for_programs(among: tuple[Mode, ...]
 
 def test_nothing_judges_a_plain_reply() -> None:
     found = SearchRequest("hi", strategy=Vote(3)).settings(Problem("1", "hi", kind="text"), of_modes("prose"))
-    assert (found.models.calibration, found.branches) == (None, 3)
+    assert (found.models.calibration, found.strategy.branches) == (None, 3)
 
 
 def test_a_generator_that_cannot_continue_draws_no_step_again_and_grows_no_tree() -> None:
     whole = Conditions(ModelDescription(), (), continues=False)
-    problem = SearchRequest("What is 9 * 2?").problem()
+    problem = SearchRequest("What is twice 9?").problem()
     assert SearchRequest().settings(problem).strategy.redraws > 0
     assert SearchRequest().settings(problem, whole).strategy.redraws == 0
     with pytest.raises(UsageError, match="beam grows a tree of steps"):

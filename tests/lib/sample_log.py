@@ -39,6 +39,7 @@ from adascale.engine.types import (
     NodeId,
     Notice,
     Problem,
+    Schedule,
     Step,
     StopReason,
     Thought,
@@ -78,7 +79,7 @@ class Log:
             models=ModelDescription(),
             budget=Budget() if budget is None else budget,
             seed=7,
-            width=4,
+            schedule=Schedule.even(4),
             calibrated=calibrated,
         )
 

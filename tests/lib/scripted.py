@@ -28,7 +28,18 @@ from adascale.engine.search.events import Event, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import EFFORTS, STRATEGIES, ModeChoice, Strategy, strategy_named
-from adascale.engine.types import Budget, Estimate, Execution, KindName, Mode, Problem, Step, Trial, Usage
+from adascale.engine.types import (
+    Budget,
+    Estimate,
+    Execution,
+    KindName,
+    Mode,
+    Problem,
+    Schedule,
+    Step,
+    Trial,
+    Usage,
+)
 from bench.scripted import Script, ScriptedPolicy, scripted_step
 
 
@@ -120,6 +131,7 @@ def log_of(
     reward: Callable[[Prefix], float] | None = None,
     execute: Callable[[Any], Execution] | None = None,
     slots: int = 8,
+    width: int | None = None,
     **settings: Any,
 ) -> list[Event]:
     """The log of a search with a scripted generator.
@@ -132,13 +144,15 @@ def log_of(
         reward: Reward of each prefix, by default that of its likelihood.
         execute: Runs programs.
         slots: Branches that run at once.
+        width: Branches that run side by side all the time; None for all that the strategy draws.
         settings: Other settings.
     """
     policy = script if isinstance(script, ScriptedPolicy) else ScriptedPolicy(script, slots)
     prm = SequenceLogprob() if reward is None else ScriptedPRM(reward)
     judges = {} if judge is None else {problem.kind: judge}
     driver = Driver(policy, prm, judges, ticking(), execute and ScriptedExecutor(execute))
-    return [event for _, event in driver.run([problem], Settings(strategy, **settings))]
+    schedule = Schedule.even(width) if width else None
+    return [event for _, event in driver.run([problem], Settings(strategy, schedule=schedule, **settings))]
 
 
 def one_by_one(answers: str, strategy: Strategy) -> list[Event]:

@@ -149,7 +149,7 @@ class ReadingPolicy(ScriptedPolicy):
 
 def problems(count: int, start: int = 0) -> list[Problem]:
     """Questions whose answer is 18."""
-    return [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(start, start + count)]
+    return [Problem(f"q{i}", f"What is twice {i}?", "18") for i in range(start, start + count)]
 
 
 def searched(

@@ -26,7 +26,7 @@ from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, S
 from adascale.models.draws import DrawStore, ReplayingPolicy, draw_key
 from bench.scripted import ScriptedPolicy, scripted_step
 
-PROBLEMS = [Problem(f"q{i}", f"What is {i} * 2?", "18") for i in range(5)]
+PROBLEMS = [Problem(f"q{i}", f"What is twice {i}?", "18") for i in range(5)]
 SMALL = {"samples": 6, "beams": 2, "branching": 2}
 EVERY = sorted(STRATEGIES)
 

@@ -32,13 +32,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_abort_ends_one_search_and_not_the_next(chain_gguf: Path) -> None:
     with Session(adascale.SessionOptions(str(chain_gguf), branches=2)) as session:
-        events = adascale.search("What is 9 * 2?", session, strategy="greedy")
+        events = adascale.search("What is twice 9?", session, strategy="greedy")
         next(events)
         session.abort.set()
         *_, last = events
         assert isinstance(last, adascale.SearchFinished)
         assert last.result.stop_reason == "interrupted"
-        assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
+        assert adascale.ask("What is twice 9?", session, strategy="greedy").answer == "18"
 
 
 def test_the_machine_is_measured_once_and_again_only_where_it_was_busy_and_is_idle(
@@ -59,14 +59,14 @@ def test_the_machine_is_measured_once_and_again_only_where_it_was_busy_and_is_id
 
 def test_two_searches_of_a_session_do_not_run_at_the_same_time(chain_gguf: Path) -> None:
     with Session(adascale.SessionOptions(str(chain_gguf), branches=2)) as session:
-        left = adascale.search("What is 9 * 2?", session, strategy="greedy")
+        left = adascale.search("What is twice 9?", session, strategy="greedy")
         while not isinstance(next(left), BranchStarted):
             pass
         with pytest.raises(UsageError, match="another search of this session has not ended"):
-            adascale.ask("What is 9 * 2?", session, strategy="greedy")
+            adascale.ask("What is twice 9?", session, strategy="greedy")
         assert isinstance(left, Generator)
         left.close()
-        assert adascale.ask("What is 9 * 2?", session, strategy="greedy").answer == "18"
+        assert adascale.ask("What is twice 9?", session, strategy="greedy").answer == "18"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ THINKS = f"{tiny.CHATML}<think>\n{{# </think> #}}"
 def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, tokens: int) -> None:
     options = SessionOptions(thinker(tmp_path, THINKS), branches=2, think=think, calibration="none")
     with Session(options) as session:
-        answer = adascale.ask("What is 9 * 2?", session, strategy="greedy")
+        answer = adascale.ask("What is twice 9?", session, strategy="greedy")
         assert answer.answer == "18"
         assert {each.think_tokens for each in session.prompts.sampling.values()} == {tokens}
         assert session.prompts.fingerprints["value"].sampling.get("think_tokens", 0) == tokens
@@ -138,7 +138,7 @@ def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path
             assert (described["level"], described["prior"]) == ("prior", round(prior, 3))
         assert session.conditions("code").models.calibration is None
         assert session.prompts.sampling["prose"] == SamplingParams(), "not the short one of options"
-        asked = adascale.ask("What is 9 * 2?", session)
+        asked = adascale.ask("What is twice 9?", session)
         assert session.modes == ("program", "prose")
         assert asked.confidence is not None
     for scores in ({"calibration": "none"}, {"prm": "none"}):

@@ -20,11 +20,11 @@ def ask(env: dict[str, str], chain_gguf: Path):  # type: ignore[no-untyped-def]
 
 
 def test_the_answer_and_only_the_answer_is_on_stdout(ask) -> None:  # type: ignore[no-untyped-def]
-    done = ask("What is 9 * 2?")
+    done = ask("What is twice 9?")
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("3. The answer is 18.\nAnswer: 18\n")
-    assert ask("What is 9 * 2?", "-x").stdout == "18\n"
-    record = json.loads(ask("What is 9 * 2?", "--json", "--strategy", "greedy", "--prm", "self").stdout)
+    assert ask("What is twice 9?", "-x").stdout == "18\n"
+    record = json.loads(ask("What is twice 9?", "--json", "--strategy", "greedy", "--prm", "self").stdout)
     assert (record["schema"], record["answer"]) == ("adascale.answer/1", "18")
     assert (record["search"]["strategy"], record["prm"] is None) == ("greedy", False)
 
@@ -44,7 +44,7 @@ def test_bad_input_has_its_own_message_and_code(ask, args: list[str], code: int,
 
 def test_the_question_comes_from_a_pipe_with_or_without_a_dash(ask) -> None:  # type: ignore[no-untyped-def]
     for args in ([], ["-"]):
-        done = ask("-x", *args, stdin=b"\xef\xbb\xbfWhat is 9 * 2?\r\n")
+        done = ask("-x", *args, stdin=b"\xef\xbb\xbfWhat is twice 9?\r\n")
         assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
 
 
@@ -52,15 +52,15 @@ def test_each_question_is_kept_unless_told_otherwise(  # type: ignore[no-untyped
     ask, env: dict[str, str], tmp_path: Path
 ) -> None:
     state = {"XDG_STATE_HOME": str(tmp_path / "state")}
-    asked = ask("What is 9 * 2?", more=state)
-    ask("What is 9 * 3?", "--no-save", more=state)
+    asked = ask("What is twice 9?", more=state)
+    ask("What is thrice 9?", "--no-save", more=state)
 
-    failed = run(env, "ask", "-m", str(tmp_path / "none.gguf"), "What is 9 * 4?", more=state)
+    failed = run(env, "ask", "-m", str(tmp_path / "none.gguf"), "What is 9 four times?", more=state)
     assert failed.returncode == 4  # a search that never began is no run
 
     listed = run(env, "runs", "list", "--json", more=state).stdout.splitlines()
 
-    assert [json.loads(line)["question"] for line in listed] == ["What is 9 * 2?"]
+    assert [json.loads(line)["question"] for line in listed] == ["What is twice 9?"]
     assert run(env, "replay", more=state).stdout == asked.stdout
 
 
@@ -109,11 +109,11 @@ def test_what_is_piped_in_stands_below_the_question(ask, env: dict[str, str]) ->
 
 
 def test_an_answer_below_the_wanted_confidence_is_printed_and_exits_3(ask) -> None:  # type: ignore[no-untyped-def]
-    done = ask("What is 9 * 2?", "-x", "-o", "min_confidence", ".8", "--calibration", "none")
+    done = ask("What is twice 9?", "-x", "-o", "min_confidence", ".8", "--calibration", "none")
     # A score is no probability, however high.
     assert (done.returncode, done.stdout) == (3, "18\n")
     assert "less sure than -o min_confidence 0.8" in done.stderr
     unsure = ["--json", "-o", "min_confidence", ".8", "--calibration", "none"]
-    record = json.loads(ask("What is 9 * 2?", *unsure).stdout)
+    record = json.loads(ask("What is twice 9?", *unsure).stdout)
     assert (record["status"], record["answer"]) == ("low_confidence", "18")
-    assert ask("What is 9 * 2?", "-o", "min_confidence", "0").returncode == 0
+    assert ask("What is twice 9?", "-o", "min_confidence", "0").returncode == 0

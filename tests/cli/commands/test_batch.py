@@ -48,13 +48,13 @@ def ids(done: Any) -> list[str]:
 
 
 def test_the_same_command_goes_on_where_it_was_cut_off(batch: Any) -> None:
-    first = batch(LINES, "--limit", "2", "-o", "width", "1")
+    first = batch(LINES, "--limit", "2", "-o", "width", "2")
     assert (first.returncode, ids(first)) == (0, ["0", "1"]), first.stderr
-    second = batch(LINES)  # neither seed nor width given: they are those of the records that are there
+    second = batch(LINES)  # neither seed nor width given: both are those of the records that are there
     assert (second.returncode, ids(second)) == (0, list("012345")), second.stderr
     assert second.records[:2] == first.records
     assert len({record["search"]["seed"] for record in second.records}) == 1
-    assert {record["search"]["width"] for record in second.records} == {1}
+    assert [record["search"]["schedule"] for record in second.records] == [[2, 2]] * 6
     assert "2 there already" in second.stderr
     third = batch(LINES)
     assert third.records == second.records
@@ -62,7 +62,7 @@ def test_the_same_command_goes_on_where_it_was_cut_off(batch: Any) -> None:
 
 
 def test_records_carry_fields_line_and_grade(batch: Any) -> None:
-    done = batch('{"question": "What is 1 + 2?", "answer": "no number", "topic": "sums"}\n')
+    done = batch('{"question": "What is 1 more than 2?", "answer": "no number", "topic": "sums"}\n')
     [record] = done.records
     assert (record["topic"], record["line"]) == ("sums", 1)
     assert (record["expected"], record["correct"]) == ("no number", False)
@@ -98,13 +98,13 @@ def test_another_run_is_refused_with_what_differs(batch: Any) -> None:
 
 
 def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
-    long = json.dumps({"id": "long", "question": "What is 1 + 2? " * 500})
+    long = json.dumps({"id": "long", "question": "What is 1 more than 2? " * 500})
     done = batch(f"{LINES}\n{long}\nnonsense\n", "--seed", "1")
     assert done.returncode == 6
     failed = {r["id"]: r["error"]["code"] for r in done.records if r["status"] == "error"}
     assert failed == {"long": "context-overflow", "line-8": "bad-line"}
     assert "error[batch-partial]" in done.stderr
-    mended = [json.dumps({"id": id_, "question": "What is 1 + 2?"}) for id_ in ("long", "eighth")]
+    mended = [json.dumps({"id": id_, "question": "What is 1 more than 2?"}) for id_ in ("long", "eighth")]
     done = batch("\n".join([LINES, *mended]))
     assert (done.returncode, ids(done)) == (0, [*"012345", "eighth", "long"]), done.stderr
 
@@ -194,7 +194,7 @@ def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:
     tasks: list[dict[str, Any]] = [
         {"id": "square", "question": "Square n.", "tests": ["assert f(5) == 25"], "hidden": "assert f(7)"},
         {"id": "broken", "question": "Square n.", "tests": ["assert f(5"]},
-        {"id": "prose", "question": "What is 5 * 5?"},
+        {"id": "prose", "question": "What is 5 squared?"},
     ]
     source.write_text("\n".join(map(json.dumps, tasks)))
     done = home.run("batch", str(source), "-m", str(coder), "--seed", "1", "--effort", "high")

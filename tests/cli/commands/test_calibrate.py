@@ -102,7 +102,7 @@ def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_p
     assert "warning[fitted-on-this]" in check.stderr
     record = json.loads(check.stdout)
     assert [f"fitted on {QUESTIONS} of these questions" in text for text in record["warnings"]] == [True]
-    ask = ["ask", "-m", str(home.model), "What is 7 * 2?", "-o", "samples", "2", "--seed", "1", "--json"]
+    ask = ["ask", "-m", str(home.model), "What is twice 7?", "-o", "samples", "2", "--seed", "1", "--json"]
     found = json.loads(home.run(*ask, "--prm", "self", "--calibration", str(path)).stdout)
     assert found["confidence"]["calibrated"]
     assert found["usage"]["prm_tokens"] > 0
@@ -111,7 +111,7 @@ def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_p
 def test_a_calibration_of_another_width_or_without_a_prm_is_refused(
     home: Home, artefact: Path, random_gguf: Path
 ) -> None:
-    ask = ["ask", "What is 7 * 2?", "-o", "ctx_size", "512", "--calibration", str(artefact), "-m"]
+    ask = ["ask", "What is twice 7?", "-o", "ctx_size", "512", "--calibration", str(artefact), "-m"]
     wide = home.run(*ask, str(random_gguf))
     assert (wide.returncode, wide.stdout) == (4, "")
     assert "this generator's have 64" in wide.stderr
@@ -193,7 +193,7 @@ def test_a_torn_file_on_the_shelf_is_told_and_hides_no_other(
 
 def ask(home: Home, *more: str) -> list[str]:
     usual = ["-o", "ctx_size", "512", "-o", "samples", "4", "--seed", "1", "--json"]
-    return ["ask", "-m", str(home.model), "What is 7 * 2?", *usual, *more]
+    return ["ask", "-m", str(home.model), "What is twice 7?", *usual, *more]
 
 
 def test_ask_gives_a_probability_and_says_where_it_is_from(home: Home, artefact: Path) -> None:

@@ -54,27 +54,27 @@ def begun(env: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def test_each_line_is_answered_after_what_was_said_before(talk: Talk, env: dict[str, str]) -> None:
-    done = talk("hi", "", "What is 9 * 2?", "Thanks!")
+    done = talk("hi", "", "What is twice 9?", "Thanks!")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("The answer is") == 3
     first, second, third = asked(env)
     assert [first.get("kind"), second.get("kind"), third.get("kind")] == ["text", None, "text"]
-    assert [turn["content"] for turn in third["history"]][::2] == ["hi", "What is 9 * 2?"]
+    assert [turn["content"] for turn in third["history"]][::2] == ["hi", "What is twice 9?"]
     assert third["history"][:2] == second["history"]
     assert "\\boxed" in third["history"][3]["content"], "what the model wrote, not what was shown"
 
 
 def test_ask_goes_on_from_the_last_message(talk: Talk, env: dict[str, str], chain_gguf: Path) -> None:
-    talk("hi", "What is 9 * 2?")
+    talk("hi", "What is twice 9?")
     assert run(env, "ask", "-m", str(chain_gguf), "-c", "and times two?").returncode == 0
-    assert [turn["content"] for turn in asked(env)[-1]["history"]][::2] == ["hi", "What is 9 * 2?"]
+    assert [turn["content"] for turn in asked(env)[-1]["history"]][::2] == ["hi", "What is twice 9?"]
     talk("So?", args=("-c",))
     assert len(asked(env)[-1]["history"]) == 6
 
 
 def test_commands_change_what_comes_next(talk: Talk, env: dict[str, str], tmp_path: Path) -> None:
     other = tiny.write_chain(tmp_path / "other.gguf", {"\n": {tiny.YES: 3.0}, tiny.YES: {tiny.END: 3.0}})
-    done = talk("hi", f"/model {other}", "/effort max", "/clear", "What is 9 * 2?", "/help", "exit", "hm")
+    done = talk("hi", f"/model {other}", "/effort max", "/clear", "What is twice 9?", "/help", "exit", "hm")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Yes"), done.stderr
     assert len(asked(env)) == 2
     assert asked(env)[-1].get("history") is None

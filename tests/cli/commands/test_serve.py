@@ -68,10 +68,10 @@ def serving(home: Home, *options: str) -> Iterator[Serving]:
 def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Home) -> None:
     with serving(home) as server:
         assert httpx2.get(f"{server.url}/health").json() == {"status": "ok"}
-        found = server.post("What is 9 * 2?", seed=1).json()
+        found = server.post("What is twice 9?", seed=1).json()
         assert found["choices"][0]["message"]["content"].endswith("\n\nAnswer: 18")
         assert found["model"] == "chain"
-        usage = server.post("What is 9 * 2?", seed=1).json()["usage"]
+        usage = server.post("What is twice 9?", seed=1).json()["usage"]
         assert usage["prompt_tokens_details"]["cached_tokens"] > 0
         too_long = server.post("word " * 2000)
         assert too_long.status_code == 400
@@ -82,7 +82,7 @@ def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Ho
         [worker] = psutil.Process(server.process.pid).children()
         worker.suspend()
         with ThreadPoolExecutor(1) as pool:  # a question that had not begun is asked again
-            waiting = pool.submit(server.post, "What is 9 * 2?", seed=1)
+            waiting = pool.submit(server.post, "What is twice 9?", seed=1)
             time.sleep(0.2)
             worker.kill()
             again = waiting.result()
@@ -108,7 +108,7 @@ def test_options_hold_for_all_requests(home: Home, tmp_path: Path) -> None:
         client = httpx2.Client(base_url=server.url, headers={"X-API-Key": "sesame"}, timeout=60)
         asked = client.get("/v1/models", headers={"Origin": "https://pages.example"})
         assert asked.headers["access-control-allow-origin"] == "https://pages.example"
-        searched = client.post(CHAT, json={"messages": [{"role": "user", "content": "What is 9 * 2?"}]})
+        searched = client.post(CHAT, json={"messages": [{"role": "user", "content": "What is twice 9?"}]})
         assert searched.json()["adascale"]["stop_reason"] == "budget"
         client.close()
         assert server.end(signal.SIGINT) == 130
@@ -123,7 +123,7 @@ def test_an_unsure_answer_is_handed_on_and_its_trace_and_key_are_kept(
     with other_server(says("\\boxed{99}")) as other:
         unsure = ("-o", "fallback_below", "1", "--fallback", other.url)
         with serving(home, *unsure, "--traces", str(traces)) as server:
-            found = server.post("What is 9 * 2?", seed=5)
+            found = server.post("What is twice 9?", seed=5)
     assert found.json()["adascale"]["fallback"]["server"] == other.url.removeprefix("http://")
     assert found.json()["choices"][0]["message"]["content"] == "\\boxed{99}"
     [trace] = traces.iterdir()

@@ -35,20 +35,6 @@ def test_without_votes_the_logits_decide() -> None:
     assert WEIGHTS.posterior(LOGITS, []) == pytest.approx([0.6, 0.3, 0.1], abs=1e-4)
 
 
-@given(logits, st.lists(st.integers(0, 1), max_size=3))
-def test_a_gain_is_the_mean_over_the_next_vote(seen: list[float], chosen: list[int]) -> None:
-    now, options = WEIGHTS.posterior(seen, votes(*chosen)), range(len(seen))
-    habit = WEIGHTS.prior(seen)
-    later = 0.0
-    for option in options:
-        after = WEIGHTS.posterior(seen, votes(*chosen, option))
-        leads = after.index(max(after))
-        later += now[leads] * (0.4 * (leads == option) + 0.6 * habit[option])
-    assert WEIGHTS.gain(seen, votes(*chosen), "prose", 1) == pytest.approx(
-        max(0.0, later - max(now)), abs=1e-9
-    )
-
-
 def test_letters_of_small_models_are_trusted_less() -> None:
     for own in OPTIONS.values():
         trusts = [own.of_size(size).trust for size in (0.2e9, 0.8e9, 1.5e9, 7e9)]

@@ -25,7 +25,7 @@ from adascale.engine.calibration.posterior import (
 from adascale.engine.ports import AnswerEstimates, Prefix
 from adascale.engine.types import Estimate, KindName, Mode, NodeId, Problem
 
-PREFIX = Prefix(Problem("p", "What is 9 * 2?"))
+PREFIX = Prefix(Problem("p", "What is twice 9?"))
 Found = Sequence[tuple[str | None, Mode]]
 SOLUTIONS = st.lists(
     st.tuples(st.sampled_from(["18", "20", "21", None]), st.sampled_from(["prose", "program"])),

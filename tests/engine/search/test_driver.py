@@ -1,6 +1,6 @@
 """The driver with scripted models: the log is the tree, costs add up, budgets hold.
 
-A search depends on question, seed and width: not on neighbours, places, or how busy the machine is.
+A search depends on question, seed and schedule: not on neighbours, places, or how busy the machine is.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ from adascale.engine.types import (
     Notice,
     Problem,
     SamplingChange,
+    Schedule,
     Step,
     Trial,
 )
@@ -151,14 +152,14 @@ def run(
     budget: Budget = Budget(),
     params: Mapping[str, Any] = SMALL,
     policy: Any = None,
-    width: int | None = None,
+    schedule: Schedule | None = None,
 ) -> dict[str, list[Event]]:
     if strategy == "passing" and "modes" in params:
         params = {**params, "modes": ("program",)}
     if strategy in ("agreement", "beam"):
         params = {name: value for name, value in params.items() if name != "modes"}
     driver = driver_of(policy or ScriptedPolicy(script, slots))
-    return logs_of(driver.run(problems, Settings(sized(strategy, **params), budget, seed, width=width)))
+    return logs_of(driver.run(problems, Settings(sized(strategy, **params), budget, seed, schedule=schedule)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ RUNS: dict[str, st.SearchStrategy[Any]] = {
     "strategy": st.sampled_from(sorted(STRATEGIES)),
     "seed": st.integers(0, 10_000),
     "slots": st.integers(1, 9),
-    "width": st.none() | st.integers(1, 6),
+    "schedule": st.none() | st.builds(Schedule, st.integers(1, 6), st.integers(1, 6)),
     "params": PARAMETERS,
 }
 LIMITS = st.integers(1, 150)
@@ -203,11 +204,16 @@ class Counting(ScriptedPolicy):
 @given(limit=st.none() | LIMITS, **RUNS)
 @settings(max_examples=40, deadline=None)
 def test_the_log_is_the_tree_and_the_costs_add_up(
-    strategy: str, seed: int, slots: int, width: int | None, limit: int | None, params: Mapping[str, Any]
+    strategy: str,
+    seed: int,
+    slots: int,
+    schedule: Schedule | None,
+    limit: int | None,
+    params: Mapping[str, Any],
 ) -> None:
     policy = Counting(script, slots)
     logs = run(
-        strategy, QUESTIONS, policy=policy, seed=seed, width=width, budget=Budget(limit), params=params
+        strategy, QUESTIONS, policy=policy, seed=seed, schedule=schedule, budget=Budget(limit), params=params
     )
     assert set(logs) == {problem.id for problem in QUESTIONS}
     for log in logs.values():
@@ -227,9 +233,9 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
 @given(limit=LIMITS, **RUNS)
 @settings(max_examples=40, deadline=None)
 def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
-    strategy: str, seed: int, slots: int, width: int | None, limit: int, params: Mapping[str, Any]
+    strategy: str, seed: int, slots: int, schedule: Schedule | None, limit: int, params: Mapping[str, Any]
 ) -> None:
-    searched = partial(run, strategy, slots=slots, seed=seed, width=width, params=params)
+    searched = partial(run, strategy, slots=slots, seed=seed, schedule=schedule, params=params)
     log = searched(budget=Budget(limit))["q0"]
     last, tree = ended(log), replay(log)
     whole = [node for node in tree if node.status == "terminal" and node.step and node.step.finish == "stop"]
@@ -406,7 +412,7 @@ def test_a_run_that_is_closed_early_closes_its_problems(after: type[Event]) -> N
 
 def test_one_question_under_two_ids_has_the_same_draws_where_their_seed_has_one_name() -> None:
     def steps(id_: str, name: str | None) -> list[str]:
-        asked = [Problem(id_, "What is 9 * 2?")]
+        asked = [Problem(id_, "What is twice 9?")]
         log = driver_of().run(asked, Settings(Vote(samples=5), seed=3, seeded_as=name))
         return [event.step.text for _, event in log if isinstance(event, StepProposed)]
 
@@ -581,12 +587,12 @@ class BusyExecutor(ScriptedExecutor):
 
 
 def logs(
-    strategy: Strategy, width: int, seed: int, problems: Sequence[Problem], slots: int, *, busy: bool
+    strategy: Strategy, schedule: Schedule, seed: int, problems: Sequence[Problem], slots: int, *, busy: bool
 ) -> dict[str, list[Event]]:
     policy = BusyPolicy(script, slots, delays=random.Random(seed)) if busy else ScriptedPolicy(script, slots)
     executor = BusyExecutor(execute) if busy else ScriptedExecutor(execute)
     driver = Driver(policy, ScriptedPRM(reward), {"value": judging("value", 0.4)}, ticking(), executor)
-    return logs_of(driver.run(problems, Settings(strategy, seed=seed, width=width)))
+    return logs_of(driver.run(problems, Settings(strategy, seed=seed, schedule=schedule)))
 
 
 def facts(log: Sequence[Event]) -> list[Any]:
@@ -598,14 +604,14 @@ def facts(log: Sequence[Event]) -> list[Any]:
 @pytest.mark.parametrize("name", OF_VALUES)
 @settings(max_examples=25)
 @given(
-    width=st.integers(1, 6),
+    schedule=st.builds(Schedule, st.integers(1, 6), st.integers(1, 6)),
     slots=st.integers(1, 9),
     seed=st.integers(0, 99),
     both=st.booleans(),
     asked=st.integers(0, 3),
 )
 def test_neighbours_places_and_delays_change_neither_the_tree_nor_the_answer_nor_its_probability(
-    name: str, width: int, slots: int, seed: int, both: bool, asked: int
+    name: str, schedule: Schedule, slots: int, seed: int, both: bool, asked: int
 ) -> None:
     strategy = sized(name, samples=6, beams=2, branching=2)
     if name in ("adaptive", "vote"):
@@ -613,13 +619,13 @@ def test_neighbours_places_and_delays_change_neither_the_tree_nor_the_answer_nor
     if name == "passing":
         strategy = strategy.changed(modes=("program",))
     question = QUESTIONS[asked]
-    alone = logs(strategy, width, seed, [question], 64, busy=False)[question.id]
-    beside = logs(strategy, width, seed, QUESTIONS, slots, busy=True)[question.id]
+    alone = logs(strategy, schedule, seed, [question], 64, busy=False)[question.id]
+    beside = logs(strategy, schedule, seed, QUESTIONS, slots, busy=True)[question.id]
     assert facts(beside) == facts(alone)
 
 
 def test_as_many_run_side_by_side_as_the_search_is_wide() -> None:
-    log = logs(Vote(7), 3, 0, QUESTIONS[:1], 64, busy=False)["q0"]
+    log = logs(Vote(7), Schedule.even(3), 0, QUESTIONS[:1], 64, busy=False)["q0"]
     running, most = set(), 0
     for event in log:
         if isinstance(event, BranchStarted):

@@ -18,7 +18,7 @@ from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import to_json
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import Budget, Execution, Problem, Step, Trial
+from adascale.engine.types import Budget, Execution, Problem, Schedule, Step, Trial
 from bench.scripted import ScriptedPolicy, scripted_step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -54,7 +54,7 @@ def lines(strategy: str) -> list[str]:
     clock = lambda: next(ticks) / 64  # noqa: E731
     driver = Driver(policy, SequenceLogprob(), {}, clock, executor=executor)
     small = sized(strategy, samples=3, beams=2, branching=2)
-    settings = Settings(small, Budget(400), seed=11, width=2)
+    settings = Settings(small, Budget(400), seed=11, schedule=Schedule.even(2))
     problem = SQUARE if strategy == "passing" else PROBLEM
     return [json.dumps(to_json(event)) for _, event in driver.run([problem], settings)]
 

@@ -1,4 +1,4 @@
-"""Searches of questions with options: a look first, solutions only if they pay."""
+"""Searches of questions with options: a look decides, or where it says nothing solutions do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from adascale.engine.calibration.options import OPTIONS
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import OptionsRead
-from adascale.engine.strategies import ModeChoice, Weighing
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import Adaptive, ModeChoice
 from adascale.engine.types import Mode, Problem
+
+
+class Always(Adaptive):
+    """Draws whatever a look says, to the last solution."""
+
+    def _verdict(self, tree: Tree) -> None:
+        return None
 
 
 @pytest.mark.parametrize("problem", [PLANETS, PRIME])
@@ -20,19 +28,10 @@ def test_a_sure_look_is_the_answer_and_nothing_is_written(problem: Problem) -> N
     assert record.result.answer == ("B" if problem is PLANETS else "no")
     assert record.result.confidence is not None
     assert record.result.confidence.median == pytest.approx(0.99, abs=0.01)
-    assert (record.usage.generated_tokens, record.result.stop_reason) == (0, "confident")
+    assert (record.usage.generated_tokens, record.result.stop_reason) == (0, "settled")
     assert record.usage.prompt_tokens > 0
     assert sum(record.options.values()) == pytest.approx(1.0)
     assert sum(isinstance(event, OptionsRead) for event in log) == (2 if problem is PLANETS else 1)
-
-
-def test_an_unsure_look_is_followed_by_solutions() -> None:
-    record, _ = search_options(PLANETS, 0.5)
-    assert record.result is not None
-    assert record.result.answer == "B"
-    assert record.usage.generated_tokens > 0
-    assert record.result.best is not None
-    assert record.result.groups[0].answer == "B"
 
 
 def test_a_sure_look_at_yes_or_no_without_a_text_is_followed_by_solutions() -> None:
@@ -41,7 +40,7 @@ def test_a_sure_look_at_yes_or_no_without_a_text_is_followed_by_solutions() -> N
 
 
 def test_solutions_can_turn_what_a_look_favoured() -> None:
-    record, _ = search_options(PLANETS, 0.6, "Answer: A")
+    record, _ = search_options(PLANETS, 0.6, "Answer: A", Always(4))
     assert record.result is not None
     assert record.result.answer == "A"
     solution = record.tree[record.result.best or 0]
@@ -49,9 +48,16 @@ def test_solutions_can_turn_what_a_look_favoured() -> None:
     assert solution.estimate.median == pytest.approx(record.options["A"])
 
 
+def test_two_programs_settle_yes_or_no_before_any_prose() -> None:
+    record, _ = search_options(PRIME, 0.99, "Answer: yes", weights=OPTIONS["yes-no"], mode="auto")
+    assert record.result is not None
+    assert [record.tree[each.node].mode for each in record.candidates] == ["program", "program"]
+    assert (record.result.answer, record.result.stop_reason) == ("yes", "confident")
+
+
 def test_a_program_that_prints_what_stands_in_it_counts_as_prose() -> None:
-    always = Weighing(samples=4, min_gain=-1.0, stop_at=1.0)
-    record, _ = search_options(PRIME, 0.5, "Answer: no", always, mode="auto")
+    weights = OPTIONS["yes-no"]
+    record, _ = search_options(PRIME, 0.5, "Answer: no", Always(4, lead=4), weights=weights, mode="auto")
     written = {record.tree[each.node].mode for each in record.candidates}
     assert (written, {each.mode for each in record.candidates}) == ({"prose", "program"}, {"prose"})
 

@@ -307,7 +307,7 @@ def test_a_sampler_of_ones_own_makes_a_fitted_number_one_of_votes() -> None:
     found = []
     for change in (usual, hotter):
         settings = SearchRequest(strategy=Vote(2), sampling=change).settings(Problem("q", ""), conditions)
-        [record] = records_of(driver.run([Problem("q", "What is 9 * 2?")], settings)).values()
+        [record] = records_of(driver.run([Problem("q", "What is twice 9?")], settings)).values()
         assert record.result is not None
         assert record.result.confidence is not None
         found.append(record)
@@ -339,7 +339,7 @@ def test_votes_judge_a_question_unlike_those_that_were_fitted(
         lambda: 0.0,
     )
     settings = Settings(Adaptive(2), models=ModelDescription(calibration={"level": "fitted"}))
-    [record] = records_of(driver.run([Problem("q", "What is 9 * 2?", history=history)], settings)).values()
+    [record] = records_of(driver.run([Problem("q", "What is twice 9?", history=history)], settings)).values()
     assert [notice.code for notice in record.notices] == ["out-of-distribution"]
     assert record.level == "prior"
     assert record.result is not None

@@ -71,7 +71,7 @@ def test_rollouts_that_nobody_put_are_damage(store: RolloutStore) -> None:
 
 
 def test_a_question_with_another_answer_or_id_is_another_question(store: RolloutStore) -> None:
-    first = Problem("a", "What is 9 * 2?", "18")
+    first = Problem("a", "What is twice 9?", "18")
     [rollouts] = drawn([first])
     store.put(rollouts)
     assert store.holds(replace(first, meta={"line": 3}))

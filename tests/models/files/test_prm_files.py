@@ -173,7 +173,7 @@ def rewards(session: Session) -> list[float]:
     ticks = iter(range(10**9))
     driver = session.driver(lambda: float(next(ticks)))
     settings = Settings(BestOfN(2), Budget(max_tokens=200), seed=1)
-    tree = replay([event for _, event in driver.run([Problem("1", "What is 9 * 2?")], settings)])
+    tree = replay([event for _, event in driver.run([Problem("1", "What is twice 9?")], settings)])
     assert usage_of(tree).prm_tokens > 0
     found = [node.reward for node in tree if node.reward is not None]
     assert len(found) >= 4

@@ -21,7 +21,7 @@ from adascale.models.llama.prefixes import evaluate_tokens
 from . import architectures
 from .architectures import ARCHITECTURES, Architecture
 
-PROBLEM = Problem("p", "What is 9 * 2?")
+PROBLEM = Problem("p", "What is twice 9?")
 PROMPT = list(range(10, 40))
 CLOSE = {"atol": 5e-3, "rtol": 1e-3}
 WITHOUT_STATES = {"lfm2"}

@@ -14,7 +14,7 @@ from adascale.engine.types import Problem, Step
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.context import Run
 
-PROBLEM = Problem("p", "What is 9 * 2?")
+PROBLEM = Problem("p", "What is twice 9?")
 
 
 def test_likelihood_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adascale.engine.types import Schedule
 from adascale.models.llama import stepcost
 from adascale.models.llama.context import LlamaContext, Run
 from adascale.models.llama.model import AbortFlag, LlamaModel
@@ -117,15 +118,17 @@ def test_what_other_work_added_to_a_curve_is_taken_off_and_marked(
 
 
 @pytest.mark.parametrize(
-    ("curve", "most", "width"),
+    ("curve", "most", "schedule"),
     [
-        ({1: 66, 2: 96, 4: 119, 8: 141, 16: 178, 32: 253}, 32, 16),  # two cores with AMX
-        ({1: 10, 2: 10.2, 4: 10.5, 8: 11, 16: 12, 32: 14}, 64, 16),  # a step costs nearly the same
-        ({1: 7, 2: 7.4, 4: 8, 8: 10.5, 12: 26, 16: 28}, 32, 8),
-        ({1: 39, 2: 76, 4: 163, 8: 347, 16: 370}, 16, 1),  # width gains nothing: noise does not choose it
-        ({1: 10, 2: 10.2, 4: 10.5, 8: 11}, 6, 6),  # no more than there are
-        ({}, 32, 8),
+        ({1: 66, 2: 96, 4: 119, 8: 141, 16: 178, 32: 253}, 32, (16, 16)),  # two cores with AMX
+        ({1: 10, 2: 10.2, 4: 10.5, 8: 11, 16: 12, 32: 14}, 64, (16, 16)),  # a step costs nearly the same
+        ({1: 7, 2: 7.4, 4: 8, 8: 10.5, 12: 26, 16: 28}, 32, (8, 8)),
+        ({1: 32, 2: 57, 4: 109, 8: 262, 12: 314, 16: 258}, 32, (1, 16)),  # two cores without AMX
+        ({1: 10, 2: 10.2, 4: 10.5, 8: 11}, 6, (6, 6)),  # no more than there are
+        ({}, 32, (8, 8)),
     ],
 )
-def test_a_search_is_as_wide_as_ends_it_soonest(curve: dict[int, float], most: int, width: int) -> None:
-    assert StepCosts(curve).best_width(most) == width
+def test_a_machine_has_the_schedule_that_brings_answers_soonest(
+    curve: dict[int, float], most: int, schedule: tuple[int, int]
+) -> None:
+    assert StepCosts(curve).best_schedule(most) == Schedule(*schedule)

@@ -90,7 +90,7 @@ def test_a_prompt_opens_a_thought_closes_it_or_leaves_it(
     assert chat.thoughts.is_open == (expected in (OPEN, "<|channel>thought\n"))
     # A conversation is rendered by itself, and ends in the same way.
     history = (Turn("user", "Hello."), Turn("assistant", "Hi."))
-    assert spelled(model, chat.prompt("What is 9 * 2?", history)).endswith(text)
+    assert spelled(model, chat.prompt("What is twice 9?", history)).endswith(text)
     # SmolLM3's template names the mode; elsewhere the words of a switch are for the template alone.
     assert ("/no_think" in spelled(model, chat.head)) == (name == "smollm3" and think == 0)
     assert ("<|think|>" in spelled(model, chat.head)) == (name.startswith("gemma4") and think == 512)
@@ -154,7 +154,7 @@ def test_a_window_has_room_for_what_may_be_thought() -> None:
     assert room_for_thoughts(None, tiny.CHATML) == 0
 
 
-PROBLEM = Problem("p", "What is 9 * 2?")
+PROBLEM = Problem("p", "What is twice 9?")
 CUT = f"{CLOSING}</think>\n\n"
 AGAIN: Mapping[str, Mapping[str, float]] = {
     **tiny.THINKER_FOR_EVER,

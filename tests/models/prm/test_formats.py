@@ -76,7 +76,7 @@ def test_the_catalogue_says_it_for_its_prms_and_generators_are_judges(tmp_path: 
         assert settle_format(file, None, print, offline=True) == (spec.format or "judge")
 
 
-PROBLEM = Problem("p", "What is 9 * 2?")
+PROBLEM = Problem("p", "What is twice 9?")
 
 
 A, B = step("1. Nine twos."), step("2. That is 18.")
@@ -91,7 +91,7 @@ def prm(random_gguf: Path) -> Iterator[Opened]:
 def test_the_text_is_the_models_own_template_with_one_turn_a_step(prm: Opened) -> None:
     text = "".join(prm.model.token_text(token) for token in prm.tokens(PROBLEM, A, B))
     assert text.count(tiny.START) == 5  # system, user, assistant, user, and the open assistant turn
-    assert tiny.spelled("Problem: What is 9 * 2?\n\nSolution:\n1. Nine twos.") in text
+    assert tiny.spelled("Problem: What is twice 9?\n\nSolution:\n1. Nine twos.") in text
     assert text.endswith(
         tiny.spelled("2. That is 18.")
         + tiny.END
@@ -115,7 +115,7 @@ def test_sentencepiece_text_is_that_of_one_piece(tmp_path: Path) -> None:
         tokens = plain.tokens(PROBLEM, A, B)
         text = b"".join(map(plain.model.piece, tokens)).decode().lstrip()
         assert text.endswith(
-            "Problem: What is 9 * 2?\n\nSolution:\n1. Nine twos.\n\nYes\n\n2. That is 18.\n\n"
+            "Problem: What is twice 9?\n\nSolution:\n1. Nine twos.\n\nYes\n\n2. That is 18.\n\n"
         )
         assert list(tokens[1:]) == plain.model.tokenize(text, special=True)
 
@@ -129,7 +129,7 @@ def test_a_template_without_a_system_role_can_judge(tmp_path: Path, template: st
     model = LlamaModel(tiny.write_chain(tmp_path / "strict.gguf", template=template))
     tokens, _ = FORMATS["judge"](model).script.tokens(model, Prefix(PROBLEM, (A,)))
     text = b"".join(map(model.piece, tokens)).decode()
-    assert text.index("You check solutions") < text.index("Problem: What is 9 * 2?")
+    assert text.index("You check solutions") < text.index("Problem: What is twice 9?")
     assert (text.count("user\n"), text.count("assistant\n"), text.count("system\n")) == (1, 1, 0)
     model.close()
 

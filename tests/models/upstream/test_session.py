@@ -107,7 +107,7 @@ def search(
     return [event for _, event in driver.run([problem], settings or Settings(Greedy()))], client
 
 
-SUM = Problem("1", "What is 9 * 2?")
+SUM = Problem("1", "What is twice 9?")
 STEPS = ("First,", " we add.", "\n\n", "Then we", " multiply.\n\n", "It is \\boxed{18}.")
 
 
@@ -346,13 +346,13 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("folders")
 def test_a_question_is_searched_over_a_server_from_python() -> None:
     with served() as server:
-        answer = adascale.ask("What is 40 + 2?", server.url, seed=1)
+        answer = adascale.ask("Add 40 and 2.", server.url, seed=1)
         assert answer.answer in ("40", "41")  # as the script has it
         with adascale.open_session(SessionOptions(server.url, size=4_000_000_000)) as session:
-            assert adascale.ask("What is 40 + 2?", session, seed=1).answer == answer.answer
+            assert adascale.ask("Add 40 and 2.", session, seed=1).answer == answer.answer
             assert adascale.ask("hi", session).answer is None
         with pytest.raises(UsageError, match="no open session"):
-            adascale.ask("What is 40 + 2?", session)
+            adascale.ask("Add 40 and 2.", session)
         server.wait_until_idle()
     assert answer.record.started.models.generator.device == server.url.removeprefix("http://")
 
@@ -398,7 +398,7 @@ def test_a_cancelled_search_leaves_the_server_in_a_second_and_its_worker_loads_n
     policy = EchoPolicy(lambda prefix, rng: scripted_step("so " * 9_000, "stop"))
     with served(policy=policy) as server, Worker(SessionOptions(server.url)) as worker:
         policy.pause = 0.01  # the probe is over
-        opened, problem = worker.open_models, SearchRequest("What is 40 + 2?").problem()
+        opened, problem = worker.open_models, SearchRequest("Add 40 and 2.").problem()
         asked = SearchRequest(strategy="vote", samples=4)
         settings = asked.settings(problem, opened.conditions["value"], opened.modes)
         for _, event in worker.serve([Request(problem, settings)]):

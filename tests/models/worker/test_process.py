@@ -157,7 +157,7 @@ def test_a_worker_ends_with_its_parent_while_it_searches(
     assert process.stdin is not None
     assert process.stdout is not None
     options = SessionOptions(str(chain_gguf), branches=2, threads=1)
-    asked = Request(Problem("q", "What is 9 * 2?"), Settings(Vote(samples=1_000_000)))
+    asked = Request(Problem("q", "What is twice 9?"), Settings(Vote(samples=1_000_000)))
     for message in (OpenModels(options, confirm=False, verbose=False), StartRun(), asked):
         process.stdin.write(encode(message))
     process.stdin.flush()

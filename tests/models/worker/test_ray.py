@@ -152,9 +152,9 @@ def test_questions_of_a_lost_engine_go_to_the_others_once(
 def test_an_engine_gives_the_log_of_each_search_and_stops_when_it_is_told(chain_gguf: Path) -> None:
     engine = Engine(SessionOptions(str(chain_gguf), branches=2, threads=1))
     assert engine.open_models().files
-    log = engine.search(Request(Problem("q", "What is 9 * 2?"), SETTINGS))
+    log = engine.search(Request(Problem("q", "What is twice 9?"), SETTINGS))
     assert [event.seq for event in log] == list(range(len(log)))
     assert isinstance(log[-1], SearchFinished)
     engine.interrupt()
-    assert engine.search(Request(Problem("late", "What is 9 * 2?"), SETTINGS)) == []
+    assert engine.search(Request(Problem("late", "What is twice 9?"), SETTINGS)) == []
     engine._worker.__exit__()

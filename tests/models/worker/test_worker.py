@@ -21,7 +21,14 @@ from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbort
 from adascale.engine.ports import SequenceLogprob
 from adascale.engine.request import Request, Settings
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import Event, PromptRead, SearchFailed, SearchFinished, SearchStarted
+from adascale.engine.search.events import (
+    AllocationDecided,
+    Event,
+    PromptRead,
+    SearchFailed,
+    SearchFinished,
+    SearchStarted,
+)
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import Notice, Problem
 from adascale.models.options import Reporting, SessionOptions
@@ -131,7 +138,7 @@ def test_a_kept_worker_goes_on_for_the_same_models_alone(
         """True if the model was loaded; and the log."""
         said.clear()
         with Worker(SessionOptions(str(model), branches=4), Reporting(said.append), seconds) as worker:
-            log = [event for _, event in worker.serve(questions("What is 9 * 2?"))]
+            log = [event for _, event in worker.serve(questions("What is twice 9?"))]
         return any("Loading" in text for text in said), [replace(event, t=0.0) for event in log]
 
     first = ask(chain_gguf, 20)
@@ -370,8 +377,8 @@ def test_an_error_in_reading_the_questions_is_raised_where_they_are_searched(
 
 def test_what_had_begun_fails_and_what_had_not_is_asked_again(searched: Searched) -> None:
     logs = searched({"a": [(PromptRead, False)], "b": [(None, True)]})
-    assert kinds(logs["a"]) == [SearchStarted, PromptRead, SearchFailed]
-    assert [event.seq for event in logs["a"]] == [0, 1, 2]
+    assert kinds(logs["a"]) == [SearchStarted, AllocationDecided, PromptRead, SearchFailed]
+    assert [event.seq for event in logs["a"]] == [0, 1, 2, 3]
     assert end(logs["a"]) == DIED.notice
     assert logs["b"] == log_of(question("b"))
     assert logs["z"] == log_of(question("z"))
@@ -380,10 +387,10 @@ def test_what_had_begun_fails_and_what_had_not_is_asked_again(searched: Searched
 def test_what_had_begun_is_asked_once_more_where_that_is_wanted(searched: Searched) -> None:
     dies = (PromptRead, True)
     once = searched({"a": [dies]}, retry=True)
-    assert once["a"][2:] == log_of(question("a"))
+    assert once["a"][3:] == log_of(question("a"))
     assert once["z"] == log_of(question("z"))
     twice = searched({"a": [dies, dies]}, retry=True)
-    assert kinds(twice["a"]) == [SearchStarted, PromptRead, SearchStarted, PromptRead, SearchFailed]
+    assert kinds(twice["a"]) == [*[SearchStarted, AllocationDecided, PromptRead] * 2, SearchFailed]
     assert end(twice["a"]) == DIED.notice
 
 
