@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from scripted import judging
@@ -72,29 +71,3 @@ def test_every_form_has_an_answer_of_its_schema() -> None:
         right = json_fields.right_fields(problem, json.loads(problem.answer))
         assert right
         assert all(right.values())
-
-
-def form() -> Problem:
-    details = {
-        "schema": {"type": "object", "properties": {"city": {"type": "string"}, "age": {"type": "integer"}}}
-    }
-    return Problem(
-        "form-1", "Ana, 30, of Porto", json.dumps({"city": "Porto", "age": 30}), kind="json", details=details
-    )
-
-
-def reading(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {"text": json.dumps(value), "finish": "stop", "tokens": 8, "logprob": -1.0}
-
-
-def test_fields_are_judged_one_by_one_and_a_field_that_readings_differ_in_is_less_likely() -> None:
-    readings = [{"city": "Porto", "age": age} for age in (30, 31, 32, 33, 34, 35)]
-    first, *others = map(reading, readings)
-
-    found = json_fields.play(
-        form(), {"look": [], "greedy": first, "readings": others}, json_fields.READINGS, 1.5e9
-    )
-
-    assert found.valid
-    assert found.right == {"city": True, "age": True}
-    assert found.p["city"] > found.p["age"]

@@ -44,14 +44,6 @@ def other() -> Iterator[Other]:
         yield found
 
 
-def test_ask_searches_over_a_server(home: Home, server: Served) -> None:
-    done = home.run("ask", "Echo 18 + 0?", "-m", server.url, "--json", "--seed", "1")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["answer"], found["agreement"]["agree"] > 1) == ("18", True)
-    assert found["model"]["name"] == "scripted"
-
-
 def test_a_time_limit_ends_all_that_a_server_stalls(home: Home, other: Other) -> None:
     words = ["-m", f"{other.url}#qwen3:4b", "--time-limit", "400ms"]
     home.run("ask", "hi", *words)  # finds out what the server does
@@ -81,35 +73,11 @@ def test_a_size_that_the_user_says_is_assumed_no_more(home: Home, server: Served
     assert "is no size of a model" in home.run(*words, "-o", "size", "big").stderr
 
 
-def test_a_batch_goes_on_over_a_server(home: Home, server: Served) -> None:
-    words = ["batch", str(home.data), "-m", server.url, "--output", str(home.folder / "out.jsonl")]
-    first, again = home.run(*words, "--limit", "2"), home.run(*words)
-    assert "2 done" in first.stderr, first.stderr
-    assert "1 done" in again.stderr, again.stderr
-    assert "2 there already" in again.stderr
-
-
 def test_a_batch_over_one_model_is_not_continued_with_another(home: Home, other: Other) -> None:
     words = ["batch", str(home.data), "--output", str(home.folder / "out.jsonl"), "--limit"]
     assert home.run(*words, "1", "-m", f"{other.url}#qwen3:4b").returncode == 0
     done = home.run(*words, "2", "-m", f"{other.url}#llama3.2:3b")
     assert "model: qwen3:4b there, llama3.2:3b now" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("", ["has 2 models", "qwen3:4b", "llama3.2:3b", "#qwen3:4b"]),
-        ("#qwen3:8b", ["has no model qwen3:8b", "qwen3:4b", "#qwen3:4b"]),
-    ],
-)
-def test_a_model_that_is_not_there_is_an_error_with_those_that_are(
-    home: Home, other: Other, name: str, said: list[str]
-) -> None:
-    done = home.run("ask", "What is twice 9?", "-m", f"{other.url}{name}")
-    assert done.returncode != 0
-    assert "error[model-not-found]" in done.stderr
-    assert [each for each in said if each not in done.stderr] == []
 
 
 def test_a_server_that_does_not_listen_is_an_error(home: Home) -> None:
@@ -203,16 +171,6 @@ def test_a_fit_over_a_server_draws_once_and_is_the_same_again(fitted: Home, serv
     assert path.read_bytes() == before
 
 
-def test_a_fit_over_a_server_is_listed_with_its_model(fitted: Home, server: Served) -> None:
-    name = f"{server.url}#scripted"
-    [row] = [row for row in fitted.run("calibrate", "list").stdout.splitlines() if row.startswith(name)]
-    assert row.split()[1:3] == ["value", "24"]
-    cards = map(json.loads, fitted.run("calibrate", "list", "--json").stdout.splitlines())
-    [card] = [card for card in cards if card["name"] == name]
-    assert card["modes"] == ["prose", "program"]
-    assert card["held_out"]["answer"]["questions"] == 24
-
-
 def test_what_a_fit_over_a_server_cannot_do_is_told(fitted: Home, server: Served, chain_gguf: Path) -> None:
     [path] = fitted.shelf.iterdir()
     for words, said in (
@@ -230,9 +188,3 @@ def test_what_a_fit_over_a_server_cannot_do_is_told(fitted: Home, server: Served
         done = fitted.run(*words)
         assert done.returncode != 0
         assert said in " ".join(done.stderr.split())
-
-
-def test_an_address_is_kept_as_it_is_typed(home: Home, other: Other) -> None:
-    address = f"{other.url}#qwen3:4b"
-    found = json.loads(home.run("mcp", "--print-config", "-m", address).stdout)
-    assert found["mcpServers"]["adascale"]["args"][-1] == address

@@ -55,9 +55,7 @@ def test_the_one_solution_of_a_fact_is_of_adaptive_alone(name: str) -> None:
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (SearchRequest(strategy="no-such"), "no strategy called"),
         (SearchRequest(beams=9, branching=2), "adaptive has no `beams` and no `branching`"),
-        (SearchRequest(adapt="n"), "adaptive has no `adapt`"),
         (SearchRequest(strategy="beam", mode="program"), "grows trees of steps"),
     ],
 )

@@ -200,18 +200,8 @@ class Home:
         return run(self.env, *args)
 
     def fit_args(self, *more: str) -> list[str]:
-        return [
-            "calibrate",
-            "fit",
-            "-m",
-            str(self.model),
-            "-d",
-            str(self.data),
-            "-o",
-            "ctx_size",
-            "512",
-            *more,
-        ]
+        usual = ["-m", str(self.model), "-d", str(self.data), "-o", "ctx_size", "512"]
+        return ["calibrate", "fit", *usual, *more]
 
 
 def environment(folder: Path, *wanted: str) -> Path:

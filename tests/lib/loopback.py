@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import quote
 
 Hook = Callable[[BaseHTTPRequestHandler], None]
@@ -104,21 +105,33 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # with the usual five a connection may wait a second
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler], state: Any, stopping: threading.Event) -> Iterator[None]:
+    """Requests are handled, with this state, until the block ends, which ``stopping`` then says."""
+    web = _Listener(("127.0.0.1", 0), type("Handler", (handler,), {"state": state}))
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    state.url = f"http://127.0.0.1:{web.server_port}"
+    try:
+        yield
+    finally:
+        stopping.set()
+        web.shutdown()
+        web.server_close()
+        thread.join()
+
+
 @contextmanager
 def serving() -> Iterator[Server]:
     """A server that listens until the block ends."""
     state = Server()
-    handler = type("Handler", (_Handler,), {"state": state})
-    web = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    web.daemon_threads = True
-    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    state.url = f"http://127.0.0.1:{web.server_port}"
-    yield state
-    state.go_on.set()
-    web.shutdown()
-    web.server_close()
-    thread.join()
+    with listening(_Handler, state, state.go_on):
+        yield state
 
 
 COMMIT = "c" * 40

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from loopback import listening
 
 KEY = "sk-a-secret-key"
 
@@ -96,23 +98,9 @@ def breaks_off(call: Call) -> None:
     call.wfile.write(b'{"choices": [')
 
 
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64  # with the usual five a connection may wait a second
-
-
 @contextmanager
 def other_server(reply: Reply) -> Iterator[Other]:
     """The server, which listens until the block ends."""
     state = Other("", reply)
-    web = _Listener(("127.0.0.1", 0), type("Handler", (Call,), {"state": state}))
-    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    state.url = f"http://127.0.0.1:{web.server_port}"
-    try:
+    with listening(Call, state, state.stopping):
         yield state
-    finally:
-        state.stopping.set()
-        web.shutdown()
-        web.server_close()
-        thread.join()

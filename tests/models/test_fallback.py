@@ -33,12 +33,6 @@ def told(reply: Reply) -> FallbackAnswer | Notice:
     return found
 
 
-def test_an_answer_is_read_in_the_text() -> None:
-    found = told(says(" 17 * 23 = 391, so \\boxed{391}.\n"))
-    assert isinstance(found, FallbackAnswer)
-    assert (found.model, found.text, found.answer) == ("large", "17 * 23 = 391, so \\boxed{391}.", "391")
-
-
 @pytest.mark.parametrize(
     ("reply", "notice"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -136,11 +135,3 @@ def test_lines_are_told_with_their_places(tmp_path: Path) -> None:
     with closing(LineWriter(path, keep=3)) as writer:
         assert writer.append("two") == 4
     assert path.read_bytes() == b"one\ntwo\n"
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device")
-def test_a_device_is_written_to_as_it_is() -> None:
-    with closing(LineWriter(Path("/dev/null"))) as writer:
-        writer.append("x")
-    with closing(LineWriter(Path("/dev/full"))) as writer, pytest.raises(OSError, match="No space"):
-        writer.append("x")

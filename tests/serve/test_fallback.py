@@ -39,17 +39,6 @@ def handing_on(url: str) -> Iterator[Served]:
 ECHO = [say("Echo 18 + 0?")]
 
 
-def test_the_other_answer_is_returned_and_says_so() -> None:
-    with other_server(GOOD) as other, handing_on(other.url) as server:
-        reply = server.post(messages=ECHO)
-    chat = reply.json()
-    assert chat["choices"][0]["message"]["content"] == "It is \\boxed{391}."
-    assert KEY not in reply.text
-    summary = chat["adascale"]
-    assert (summary["answer"], summary["probability"]) == ("391", None)
-    assert (summary["fallback"]["model"], summary["fallback"]["own_answer"]) == ("large", "18")
-
-
 def test_a_stream_shows_signs_of_life_meanwhile_and_the_other_answer_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

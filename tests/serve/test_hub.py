@@ -262,23 +262,18 @@ def said(server: Served, number: int) -> int:
     return int(json.loads(content)["number"] if way == "schema" else whole[-1]["adascale"]["answer"])
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_of_many_clients_at_once_no_answer_is_lost_or_another_clients() -> None:
-    policy = EchoPolicy(echo_as_asked, pause=0.002, slots=32)
-    with served(policy=policy, parallel=16, max_queue=32) as server, ThreadPoolExecutor(32) as pool:
-        found = list(pool.map(lambda number: said(server, number), range(1, 201)))
-        assert all_are_closed(server)
-    assert [each // 1000 for each in found] == list(range(1, 201))
-
-
-def test_a_server_that_is_told_to_stop_lets_its_streams_end(server: Served) -> None:
+def lines_after_stop(server: Served) -> list[str]:
+    """Lines of a stream behind its first one, at which the server is told to stop."""
     body = {"messages": [say("Say 42")], "stream": True, "reasoning_effort": "high"}
     with httpx2.stream("POST", server.url + CHAT, json=body, timeout=30) as response:
         lines = response.iter_lines()
         assert "assistant" in next(lines)
         server.listener.stop()
-        rest = [line for line in lines if line]
+        return [line for line in lines if line]
+
+
+def test_a_server_that_is_told_to_stop_lets_its_streams_end(server: Served) -> None:
+    rest = lines_after_stop(server)
     assert rest[-1] == "data: [DONE]"
     assert chunks_of(rest[-2])[0]["adascale"]["stop_reason"] != "interrupted"
 
@@ -287,14 +282,7 @@ def test_a_stream_that_is_still_too_slow_gets_an_error_in_the_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(http, "DRAIN_SECONDS", 0.2)
-    body = {"messages": [say("Say 42")], "stream": True, "reasoning_effort": "high"}
-    with (
-        served(policy=EchoPolicy(echo, pause=0.5)) as server,
-        httpx2.stream("POST", server.url + CHAT, json=body, timeout=30) as response,
-    ):
-        lines = response.iter_lines()
-        assert "assistant" in next(lines)
-        server.listener.stop()
-        rest = [line for line in lines if line]
+    with served(policy=EchoPolicy(echo, pause=0.5)) as server:
+        rest = lines_after_stop(server)
     assert json.loads(rest[-1].removeprefix("data: "))["error"]["code"] == "stopping"
     assert caplog.records == []

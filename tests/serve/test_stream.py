@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import random
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
@@ -264,14 +263,6 @@ def test_events_of_a_message_come_in_the_order_of_its_blocks(server: Served) -> 
     assert events[-2]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": " is"}
     usage = events[-2]["usage"]
     assert 0 < usage["output_tokens_details"]["thinking_tokens"] < usage["output_tokens"]
-
-
-def test_lines_of_ollama_end_with_the_counts(server: Served) -> None:
-    found = server.post(scripted_server.OLLAMA, stream=True)
-    assert found.headers["content-type"] == "application/x-ndjson"
-    *parts, last = map(json.loads, found.text.splitlines())
-    assert [part["done"] for part in (*parts, last)] == [False] * len(parts) + [True]
-    assert last["eval_count"] == last["adascale"]["tokens"] > 0
 
 
 def test_the_object_of_the_result_agrees_with_the_usage(server: Served) -> None:

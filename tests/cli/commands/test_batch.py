@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import tiny
 import typer
-from commands import Home, invoked, run_here
+from commands import Home, invoked
 
 from adascale.cli.commands import batch as command
 from adascale.cli.options.by_command import BatchOptions
@@ -61,14 +61,6 @@ def test_the_same_command_goes_on_where_it_was_cut_off(batch: Any) -> None:
     assert "Loading" not in third.stderr
 
 
-def test_records_carry_fields_line_and_grade(batch: Any) -> None:
-    done = batch('{"question": "What is 1 more than 2?", "answer": "no number", "topic": "sums"}\n')
-    [record] = done.records
-    assert (record["topic"], record["line"]) == ("sums", 1)
-    assert (record["expected"], record["correct"]) == ("no number", False)
-    assert "0 % correct" in done.stderr
-
-
 def test_no_field_of_a_question_takes_the_name_of_one_of_ours(batch: Any) -> None:
     mine = {
         "id": "a",
@@ -84,17 +76,6 @@ def test_no_field_of_a_question_takes_the_name_of_one_of_ours(batch: Any) -> Non
     assert not {"error", "expected"} & record.keys()
     assert record["usage"]["generated_tokens"] > 1
     assert record.keys() - {"topic"} <= FIELDS
-
-
-def test_another_run_is_refused_with_what_differs(batch: Any) -> None:
-    batch(LINES, "--seed", "1", "--limit", "1", "--calibration", "none")
-    done = batch(LINES, "--seed", "2", "-o", "temperature", "0.7", "--calibration", "none")
-    assert done.returncode == 2
-    assert "was made by another run" in done.stderr
-    assert "seed: 1 there, 2 now" in done.stderr
-    assert "temperature: 0.8 there, 0.7 now" in done.stderr
-    done = batch(LINES, "--seed", "2", "--overwrite", "--limit", "1")
-    assert [record["search"]["seed"] for record in done.records] == [2]
 
 
 def test_what_failed_is_asked_again_once_it_is_mended(batch: Any) -> None:
@@ -180,13 +161,6 @@ def test_what_continues_a_run_does_not_throw_away_what_is_done(
     told = capsys.readouterr().err
     assert f"adascale: stopped; {said}\n" in told
     assert not overwrite or "run the same command without --overwrite: only these" in told
-
-
-def test_a_pipe_is_answered_on_stdout(home: Home) -> None:
-    command = ["batch", "-m", str(home.model), "-o", "samples", "2", "-q"]
-    done = run_here(home.env, *command, stdin=b"One?\r\nTwo?\r\n")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert {json.loads(line)["question"] for line in done.stdout.splitlines()} == {"One?", "Two?"}
 
 
 def test_a_record_with_tests_is_a_code_task(home: Home, tmp_path: Path) -> None:

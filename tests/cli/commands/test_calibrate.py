@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-import tiny
-from commands import Home, wait_until, write_questions
+from commands import Home, write_questions
 
 from adascale.cli.commands.calibrate import choose_problems
 from adascale.cli.options.by_command import CalibrationOptions
@@ -86,28 +83,6 @@ def test_its_rollouts_are_training_data(home: Home, artefact: Path) -> None:
     assert {row["labels"][-1] for row in rows} == {True, False}
 
 
-@pytest.mark.slow
-def test_a_judge_scores_the_same_rollouts_once(home: Home, artefact: Path, tmp_path: Path) -> None:
-    path = tmp_path / f"judge{SUFFIX}"
-    done = home.run(*home.fit_args("--prm", "self", "--output", str(path)))
-    assert done.returncode == 0, done.stderr
-    assert "generating" not in done.stderr
-    assert f"scoring the solutions of {QUESTIONS} questions with chain+chain" in done.stderr
-    fingerprint = load_artefact(path).card.fingerprint
-    assert (fingerprint.prm, fingerprint.prm_format) == (fingerprint.generator, "judge")
-    args = ["-m", str(home.model), "-o", "ctx_size", "512", "-d", str(home.data), "--prm", "self", "--json"]
-    check = home.run("calibrate", "check", "--calibration", str(path), *args)
-    assert check.returncode == 0, check.stderr
-    assert "scoring" not in check.stderr
-    assert "warning[fitted-on-this]" in check.stderr
-    record = json.loads(check.stdout)
-    assert [f"fitted on {QUESTIONS} of these questions" in text for text in record["warnings"]] == [True]
-    ask = ["ask", "-m", str(home.model), "What is twice 7?", "-o", "samples", "2", "--seed", "1", "--json"]
-    found = json.loads(home.run(*ask, "--prm", "self", "--calibration", str(path)).stdout)
-    assert found["confidence"]["calibrated"]
-    assert found["usage"]["prm_tokens"] > 0
-
-
 def test_a_calibration_of_another_width_or_without_a_prm_is_refused(
     home: Home, artefact: Path, random_gguf: Path
 ) -> None:
@@ -118,27 +93,6 @@ def test_a_calibration_of_another_width_or_without_a_prm_is_refused(
     bare = home.run(*ask, str(home.model), "--prm", "none")
     assert bare.returncode == 2
     assert "--prm none leaves nothing to calibrate" in bare.stderr
-
-
-@pytest.mark.slow
-def test_an_interrupted_fit_writes_nothing_and_the_same_command_goes_on(
-    home: Home, artefact: Path, tmp_path: Path
-) -> None:
-    again = replace(home, folder=tmp_path)
-    command = [sys.executable, "-m", "adascale", *home.fit_args()]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=again.env, text=True, **pipes) as process:  # type: ignore[call-overload]
-        wait_until(lambda: again.kept() >= ROWS * 5 or process.poll() is not None)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
-    said = re.search(rf"(\d+) of {QUESTIONS} questions are kept; the same command continues", err)
-    assert said is not None, err
-    assert 5 <= int(said[1]) < QUESTIONS
-    assert not again.shelf.exists()
-    last = again.run(*again.fit_args())
-    assert f"generating solutions of {QUESTIONS} questions ({said[1]} are here already)" in last.stderr
-    assert (again.shelf / artefact.name).read_bytes() == artefact.read_bytes()
 
 
 def test_a_fit_without_data_takes_the_questions_that_come_with_it() -> None:
@@ -164,6 +118,7 @@ def test_check_measures_on_other_questions(home: Home, artefact: Path, tmp_path:
     assert all(data["n"] >= data["questions"] == 12 for data in stages.values())
     assert 0 < stages["question"]["base_rate"] < 1
     assert stages["program"]["base_rate"] == 0  # the model writes none that runs
+    assert "warning[fitted-on-this]" in home.run("calibrate", "check", "-d", str(home.data), *args).stderr
 
 
 def test_what_is_on_the_shelf_is_listed(home: Home, artefact: Path) -> None:
@@ -215,20 +170,6 @@ def test_ask_gives_a_probability_and_says_where_it_is_from(home: Home, artefact:
     none = json.loads(home.run(*ask(home, "--calibration", "none")).stdout)
     assert (none["confidence"]["p"], none["calibration"]) == (None, None)
     assert none["confidence"]["score"] > 0
-
-
-def test_another_generators_calibration_is_never_applied_unasked(
-    home: Home, artefact: Path, tmp_path: Path
-) -> None:
-    chain = {**tiny.CHAIN, tiny.MULTIPLY: {tiny.RIGHT: 3.0, tiny.WRONG: 1.0}}
-    other = replace(home, model=tiny.write_chain(tmp_path / "chain.gguf", chain))  # its name is the same
-    auto = json.loads(home.run(*ask(other)).stdout)
-    assert (auto["calibration"]["level"], auto["warnings"]) == ("prior", [])
-    forced = home.run(*ask(other, "--calibration", str(artefact)))
-    record = json.loads(forced.stdout)
-    assert record["confidence"]["p"] is not None
-    assert ["another generator file" in warning for warning in record["warnings"]] == [True]
-    assert "warning[calibration-other-model]" in forced.stderr
 
 
 def test_the_sampler_is_that_of_the_calibration_unless_told(

@@ -53,32 +53,11 @@ def test_where_none_passes_the_line_says_what_fails(code) -> None:  # type: igno
     assert "→ passes 1 of 2 tests: assert f(2) == 5 gave 4" in done.stderr
 
 
-def test_without_a_test_one_program_is_drawn(code) -> None:  # type: ignore[no-untyped-def]
-    done = code("Write f.")
-    assert (done.stdout, done.returncode) == (DOUBLE, 0), done.stderr
-    assert "nothing was tested · after 1 program" in done.stderr
-
-
 def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     tests, program = tmp_path / "test_f.py", tmp_path / "f.py"
     tests.write_text("from f import f\n\ndef test_five():\n    assert f(5) == 25\n")
     done = code("Square n.", "--tests", str(tests), "--output", str(program))
     assert (done.stdout, done.returncode, program.read_text()) == ("", 0, SQUARE), done.stderr
-
-
-@pytest.mark.parametrize(
-    ("args", "slug"),
-    [
-        ([""], "empty-question"),
-        (["Square n.", "--test", "print(f(2))"], "bad-test"),
-        (["Square n.", "--tests", "no/such/file.py"], "unreadable"),
-        (["Square n.", "--output", "no/such/folder/f.py"], "unwritable"),
-    ],
-)
-def test_bad_input_is_refused_before_a_model_is_opened(code, args: list[str], slug: str) -> None:  # type: ignore[no-untyped-def]
-    done = code(*args)
-    assert (done.stdout, done.returncode) == ("", 2)
-    assert f"error[{slug}]" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -133,11 +133,6 @@ def test_a_wrong_value_is_told_before_it_is_kept(
     assert not config.exists()
 
 
-def test_what_is_set_is_said(config: Path) -> None:
-    assert invoked("config", "set", "threads", "2")[1] == f"adascale: threads is 2 ({config})\n"
-    assert "threads has its default again" in invoked("config", "unset", "threads")[1]
-
-
 @pytest.mark.parametrize(("typed", "fix"), [(["effort", "high"], "effort high"), (["model"], "model VALUE")])
 def test_a_setting_in_the_place_of_a_command_has_a_fix(typed: list[str], fix: str) -> None:
     with pytest.raises(UsageError) as told:

@@ -12,7 +12,6 @@ import pytest
 import typer
 from commands import Home
 from loopback import serving
-from terminal import environment, on_terminal
 from typer.testing import CliRunner
 
 from adascale.cli.commands.doctor import doctor
@@ -125,17 +124,6 @@ def test_the_network_is_the_hub_or_the_package_index(checked: Checked) -> None:
         server.add("/", b"hello")
         found, _ = checked(HF_ENDPOINT=server.url)
         assert found["network"]["result"] == "ok"
-
-
-@pytest.mark.parametrize("width", [60, 80])
-def test_lines_break_at_words_on_a_terminal_and_a_path_stays_whole(tmp_path: Path, width: int) -> None:
-    path = f"/{'a' * 90}/config.toml"
-    env = environment(ADASCALE_CONFIG=path, HOME=str(tmp_path))
-    done = on_terminal(["-m", "adascale", "doctor", "--offline"], env, size=(24, width), whole=True)
-    lines = [line for line in done.stderr.splitlines() if path not in line]
-    assert max(map(len, lines)) <= width
-    assert path in done.stderr
-    assert "what fails there, and code tasks, in CPython" in " ".join(done.stderr.split())
 
 
 def test_a_lack_of_memory_or_disk_is_a_failure_with_a_way_out(

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import tiny
-from commands import Home, wait_until, write_questions
+from commands import Home, write_questions
 
 from adascale.cli.commands.evaluate import warnings_of
 from adascale.engine.evaluation.evaluate import parse_contestants
@@ -72,22 +68,6 @@ def test_a_second_run_draws_nothing_and_reports_the_same(
     assert home.kept("draws") == kept
 
 
-@pytest.mark.slow
-def test_killed_and_resumed_it_reports_the_same(
-    report: subprocess.CompletedProcess[str], tmp_path: Path, chain_gguf: Path
-) -> None:
-    other = Home(tmp_path, chain_gguf, write_questions(tmp_path / "questions.jsonl", range(12)))
-    command = [sys.executable, "-m", "adascale", *args(other, "--json")]
-    with subprocess.Popen(
-        command, env=other.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as run:
-        wait_until(lambda: other.kept("draws") >= 5 or run.poll() is not None)
-        os.kill(run.pid, signal.SIGKILL)
-    assert other.kept("draws") >= 5
-    resumed = other.run(*args(other, "--json"))
-    assert without_seconds(resumed.stdout) == without_seconds(report.stdout)
-
-
 VALUE = '{"question": "1 + 1?", "answer": 2}\n'
 
 
@@ -104,19 +84,6 @@ def test_what_cannot_be_compared_is_refused(home: Home, tmp_path: Path, text: st
     path.write_text(text)
     done = home.run("eval", str(path), "-m", str(home.model), "--strategies", "greedy,passing:8")
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
-
-
-@pytest.mark.slow
-def test_code_tasks_are_judged_by_hidden_tests(home: Home, tmp_path: Path) -> None:
-    coder, path = tiny.write_chain(tmp_path / "coder.gguf", tiny.CODER), tmp_path / "tasks.jsonl"
-    task = {"question": "Square.", "tests": "assert f(2) == 4", "hidden": "assert f(3) == 9"}
-    path.write_text("\n".join(json.dumps({**task, "id": f"t{n}"}) for n in range(4)))
-    done = home.run("eval", str(path), "-m", str(coder), "--strategies", "greedy,vote:4,passing:8", "--json")
-    greedy, vote, passing = json.loads(done.stdout)["strategies"]
-    # The greedy program doubles: it passes the given test and not the hidden one.
-    assert (greedy["accuracy"], greedy["coverage"]) == (0.0, 0.0)
-    assert vote["coverage"] > 0
-    assert passing["samples"] == 1
 
 
 @pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2,vote:2/program", 1)])

@@ -77,7 +77,6 @@ def refused(*args: str) -> AdascaleError:
     ("args", "slug"),
     [
         (("--from", str(sampled.PROSE_SEARCH), "--output", "no/x.jsonl"), "unwritable"),
-        (("--from", str(sampled.PROSE_SEARCH), "--output", "mine.jsonl"), "output-exists"),
         (("--from", "mine.jsonl", "--output", "mine.jsonl", "--overwrite"), "output-is-input"),
         (("--from", "missing.jsonl"), "no-source"),
         (("--from", "empty"), "no-source"),

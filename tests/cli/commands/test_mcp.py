@@ -113,6 +113,7 @@ def printed(*options: str) -> list[str]:
         (["--prm", "judge=model.gguf"], "--prm", "judge={}/model.gguf"),
         (["--prm=self"], "--prm", "self"),
         (["--model=later.gguf"], "--model", "{}/later.gguf"),
+        (["--model=http://a:1#qwen3:4b"], "--model", "http://a:1#qwen3:4b"),
     ],
 )
 def test_files_of_the_printed_configuration_have_absolute_paths(

@@ -27,18 +27,6 @@ from adascale.engine.types import ROOT, Notice
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
-def test_json(trace: str) -> None:
-    stdout, _ = invoked("replay", trace, "--json")
-
-    record = json.loads(stdout)
-    assert (record["schema"], record["answer"], record["stop_reason"]) == (
-        "adascale.answer/1",
-        "27",
-        "exhausted",
-    )
-    assert record["usage"]["generated_tokens"] == 237
-
-
 @pytest.mark.parametrize("json_output", [(), ("--json",)])
 def test_a_search_that_failed_ends_as_it_did_when_it_was_asked(
     json_output: tuple[str, ...], tmp_path: Path

@@ -132,15 +132,6 @@ def test_a_folder_of_traces_replaces_what_is_empty_and_nothing_else(
     assert "b has no trace" in capsys.readouterr().err
 
 
-def test_replay_takes_the_last_run_or_a_name() -> None:
-    keep("20260101-120000-aaaa", ended=False)
-    keep("20260102-120000-bbbb")
-
-    assert invoked("replay")[0].endswith("Answer: 27\n")
-    assert "Answer" not in invoked("replay", "20260101")[0]
-    assert invoked("runs", "path", "20260101")[0].strip().endswith("20260101-120000-aaaa.jsonl")
-
-
 def test_names_that_say_nothing() -> None:
     with pytest.raises(TraceError, match="no run is kept yet"):
         invoked("replay")

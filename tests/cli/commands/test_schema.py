@@ -52,15 +52,6 @@ def test_stdout_is_json_of_the_schema_whatever_the_model_is(home: Home) -> None:
         jsonschema.validate(json.loads(done.stdout), FORM)
 
 
-def test_a_record_has_the_votes_and_the_probability_of_each_field(home: Home) -> None:
-    record = json.loads(ask(home, "--json").stdout)
-    jsonschema.validate(json.loads(record["answer"]), FORM)
-    assert (record["kind"], set(record["fields"])) == ("json", FIELDS)
-    least = min(each["probability"] for each in record["fields"].values())
-    assert record["confidence"]["p"] == pytest.approx(least, abs=1e-4)
-    assert all(each["votes"] >= 1 for each in record["fields"].values())
-
-
 def test_a_batch_compares_known_answers(home: Home, tmp_path: Path) -> None:
     source, schema = tmp_path / "in.jsonl", str(home.folder / "form.json")
     known = {"name": "Ann", "pets": ["cat"], "home": {"floor": 3, "owned": True}}

@@ -218,16 +218,6 @@ def test_an_interval_holds_eighty_percent() -> None:
     assert inside.mean() == pytest.approx(0.8, abs=0.08)
 
 
-def test_an_interval_is_as_wide_as_held_out_counts_ask_for() -> None:
-    # Question and estimate say nothing here: the rate of a question lies anywhere around the mean.
-    rng = np.random.default_rng(2)
-    question = np.repeat(np.arange(300), 6)
-    right = rng.binomial(1, np.repeat(rng.beta(0.6, 0.6, 300), 6))
-    data = examples(rng.standard_normal((1800, 3)), right, question=question)
-    _, held_out = fit_stage(data, HeadConfig(), seed=0)
-    assert coverage(held_out) == pytest.approx(0.8, abs=0.06)
-
-
 def test_a_stage_of_one_question_says_the_base_rate() -> None:
     for data in (beta_world(1)[0], []):
         model, held_out = fit_stage(data, STAGE, 0, base_rate=0.3)

@@ -26,7 +26,6 @@ from adascale.engine.calibration.metrics import (
     report,
     skill,
 )
-from adascale.engine.calibration.posterior import Array
 from adascale.engine.codec import build, to_plain
 
 
@@ -106,24 +105,6 @@ def test_skill_of_the_base_rate_is_zero_and_of_the_truth_one(data: Predictions) 
     assert skill(scored(constant, data.right, data.total, data.question)) == pytest.approx(0, abs=1e-9)
     single = scored(data.right >= 1, data.right >= 1, question=data.question)
     assert skill(single) == (1 if len(set(single.right)) > 1 else 0)
-
-
-def logistic(knots: Array, rng: np.random.Generator) -> Array:
-    """Probabilities whose logits are logistic on either side of the median, with ``[n, 3]`` quantiles."""
-    lower, median, upper = np.log(knots / (1 - knots)).T
-    u = rng.logistic(size=len(knots))
-    logits = median + u * np.where(u < 0, median - lower, upper - median) / np.log(9)
-    return 1 / (1 + np.exp(-logits))
-
-
-@pytest.mark.parametrize("total", [2, 16])
-def test_coverage_of_right_intervals_is_eighty_percent(total: int) -> None:
-    rng = np.random.default_rng(total)
-    n = 4000
-    knots = np.sort(rng.random((n, 3)), axis=1)
-    right = rng.binomial(total, logistic(knots, rng)).astype(float)
-    data = scored(knots[:, 1], right, np.full(n, total), lower=knots[:, 0], upper=knots[:, 2])
-    assert coverage(data) == pytest.approx(0.8, abs=0.02)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.9])

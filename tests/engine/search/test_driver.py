@@ -23,7 +23,6 @@ from adascale.engine.codec import to_plain
 from adascale.engine.errors import (
     AdascaleError,
     ContextOverflowError,
-    DecodeAbortedError,
     ModelCorruptError,
 )
 from adascale.engine.kinds.recognising import problem_of
@@ -76,7 +75,6 @@ from adascale.engine.types import (
     Execution,
     KindName,
     Mode,
-    Notice,
     Problem,
     SamplingChange,
     Schedule,
@@ -289,31 +287,6 @@ def test_an_interrupt_ends_every_search_with_its_best_answer() -> None:
     assert sorted(results) == sorted(started)
     assert {result.stop_reason for result in results.values()} == {"interrupted"}
     assert any(result.answer for result in results.values())
-
-
-def test_an_aborted_decode_is_an_interrupt() -> None:
-    class Aborting(ScriptedPolicy):
-        def advance(self) -> list[Growth]:
-            if self.batches == 9:
-                raise DecodeAbortedError("stopped")
-            return super().advance()
-
-    assert ended(run("vote", policy=Aborting(script, 4))["q0"]).result.stop_reason == "interrupted"
-
-
-def test_a_problem_that_cannot_be_opened_fails_alone() -> None:
-    class Picky(ScriptedPolicy):
-        def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
-            if problem.id == "q1":
-                raise ContextOverflowError("too long", "a fact", hint="shorter")
-            return super().open(problem, mode)
-
-    logs = run("vote", QUESTIONS, policy=Picky(script, 4))
-    failed = logs["q1"][-1]
-    assert isinstance(failed, SearchFailed)
-    assert failed.notice == Notice("context-overflow", "too long", ("a fact",), "shorter")
-    assert type(failed.error()) is ContextOverflowError
-    assert all(ended(logs[id_]) for id_ in ("q0", "q2", "q3"))
 
 
 @pytest.mark.parametrize(

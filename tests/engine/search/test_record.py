@@ -10,7 +10,6 @@ from scripted import ended, judging, log_of, searched
 from worlds import ReadingPolicy, execute, problems, solve
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch, SearchResult
-from adascale.engine.errors import TraceError
 from adascale.engine.search.events import (
     AnswerFound,
     BranchStarted,
@@ -61,14 +60,6 @@ def test_solutions_without_an_answer_are_no_votes_against_one() -> None:
     assert log.state().support[-1] == "2 of 2 solutions agree, 1 without an answer"
     log.finish_path(ROOT, "So.", 0.6, "19")
     assert log.state().support[-1] == "2 of 3 solutions agree, 1 without an answer"
-
-
-def test_a_log_begins_with_a_search() -> None:
-    log = searched("vote", 3, None)
-    with pytest.raises(TraceError, match="does not begin"):
-        Record.of(log[1:])
-    with pytest.raises(TraceError, match="empty"):
-        Record.of([])
 
 
 VOTES = judging("value", 0.5)

@@ -266,17 +266,6 @@ def test_one_mode_decides_alone_only_where_no_solution_differs(programs: str, pr
     assert record.tree.standing.finished == drawn
 
 
-def test_programs_and_prose_that_agree_are_enough() -> None:
-    record = searched({"prose": at(1), "program": at(1)}, Adaptive(4, lead=4, modes=BOTH))
-    assert [each.mode for each in record.candidates] == ["program", "prose", "program"], (
-        "the fourth could change nothing"
-    )
-    assert record.answer == "18"
-    assert record.confidence is not None
-    assert record.confidence.calibrated
-    assert record.confidence.median > 0.6
-
-
 class Sure(Fitted):
     """A fitted calibrator that takes every answer for correct."""
 
@@ -292,13 +281,14 @@ class Sure(Fitted):
         return AnswerEstimates(around(0.99))
 
 
+def fitted_driver(fitted: Sure) -> Driver:
+    """Over a generator whose words are unlikely."""
+    policy = ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -30.0), 4)
+    return Driver(policy, SequenceLogprob(), {"value": fitted}, lambda: 0.0)
+
+
 def test_a_sampler_of_ones_own_makes_a_fitted_number_one_of_votes() -> None:
-    driver = Driver(
-        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -30.0), 4),
-        SequenceLogprob(),
-        {"value": Sure()},
-        lambda: 0.0,
-    )
+    driver = fitted_driver(Sure())
     described = ModelDescription(
         calibration={"level": "fitted", "modes": ["prose"]}, sampling={"temperature": 0.8, "top_p": 0.95}
     )
@@ -332,12 +322,7 @@ class SureOutOfDistribution(Sure):
 def test_votes_judge_a_question_unlike_those_that_were_fitted(
     fitted: Sure, history: tuple[Turn, ...]
 ) -> None:
-    driver = Driver(
-        ScriptedPolicy(lambda prefix, rng: scripted_step("Answer: 18.", "stop", -30.0), 4),
-        SequenceLogprob(),
-        {"value": fitted},
-        lambda: 0.0,
-    )
+    driver = fitted_driver(fitted)
     settings = Settings(Adaptive(2), models=ModelDescription(calibration={"level": "fitted"}))
     [record] = records_of(driver.run([Problem("q", "What is twice 9?", history=history)], settings)).values()
     assert [notice.code for notice in record.notices] == ["out-of-distribution"]

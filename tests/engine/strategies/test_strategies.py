@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
@@ -143,21 +141,3 @@ def test_ias_of_k_keeps_the_first_rank_that_is_covered(lowers: list[float], kept
 def test_ias_of_m_goes_by_the_worst_prefix(worst: float, each: int) -> None:
     # ln(.01) / ln(1 - worst) / 8, rounded up: .079 needs 55.96 / 8 = 6.995, .0694 needs 64.03 / 8 = 8.004.
     assert samples_of_each([0.9, worst, 0.95], kept=8, branching=8, confidence=0.99) == each
-
-
-@given(
-    st.lists(st.floats(0, 1), min_size=1, max_size=20),
-    st.integers(1, 8),
-    st.integers(1, 8),
-    st.floats(0.5, 0.999),
-)
-def test_nothing_is_granted_beyond_the_limits(
-    lowers: list[float], branching: int, most: int, confidence: float
-) -> None:
-    kept = prefixes_to_keep(lowers, branching, confidence, most)
-    assert 1 <= kept <= min(most, len(lowers))
-    each = samples_of_each(lowers, most, branching, confidence)
-    assert 1 <= each <= branching
-    better = [min(1.0, lower + 0.1) for lower in lowers]
-    assert prefixes_to_keep(better, branching, confidence, most) <= kept
-    assert samples_of_each(better, most, branching, confidence) <= each

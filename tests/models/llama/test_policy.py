@@ -130,8 +130,13 @@ def test_a_question_is_read_while_every_sequence_is_taken(make: Make, random_ggu
     assert drawn(beside, [Problem("q", "And 8 * 3?"), Problem("r", "Or 7?")]) == drawn(alone, [])
 
 
-def test_a_full_window_ends_branches_with_length(make: Make, tmp_path: Path) -> None:
-    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """A model that writes one word for ever."""
+    return tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
+
+
+def test_a_full_window_ends_branches_with_length(make: Make, endless: Path) -> None:
     policy, context = make(endless, sampling=SamplingParams(max_tokens=10_000))
     log = search(policy, "vote", [Problem("p", "x" * 200)], samples=2)["p"]
     tree = replay(log)
@@ -246,8 +251,7 @@ def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_ggu
         assert (step.token_ids, step.finish) == ((token,) * (3 + branch), "length")
 
 
-def test_a_reply_to_a_chat_may_be_longer_than_a_solution(make: Make, tmp_path: Path) -> None:
-    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
+def test_a_reply_to_a_chat_may_be_longer_than_a_solution(make: Make, endless: Path) -> None:
     policy, _ = make(endless, reply_tokens=20, sampling=SamplingParams(max_tokens=9))
     for problem, tokens in ((PROBLEM, 9), (Problem("c", "a", kind="text"), 20)):
         [log] = search(policy, "greedy", [problem]).values()
@@ -256,9 +260,8 @@ def test_a_reply_to_a_chat_may_be_longer_than_a_solution(make: Make, tmp_path: P
 
 @pytest.mark.parametrize(("most", "tokens"), [(4, 4), (20, 9)])
 def test_a_branch_has_a_limit_of_its_own_below_that_of_the_sampler(
-    make: Make, tmp_path: Path, most: int, tokens: int
+    make: Make, endless: Path, most: int, tokens: int
 ) -> None:
-    endless = tiny.write_chain(tmp_path / "endless.gguf", {"\n": {tiny.ADD: 1.0}, tiny.ADD: {tiny.ADD: 1.0}})
     policy, _ = make(endless, sampling=SamplingParams(max_tokens=9))
     policy.open(PROBLEM)
     policy.start(BranchId(0), BranchStart(Prefix(PROBLEM), 1, "answer", max_tokens=most))

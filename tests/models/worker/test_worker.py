@@ -38,15 +38,6 @@ from adascale.models.worker.server import EndOfQuestions, OpenModels, RunEnded, 
 from bench.scripted import OPENED, ScriptedPolicy, scripted_step
 
 SERVING = "from adascale.models.worker import server\n{}\nserver.main()"
-DEADLY_TO_READ = SERVING.format(
-    """
-from adascale.models.llama.policy import LlamaPolicy
-read = LlamaPolicy.open
-def open_or_die(policy, problem, mode):
-    return server.os._exit(9) if "deadly" in problem.question else read(policy, problem, mode)
-LlamaPolicy.open = open_or_die
-"""
-)
 FAULTY_TO_SEARCH = SERVING.format(
     """
 from adascale.engine.search.search import Search
@@ -73,22 +64,6 @@ def said() -> list[str]:
 @pytest.fixture
 def worker(chain_gguf: Path, said: list[str]) -> Worker:
     return Worker(SessionOptions(str(chain_gguf), branches=4, threads=1), Reporting(said.append))
-
-
-def test_a_deadly_question_fails_alone_and_the_rest_goes_on(
-    monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
-) -> None:
-    monkeypatch.setattr(client, "_COMMAND", DEADLY_TO_READ)
-    with worker:
-        logs = logs_of(worker.serve(questions(*["deadly"] * (RESTARTS + 1), "1 + 1?")))
-    *failed, answered = logs.values()
-    assert len(failed) == RESTARTS + 1
-    assert isinstance(answered[-1], SearchFinished)
-    for log in failed:
-        assert isinstance(log[-1], SearchFailed)
-        assert log[-1].notice.code == "deadly-question"
-        assert [(event.seq, event.kind) for event in log] == [(0, "search_started"), (1, "search_failed")]
-    assert any("exit code 9; starting it again" in text for text in said)
 
 
 def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
