@@ -339,6 +339,7 @@ def follow_search(
     opened = worker.open_models
     request = Request(problem, seeded.settings(problem, opened.conditions[problem.kind], opened.modes))
     is_printed = prints_reply and problem.is_chat and not draws_replies(view.terminal.quiet)
+    renderer.take = partial(worker.cancel, problem.id, takes_answer=True)
     with graceful(worker.interrupt), closing(worker.serve([request])) as run:
         return show_events((event for _, event in run), renderer, view, is_printed=is_printed)
 

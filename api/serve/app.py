@@ -36,7 +36,7 @@ from .http import (
 from .hub import Hub
 from .messages import MESSAGES
 from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE, model_routes
-from .page import STATUS, page_routes
+from .page import STATUS, TAKE, page_routes
 from .request import Ask, ServedEffort, ServedModel
 from .responses import RESPONSES
 from .stream import Protocol, collect, follow, stream
@@ -85,6 +85,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     routes = [
         Route("/health", server.health),
         Route(STATUS, server.health),
+        Route(TAKE, server.take, methods=["POST"]),
         Route("/v1/models", server.list_models),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
         *model_routes(server.served, time.time()),
@@ -115,6 +116,11 @@ class _Server:
             name = self.served().name if is_ready else self._settings.model
             return json_response({**found, "model": "" if self._settings.access.key else name})
         return json_response(found, 200 if is_ready else 503)
+
+    async def take(self, request: HttpRequest) -> Response:
+        """End a search with the answer as it stands; one that has ended or has no answer yet goes on."""
+        self._hub.cancel(request.path_params["search"], takes_answer=True)
+        return Response(status_code=204)
 
     async def list_models(self, request: HttpRequest) -> Response:
         """The model with the fields of OpenAI's list and of Anthropic's, under its plain name alone.

@@ -23,7 +23,7 @@ from .body import (
 )
 from .http import JsonObject, Refusal, event
 from .outcome import Completion, Outcome
-from .request import Ask, Messages, RawText, ServedModel, calling, returned, spoken
+from .request import Ask, Messages, ServedModel, calling, returned, spoken
 from .stream import Protocol, Writer, to_json
 
 MAX_LIKELIEST = 20
@@ -251,12 +251,10 @@ class CompletionBody(ChoicesBody):
 
     prompt: Annotated[str, Field(min_length=1), BeforeValidator(_only_text)]
     """The text to continue, without a chat template; special tokens in it are parsed."""
-    suffix: str = ""
-    """Text after the completion, for models trained for fill-in-the-middle."""
 
 
 def _read_completion(body: CompletionBody, served: ServedModel) -> Ask:
-    return served.ask(body, RawText(body.prompt, body.suffix), body.n)
+    return served.ask(body, body.prompt, body.n)
 
 
 class CompletionWriter(ChatWriter):

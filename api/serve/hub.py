@@ -54,8 +54,8 @@ class SearchWorker(Protocol):
     def serve(self, requests: Iterable[Request]) -> Iterator[tuple[Problem, Event]]:
         """Events of all requests; reads ``requests`` in a thread of its own."""
 
-    def cancel(self, problem_id: str) -> None:
-        """End one search that has begun; safe from any thread."""
+    def cancel(self, problem_id: str, *, takes_answer: bool = False) -> None:
+        """End one search that has begun, as ``Driver.cancel``; safe from any thread."""
 
 
 @dataclass(slots=True, eq=False)
@@ -129,11 +129,11 @@ class Hub:
         if self.state == "ready":
             await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
 
-    def cancel(self, problem_id: str) -> None:
-        """End a search that has begun as interrupted; its reader gets its end."""
+    def cancel(self, problem_id: str, *, takes_answer: bool = False) -> None:
+        """End a search that has begun, as ``Driver.cancel``; its reader gets its end."""
         flight = self._running.get(problem_id)
         if flight is not None and flight.begun:
-            self.worker.cancel(problem_id)
+            self.worker.cancel(problem_id, takes_answer=takes_answer)
 
     def fail(self, error: BaseException | None = None) -> None:
         """Give the readers of all searches an error, by default that the server is stopping."""

@@ -21,7 +21,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from adascale import __version__
-from adascale.codetasks.reading import read_examples, read_tests, task_of
+from adascale.codetasks.reading import read_tests
+from adascale.codetasks.task import CodeTask, suite_of
 from adascale.engine.answer import Answer, JudgedTest
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.request import SearchRequest
@@ -191,7 +192,7 @@ class Tools:
     ) -> TestedProgram:
         """Write a Python program that passes tests: writes and runs programs until one passes all of them.
 
-        Without tests, the examples in the question are the tests.
+        Without tests it writes one program, and tests nothing.
         """
 
         def ask() -> Ask:
@@ -232,17 +233,17 @@ class Tools:
 
 
 def _code_problem(question: str, sources: Sequence[str]) -> Problem:
-    """The question as a code task; without tests its examples are the tests.
+    """The question as a code task.
 
     Raises:
         UsageError: it is empty, a test cannot be used, or all together are longer than ``MAX_TEST_TEXT``.
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
-    _check_length(sources or [question])
-    tests = [test for source in sources for test in read_tests(source)] or read_examples(question)
+    _check_length(sources)
+    tests = [test for source in sources for test in read_tests(source)]
     _check_length([test.text for test in tests])
-    return task_of(question, tests).problem(new_id(), question.strip())
+    return CodeTask(suite_of(tests)).problem(new_id(), question.strip())
 
 
 def _check_length(texts: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from .body import Body, Fields, Nothing
 from .chat import MessagesBody
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
 from .outcome import Outcome
-from .request import Ask, Messages, RawText, ServedModel, spoken
+from .request import Ask, Messages, ServedModel, spoken
 from .stream import Protocol, Writer
 
 _LINES = "application/x-ndjson"
@@ -62,8 +62,6 @@ class GenerateBody(OllamaBody):
     system: str = ""
     raw: bool = False
     """Continue the prompt as it is, without a chat template."""
-    suffix: str = ""
-    """Text after the completion, for models trained for fill-in-the-middle; the prompt is raw then."""
     images: Nothing = []
 
 
@@ -134,8 +132,8 @@ def _read_chat(body: ChatBody, served: ServedModel) -> Ask | JsonObject:
 def _read_generate(body: GenerateBody, served: ServedModel) -> Ask | JsonObject:
     if not body.prompt:
         return _loaded(body, served, {"response": ""})
-    if body.raw or body.suffix:
-        return served.ask(body, RawText(body.prompt, body.suffix))
+    if body.raw:
+        return served.ask(body, body.prompt)
     system = [spoken("system", body.system)] if body.system else []
     return served.ask(body, Messages([*system, spoken("user", body.prompt)]))
 

@@ -18,6 +18,9 @@ PATHS = {"/" if name == "index.html" else f"/page/{name}": name for name in _NAM
 STATUS = "/page/status"
 """Where the page asks if the model is loaded: a browser notes each status above 399 on its console."""
 
+TAKE = "/page/take/{search}"
+"""Where the page ends a search, which the stream's id names, with the answer as it stands."""
+
 _HEADERS = {
     # Only our own scripts and styles run, and they speak with this server alone.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -98,14 +98,6 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class RawText:
-    """A text to continue as it is, up to a suffix that may be empty."""
-
-    text: str
-    suffix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Messages:
     """A conversation, and the tools that may be called in it.
 
@@ -161,7 +153,7 @@ class ServedModel:
     def ask(
         self,
         body: Body,
-        asked: Messages | RawText,
+        asked: Messages | str,
         answers: int = 1,
         logprobs: int | None = None,
     ) -> Ask:
@@ -171,7 +163,7 @@ class ServedModel:
 
         Args:
             body: The fields that every protocol has.
-            asked: The conversation, or a text to continue.
+            asked: The conversation, or a text to continue as it is.
             answers: Number of answers.
             logprobs: As in ``SamplingChange``.
 
@@ -211,10 +203,10 @@ class ServedModel:
             body.stream and answers == 1 and not body.stop and logprobs is None and schema is None,
         )
 
-    def _check(self, asked: Messages | RawText, answers: int, *, is_greedy: bool) -> None:
+    def _check(self, asked: Messages | str, answers: int, *, is_greedy: bool) -> None:
         """Refuse what cannot be done, before anything is searched."""
         may_call = isinstance(asked, Messages) and asked.may_call
-        if self.is_remote and (may_call or isinstance(asked, RawText)):
+        if self.is_remote and (may_call or isinstance(asked, str)):
             what, field = ("tools", "tools") if may_call else ("texts without a chat template", "prompt")
             text = f"this model runs on another server, over which {what} are not possible"
             raise Refusal.of_field(field, f"{text}: serve a model's name or file")
@@ -252,13 +244,13 @@ def new_id() -> str:
     return secrets.token_hex(12)
 
 
-def _problem(asked: Messages | RawText, search: SearchRequest, *, is_plain: bool) -> Problem:
+def _problem(asked: Messages | str, search: SearchRequest, *, is_plain: bool) -> Problem:
     """The question of a request, under a new id."""
     schema = search.schema
-    if isinstance(asked, RawText):
+    if isinstance(asked, str):
         if schema is not None:
             raise Refusal.of_field("format", "is for conversations, not for a raw text")
-        return Problem(new_id(), asked.text, kind="text", details={"suffix": asked.suffix})
+        return Problem(new_id(), asked, kind="text", details={"raw": True})
     said = _ending_with_a_question(asked)
     if asked.may_call:
         if schema is not None:

@@ -3,8 +3,8 @@
 Usage: ``python -m bench.evidence.time_left bench/draws/votes-*.jsonl.gz [--curve zen4] [--orders 4]``
 
 Every recorded question is searched as ``ask`` searches it, by the schedule that is best on the curve. After
-each solution that ends, the screen says about how many seconds are left, and how many of ten such answers
-stay. ``true / shown`` are the quartiles of the seconds that it took from there over those seconds; ``stays``
+each solution that ends the screen says how many of ten such answers stay, and from the second on about how
+many seconds are left. ``true / shown`` are the quartiles of the seconds that it took from there over those seconds; ``stays``
 is the share of leading answers that are the last one too. Rows are moments by their number of solutions, by
 the answer's probability, and by the share that is shown to stay.
 """
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ import numpy as np
 from adascale.cli.render.state import ViewState
 from adascale.engine.calibration.metrics import auc
 from adascale.engine.request import Request, Settings
-from adascale.engine.search.events import AnswersJudged
 from adascale.engine.strategies import Adaptive
 from adascale.engine.types import probability_of
 
@@ -43,7 +43,7 @@ class Moment:
     Attributes:
         solutions: Number of solutions that have ended.
         p: Probability of the leading answer; None without one.
-        shown: Seconds that are shown to be left.
+        shown: Seconds that are shown to be left; None after the first solution.
         stay: Probability that the answer stays, as it is shown; None without an answer.
         seconds: Seconds that are left.
         stays: The leading answer is the last one.
@@ -51,7 +51,7 @@ class Moment:
 
     solutions: int
     p: float | None
-    shown: float
+    shown: float | None
     stay: float | None
     seconds: float
     stays: bool
@@ -71,33 +71,34 @@ def moments(path: Path, curve_name: str, orders: int) -> Iterator[Moment]:
 
 def _of_search(log: Sequence[Any]) -> Iterator[Moment]:
     """The moments of one search; one is over when time goes on, since until then more may begin or end."""
-    end, state = ViewState.of(log), None
-    for event, following in zip(log, log[1:], strict=False):
+    end = ViewState.of(log)
+    state: ViewState | None = None
+    for event, following in pairwise(log):
         state = ViewState.after(state, event)
-        if state.judged == event.t < following.t < end.t and state.finished and state.seconds_left:
-            stays = state.answer == end.answer
-            p = None if state.answer is None else probability_of(state.confidence)
-            yield Moment(state.finished, p, state.seconds_left[0], state.stay, end.t - event.t, stays)
+        if state.finished and state.judged == event.t < following.t:
+            left, stays = state.seconds_left, state.answer == end.answer
+            p, shown = probability_of(state.confidence), None if left is None else left[0]
+            yield Moment(state.finished, p, shown, state.stay, end.t - event.t, stays)
 
 
 def row(found: Sequence[Moment]) -> dict[str, Any]:
     """Figures of some moments."""
-    ratios = [each.seconds / each.shown for each in found]
+    ratios = [each.seconds / each.shown for each in found if each.shown]
     answered = [each for each in found if each.stay is not None]
     return {
         "moments": len(found),
-        "quartiles": np.quantile(ratios, QUARTILES).tolist() if found else None,
+        "quartiles": np.quantile(ratios, QUARTILES).tolist() if ratios else None,
         "stays": float(np.mean([each.stays for each in answered])) if answered else None,
         "shown": float(np.mean([each.stay or 0.0 for each in answered])) if answered else None,
     }
 
 
-def report(found: Sequence[Moment]) -> dict[str, Mapping[str, Any]]:
+def report(found: Sequence[Moment]) -> dict[str, dict[str, Any]]:
     """Figures of all moments, and of those alike."""
     rows = {"all": row(found)}
-    for low, high in SOLUTIONS:
-        name = f"{low}" if high == low + 1 else f"{low} to {high - 1}"
-        rows[f"{name} solutions"] = row([each for each in found if low <= each.solutions < high])
+    for least, above in SOLUTIONS:
+        name = f"{least}" if above == least + 1 else f"{least} to {above - 1}"
+        rows[f"{name} solutions"] = row([each for each in found if least <= each.solutions < above])
     for low, high in SHARES:
         rows[f"p {low} to {high}"] = row([each for each in found if each.p and low <= each.p < high])
     for low, high in SHARES:
@@ -119,7 +120,7 @@ def main() -> None:
             [
                 name,
                 f"{each['moments']:,}",
-                "; ".join(f"{ratio:.2f}" for ratio in each["quartiles"]),
+                "; ".join(f"{ratio:.2f}" for ratio in each["quartiles"] or ()),
                 "" if each["stays"] is None else f"{each['stays']:.2f}",
                 "" if each["shown"] is None else f"{each['shown']:.2f}",
             ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from rich.live import Live
 from rich.text import Text
 
-from ..terminal.console import may_animate, stderr_console, unechoed
+from ..terminal.console import calling_on_enter, may_animate, stderr_console, unechoed
 from ..terminal.text import one_line, spin
 
 if TYPE_CHECKING:
@@ -61,10 +61,15 @@ class LiveDisplay:
             self._console.print(one_line(text))
         self._live.refresh()
 
-    def show(self, draw: Draw, *, stays: bool = False) -> None:
-        """Show a picture from now on, whose last frame ``stays`` on the screen."""
+    def show(self, draw: Draw, *, stays: bool = False, on_enter: Callable[[], None] | None = None) -> None:
+        """Show a picture from now on, whose last frame ``stays`` on the screen.
+
+        Until it stops, Enter calls ``on_enter`` in a thread of its own.
+        """
         self._draw, self.stays = draw, stays
         self._start()
+        if on_enter is not None:
+            self._silence.enter_context(calling_on_enter(on_enter))
 
     def stop(self) -> None:
         """Free the terminal; ``status`` and ``show`` begin anew."""

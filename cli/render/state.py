@@ -101,19 +101,19 @@ class ViewState(Record):
     def seconds_left(self) -> tuple[float, bool] | None:
         """Seconds that the search is likely to take, and whether a limit of time ends it; None if unknown.
 
-        A search by votes goes on at its pace until the votes that are missing have come; a branch that runs
-        counts as a quarter of a solution. Half of recorded searches take less and half more, within a fifth
+        After two solutions a search by votes goes on at their pace until the votes that are missing have
+        come: half of recorded searches take less than that, half take more
         (``python -m bench.evidence.time_left``).
         """
         lead, now, most = self.started.limit("lead"), self.tree.standing, self.started.budget.max_seconds
         bound = math.inf if most is None else max(0.0, most - self.now)
         left = math.inf
-        if lead is not None and self.finished:
+        if lead is not None and self.finished > 1:
             modes = {self.tree.mode_as_evidence(node) for node in self.leading}
             missing = max(1, lead - (len(modes) > 1) - now.votes + now.second)
             share = (now.votes + 1) / (len(self.candidates) + 2)  # that the next one has the leading answer
             needed = min(missing / share, max(1, (self.samples or 1) - self.finished))
-            whole = needed * self.judged / (self.finished + len(self.running) / 4)
+            whole = needed * self.judged / self.finished
             left = max(whole - self.now + self.judged, whole / 2)
         return None if math.inf == left == bound else (min(left, bound), bound <= left)
 

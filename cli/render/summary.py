@@ -10,6 +10,7 @@ from adascale.engine.answers.choosing import DOUBTFUL, FieldEstimate
 from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.events import OUT_OF_DISTRIBUTION, SearchFailed
+from adascale.engine.search.record import LIKELY
 from adascale.engine.search.tree import Node
 from adascale.engine.types import Execution, StopReason, percent, probability_of
 
@@ -18,16 +19,13 @@ from ..terminal.markdown import verdict_text
 from ..terminal.text import DOT, cut, duration, nouns, one_line, plural, rounded
 from .state import ViewState
 
-_CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you"}
+_CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you", "taken": "taken by you"}
 
 _REASONS: Mapping[StopReason, str] = {
     "confident": ": that is sure enough",
     "settled": ": more would hardly change the answer",
     "hopeless": ": more would hardly help",
 }
-
-_SURE = 0.5
-"""Probability from which on the line begins with the answer."""
 
 
 def summary(state: ViewState) -> Text:
@@ -65,11 +63,10 @@ def _answer_facts(state: ViewState) -> list[str]:
         return [f"no answer {_after(state)}" if state.candidates else "no answer"]
     if state.tree.problem.kind == "json" and state.result is not None and state.result.fields:
         return [fields_text(state.result.fields), *state.support]
-    answer = answer_words(state, state.answer)
     if is_unsure(state):
         likely = f" is {sure} likely" if (sure := state.sure) else ", a guess,"
-        return [f"not sure: {answer}{likely} {_after(state)}"]
-    return [answer, *state.support]
+        return [f"not sure: {answer_words(state, state.answer)}{likely} {_after(state)}"]
+    return leader_facts(state)
 
 
 def fields_text(fields: Mapping[str, FieldEstimate]) -> str:
@@ -87,20 +84,24 @@ def is_unsure(state: ViewState) -> bool:
     """True if another is as likely, there is none, or the search gave up; the exit code has a lower limit."""
     p = probability_of(state.confidence)
     is_guess = state.result is not None and state.result.is_guess
-    return state.answer is None or is_guess or (p is not None and p < _SURE)
+    return state.answer is None or is_guess or (p is not None and p < LIKELY)
 
 
 def status_facts(state: ViewState) -> list[str]:
-    """How far a search is: ``2 of up to 16 solutions``, ``9 s, likely under 20 s left``, ``31 tokens/s``."""
+    """How far a search is: ``2 of up to 16 solutions``, ``9 s, about 12 s left``, ``8 of 10 ... stay``.
+
+    The speed stands where nobody knows how likely the answer stays.
+    """
     time, left = duration(state.now), state.seconds_left
     if left is not None:
         seconds, is_most = left
-        unit = 5 if seconds > 10 else 1
-        about = "at most" if is_most else "likely under"
+        unit = 5 if seconds > 20 else 1
+        about = "at most" if is_most else "about"
         time += f", {about} {duration(max(1, round(seconds / unit) * unit))} left"
     shown = [time] if state.tokens or state.now >= 1 else []
     bound = [tokens_text(state)] if state.started.budget.max_tokens else []
-    return [solutions_text(state), *shown, *([*bound, _rate_text(state)] if state.tokens else [])]
+    stays = "" if state.stay is None else f"{min(9, round(10 * state.stay))} of 10 such answers stay"
+    return [solutions_text(state), *shown, *([*bound, stays or _rate_text(state)] if state.tokens else [])]
 
 
 def solutions_text(state: ViewState) -> str:
@@ -114,13 +115,12 @@ def solutions_text(state: ViewState) -> str:
 
 
 def leader_facts(state: ViewState) -> list[str]:
-    """``391 leads, 84 % sure`` and ``5 of 7 solutions agree``; nothing before a solution."""
+    """``391``, ``84 % sure`` and ``5 of 7 solutions agree``; nothing before a solution."""
     if state.tree.problem.kind == "code":
         return [f"the best {_code_words(state)}"] if state.candidates else []
     if state.answer is None:
         return ["no answer yet"] if state.candidates else []
-    first, *more = state.support
-    return [f"{answer_words(state, state.answer, 30)} leads, {first}", *more]
+    return [answer_words(state, state.answer), *state.support]
 
 
 def outcome_text(state: ViewState, node: Node) -> str:

@@ -5,8 +5,10 @@ Plain lines have no carriage return and no escape byte, whatever is set.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from collections.abc import Callable
 
 from rich.console import RenderableType
 
@@ -38,10 +40,12 @@ class SearchView:
 
     Attributes:
         record: The search, from the events so far; None before it has begun.
+        take: Ends the search that runs with the answer as it stands; None if nothing can.
     """
 
     def __init__(self, *, show_tree: bool = False) -> None:
         self.record: ViewState | None = None
+        self.take: Callable[[], None] | None = None
         self._show_tree = show_tree
         self._warned: set[Notice] = set()
 
@@ -91,7 +95,7 @@ class PlainView(SearchView):
             super()._show(state, event)
         elif state.answer != self._said_answer or self._cadence.is_due(state.t):
             self._cadence, self._said_answer = Cadence(state.t), state.answer
-            say(f"adascale: {DOT.join([*status_facts(state), *leader_facts(state)[:1]])}")
+            say(f"adascale: {DOT.join([*leader_facts(state)[:2], *status_facts(state)])}")
 
 
 class LiveView(SearchView):
@@ -114,7 +118,9 @@ class LiveView(SearchView):
 
     def _show(self, state: ViewState, event: Event) -> None:
         if isinstance(event, SearchStarted):
-            self._display.show(self.draw, stays=self._draws_tree(state))
+            state.takes = self.take is not None and sys.stdin.isatty() and not state.tree.problem.is_chat
+            on_enter = self.take if state.takes else None
+            self._display.show(self.draw, stays=self._draws_tree(state), on_enter=on_enter)
         elif isinstance(event, SearchFinished | SearchFailed):
             self._display.stays &= isinstance(event, SearchFinished)  # what could not run leaves no tree
             self._display.end()

@@ -10,7 +10,8 @@ import functools
 import io
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final
@@ -49,6 +50,9 @@ _STYLES: Final = {
     **{f"markdown.h{level}": "bold" for level in range(1, 7)},
 }
 """The theme of every console: how each kind of text looks."""
+
+_KEY_SECONDS = 0.05
+"""Seconds between two looks at the keyboard."""
 
 
 def new_console(**settings: Any) -> Console:
@@ -117,15 +121,13 @@ def unechoed() -> Iterator[None]:
 
     number = sys.stderr.fileno()
     before = termios.tcgetattr(number)
-    # Not line by line either: the terminal would take Ctrl-D for itself.
-    silent = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
+    # Line by line, so that Enter alone can be told from what is typed ahead; but Ctrl-D waits like any key.
+    keys = [*before[6]]
+    keys[termios.VEOF] = bytes([os.fpathconf(number, "PC_VDISABLE")])
+    silent = [*before[:3], before[3] & ~termios.ECHO | termios.ICANON, *before[4:6], keys]
 
     def use(mode: list[Any]) -> None:
-        try:
-            is_ours = os.tcgetpgrp(number) == os.getpgrp()
-        except OSError:  # that of another session
-            is_ours = True
-        if is_ours:  # in the background we would be stopped for it
+        if _is_in_front(number):
             with suppress(termios.error):  # it has gone
                 termios.tcsetattr(number, termios.TCSANOW, mode)
 
@@ -134,3 +136,46 @@ def unechoed() -> Iterator[None]:
         yield
     finally:
         use(before)
+
+
+def _is_in_front(number: int) -> bool:
+    """True if a terminal may be read and set: in the background we would be stopped for it."""
+    try:
+        return os.tcgetpgrp(number) == os.getpgrp()
+    except OSError:  # that of another session
+        return True
+
+
+@contextmanager
+def calling_on_enter(act: Callable[[], None]) -> Iterator[None]:
+    """Call ``act``, from a thread, when Enter alone is pressed on stdin, a terminal that is ``unechoed``."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        with suppress(OSError):  # the terminal has gone
+            while not ended.wait(_KEY_SECONDS):
+                if _takes_enter():
+                    act()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _takes_enter() -> bool:
+    """Take an Enter that stands alone; a line that was typed ahead is left for what reads next."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        return msvcrt.kbhit() and msvcrt.getwch() == "\r"
+    import fcntl
+    import termios
+
+    number = sys.stdin.fileno()
+    waiting = int.from_bytes(fcntl.ioctl(number, termios.FIONREAD, bytes(4)), sys.byteorder)
+    # It counts bytes of whole lines.
+    return waiting == 1 and _is_in_front(number) and os.read(number, 1) == b"\n"

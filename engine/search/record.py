@@ -34,6 +34,9 @@ from .events import (
 )
 from .tree import Tree
 
+LIKELY = 0.5
+"""Probability from which on an answer is called likely."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -152,12 +155,18 @@ class Record:
 
     @property
     def support(self) -> list[str]:
-        """``96 % sure`` and ``3 of 4 solutions agree``, for example; what is not known is left out."""
+        """``96 % sure`` and ``3 of 4 solutions agree``, for example; what is not known is left out.
+
+        The first of several solutions has a word in the place of a number, as the next may say otherwise.
+        """
         of_what = " of each" if self.tree.problem.kind == "json" else ""
         facts = [f"{self.sure} sure{of_what}"] if self.sure else []
         agree, solutions = self.agreement
         if not solutions:
             return [*facts, "read from the options" if self.options else "computed"]
+        if self.end is None and agree == solutions == 1 and (most := self.samples or 1) > 1:
+            word = "likely" if (probability_of(self.confidence) or 0.0) >= LIKELY else "not sure"
+            return [*([word] if self.sure else []), f"first of up to {most}, still checking"]
         answered = sum(len(group.nodes) for group in self.groups)
         none = f", {solutions - answered} without an answer" if answered < solutions else ""
         if agree == answered == 1:

@@ -38,6 +38,22 @@ except KeyboardInterrupt:
 """
 """Replays so slowly that a signal always comes in the middle of the live view."""
 
+WATCHING = """
+import sys
+import threading
+from adascale.cli.terminal.console import calling_on_enter, unechoed
+
+pressed = threading.Event()
+with unechoed(), calling_on_enter(pressed.set):
+    print("watching", file=sys.stderr)
+    pressed.wait()
+    pressed.clear()
+    print("pressed", file=sys.stderr)
+    print(pressed.wait(0.3))
+print(repr(sys.stdin.readline()))
+"""
+"""Tells of an Enter, whether another comes, and the line that is left."""
+
 IMPORTING = """
 import os
 import signal
@@ -95,7 +111,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, ext
     assert outcome.stdout == ANSWER
     assert ESC not in outcome.stderr
     said = " ".join(outcome.stderr.split())
-    assert re.search("adascale: 1 solution · .* · 213 of 2,048 tokens · .* · 27 leads, 93 %", said)
+    assert re.search("adascale: 27 · 93 % sure · 1 solution · .* · 213 of 2,048 tokens · ", said)
 
 
 def test_a_signal_during_the_live_view_gives_the_cursor_back(trace: str) -> None:
@@ -161,6 +177,30 @@ def test_ctrl_c_prints_the_best_answer_so_far(home: dict[str, str], chain_gguf: 
     assert "\nAnswer: " in outcome.stdout
     assert "Ctrl-C again to quit now" in outcome.stderr
     assert outcome.stderr.rindex(SHOW) > outcome.stderr.rindex(HIDE)
+
+
+def test_enter_takes_the_answer_as_it_stands(home: dict[str, str], chain_gguf: Path) -> None:
+    def take(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("Enter takes it")
+        screen.type("\r")
+
+    words = ask(chain_gguf, "--strategy", "vote", "-o", "samples", "256")
+    outcome = on_terminal(words, home, act=take, keyboard=True)
+    assert outcome.code in (0, 3), outcome.stderr
+    assert "\nAnswer: " in outcome.stdout
+    assert " · taken by you · " in " ".join(outcome.stderr.split())
+
+
+def test_a_line_that_is_typed_ahead_is_no_enter_and_waits() -> None:
+    def type_ahead(process: subprocess.Popen[bytes], screen: Screen) -> None:
+        screen.wait_for("watching")
+        screen.type("\r")
+        screen.wait_for("pressed")
+        screen.type("next\r")
+
+    outcome = on_terminal(["-c", WATCHING], environment(), act=type_ahead, keyboard=True)
+    assert outcome.stdout == "False\n'next\\n'\n"
+    assert "next" not in outcome.stderr
 
 
 def test_ctrl_c_before_the_search_says_so(home: dict[str, str], chain_gguf: Path) -> None:

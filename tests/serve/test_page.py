@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from scripted_server import EchoPolicy, Served, served, steady
+from scripted_server import CHAT, EchoPolicy, Served, chunks_of, served, steady
 
 from adascale.serve.http import Access
 from adascale.serve.page import PATHS
@@ -126,6 +126,22 @@ def test_any_browser_may_have_the_files_and_nothing_else() -> None:
         assert httpx2.get(f"{server.url}/v1/models").status_code == 401
 
 
+def test_an_answer_is_taken_as_it_stands_by_who_has_the_key() -> None:
+    key = {"Authorization": "Bearer sesame"}
+    body = {"messages": [{"role": "user", "content": "Echo 18."}], "reasoning_effort": "max", "stream": True}
+    with served(Access("127.0.0.1", key="sesame"), policy=EchoPolicy(echo, pause=0.05)) as server:
+        chunks = []
+        with httpx2.stream("POST", server.url + CHAT, json=body, headers=key, timeout=60) as response:
+            for line in response.iter_lines():
+                chunks += chunks_of(line)
+                if ", still checking" in line:
+                    search = chunks[-1]["id"].removeprefix("chatcmpl-")
+                    url = f"{server.url}/page/take/{search}"
+                    assert [httpx2.post(url, headers=each).status_code for each in ({}, key)] == [401, 204]
+        found = next(each["adascale"] for each in chunks if "adascale" in each)
+        assert (found["stop_reason"], found["answer"] is not None) == ("taken", True)
+
+
 wide_and_narrow = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 
 
@@ -224,6 +240,20 @@ def test_options_have_a_number_each_and_what_is_not_known_is_a_guess(browser: An
         value = play(page, "How many?", f"So 24.\n\n{guess}Answer: 24", probability=0.11)
         assert value.locator(".large").inner_text() == "I don't know"
         assert "My best guess is 24" in value.locator(".head").inner_text()
+
+
+@needs_chromium
+def test_a_button_takes_the_answer_as_it_stands(browser: Any) -> None:
+    with served(policy=EchoPolicy(echo, pause=0.1)) as server, opened(browser, server) as page:
+        assert page.is_hidden("#take")
+        page.select_option('[name="effort"]', "max")
+        ask(page)
+        page.click("#take")
+        exchange = page.locator("article.ended")
+        playwright.expect(exchange.locator(".large")).to_be_visible()
+        assert "you took the answer" in exchange.locator(".how").text_content()
+        assert page.is_hidden("#take")
+        assert violations(page) == []
 
 
 @needs_chromium

@@ -18,6 +18,7 @@ const STOPS = {
   settled: "It stopped because another solution would hardly change the answer.",
   hopeless: "It gave up because more solutions would hardly help.",
   budget: "It stopped because the budget was spent.",
+  taken: "It stopped because you took the answer as it stood.",
 };
 
 /** A line of reasoning that says which answer leads: `24 leads: 96 % sure · 3 of 4 solutions agree`. */
@@ -69,6 +70,11 @@ export class Exchange {
   get kept() {
     const { question, files, content, reasoning, result, stopped } = this;
     return { question, files, content, reasoning, result, stopped };
+  }
+
+  /** True while a search goes on that has an answer. */
+  get leads() {
+    return !this.ended && this.#standing().answer !== null;
   }
 
   get ended() {

@@ -26,6 +26,8 @@ const field = form.elements.question;
 let chat;
 /** What breaks off the request that runs; null between two. */
 let running = null;
+/** The id of the search that runs. */
+let search = "";
 /** The exchange whose question is in the field again: it and those below go when that is sent; null if there is none. */
 let edited = null;
 /** Names, sizes and texts of the files that go with the question. */
@@ -51,6 +53,7 @@ async function ask(question) {
     for await (const chunk of chunks(body, running.signal)) {
       if (chunk.error) throw new Error(chunk.error.message);
       exchange.add(chunk);
+      search = chunk.id?.replace("chatcmpl-", "");
       if (chunk.model) at("model").textContent = chunk.model;
     }
     if (!exchange.ended) throw new Error("The server broke off; ask again.");
@@ -135,6 +138,7 @@ function drawAtEnd(exchange) {
   const page = document.documentElement;
   const isAtEnd = page.scrollHeight - page.scrollTop - innerHeight < 40;
   exchange.draw();
+  at("take").hidden = !exchange.leads;
   if (isAtEnd) page.scrollTop = page.scrollHeight;
 }
 
@@ -290,6 +294,7 @@ field.addEventListener("keydown", (event) => {
   if (!running) form.requestSubmit();
 });
 at("stop").addEventListener("click", () => running?.abort());
+at("take").addEventListener("click", () => fetch(`/page/take/${search}`, { method: "POST", headers: authorization() }));
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   running?.abort();

@@ -19,6 +19,7 @@ from adascale.cli.render.solution import (
     write_answer,
 )
 from adascale.cli.render.state import ViewState
+from adascale.cli.render.summary import summary
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.search.events import (
@@ -29,7 +30,7 @@ from adascale.engine.search.events import (
     SearchFinished,
     SearchStarted,
 )
-from adascale.engine.types import ROOT, Budget, Estimate, Problem, Usage
+from adascale.engine.types import ROOT, Budget, Estimate, Problem, Schedule, Usage
 
 
 def side_by_side(**more: object) -> Log:
@@ -91,7 +92,7 @@ def test_places_that_have_no_row_are_counted() -> None:
     assert len(rows(log, 4)) == 4
 
 
-def test_two_lines_say_who_leads_and_how_far_it_is() -> None:
+def test_two_lines_have_the_answer_as_it_stands_and_how_far_the_search_is() -> None:
     def said(state: ViewState) -> list[str]:
         return [shown(line, 100) for line in standing_lines(state)]
 
@@ -102,11 +103,17 @@ def test_two_lines_say_who_leads_and_how_far_it_is() -> None:
     assert said(log.state()) == ["no answer yet", status]
     for answer in ("27", "27", "26", "25", "24"):
         log.finish_path(ROOT, f"so {answer}", (0.5, 0.6, 0.7), answer, tokens=10)
+        if len(log.state().candidates) == 1:
+            assert said(log.state())[0] == "27 · likely · Ctrl-C keeps it · first of up to 16, still checking"
     state = log.state()
     state.started = replace(state.started, models=ModelDescription(calibration={"level": "prior"}))
     leader, status = said(state)
-    assert leader == "27 leads, about 60 % sure · Ctrl-C keeps it · 2 of 5 solutions agree"
-    assert status == "◐ 5 of up to 16 solutions · 11 s · 4.9 tokens/s"
+    assert leader == "27 · about 60 % sure · Ctrl-C keeps it · 2 of 5 solutions agree"
+    assert status == "◐ 5 of up to 16 solutions · 11 s · 7 of 10 such answers stay"
+    state.takes = True
+    assert "Enter takes it" in said(state)[0]
+    log.end("taken")
+    assert summary(log.state()).plain == "27 · 60 % sure · 2 of 5 solutions agree · taken by you · 12 s"
 
 
 def looked(problem: Problem, p: float) -> list[Event]:
@@ -118,7 +125,7 @@ def looked(problem: Problem, p: float) -> list[Event]:
         models=ModelDescription(),
         budget=Budget(),
         seed=1,
-        width=4,
+        schedule=Schedule.even(4),
         calibrated=True,
     )
     first, second = ("A", "B") if problem.kind == "choice" else ("yes", "no")

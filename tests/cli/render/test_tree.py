@@ -28,7 +28,6 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "views"
 
 def hostile() -> Log:
     log = Log("[bold]一支钢笔[/bold] is \x1b[2J[/] $2 \\textbf{and} `this`? 👩‍🚀", pace=0.1)
-    log.grant(ROOT, 3)
     log.finish_path(
         log.step(ROOT, "[red]\x1b]0;title\x07 100% & <b>\n", 0.4),
         "\\boxed{\\frac{1}{2}} \u202eabc 所以是九支 ✍️",

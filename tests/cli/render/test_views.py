@@ -95,8 +95,8 @@ def test_a_line_says_which_answer_leads_and_how_far_it_is_every_ten_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     said = lines(finished(pace=0.3), PlainView(), capsys)
-    facts = "8 s · 213 of 2,048 tokens · 31 tokens/s · 27 leads, 93 % sure"
-    assert said == [f"adascale: 1 solution · {facts}"]
+    facts = "27 · 93 % sure · 1 solution · 7 s · 213 of 2,048 tokens · 37 tokens/s"
+    assert said == [f"adascale: {facts}"]
     log = Log(calibrated=False, pace=2.0)
     for n in range(5):
         log.step(ROOT, f"idea {n}\n", 0.5)
