@@ -4,9 +4,9 @@ Usage: ``python -m bench.evidence.time_left bench/draws/votes-*.jsonl.gz [--curv
 
 Every recorded question is searched as ``ask`` searches it, by the schedule that is best on the curve. After
 each solution that ends the screen says how many of ten such answers stay, and from the second on about how
-many seconds are left. ``true / shown`` are the quartiles of the seconds that it took from there over those seconds; ``stays``
-is the share of leading answers that are the last one too. Rows are moments by their number of solutions, by
-the answer's probability, and by the share that is shown to stay.
+many seconds are left. ``true / shown`` are the quartiles of the seconds that it took from there over those
+that were shown; ``stays`` is the share of leading answers that are the last one too. Rows are moments by
+their number of solutions, by the answer's probability, and by the share that is shown to stay.
 """
 
 from __future__ import annotations
@@ -101,8 +101,9 @@ def report(found: Sequence[Moment]) -> dict[str, dict[str, Any]]:
         rows[f"{name} solutions"] = row([each for each in found if least <= each.solutions < above])
     for low, high in SHARES:
         rows[f"p {low} to {high}"] = row([each for each in found if each.p and low <= each.p < high])
+    answered = [each for each in found if each.stay is not None]
     for low, high in SHARES:
-        rows[f"shown {low} to {high}"] = row([each for each in found if each.stay and low <= each.stay < high])
+        rows[f"shown {low} to {high}"] = row([each for each in answered if low <= (each.stay or 0.0) < high])
     return rows
 
 

@@ -146,10 +146,6 @@ def _cut_short(state: ViewState) -> str:
     last = state.tree[state.result.best].step if state.result.best is not None else None
     if state.tree.problem.is_chat and last is not None and last.finish == "length":
         return "cut at -o max_tokens"
-    limits = state.started.budget
-    if state.result.stop_reason == "budget" and limits.max_seconds is not None:
-        is_spent = limits.max_tokens is not None and state.tokens >= limits.max_tokens
-        return _CUT_SHORT["budget"] if is_spent else "the time is up"
     return _CUT_SHORT.get(state.result.stop_reason, "")
 
 

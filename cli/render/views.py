@@ -118,7 +118,7 @@ class LiveView(SearchView):
 
     def _show(self, state: ViewState, event: Event) -> None:
         if isinstance(event, SearchStarted):
-            state.takes = self.take is not None and sys.stdin.isatty() and not state.tree.problem.is_chat
+            state.takes = self.take is not None and sys.stdin.isatty()
             on_enter = self.take if state.takes else None
             self._display.show(self.draw, stays=self._draws_tree(state), on_enter=on_enter)
         elif isinstance(event, SearchFinished | SearchFailed):
