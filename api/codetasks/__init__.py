@@ -2,7 +2,7 @@
 
 ``kind`` enters it in the table of kinds (``engine.kinds``), makes tests that run behind a program, and reads
 the verdicts; ``coding`` is its facade. ``task`` has the words: a test, the suite of a task with its entry
-point, and the task; ``reading`` makes them of records, of Python source and of the text of a problem.
+point, and the task; ``reading`` makes them of records and of Python source.
 ``program`` finds the program in a model's text and repairs what keeps it from being tested. Nothing is
 executed here.
 """

@@ -27,7 +27,7 @@ class Code(Kind):
 
     def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
         """The task of a record."""
-        return dict(to_plain(read_task(question, record)))
+        return dict(to_plain(read_task(record)))
 
     def statement(self, problem: Problem) -> str:
         """The question, and below it the tests that it does not show itself."""

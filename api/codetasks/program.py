@@ -8,9 +8,8 @@ import re
 import sys
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 
-from adascale.engine.answers.program import names, parse, try_parse
+from adascale.engine.answers.program import names, parse
 
 _FENCE = re.compile(
     r"^[ \t]*+(?:`{3,}+|~{3,}+)[^`\n]*+$|(?<![ \t])[ \t]*+(?<!`)`{3,}+[ \t]*+[\w+.-]*+[ \t]*+$",
@@ -142,16 +141,6 @@ def add_imports(source: str) -> str:
 # Source as text: the names that it binds and needs, statements left out
 
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "pytest"}
-
-
-def is_literal(text: str) -> bool:
-    """True if a text is a number, a string, a constant, or a collection of such."""
-    match getattr(try_parse(text), "body", None):
-        case [ast.Expr(value)]:
-            with suppress(ValueError, TypeError, RecursionError, MemoryError):
-                ast.literal_eval(value)
-                return True
-    return False
 
 
 def outside_names(source: str, replaced: Collection[str] = ()) -> tuple[str, ...]:

@@ -1,25 +1,22 @@
-"""Reads code tasks: from records of a file of questions, from Python source, from the text of a question."""
+"""Reads code tasks from records of a file of questions, and their tests from Python source."""
 
 from __future__ import annotations
 
 import ast
-import re
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from doctest import DocTestParser, Example
+from collections.abc import Collection, Mapping, Sequence
 
-from adascale.engine.answers.program import called_names, names, parse, requires_arguments, try_parse
+from adascale.engine.answers.program import names, parse, requires_arguments
 from adascale.engine.errors import UsageError, setting
 
-from .program import is_literal, missing_imports, outside_names, unparse
-from .task import CodeTask, CodeTest, names_program, suite_of
+from .program import outside_names, unparse
+from .task import CodeTask, CodeTest, suite_of
 
 
-def read_task(question: str, record: Mapping[str, object]) -> CodeTask:
+def read_task(record: Mapping[str, object]) -> CodeTask:
     """The code task of a record.
 
     Args:
-        question: Whose examples are the tests where the record gives none.
         record: ``tests`` and ``hidden`` are Python source, one text or a list of them; ``imports`` are lines
             that both need; ``entry_point`` is the function that they call.
 
@@ -31,20 +28,8 @@ def read_task(question: str, record: Mapping[str, object]) -> CodeTask:
     entry_point = record.get("entry_point") or None
     if not isinstance(entry_point, str | None):
         raise UsageError('the field "entry_point" is no text', repr(entry_point), slug="bad-test")
-    given = _tests(record, "tests", setup)
-    if not given:  # nobody has said that an example of the text is a test
-        examples = read_examples(question)
-        given = tuple(test for test in examples if not entry_point or names_program(test, entry_point))
-    return CodeTask(suite_of(given, entry_point), suite_of(_tests(record, "hidden", setup), entry_point))
-
-
-def task_of(question: str, tests: Sequence[CodeTest]) -> CodeTask:
-    """The task of a question with these tests; without any its examples are the tests.
-
-    Raises:
-        UsageError: a test ends alike whatever the program.
-    """
-    return CodeTask(suite_of(tests or read_examples(question)))
+    given, hidden = (suite_of(_tests(record, field, setup), entry_point) for field in ("tests", "hidden"))
+    return CodeTask(given, hidden)
 
 
 def _tests(record: Mapping[str, object], field: str, setup: str) -> tuple[CodeTest, ...]:
@@ -274,105 +259,3 @@ def _module_tests(body: Sequence[ast.stmt], checks: Sequence[ast.stmt], setup: s
         return [CodeTest(unparse(body[at:]), "\n".join(filter(None, [setup, unparse(body[:at])])))]
     around = "\n".join(filter(None, [setup, unparse([node for node in body if node not in checks])]))
     return [CodeTest(ast.unparse(node), around) for node in checks]
-
-
-# Examples in the text of a problem: interactive sessions, asserts, and ``f(2) -> 4``. Nobody has said that
-# these are tests, so what is not plainly one is left alone and no error.
-
-_FENCES = re.compile(r"^[ \t]*(?:```|~~~).*$|\"\"\"|'''", re.MULTILINE)
-_STATED = re.compile(
-    r"(?:[-•*]\s+|\d+[.)]\s+|[\w ]{1,20}:\s+)?[`*]*(?P<call>.+\))[`*\s]*"
-    r"(?:#?\s*(?:->|=>|==|→|⇒|➞)|should return|must return|returns|#)\s*(?P<value>.+)"
-)
-_LONGEST_LINE = 1_000
-"""Characters of the longest line that is searched for ``f(2) -> 4``."""
-_LONGEST = 40
-"""Lines of the longest assert that is looked for."""
-_MARKUP = "`* \t"
-"""Characters around an example of one line: code marks, emphasis. A bullet may stand before it."""
-
-
-def read_examples(text: str) -> tuple[CodeTest, ...]:
-    """The examples in a problem's text as tests, in its order and without copies.
-
-    A test calls functions that nothing in the example defines and needs no other name but modules, so that a
-    formula in the text is no test.
-    """
-    plain = _FENCES.sub("", text)
-    try:
-        parts = DocTestParser().parse(plain)
-    except ValueError:  # a session of another form
-        parts = [plain]
-    found: list[CodeTest] = []
-    setup: list[str] = []
-    for part in parts:
-        if isinstance(part, Example):
-            found += _typed(part, setup)
-        elif part.strip():
-            setup = []
-            found += _written(part.splitlines())
-    return tuple(dict.fromkeys(filter(_calls_a_program, found)))
-
-
-def _calls_a_program(test: CodeTest) -> bool:
-    tree = try_parse(test.text)
-    if tree is None:
-        return False
-    modules = {line.removeprefix("import ") for line in missing_imports(test.text)}
-    asked = set(outside_names(test.text)) - modules
-    return bool(asked) and asked <= set(called_names(tree))
-
-
-def _typed(example: Example, setup: list[str]) -> Iterator[CodeTest]:
-    """The test of one input of a session; what may have changed its state becomes the setup of the next."""
-    source = "" if example.options else _expectation(example.source.strip(), example.want.strip())
-    if source:
-        yield CodeTest(source, "\n".join(setup))
-    if not source or setup:
-        setup.append(example.source.strip())
-
-
-def _expectation(statement: str, shown: str) -> str:
-    """An assert that an input gives the literal that is shown, or prints this; empty for any other."""
-    match getattr(try_parse(statement), "body", None):
-        case [ast.Expr(ast.Call(ast.Name("print"), [value], []))] if shown:
-            return f"assert str({ast.unparse(value)}) == {shown!r}"
-        case [ast.Expr(ast.Call(ast.Name("print")))]:
-            return ""
-        case [ast.Expr(typed)] if is_literal(shown):
-            is_compared = isinstance(typed, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.IfExp)
-            asked = ast.unparse(typed)
-            return f"assert ({asked}) == {shown}" if is_compared else f"assert {asked} == {shown}"
-    return ""
-
-
-def _written(lines: list[str]) -> Iterator[CodeTest]:
-    """Asserts in prose, and calls with what they give."""
-    at = 0
-    while at < len(lines):
-        source = _assert(lines[at:]) or _stated(lines[at].strip(_MARKUP))
-        if source:
-            yield CodeTest(source)
-        at += 1 + source.count("\n")
-
-
-def _assert(lines: list[str]) -> str:
-    """The assert that begins in the first line; empty if none does."""
-    first = lines[0].lstrip(_MARKUP + "-•").rstrip(_MARKUP)
-    for length in range(1, min(len(lines), _LONGEST) + 1) if first.startswith("assert ") else ():
-        source = "\n".join([first, *(line.rstrip(_MARKUP) for line in lines[1:length])])
-        if try_parse(source) is not None:
-            return source
-    return ""
-
-
-def _stated(line: str) -> str:
-    """``f(2) -> 4`` and its kin as an assert, where the left is a call and the right a literal."""
-    found = _STATED.fullmatch(line) if len(line) <= _LONGEST_LINE else None
-    if found is None:
-        return ""
-    value = found["value"].strip(_MARKUP + ".,;")
-    match getattr(try_parse(found["call"]), "body", None):
-        case [ast.Expr(ast.Call(function))] if ast.unparse(function) != "print" and is_literal(value):
-            return f"assert {found['call']} == {ast.unparse(ast.parse(value, mode='eval'))}"
-    return ""

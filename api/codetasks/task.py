@@ -119,11 +119,6 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
     return Suite(unique, entry_point or (shared or needs[0])[0])
 
 
-def names_program(test: CodeTest, name: str) -> bool:
-    """True if a test asks a program for this name."""
-    return name in outside_names(test.text, (name,))
-
-
 def _with_imports(test: CodeTest) -> CodeTest:
     """The test with imports that it forgot (``math.isclose(f(2), 4)``)."""
     lines = [line for line in missing_imports(test.text) if line.startswith("import ")]

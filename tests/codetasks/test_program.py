@@ -14,7 +14,6 @@ from adascale.codetasks.program import (
     extract_program,
     outside_names,
     parse,
-    try_parse,
 )
 
 F = "def f(n):\n    return n * n"
@@ -156,4 +155,3 @@ def test_names_from_outside(source: str, names: tuple[str, ...]) -> None:
 def test_what_does_not_compile_is_a_syntax_error(source: str) -> None:
     with pytest.raises(SyntaxError):
         parse(source)
-    assert try_parse(source) is None

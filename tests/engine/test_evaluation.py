@@ -211,7 +211,7 @@ def test_a_contestant_that_is_none_is_explained(text: str, said: str) -> None:
     assert said in caught.value.message
 
 
-TASK = read_task("", {"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
+TASK = read_task({"tests": "assert f(2) == 4", "hidden": ["assert f(3) == 9", "assert f(0) == 0"]})
 SQUARE = TASK.problem("square", "Square n.")
 BODIES = ["return n + 7", "return n + n", "return n * n", "return n ** 2"]
 

@@ -78,7 +78,7 @@ def test_a_question_is_solved_with_progress_and_structured_content(server: Serve
         ("solve", {"question": "Which?", "choices": ["a"]}, "choices = red,green,blue"),
         ("code", {"question": "Square n.", "tests": ["f = 2"]}, "write tests = assert f(2) == 4"),
         ("code", {"question": "Square n.", "tests": [MANY_TESTS]}, "each with the code around it"),
-        ("code", {"question": ">>> f(1)\n1\n" * 9000}, "and may have 65,536"),
+        ("code", {"question": "Square n.", "tests": ["assert f(1)\n" * 9000]}, "and may have 65,536"),
     ],
 )
 def test_what_cannot_be_done_is_an_error_that_the_agent_reads(

@@ -23,7 +23,7 @@ from bench.scripted import ScriptedPolicy, scripted_step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PROBLEM = Problem("janet", "How much does she make?", "18")
-SQUARE = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"]}).problem("square", "Write f(n).")
+SQUARE = read_task({"tests": ["assert f(2) == 4", "assert f(3) == 9"]}).problem("square", "Write f(n).")
 
 
 def script(prefix: Prefix, rng: random.Random) -> Step:

@@ -21,7 +21,7 @@ from adascale.engine.types import ROOT, Execution, Problem, Step, Thought
 from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEM = Problem("p", "What are seven eights?")
-SQUARE = read_task("", {"tests": "assert f(2) == 4"}).problem("square", "Square n.")
+SQUARE = read_task({"tests": "assert f(2) == 4"}).problem("square", "Square n.")
 FIRST = "<think>\nIs 7 * 8 = 54? The answer is 54.\n\n"
 
 

@@ -21,7 +21,7 @@ from adascale.engine.types import Estimate, Execution, Problem, Step, Trial
 from bench.scripted import scripted_step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
-TASK = read_task("", {"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})
+TASK = read_task({"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})
 SQUARE = TASK.problem("square", "Write f(n).")
 
 
