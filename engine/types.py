@@ -140,7 +140,7 @@ class Problem:
     @property
     def is_raw(self) -> bool:
         """True if its question is no message but a text, which is continued without a chat template."""
-        return self.kind == "text" and "suffix" in self.details
+        return self.is_chat and "raw" in self.details
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,22 +35,7 @@ _READY = b"ready\n"
 
 
 class ChildEndedError(Exception):
-    """The child ended instead of replying.
-
-    Attributes:
-        exit_code: As ``subprocess`` has it, negative for a signal.
-    """
-
-    def __init__(self, exit_code: int) -> None:
-        super().__init__(exit_code)
-        self.exit_code = exit_code
-
-    @property
-    def out_of_time(self) -> bool:
-        """True if the limit of processor time ended it."""
-        if sys.platform == "win32":
-            return self.exit_code == 1
-        return self.exit_code == -signal.SIGPROF
+    """The child ended instead of replying; its argument is the exit code, negative for a signal."""
 
 
 class LimitedChild:

@@ -62,13 +62,6 @@ def physical_cores() -> int:
     return max(1, min(bounds))
 
 
-def is_idle() -> bool:
-    """True if a quarter of the cores at most was busy during the last minute."""
-    import psutil
-
-    return psutil.getloadavg()[0] < physical_cores() / 4
-
-
 def cpu_name() -> str:
     """The processor's model name, or the architecture."""
     try:

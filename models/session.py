@@ -167,11 +167,8 @@ class Session:
             calibration = describe_prior(judge)
         if judge is not None and kind in prompts.calibrations:
             calibration, unfitted = describe(prompts.calibrations[kind]), describe_prior(judge.unfitted)
-        device = "gpu" if self.model.gpu_layers else "cpu"
         models = ModelDescription(
-            GeneratorDescription(
-                generator.name, generator.path.name, generator.sha256, self.context.window, device
-            ),
+            GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.context.window),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
             calibration,
             {
@@ -288,17 +285,14 @@ class Session:
         return prm
 
     def _load_step_costs(self, file: ModelFile) -> stepcost.StepCosts:
-        """The curve kept for such contexts; measured if none is, or a rough one and the machine is idle."""
+        """The curve kept for such contexts; measured if none is."""
         path = stepcost.curve_path(file.sha256, self.context, self._gpu_layers)
         known = stepcost.load(path, self.context.sequences)
-        if known is not None and not (known.is_rough and machine.is_idle()):
-            return known
-        how = "once per model" if known is None else "which was busy before"
-        self._reporting.status(f"Measuring this machine, {how}...")
-        measured = stepcost.measure(self.context)
-        if measured.curve:
-            stepcost.save(path, measured)
-        return measured
+        if known is None:
+            self._reporting.status("Measuring this machine, once per model...")
+            known = stepcost.measure(self.context)
+            stepcost.save(path, known)
+        return known
 
 
 def _judge(files: SessionFiles) -> GGUFInfo | None:

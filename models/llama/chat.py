@@ -57,9 +57,6 @@ _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
 _MEMORY_BYTES = 256 << 20
 """Address space of the child, on Linux alone; 27 MB of it are the interpreter with Jinja."""
 
-_OUT_OF_MEMORY = 70
-"""Exit code of the child, which starts afresh then."""
-
 _GENERATION = re.compile(r"(\{%[-+]?\s*)(end)?generation\b")
 
 _CHILD = "from adascale.models.llama.chat import serve_templates; serve_templates()"
@@ -92,7 +89,12 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
     try:
         text, raised = _child.ask([model.info.chat_template or _PLAIN, given])
     except ChildEndedError as ended:
-        raise _end_error(model.name, ended) from ended
+        raise ModelCorruptError(
+            f"the chat template of {model.name} takes more than {CPU_SECONDS:g} s of processor time or "
+            f"{_MEMORY_BYTES >> 20} MB of memory, or crashes the process that renders it",
+            hint=other_model(),
+            slug="bad-template",
+        ) from ended
     if raised is not None:
         raise TemplateRaisedError(
             f"the chat template of {model.name} cannot be rendered: {excerpt(raised)}", hint=other_model()
@@ -112,19 +114,6 @@ def shows_system(model: LlamaModel, system: str) -> bool:
 def other_model() -> str:
     """The hint of an error for which only another model helps."""
     return f"take the model from another repository, or a known one: {command('list')}"
-
-
-def _end_error(file: str, ended: ChildEndedError) -> ModelCorruptError:
-    limit = f"{CPU_SECONDS:g} s of processor time" if ended.out_of_time else ""
-    if ended.exit_code == _OUT_OF_MEMORY:
-        limit = f"{_MEMORY_BYTES >> 20} MB of memory"
-    how = f"signal {-ended.exit_code}" if ended.exit_code < 0 else f"exit code {ended.exit_code}"
-    return ModelCorruptError(
-        f"the chat template of {file} "
-        + (f"takes more than {limit}" if limit else f"crashes the process that renders it ({how})"),
-        hint=other_model(),
-        slug="bad-template",
-    )
 
 
 _child = LimitedChild(_CHILD, "renders chat templates", "jinja2")
@@ -164,7 +153,7 @@ def _reply(request: Any) -> tuple[str | None, str | None]:
     try:
         return _compiled(source).render(**variables), None
     except MemoryError:
-        os._exit(_OUT_OF_MEMORY)
+        os._exit(1)  # the next request starts the child afresh
     except Exception as raised:  # whatever a program from a file raises
         return None, str(raised)
 
@@ -208,7 +197,6 @@ class ChatFormat:
         head: Tokens before the question, shared by all questions.
         tail: Tokens behind it, up to the open assistant turn and the thought or the opening in it.
         thoughts: How thoughts begin and end; None if the model knows none.
-        adds_thought: The prompt opens or closes a thought in the template's place.
     """
 
     def __init__(
@@ -224,9 +212,9 @@ class ChatFormat:
         self._system = system if thinking is None else thinking.system(system)
         self._chat_system = chat_system if thinking is None else thinking.system(chat_system)
         self._shows_system = shows_system(model, self._system or "Be brief.")
-        before, rendered = self._split_template()
-        behind = rendered if thinking is None else thinking.finish_prompt(rendered)
-        self.adds_thought = behind != rendered
+        before, behind = self._split_template()
+        if thinking is not None:
+            behind = thinking.finish_prompt(behind)
         self.thoughts = None if thinking is None else thinking.form(model, behind, opening)
         if self.thoughts is None or not self.thoughts.is_open:
             behind += opening
@@ -252,20 +240,9 @@ class ChatFormat:
         head = self._conversation(system, history) if history or is_chat else self.head
         return self._ask(head, question)
 
-    def raw_prompt(self, text: str, suffix: str) -> tuple[int, ...]:
-        """All prompt tokens of a text that is continued up to a suffix, control tokens in both taken as such.
-
-        Raises:
-            UsageError: there is a suffix, and the model was not trained to fill in the middle.
-        """
-        model = self._model
-        tokens = model.tokenize(text, special=True)
-        if suffix:
-            if (infill := model.infill_tokens) is None:
-                raise UsageError(f"{model.name} was not trained to write what stands before a suffix")
-            before, behind, middle = infill
-            tokens = [before, *tokens, behind, *model.tokenize(suffix, special=True, follows=True), middle]
-        return with_bos(model, tokens)
+    def raw_prompt(self, text: str) -> tuple[int, ...]:
+        """All prompt tokens of a text that is continued, control tokens in it taken as such."""
+        return with_bos(self._model, self._model.tokenize(text, special=True))
 
     @property
     def think_tokens(self) -> int:
@@ -273,17 +250,11 @@ class ChatFormat:
         return 0 if self._thinking is None else self._thinking.budget
 
     def notices(self) -> list[Notice]:
-        """Warnings about a missing template, and about how the prompt asks for thoughts."""
-        found: list[Notice] = []
-        name, asked = self._model.name, self._thinking
-        if asked is not None and asked.switch is None and self.adds_thought:
-            lacks = f"the chat template of {name} has no switch for thinking that works"
-            instead = "opens a thought" if asked.thinks else "ends behind an empty thought"
-            found.append(Notice("no-think-switch", f"{lacks}: the prompt {instead}"))
-        if not self._model.info.chat_template:
-            text = f"{name} has no chat template: it reads prompts as plain paragraphs"
-            found.append(Notice("no-template", text, hint=other_model()))
-        return found
+        """The warning about a missing template."""
+        if self._model.info.chat_template:
+            return []
+        text = f"{self._model.name} has no chat template: it reads prompts as plain paragraphs"
+        return [Notice("no-template", text, hint=other_model())]
 
     def _ask(self, head: Sequence[int], question: str) -> tuple[int, ...]:
         asked = self._model.tokenize(question.strip(), special=False, follows=bool(head))

@@ -14,12 +14,9 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 
 import llama_cpp.llama_cpp as C
-import numpy as np
-from numpy.typing import NDArray
 
 from adascale.engine.errors import (
     FETCH_AGAIN,
@@ -204,20 +201,10 @@ class LlamaModel:
         """2 x the parameters that a token is multiplied by; attention over the context is left out."""
         return 2.0 * self.info.active_parameters
 
-    @cached_property
+    @functools.cached_property
     def bos(self) -> int | None:
         """Token that must begin every sequence, or None when the vocabulary wants none."""
         return C.llama_vocab_bos(self.vocab) if C.llama_vocab_get_add_bos(self.vocab) else None
-
-    @property
-    def infill_tokens(self) -> tuple[int, int, int] | None:
-        """Tokens of fill in the middle: before the text in front, that behind, and what is between.
-
-        None where the vocabulary lacks them.
-        """
-        found = C.llama_vocab_fim_pre, C.llama_vocab_fim_suf, C.llama_vocab_fim_mid
-        before, behind, middle = (int(each(self.vocab)) for each in found)
-        return (before, behind, middle) if min(before, behind, middle) >= 0 else None
 
     def token_text(self, token: int) -> str:
         """The vocabulary's own spelling, for example of a special token; empty for none (-1)."""
@@ -266,16 +253,6 @@ class LlamaModel:
                 length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
             known = self._pieces[token] = buffer.raw[:length]
         return known
-
-    @cached_property
-    def first_bytes(self) -> tuple[NDArray[np.int16], NDArray[np.intp]]:
-        """``[vocab_size]``, the first byte of each token, and the tokens that are one byte.
-
-        It is -1 for control tokens and ends of turn, which a grammar reads otherwise.
-        """
-        pieces = [b"" if self.is_end(token) else self.piece(token) for token in range(self.vocab_size)]
-        firsts = np.array([piece[0] if piece else -1 for piece in pieces], np.int16)
-        return firsts, np.flatnonzero([len(piece) == 1 for piece in pieces])
 
     def spell_out(self, tokens: Iterable[int]) -> None:
         """Give control tokens among these the bytes of their spelling as their ``piece``."""

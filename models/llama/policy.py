@@ -175,7 +175,7 @@ class LlamaPolicy:
             request = ToolRequest.of(problem.details)
             return chat.request_prompt(request, with_tools=with_tools, behind=behind)
         if problem.is_raw and not behind:
-            return chat.raw_prompt(statement, str(problem.details["suffix"]))
+            return chat.raw_prompt(statement)
         return chat.prompt(statement, problem.history, is_chat=problem.is_chat)
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:

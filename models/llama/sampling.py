@@ -167,7 +167,6 @@ class Grammar:
             )
         weakref.finalize(self, C.llama_sampler_free, handle)
         self._handle = handle
-        self._model = model
         self._end = int(C.llama_vocab_eos(model.vocab))
 
     @property
@@ -182,8 +181,8 @@ class Grammar:
     def masked(self, logits: FloatArray, most: int) -> FloatArray:
         """``[vocab_size]``: the largest logits of tokens that may come next, and -inf for all others.
 
-        Trying 150,000 tokens takes 10 to 20 ms, so the likeliest are tried first. Only if too few of them are
-        allowed, all others are whose first byte may come next.
+        Trying 150,000 tokens takes 10 to 20 ms, so the likeliest are tried first, and all only if too few of
+        them are allowed.
 
         Args:
             logits: ``[vocab_size]``.
@@ -192,7 +191,7 @@ class Grammar:
         likely = min(_LIKELY, len(logits))
         tokens = self._allowed(np.flatnonzero(logits >= np.partition(logits, -likely)[-likely]))
         if len(tokens) < most:
-            tokens = self._allowed(self._possible())
+            tokens = self._allowed(np.arange(len(logits)))
         found = np.full_like(logits, -np.inf)
         found[tokens] = logits[tokens]
         return found
@@ -200,12 +199,6 @@ class Grammar:
     def accept(self, token: int) -> None:
         """Take an allowed token as written; llama.cpp would end the process at any other."""
         C.llama_sampler_accept(self._handle, token)
-
-    def _possible(self) -> Ids:
-        """All tokens but those that begin with a byte that may not come next."""
-        first_bytes, single = self._model.first_bytes
-        refused = np.setdiff1d(single, self._allowed(single))
-        return np.flatnonzero(~np.isin(first_bytes, first_bytes[refused]))
 
     def _allowed(self, tokens: Ids) -> Ids:
         """The tokens among these that may come next."""

@@ -2,7 +2,7 @@
 
 The cost is a staircase, not a line: repacked CPU kernels like multiples of 16, so that 15 branches can cost
 more than 16, and one batch of 12 more than 8 and 4. It is measured once for a model, a machine and the work
-of a context in a step, and kept; what other work disturbed is measured again when the machine is idle.
+of a context in a step, and kept; what other work disturbed is not kept.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:
-    """The curve of a file; None if it ends below what a search of ``sequences`` branches needs.
+    """The curve of a file; None if it has none, or one that ends below what ``sequences`` branches need.
 
     A batch with more goes on from the last one: nobody waits for a second measurement.
     """
@@ -189,10 +189,11 @@ def load(path: Path, sequences: int) -> StepCosts | None:
     curve = {int(size): float(cost) for size, cost in kept.get("seconds", {}).items()}
     if max(curve, default=0) < min(sequences, len(_recorded_steps()[0]["first"])):
         return None
-    return StepCosts(curve, is_rough=kept["is_rough"])
+    return StepCosts(curve)
 
 
 def save(path: Path, costs: StepCosts) -> None:
-    """Write a curve; if that fails, the next session measures again."""
-    with contextlib.suppress(OSError), atomic_write(path) as file:
-        file.write(json.dumps({"seconds": costs.curve, "is_rough": costs.is_rough}).encode())
+    """Write a curve, unless other work disturbed it; without a file the next session measures again."""
+    if costs.curve and not costs.is_rough:
+        with contextlib.suppress(OSError), atomic_write(path) as file:
+            file.write(json.dumps({"seconds": costs.curve}).encode())

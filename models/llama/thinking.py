@@ -1,8 +1,8 @@
 """Models that think before they answer: how a prompt asks for a thought, and what ends one.
 
-A thought stands between two tags before the answer. Most chat templates have a switch for it; if one has
-no switch, or a switch without effect, the prompt opens the thought itself, or ends behind an empty one
-("NoThinking", arXiv 2504.09858). At its budget, or if the model ends its turn in the middle, a thought is
+A thought stands between two tags before the answer. Most chat templates have a switch for it; if the prompt
+ends otherwise in spite of it, it opens the thought itself, or ends behind an empty one ("NoThinking", arXiv
+2504.09858). At its budget, or if the model ends its turn in the middle, a thought is
 closed with tokens that are appended as they are ("budget forcing", arXiv 2501.19393): nothing is tokenized
 again, and the answer is written behind it.
 """
@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from adascale.engine.errors import TemplateRaisedError, UsageError, setting
+from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Step, Thought
 
 from ..options import THINK_TOKENS
-from .chat import render
 
 if TYPE_CHECKING:
     from .model import LlamaModel
@@ -56,8 +55,8 @@ def without_tags(text: str) -> str:
 
 _ON, _OFF = "/think", "/no_think"
 
-SWITCHES = ("enable_thinking", "thinking", _OFF)
-"""A template's ways to turn thinking on and off: variables of it, and words behind the system prompt."""
+_VARIABLES = "enable_thinking", "thinking"
+"""Variables by which templates turn thinking on and off; others know words behind the system prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +65,23 @@ class Thinking:
 
     Attributes:
         tags: Tags around a thought.
-        switch: The template's, of ``SWITCHES``; None if none changes anything, or none is to be used.
+        by_words: The template's switch is words behind the system prompt.
         thinks: True to think, False not to; None leaves it to the template and the model.
         budget: Tokens of the thoughts of one trajectory; at 0 each is closed as soon as it is opened.
     """
 
     tags: Tags
-    switch: str | None
+    by_words: bool
     thinks: bool | None
     budget: int
 
     def variables(self) -> dict[str, bool]:
         """Variables to render the template with."""
-        return {} if self.switch is None or self.switch == _OFF else {self.switch: bool(self.thinks)}
+        return {} if self.thinks is None else dict.fromkeys(_VARIABLES, self.thinks)
 
     def system(self, system: str) -> str:
         """The system prompt with the switch's words."""
-        return f"{system} {_ON if self.thinks else _OFF}" if self.switch == _OFF else system
+        return f"{system} {_ON if self.thinks else _OFF}" if self.by_words else system
 
     def finish_prompt(self, text: str) -> str:
         """The text behind a question with the thought opened, or closed, if the template has not done so."""
@@ -119,30 +118,25 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
     """How a model's prompts ask for thoughts; None if it knows no thoughts and none are asked for.
 
     Args:
-        model: Has the template and the vocabulary.
+        model: Has the template.
         think: As ``SessionOptions.think``.
 
     Raises:
-        UsageError: thoughts are asked for, and neither the template nor the vocabulary knows any.
-        ModelCorruptError: as ``render``.
+        UsageError: thoughts are asked for, and the template knows none.
     """
     tags = _tags_named_in(model.info.chat_template)
-    if tags is None and think is not None:
-        # The vocabulary of a model that thinks has a token for it, even if a template was stripped.
-        tags = next((each for each in TAGS if len(model.tokenize(each.closing, special=True)) == 1), None)
     if tags is None:
         if think:
             raise UsageError(
-                f"{model.name} is no model that thinks: neither its chat template nor its vocabulary "
-                f"has {TAGS[0].opening}",
+                f"{model.name} is no model that thinks: its chat template has no {TAGS[0].opening}",
                 hint=setting("think", 0),
                 slug="no-thinking",
             )
         return None
     if think is None:
-        return Thinking(tags, None, None, THINK_TOKENS)
-    switch = next((switch for switch in SWITCHES if _has_effect(model, tags, switch)), None)
-    return Thinking(tags, switch, think > 0, think)
+        return Thinking(tags, False, None, THINK_TOKENS)
+    template = model.info.chat_template
+    return Thinking(tags, _OFF in template and _VARIABLES[0] not in template, think > 0, think)
 
 
 def room_for_thoughts(think: int | None, template: str) -> int:
@@ -159,25 +153,6 @@ def room_for_thoughts(think: int | None, template: str) -> int:
 
 def _tags_named_in(template: str) -> Tags | None:
     return next((tags for tags in TAGS if tags.closing in template), None)
-
-
-def _has_effect(model: LlamaModel, tags: Tags, switch: str) -> bool:
-    """True if the prompt differs between on and off, apart from the system prompt that says so."""
-    if switch not in model.info.chat_template:
-        return False
-    on, off = (_sample_prompt(model, Thinking(tags, switch, thinks, 0)) for thinks in (True, False))
-    return on != off
-
-
-def _sample_prompt(model: LlamaModel, thinking: Thinking) -> str:
-    """The prompt of some question, without its system prompt."""
-    system, variables = thinking.system("Be brief."), thinking.variables()
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": "Hello."}]
-    try:
-        text = render(model, messages, open_assistant=True, **variables)
-    except TemplateRaisedError:  # some refuse the role
-        text = render(model, messages[1:], open_assistant=True, **variables)
-    return text.replace(system, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,7 @@ class UpstreamSession:
         card = describe_prior(judge) if judge is not None else None
         unfitted = None if fit is None or card is None else {**card, "level": "prior"}
         models = ModelDescription(
-            GeneratorDescription(facts.model, n_ctx=facts.context or 0, device=self._address.server),
+            GeneratorDescription(facts.model, n_ctx=facts.context or 0),
             None,
             card if fit is None else describe(fit),
             {**self._sampling[name].record(), "prompt": _digest(self.policy.system(name))},

@@ -251,7 +251,7 @@ def test_the_name_of_a_model_says_no_folder(name: str, file: str, public: str) -
 
 
 def test_a_model_behind_another_server_is_said_to_do_what_it_can() -> None:
-    described = ModelDescription(GeneratorDescription("qwen3:4b", device="127.0.0.1:11434"))
+    described = ModelDescription(GeneratorDescription("qwen3:4b"))
     remote = ServedModel.of(described, "low")
     for protocol, body, field in (
         (chat.CHAT, with_tools({}), "tools"),

@@ -221,10 +221,10 @@ def test_tokens_of_the_answer_that_is_shown_have_log_probabilities(
 
 @pytest.mark.parametrize("more", [{}, {"stop": " it"}])
 def test_a_text_is_gone_on_with_as_it_stands(server: Served, more: dict[str, object]) -> None:
-    asked = {"prompt": " def f(x):\n", "suffix": "\nf(2)", "max_tokens": 30, **more}
+    asked = {"prompt": " def f(x):\n", "max_tokens": 30, **more}
     found = server.ask(scripted_server.COMPLETIONS, **asked)
     problem = server.policy.opened[-1]
-    assert (problem.question, problem.details, problem.history) == (" def f(x):\n", {"suffix": "\nf(2)"}, ())
+    assert (problem.question, problem.details, problem.history) == (" def f(x):\n", {"raw": True}, ())
     assert server.policy.samplers[-1].max_tokens == 30
     assert found["choices"][0]["text"] == ("  so be" if more else "  so be it.  ")
     chunks = server.stream(scripted_server.COMPLETIONS, **asked)

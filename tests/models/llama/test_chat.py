@@ -167,11 +167,12 @@ def short(text: str) -> str:
     return text[:40]
 
 
-ENDLESS, LARGE = "2 s of processor time", "256 MB of memory"
-UNLIMITED = [
-    (ENDLESS, "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"),
-    (LARGE, "{% set n = namespace(a='x') %}{% for i in range(34) %}{% set n.a = n.a ~ n.a %}{% endfor %}"),
-    (LARGE, "{{ '%999999999d' % 1 }}"),
+ENDLESS = [
+    "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+]
+LARGE = [
+    "{% set n = namespace(a='x') %}{% for i in range(34) %}{% set n.a = n.a ~ n.a %}{% endfor %}",
+    "{{ '%999999999d' % 1 }}",
 ]
 FORBIDDEN = [
     "{{ ''.__class__.__mro__ }}",
@@ -192,14 +193,14 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("limit", "source"), UNLIMITED, ids=short)
-def test_a_template_keeps_within_its_limits(limit: str, source: str) -> None:
-    if limit == LARGE and sys.platform != "linux":
+@pytest.mark.parametrize("source", [*ENDLESS, *LARGE], ids=short)
+def test_a_template_keeps_within_its_limits(source: str) -> None:
+    if source in LARGE and sys.platform != "linux":
         pytest.skip("the address space is limited on Linux alone")
     with pytest.raises(ModelCorruptError) as refused:
         rendered(source + ASKED)
-    assert refused.value.message == f"the chat template of m.gguf takes more than {limit}"
     assert refused.value.slug == "bad-template"
+    assert rendered(ASKED) == "2 + 2?"
 
 
 @pytest.mark.parametrize("source", FORBIDDEN, ids=short)

@@ -13,7 +13,7 @@ from machine import opened
 from scripted import logs_of, ticking, usage_of
 
 from adascale.engine.answer import turns_after
-from adascale.engine.errors import ContextOverflowError, UsageError
+from adascale.engine.errors import ContextOverflowError
 from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.ports import BranchStart, Prefix, SequenceLogprob
 from adascale.engine.request import Settings
@@ -291,14 +291,11 @@ def test_tokens_have_their_odds_where_they_are_asked_for(make: Make, random_gguf
 
 def test_a_raw_text_is_read_without_a_template(make: Make, random_gguf: Path) -> None:
     policy, context = make(random_gguf)
-    raw = Problem("r", " a\n", kind="text", details={"suffix": ""})
+    raw = Problem("r", " a\n", kind="text", details={"raw": True})
     work = policy.open(raw)
     assert work.evaluated_tokens == len(context.model.tokenize(" a\n", special=True)) + (
         context.model.bos is not None
     )
-    middle = Problem("g", "a", kind="text", details={"suffix": "b"})
-    with pytest.raises(UsageError, match="not trained to write what stands before a suffix"):
-        policy.open(middle)
 
 
 def test_a_growth_has_the_unfinished_step_and_a_cancelled_branch_has_none(

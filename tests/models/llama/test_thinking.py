@@ -40,21 +40,20 @@ TEMPLATES = {path.stem: path.read_text() for path in Path(__file__).parent.glob(
 OPEN, EMPTY = "<think>\n", "<think>\n\n</think>\n\n"
 
 PROMPT_ENDS = {
-    # switch, the prompt's end with thinking on, off, and left to the model
-    "qwen3": ("enable_thinking", OPEN, EMPTY, ""),
-    "qwen3.5": ("enable_thinking", OPEN, EMPTY, OPEN),
-    "smollm3": ("enable_thinking", OPEN, "<think>\n\n</think>\n", ""),
-    "minicpm5": ("enable_thinking", OPEN, EMPTY, ""),
-    "deepseek-r1": (None, OPEN, EMPTY, OPEN),
-    "lfm2.5-minimal": (None, OPEN, "", ""),
-    "nemotron-minimal": ("/no_think", OPEN, "<think></think>", OPEN),
+    # the prompt's end with thinking on, off, and left to the model
+    "qwen3": (OPEN, EMPTY, ""),
+    "qwen3.5": (OPEN, EMPTY, OPEN),
+    "smollm3": (OPEN, "<think>\n\n</think>\n", ""),
+    "minicpm5": (OPEN, EMPTY, ""),
+    "deepseek-r1": (OPEN, EMPTY, OPEN),
+    "lfm2.5-minimal": (OPEN, "", ""),
+    "nemotron-minimal": (OPEN, "<think></think>", OPEN),
     "gemma4-minimal": (
-        "enable_thinking",
         "<|channel>thought\n",
         "<|channel>thought\n<channel|>",
         "<|channel>thought\n<channel|>",
     ),
-    "dead-switch-minimal": (None, OPEN, EMPTY, OPEN),
+    "dead-switch-minimal": (OPEN, EMPTY, OPEN),
 }
 
 
@@ -76,11 +75,9 @@ def spelled(model: LlamaModel, tokens: tuple[int, ...]) -> str:
 def test_a_prompt_opens_a_thought_closes_it_or_leaves_it(
     model: LlamaModel, name: str, think: int | None
 ) -> None:
-    switch, *ends = PROMPT_ENDS[name]
-    expected = ends[(512, 0, None).index(think)]
+    expected = PROMPT_ENDS[name][(512, 0, None).index(think)]
     thinking = plan_thinking(model, think)
     assert thinking is not None
-    assert thinking.switch == (None if think is None else switch)
     assert thinking.budget == (THINK_TOKENS if think is None else think)
     chat = ChatFormat(model, "Be brief.", thinking=thinking)
     text = spelled(model, chat.tail)
@@ -104,33 +101,6 @@ def test_a_model_that_knows_no_thoughts_has_the_prompt_that_it_had(model: LlamaM
     with pytest.raises(UsageError, match=r"tiny\.gguf is no model that thinks") as caught:
         plan_thinking(model, 256)
     assert caught.value.hint == "`think=0`"
-
-
-@pytest.mark.parametrize("think", [0, 256])
-def test_a_vocabulary_knows_thoughts_where_the_template_was_stripped(tmp_path: Path, think: int) -> None:
-    chain = {**tiny.THINKER, "</think>": {tiny.RIGHT: 5.0}}
-    path = tiny.write_chain(tmp_path / "tiny.gguf", chain, control=["<think>", "</think>"])
-    with closing(LlamaModel(path)) as model:
-        thinking = plan_thinking(model, think)
-        assert thinking is not None
-        assert ChatFormat(model, "Be brief.", thinking=thinking).adds_thought == (think > 0)
-        assert plan_thinking(model, None) is None
-
-
-@pytest.mark.parametrize(
-    ("model", "think", "said"),
-    [
-        ("deepseek-r1", 0, "the prompt ends behind an empty thought"),
-        ("qwen3", 256, None),
-    ],
-    indirect=["model"],
-)
-def test_a_template_without_a_switch_that_works_is_named(
-    model: LlamaModel, think: int, said: str | None
-) -> None:
-    found = ChatFormat(model, "Be brief.", thinking=plan_thinking(model, think)).notices()
-    assert [notice.code for notice in found] == ([] if said is None else ["no-think-switch"])
-    assert all(said is not None and said in notice.message for notice in found)
 
 
 def test_a_program_is_opened_behind_the_thought(tmp_path: Path) -> None:
