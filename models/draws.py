@@ -53,7 +53,7 @@ class DrawStore(KeyedLines):
     def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
         """Keep the reading of a question."""
         arrays = _reading_arrays([prompt.reading])
-        self._put(_PROMPTS, _prompt_key(problem, mode), prompt.evaluated_tokens, arrays)
+        self.keep(_PROMPTS, _prompt_key(problem, mode), prompt.evaluated_tokens, arrays)
 
     def prompt(self, problem: Problem, mode: Mode) -> PrefixWork | None:
         """Get the work and the reading of a question in a mode's prompt; every token counts as evaluated."""
@@ -62,32 +62,32 @@ class DrawStore(KeyedLines):
             [reading] = _readings_from(arrays, 1)
             return PrefixWork(int(tokens), 0, reading)
 
-        return self._get(_PROMPTS, _prompt_key(problem, mode), read)
+        return self.read(_PROMPTS, _prompt_key(problem, mode), read)
 
     def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits | None:
         """The kept result of a look at options; None if there is none."""
         key = _options_key(asked, problem)
-        return self._get(_LOOKS, key, lambda seen, _: OptionLogits(tuple(map(float, seen[0])), int(seen[1])))
+        return self.read(_LOOKS, key, lambda seen, _: OptionLogits(tuple(map(float, seen[0])), int(seen[1])))
 
     def put_option_logits(self, asked: OptionsPrompt, problem: Problem, seen: OptionLogits) -> None:
         """Keep what a look at options showed."""
-        self._put(_LOOKS, _options_key(asked, problem), [seen.log_probs, seen.evaluated_tokens])
+        self.keep(_LOOKS, _options_key(asked, problem), [seen.log_probs, seen.evaluated_tokens])
 
     def put(self, key: str, steps: tuple[Step, ...]) -> None:
         """Keep a draw, or its first steps, unless as many are kept."""
         if key not in self or steps[-1].finish != "step" or len(steps) > len(self.get(key)):
             rows = [[step.text, step.token_ids, step.logprob, step.finish, step.thought] for step in steps]
-            self._put(_DRAWS, key, rows, _reading_arrays([step.reading for step in steps]))
+            self.keep(_DRAWS, key, rows, _reading_arrays([step.reading for step in steps]))
 
     def get(self, key: str) -> tuple[Step, ...]:
         """The steps of a draw as far as they are kept; none if it was not begun."""
-        return self._get(_DRAWS, key, _steps_from) or ()
+        return self.read(_DRAWS, key, _steps_from) or ()
 
     def __contains__(self, key: str) -> bool:
-        return self._holds(_DRAWS, key)
+        return self.has(_DRAWS, key)
 
     def __len__(self) -> int:
-        return self._count(_DRAWS)
+        return self.count(_DRAWS)
 
 
 def _options_key(asked: OptionsPrompt, problem: Problem) -> str:

@@ -183,7 +183,7 @@ class KeyedLines:
         """Close the files."""
         self._stack.close()
 
-    def _put(self, table: str, key: str, value: object, arrays: Arrays | None = None) -> None:
+    def keep(self, table: str, key: str, value: object, arrays: Arrays | None = None) -> None:
         """Keep a JSON value and arrays, instead of those with the same key."""
         record: dict[str, Any] = {"table": table, "key": key, "value": value}
         with self._translate_errors():
@@ -198,11 +198,11 @@ class KeyedLines:
             place = self._writer.append(json.dumps(record, allow_nan=False))
         self._places.setdefault(table, {})[key] = place
 
-    def _get(self, table: str, key: str, make: Callable[[Any, Arrays], Made]) -> Made | None:
+    def read(self, table: str, key: str, make: Callable[[Any, Arrays], Made]) -> Made | None:
         """What ``make`` makes of the value and the arrays with this key; None without them."""
-        if not self._holds(table, key):
+        if not self.has(table, key):
             return None
-        with self._decoding():
+        with self.decoding():
             record = self._record(self._places[table][key])
             arrays = {}
             if "arrays" in record:
@@ -214,7 +214,7 @@ class KeyedLines:
                         arrays[name] = np.load(file, allow_pickle=False)
             return make(record["value"], arrays)
 
-    def _every(self, table: str) -> Iterator[Any]:
+    def values(self, table: str) -> Iterator[Any]:
         """Every value, in the order in which they were first put, one in memory at a time."""
         for place in self._places.get(table, {}).values():
             yield self._record(place)["value"]
@@ -224,16 +224,16 @@ class KeyedLines:
             self._lines.seek(place)
             return json.loads(self._lines.readline())
 
-    def _holds(self, table: str, key: str) -> bool:
+    def has(self, table: str, key: str) -> bool:
         """True if the table has a record with this key."""
         return key in self._places.get(table, {})
 
-    def _count(self, table: str) -> int:
+    def count(self, table: str) -> int:
         """Number of keys of a table."""
         return len(self._places.get(table, {}))
 
     @contextmanager
-    def _decoding(self) -> Iterator[None]:
+    def decoding(self) -> Iterator[None]:
         """Context of code that makes objects of a value.
 
         Raises:

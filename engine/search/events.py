@@ -30,7 +30,7 @@ SCHEMA = "adascale.trace/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
-    """Base of all events; the log stamps them when they happen (``record.EventLog``).
+    """Base of all events; the search stamps them when they happen.
 
     Attributes:
         kind: Its name in JSON.
@@ -53,14 +53,12 @@ class GeneratorDescription:
         file: File name without its folder.
         sha256: Digest of the file.
         n_ctx: Window of one trajectory in tokens, prompt included; 0 if unknown.
-        device: ``cpu`` or ``gpu``.
     """
 
     name: str
     file: str = ""
     sha256: str = ""
     n_ctx: int = 0
-    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +154,13 @@ class OptionsRead(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationDecided(_Event):
-    """A strategy asked for ``granted`` children of ``node``.
+    """A rule of the paper computed the number of children that ``node`` requires.
 
-    ``required`` is the number that an allocation rule computed, if one was used.
+    Older logs have it for every draw, without a number.
     """
 
     kind = "allocation_decided"
     node: NodeId
-    granted: int
     required: int | None = None
 
 

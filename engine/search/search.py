@@ -429,7 +429,8 @@ class Search:
         self._start_waiting()
 
     def _queue(self, command: Expand) -> None:
-        self._emit(AllocationDecided(node=command.node, granted=command.n, required=command.required))
+        if command.required is not None:
+            self._emit(AllocationDecided(node=command.node, required=command.required))
         self.branches.queue(command)
 
     def _obey_cut(self, command: Cut) -> None:

@@ -100,7 +100,6 @@ class Card:
         questions: ``question_key`` of each question it was fitted on.
         samples, programs: Number of draws of each question (``DrawPlan``).
         seed: Seed of the choice of questions and of the draws.
-        versions: Versions of the software.
         held_out: Metrics by stage, on questions that each head never saw.
         votes: Weights of votes, where no states are read.
     """
@@ -111,7 +110,6 @@ class Card:
     questions: tuple[str, ...]
     samples: int
     seed: int
-    versions: Mapping[str, str]
     held_out: Mapping[str, StageReport]
     programs: int = omitted(0)
     votes: VoteWeights | None = omitted(None)
@@ -375,34 +373,30 @@ def read_installed() -> InstalledCalibrations:
 def mismatches(card: Card, used: Fingerprint) -> list[Notice]:
     """A notice for each difference from the conditions of a calibration's fit, with its consequence."""
     fitted = card.fingerprint
-    models, others = [], []
+    found = []
     if fitted.generator != used.generator:
-        models.append(f"another generator file ({fitted.generator[:12]}, not {used.generator[:12]})")
+        found.append(f"another generator file ({fitted.generator[:12]}, not {used.generator[:12]})")
     if (fitted.prm, fitted.prm_format) != (used.prm, used.prm_format):
-        models.append("another PRM")
+        found.append("another PRM")
     if fitted.prompt != used.prompt:
-        others.append("another chat template or system prompt")
+        found.append("another chat template or system prompt")
     elif card.programs and fitted.program and used.program and fitted.program.prompt != used.program.prompt:
-        others.append("another prompt for programs")
+        found.append("another prompt for programs")
     small, large = sorted((fitted.window, used.window))
     longest = sum(fitted.sampling.get(name, 0) for name in ("think_tokens", "max_tokens"))
     if small < large and small < longest + _QUESTION:
-        others.append(f"a context of {fitted.window:,} tokens, not {used.window:,}")
+        found.append(f"a context of {fitted.window:,} tokens, not {used.window:,}")
     changed = ", ".join(
         f"{name} {used.sampling.get(name, 0)} instead of {fitted.sampling.get(name, 0)}"
         for name in {**fitted.sampling, **used.sampling}
         if used.sampling.get(name, 0) != fitted.sampling.get(name, 0)
     )
     if changed:
-        others.append(f"another sampler ({changed})")
-    said, far = f'the calibration "{card.name}" was fitted with', "its estimates may be off"
-    farther = "it is right for the models that it was fitted with and no others: its estimates may be far off"
+        found.append(f"another sampler ({changed})")
+    said, far = f'the calibration "{card.name}" was fitted with', ("its estimates may be far off",)
     fix, unused = command("calibrate", "fit"), setting("calibration", "none")
     hint = f"{fix} makes one for this setting; {unused} shows scores as scores"
-    return [
-        *(Notice("calibration-other-model", f"{said} {what}", (farther,), hint) for what in models),
-        *(Notice("calibration-mismatch", f"{said} {what}", (far,), hint) for what in others),
-    ]
+    return [Notice("calibration-mismatch", f"{said} {what}", far, hint) for what in found]
 
 
 def overlap(card: Card, problems: Sequence[Problem]) -> list[Notice]:

@@ -208,11 +208,11 @@ class RolloutStore(KeyedLines):
 
     def put_models(self, models: ModelDescription) -> None:
         """Keep the generator and the sampler; models that judge have no part in a draw."""
-        self._put(_MODELS, "", to_plain(ModelDescription(models.generator, sampling=models.sampling)))
+        self.keep(_MODELS, "", to_plain(ModelDescription(models.generator, sampling=models.sampling)))
 
     def models(self) -> ModelDescription:
         """Generator and sampler of the contents; empty if nobody said."""
-        found = self._get(_MODELS, "", lambda value, _: value)
+        found = self.read(_MODELS, "", lambda value, _: value)
         return ModelDescription() if found is None else build(ModelDescription, found)
 
     def put(self, rollouts: Rollouts) -> None:
@@ -220,11 +220,11 @@ class RolloutStore(KeyedLines):
         if not self.holds(rollouts.problem, rollouts.mode):
             kept = KeptRollouts(replace(rollouts.problem, meta={}), rollouts.mode, tuple(rollouts.nodes))
             states = {"last": rollouts.last, "mean": rollouts.mean}
-            self._put(_ROLLOUTS, _key(rollouts.problem, rollouts.mode), to_plain(kept), states)
+            self.keep(_ROLLOUTS, _key(rollouts.problem, rollouts.mode), to_plain(kept), states)
 
     def holds(self, problem: Problem, mode: Mode = "prose") -> bool:
         """True where a question with this id and answer is done in a mode."""
-        return self._holds(_ROLLOUTS, _key(problem, mode))
+        return self.has(_ROLLOUTS, _key(problem, mode))
 
     def get(self, problem: Problem, mode: Mode = "prose") -> Rollouts | None:
         """The rollouts of a question in a mode; None where it is not done."""
@@ -235,22 +235,22 @@ class RolloutStore(KeyedLines):
                 raise ValueError(f"states of another number than {len(nodes)} nodes")
             return Rollouts(problem, mode, nodes, arrays["last"], arrays["mean"])
 
-        return self._get(_ROLLOUTS, _key(problem, mode), read)
+        return self.read(_ROLLOUTS, _key(problem, mode), read)
 
     def every(self) -> Iterator[KeptRollouts]:
         """All rollouts without their states, in the order in which they were put."""
-        for value in self._every(_ROLLOUTS):
-            with self._decoding():
+        for value in self.values(_ROLLOUTS):
+            with self.decoding():
                 kept = build(KeptRollouts, value)
             yield kept
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
         """Keep ``[nodes]`` raw rewards of a question by one PRM."""
-        self._put(_REWARDS, _key(problem, prm), None, {"rewards": rewards.astype(np.float32)})
+        self.keep(_REWARDS, _key(problem, prm), None, {"rewards": rewards.astype(np.float32)})
 
     def rewards(self, problem: Problem, prm: str) -> FloatArray | None:
         """``[nodes]`` rewards that ``put_rewards`` kept; None without any."""
-        return self._get(_REWARDS, _key(problem, prm), lambda _, arrays: arrays["rewards"])
+        return self.read(_REWARDS, _key(problem, prm), lambda _, arrays: arrays["rewards"])
 
 
 def _key(problem: Problem, what: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -136,8 +135,6 @@ def fit_rollouts(session: Session, run: RolloutRun, data: Sequence[str]) -> Arte
     Raises:
         UsageError: too few problems could be searched.
     """
-    import llama_cpp
-
     training, problems = training_of(run)
     calibration, held_out = fit_calibration(training, HeadConfig(), run.plan.seed)
     card = Card(
@@ -148,11 +145,6 @@ def fit_rollouts(session: Session, run: RolloutRun, data: Sequence[str]) -> Arte
         samples=run.plan.samples,
         programs=run.plan.programs,
         seed=run.plan.seed,
-        versions={
-            "adascale": version("adascale"),
-            "llama_cpp": llama_cpp.__version__,
-            "numpy": np.__version__,
-        },
         held_out=report(held_out, surface_estimates(training)),
     )
     return Artefact(calibration, card)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
-
-import numpy as np
 
 from adascale.engine.calibration.metrics import report
 from adascale.engine.calibration.posterior import Posterior
@@ -74,7 +71,6 @@ class VoteRun:
             samples=plan.samples,
             programs=plan.programs,
             seed=plan.seed,
-            versions={"adascale": version("adascale"), "numpy": np.__version__},
             held_out=report({"answer": held_out}),
             votes=weights,
         )

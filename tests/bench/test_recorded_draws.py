@@ -30,7 +30,7 @@ SEED = 3
 @pytest.fixture(scope="module")
 def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     fingerprint = Fingerprint("g", "", "probe", "p", {}, 2048)
-    card = Card("tiny+probe", fingerprint, (), (), 4, 0, {}, fitted_report())
+    card = Card("tiny+probe", fingerprint, (), (), 4, 0, fitted_report())
     path = tmp_path_factory.mktemp("fit") / "tiny.calibration.safetensors"
     artefact = Artefact(fitted(programs=3)[0], card, path)
     save_artefact(artefact, path)

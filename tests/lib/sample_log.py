@@ -11,7 +11,6 @@ from adascale.cli.disk.traces import TraceWriter
 from adascale.cli.render.state import ViewState
 from adascale.engine.answers.choosing import Candidate, SearchResult, choose
 from adascale.engine.search.events import (
-    AllocationDecided,
     AnswerFound,
     AnswersJudged,
     BranchGrew,
@@ -91,10 +90,6 @@ class Log:
     def read_prompt(self, tokens: int = 40, branch: BranchId | None = None) -> None:
         """The prompt was evaluated, or a branch ended before its first token."""
         self._spend(PromptRead, Usage(prompt_tokens=tokens), branch=branch)
-
-    def grant(self, node: NodeId, n: int) -> None:
-        """A strategy asks for children."""
-        self.add(AllocationDecided, node=node, granted=n)
 
     def start(self, parent: NodeId, text: str = "", tokens: int = 0, mode: Mode = "prose") -> BranchId:
         """A branch begins, and has perhaps some tokens already."""
@@ -208,7 +203,6 @@ def pens(*, calibrated: bool = True, pace: float = 0.0, running: bool = True) ->
     log.add(
         StepScored, node=ROOT, reward=0.46, estimate=Estimate(0.22, 0.46, 0.71, calibrated), usage=Usage()
     )
-    log.grant(ROOT, 8)
     one = log.step(
         ROOT,
         "If 3 pens cost $2, one pen costs 2/3 of a dollar, so we divide\n",
@@ -220,14 +214,10 @@ def pens(*, calibrated: bool = True, pace: float = 0.0, running: bool = True) ->
     )
     three = log.step(ROOT, "Each pen costs $3, so 18 / 3 = 6 pens\n", (0.02, 0.07, 0.18), tokens=33)
     log.prune(three)
-    log.grant(one, 4)
-    log.grant(two, 5)
     one_one = log.step(one, "18 / (2/3) = 18 * 3/2\n", (0.79, 0.88, 0.94), tokens=38)
     if running:
         log.start(one, "We can buy 18/2 = 9 groups of 3 pens each, which", 44)
-    two_one = log.step(two, "9 packs * 3 pens = 27 pens\n", (0.7, 0.84, 0.9), tokens=22)
-    log.grant(one_one, 3)
-    log.grant(two_one, 3)
+    log.step(two, "9 packs * 3 pens = 27 pens\n", (0.7, 0.84, 0.9), tokens=22)
     log.finish_path(one_one, "= 27. So you can buy 27 pens.", (0.86, 0.93, 0.97), "27", tokens=19)
     log.finish_path(one_one, "= 54/2 = 27 pens in total", (0.82, 0.90, 0.95), "27", tokens=24)
     return log
@@ -237,7 +227,6 @@ def wide(samples: int = 30, steps: int = 3) -> Log:
     """Many independent paths of several steps, as voting draws them; a third of them disagree."""
     log = Log(budget=Budget(max_tokens=4096))
     log.read_prompt()
-    log.grant(ROOT, samples)
     for sample in range(samples):
         node = ROOT
         for depth in range(steps - 1):
@@ -251,7 +240,6 @@ def programs(*, pace: float = 0.0, running: bool = True) -> Log:
     """Programs and prose: two that print 27, one that fails, one path in prose, and one being written."""
     log = Log(budget=Budget(max_tokens=2048), params={"lead": 3, "samples": 8}, pace=pace)
     log.read_prompt()
-    log.grant(ROOT, 8)
     log.program(
         "from fractions import Fraction\n\n"
         "# A pack has three pens\n"

@@ -258,6 +258,6 @@ def test_draws_depend_on_options_and_on_a_schema_beside_the_question() -> None:
 
 @pytest.mark.parametrize("steps", ["garbage", []])
 def test_draws_that_nobody_put_are_damage(store: DrawStore, steps: object) -> None:
-    store._put("draws", "key", steps)
+    store.keep("draws", "key", steps)
     with pytest.raises(AdascaleError, match="is damaged"):
         store.get("key")

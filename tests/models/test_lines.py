@@ -28,8 +28,8 @@ def store(path: Path) -> Iterator[KeyedLines]:
 
 def everything(store: KeyedLines) -> list[object]:
     """Values and arrays of the first table."""
-    keys = [key for key in "abc" if store._holds("one", key)]
-    return [store._get("one", key, lambda value, arrays: (value, arrays["x"].tolist())) for key in keys]
+    keys = [key for key in "abc" if store.has("one", key)]
+    return [store.read("one", key, lambda value, arrays: (value, arrays["x"].tolist())) for key in keys]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no permissions")
@@ -41,11 +41,11 @@ def test_only_its_owner_can_read_a_store(path: Path) -> None:
 
 def test_the_later_of_two_records_counts_now_and_in_the_next_run(store: KeyedLines, path: Path) -> None:
     for number, key in enumerate("aba"):
-        store._put("one", key, {"né": number}, {"x": np.array([number, 0.5], np.float16)})
+        store.keep("one", key, {"né": number}, {"x": np.array([number, 0.5], np.float16)})
     found = [({"né": 2}, [2, 0.5]), ({"né": 1}, [1, 0.5])]
     assert everything(store) == found
-    assert list(store._every("one")) == [{"né": 2}, {"né": 1}]
-    assert (store._count("one"), store._count("two"), store._holds("two", "a")) == (2, 0, False)
+    assert list(store.values("one")) == [{"né": 2}, {"né": 1}]
+    assert (store.count("one"), store.count("two"), store.has("two", "a")) == (2, 0, False)
     store.close()
     with closing(KeyedLines(path)) as again:
         assert everything(again) == found
@@ -54,9 +54,9 @@ def test_the_later_of_two_records_counts_now_and_in_the_next_run(store: KeyedLin
 def test_a_kill_at_any_byte_takes_the_last_record_alone(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     with closing(KeyedLines(path)) as store:
-        store._put("one", "a", 1, {"x": np.zeros(3)})
+        store.keep("one", "a", 1, {"x": np.zeros(3)})
         whole, arrays = path.stat().st_size, path.with_suffix(".npy").stat().st_size
-        store._put("one", "b", 2, {"x": np.ones(3)})
+        store.keep("one", "b", 2, {"x": np.ones(3)})
     before = path.read_bytes(), path.with_suffix(".npy").read_bytes()
     for kept in (1, whole - 1, whole, whole + 1, len(before[0]) - 2):
         path.write_bytes(before[0][:kept])
@@ -65,7 +65,7 @@ def test_a_kill_at_any_byte_takes_the_last_record_alone(tmp_path: Path) -> None:
         with closing(KeyedLines(path, read_only=True)) as store:
             assert everything(store) == expected
         with closing(KeyedLines(path)) as store:
-            store._put("one", "c", 3, {"x": np.full(3, 7)})
+            store.keep("one", "c", 3, {"x": np.full(3, 7)})
         with closing(KeyedLines(path)) as store:
             assert everything(store) == [*expected, (3, [7, 7, 7])]
 
@@ -85,7 +85,7 @@ def test_another_file_is_named_with_a_way_out_and_stays(tmp_path: Path, text: st
 
 def test_python_objects_are_refused(store: KeyedLines) -> None:
     with pytest.raises(ValueError, match="pickle"):
-        store._put("one", "a", 1, {"x": np.array([{"a": 1}], object)})
+        store.keep("one", "a", 1, {"x": np.array([{"a": 1}], object)})
 
 
 def test_what_is_no_file_or_is_held_by_another_run_is_said(store: KeyedLines, path: Path) -> None:
@@ -116,14 +116,14 @@ def test_a_full_disk_is_said_and_what_is_there_stays(
             self._room = 0
             return self._file.write(data[:5])
 
-    store._put("one", "a", 1, {"x": np.zeros(1)})
+    store.keep("one", "a", 1, {"x": np.zeros(1)})
     before = path.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(store._writer, "_file", Full(store._writer))
         with pytest.raises(DiskFullError, match="cannot grow: the disk is full"):
-            store._put("one", "b", 1)
+            store.keep("one", "b", 1)
     assert path.read_bytes() == before
-    store._put("one", "b", 2, {"x": np.ones(1)})
+    store.keep("one", "b", 2, {"x": np.ones(1)})
     assert everything(store) == [(1, [0]), (2, [1])]
 
 

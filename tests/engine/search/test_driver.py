@@ -54,7 +54,7 @@ from adascale.engine.search.events import (
     from_json,
     to_json,
 )
-from adascale.engine.search.record import replay
+from adascale.engine.search.record import Record, replay
 from adascale.engine.search.search import GREW_EVERY
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
@@ -345,14 +345,16 @@ class Waiting(Strategy):
     at_most = 1
 
     def plan(self, tree: Tree) -> Plan:
-        yield [Expand(ROOT, 1, until="answer")]
+        yield [Expand(ROOT, 1, until="answer", required=7)]
         for _ in range(1000):
             yield []
         raise AssertionError("it is asked for ever")
 
 
 def test_a_plan_that_waits_for_nothing_has_ended() -> None:
-    assert ended(search(driver_of(), Settings(Waiting()))).result.stop_reason == "exhausted"
+    log = search(driver_of(), Settings(Waiting()))
+    assert ended(log).result.stop_reason == "exhausted"
+    assert Record.of(log).required == 7
 
 
 class Noting(ScriptedPolicy):

@@ -42,7 +42,6 @@ def test_a_record_has_all_that_its_log_says(strategy: str) -> None:
 def test_no_solution_agrees_with_an_option_that_none_has_chosen() -> None:
     log = Log("Is 91 prime?")
     log.read_prompt()
-    log.grant(ROOT, 1)
     log.finish_path(ROOT, "Yes.", 0.6, "yes")
     result = SearchResult("no", None, log.state().groups, None, options={"yes": 0.4, "no": 0.6})
     log.add(SearchFinished, result=result, usage=Usage())

@@ -46,7 +46,6 @@ CARD = Card(
     questions=tuple(question_key(f"question {i}") for i in range(60)),
     samples=4,
     seed=0,
-    versions={"adascale": "0.1.0"},
     held_out={**fitted_report(), "finished": replace(fitted_report()["finished"], auc=None)},
 )
 

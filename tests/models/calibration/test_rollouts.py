@@ -65,7 +65,7 @@ def test_rollouts_that_nobody_put_are_damage(store: RolloutStore) -> None:
     store.put(replace(rollouts, nodes=rollouts.nodes[:-1]))
     with pytest.raises(AdascaleError, match="is damaged"):
         store.get(rollouts.problem)
-    store._put("rollouts", "other", {"nodes": 3})
+    store.keep("rollouts", "other", {"nodes": 3})
     with pytest.raises(AdascaleError, match="is damaged"):
         list(store.every())
 

@@ -47,7 +47,7 @@ from adascale.models.worker.server import (
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "docs" / "demo.jsonl"
 MODELS = ModelDescription(
-    GeneratorDescription("a", "a.gguf", "00ff", 2048, "cpu"),
+    GeneratorDescription("a", "a.gguf", "00ff", 2048),
     calibration={"auc": 0.5},
     sampling={"top_p": 0.9},
 )

@@ -79,7 +79,7 @@ def opened(folder: str, task: str = "same") -> ModelsOpened:
 
     def of(name: str) -> Conditions:
         calibration = {"name": name, "file": f"{folder}/{name}"}
-        generator = GeneratorDescription("a", "a.gguf", "00ff", 2048, "cpu")
+        generator = GeneratorDescription("a", "a.gguf", "00ff", 2048)
         return Conditions(ModelDescription(generator, calibration=calibration), ())
 
     conditions: dict[KindName, Conditions] = {"value": of("question"), "code": of(task)}

@@ -22,7 +22,6 @@ from adascale.engine.ports import SequenceLogprob
 from adascale.engine.request import Request, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import (
-    AllocationDecided,
     Event,
     PromptRead,
     SearchFailed,
@@ -352,8 +351,8 @@ def test_an_error_in_reading_the_questions_is_raised_where_they_are_searched(
 
 def test_what_had_begun_fails_and_what_had_not_is_asked_again(searched: Searched) -> None:
     logs = searched({"a": [(PromptRead, False)], "b": [(None, True)]})
-    assert kinds(logs["a"]) == [SearchStarted, AllocationDecided, PromptRead, SearchFailed]
-    assert [event.seq for event in logs["a"]] == [0, 1, 2, 3]
+    assert kinds(logs["a"]) == [SearchStarted, PromptRead, SearchFailed]
+    assert [event.seq for event in logs["a"]] == [0, 1, 2]
     assert end(logs["a"]) == DIED.notice
     assert logs["b"] == log_of(question("b"))
     assert logs["z"] == log_of(question("z"))
@@ -362,10 +361,10 @@ def test_what_had_begun_fails_and_what_had_not_is_asked_again(searched: Searched
 def test_what_had_begun_is_asked_once_more_where_that_is_wanted(searched: Searched) -> None:
     dies = (PromptRead, True)
     once = searched({"a": [dies]}, retry=True)
-    assert once["a"][3:] == log_of(question("a"))
+    assert once["a"][2:] == log_of(question("a"))
     assert once["z"] == log_of(question("z"))
     twice = searched({"a": [dies, dies]}, retry=True)
-    assert kinds(twice["a"]) == [*[SearchStarted, AllocationDecided, PromptRead] * 2, SearchFailed]
+    assert kinds(twice["a"]) == [*[SearchStarted, PromptRead] * 2, SearchFailed]
     assert end(twice["a"]) == DIED.notice
 
 
