@@ -140,6 +140,7 @@ def unechoed() -> Iterator[None]:
 
 def _is_in_front(number: int) -> bool:
     """True if a terminal may be read and set: in the background we would be stopped for it."""
+    assert sys.platform != "win32"
     try:
         return os.tcgetpgrp(number) == os.getpgrp()
     except OSError:  # that of another session
