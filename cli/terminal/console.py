@@ -140,7 +140,8 @@ def unechoed() -> Iterator[None]:
 
 def _is_in_front(number: int) -> bool:
     """True if a terminal may be read and set: in the background we would be stopped for it."""
-    assert sys.platform != "win32"
+    if sys.platform == "win32":
+        return True
     try:
         return os.tcgetpgrp(number) == os.getpgrp()
     except OSError:  # that of another session
