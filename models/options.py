@@ -73,8 +73,8 @@ PROMPTS: Mapping[PromptName, str] = {
         "Solve the problem with a short Python program. Use the datetime module for dates and times. "
         "Print the final answer only."
     ),
-    # Of 24 programs of the 1.5b for questions of primes, leap years, fractions and divisors 24 are right, at 42
-    # tokens each; with the prompt of programs 22 at 107, with that of dates 18 at 54 (docs/research.md).
+    # Of 24 programs of the 1.5b for questions of primes, leap years, fractions and divisors 24 are right, at
+    # 42 tokens each; with the prompt of programs 22 at 107, with that of dates 18 at 54 (docs/research.md).
     "check": "Answer the question with a short Python program without comments. Print Yes or No only.",
     "code": (
         "Write Python code that solves the task. Answer with one code block that defines what is asked for, "

@@ -359,7 +359,9 @@ class Search:
         finished, logits, judged = len(ended) + self._cut, tree.mean_option_logits, AnswerEstimates(None)
         if result.groups or logits:
             found = FinishedSearch(known, counted, result.groups, logits)
-            judged = self._calibrator.judge(tree.prefix(ROOT, strategy.modes[0]), found)
+            # A mode is known by its prompt, which is read when its first branch starts.
+            mode = next((mode for mode in strategy.modes if mode in self._opened), strategy.modes[0])
+            judged = self._calibrator.judge(tree.prefix(ROOT, mode), found)
         result = replace(result, confidence=judged.confidence or result.confidence)
         if strategy.rule == "likeliest" or judged.options:
             result = likeliest(result, judged.revised, judged.options)

@@ -36,7 +36,7 @@ _OF_OPTIONS: Mapping[Effort, Adaptive] = {
     "high": Adaptive(samples=16, lead=3, programs=16),
     "max": Adaptive(samples=32, lead=4, programs=32),
 }
-"""Questions with options: programs settle yes or no, and prose is drawn where they fail (docs/research.md)."""
+"""Questions with options: programs settle yes or no; prose is drawn where they fail (docs/research.md)."""
 
 _AGREEING: Mapping[Effort, tuple[int, int]] = {
     "low": (2, 2),

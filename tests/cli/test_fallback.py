@@ -100,7 +100,7 @@ def test_a_batch_goes_on_while_the_other_server_thinks(home: Home) -> None:
         both.wait(20)
         GOOD(call)
 
-    home.data.write_text("\n".join(json.dumps({"question": f"What is {n} * 2?"}) for n in (8, 9)))
+    home.data.write_text("\n".join(json.dumps({"question": f"What is twice {n}?"}) for n in (8, 9)))
     words = ["batch", str(home.data), "-m", str(home.model), "--seed", "1", "-o", "fallback_below", "1"]
     with other_server(answers_when_it_has_two) as other:
         done = home.run(*words, "--fallback", other.url)

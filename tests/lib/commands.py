@@ -141,7 +141,7 @@ CLOSED = "http://127.0.0.1:9"
 def write_questions(path: Path, numbers: range) -> Path:
     """The chain says 18 more often than 20, whatever it is asked."""
     rows = [
-        {"id": i, "question": f"What is {i} * 2?", "answer": "18" if i % 3 else "20", "level": 1}
+        {"id": i, "question": f"What is twice {i}?", "answer": "18" if i % 3 else "20", "level": 1}
         for i in numbers
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -159,7 +159,7 @@ class Home:
     @classmethod
     def asking(cls, folder: Path, model: Path, questions: int) -> Home:
         """With so many questions in its data."""
-        asked = [{"id": n, "question": f"What is {n} + 2?"} for n in range(questions)]
+        asked = [{"id": n, "question": f"What is twice {n}?"} for n in range(questions)]
         home = cls(folder, model, folder / "in.jsonl")
         home.data.write_text("\n".join(map(json.dumps, asked)))
         return home

@@ -64,7 +64,7 @@ def test_the_same_command_goes_on_where_it_was_cut_off(batch: Any) -> None:
 def test_no_field_of_a_question_takes_the_name_of_one_of_ours(batch: Any) -> None:
     mine = {
         "id": "a",
-        "question": "1 + 2?",
+        "question": "What is twice 1?",
         "line": "x",
         "error": 5,
         "expected": 6,

@@ -114,7 +114,7 @@ def test_an_own_system_prompt_stands_below_each_built_in_one(tmp_path: Path) -> 
         else:
             prompt = chat.prompt("Back?")
         above = f"{PROMPTS[name]}\n\nRhyme.".strip()
-        opening = "```python\n" if name in ("program", "date", "code") else ""
+        opening = "```python\n" if name in ("program", "date", "check", "code") else ""
         text = b"".join(map(model.piece, prompt)).decode()
         assert text == f"system\n{above}\nuser\nBack?\nassistant\n{opening}"
     model.close()

@@ -29,7 +29,7 @@ from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SamplingParams
 
-PROBLEM = Problem("p", "What is twice 9?")
+PROBLEM = Problem("p", "What is 9 * 2?")
 Make = Callable[..., tuple[LlamaPolicy, LlamaContext]]
 
 
