@@ -105,7 +105,7 @@ class Adaptive(Strategy):
         lead, leading = now.votes - now.second, now.groups[0].nodes if now.groups else ()
         if len({tree.mode_as_evidence(node) for node in leading}) > 1:
             return lead >= max(2, self.lead - 1)
-        has_others = len(self.modes) > 1 and not _programs_fail(tree)
+        has_others = len(self.modes) > 1 and self.programs < self.samples and not _programs_fail(tree)
         return lead >= self.lead and not (now.second and has_others)
 
     def _cuts(self, tree: Tree, nodes: Sequence[NodeId]) -> list[Cut]:

@@ -252,17 +252,20 @@ def searched(
 
 
 @pytest.mark.parametrize(
-    ("programs", "prose", "drawn"),
+    ("programs", "prose", "strategy", "drawn"),
     [
-        ("18", "20", 16),  # programs alone agree, and prose differs
-        ("18", "20 18", 4),
-        ("18", "18", 2),
+        ("18", "20", Adaptive(16, modes=BOTH), 16),  # programs alone agree, and prose differs
+        ("18", "20 18", Adaptive(16, modes=BOTH), 4),
+        ("18", "18", Adaptive(16, modes=BOTH), 2),
+        ("20 18", "20", Adaptive(8, lead=2, programs=8, modes=BOTH), 4),  # no prose is to come
     ],
 )
-def test_one_mode_decides_alone_only_where_no_solution_differs(programs: str, prose: str, drawn: int) -> None:
+def test_one_mode_decides_alone_only_where_no_solution_differs(
+    programs: str, prose: str, strategy: Adaptive, drawn: int
+) -> None:
     said: Mapping[Mode, list[str]] = {"program": programs.split(), "prose": prose.split()}
     draw = {mode: (lambda rng, own=own: own.pop(0) if len(own) > 1 else own[0]) for mode, own in said.items()}
-    record = searched(draw, Adaptive(16, modes=BOTH))
+    record = searched(draw, strategy)
     assert record.tree.standing.finished == drawn
 
 
