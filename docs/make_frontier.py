@@ -59,8 +59,8 @@ class Row:
 
     @classmethod
     def of(cls, cells: list[str]) -> Self:
-        """A row from its cells after the name: accuracy, tokens, seconds, over greedy, ECE, difference."""
-        accuracy, seconds, difference = cells[0], cells[2], cells[5]
+        """A row from its cells after the name: accuracy, tokens, seconds, easy, first, ECE, difference."""
+        accuracy, seconds, difference = cells[0], cells[2], cells[6]
         found = [100 * float(number) for number in re.findall(r"[+-]?\d*\.\d+", difference)]
         middle, low, high = found or (0.0, 0.0, 0.0)
         return cls(100 * float(accuracy), float(seconds), (middle, low, high))
