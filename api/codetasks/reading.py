@@ -1,12 +1,14 @@
-"""Reads code tasks from records of a file of questions, and their tests from Python source."""
+"""Reads code tasks from records and questions, and their tests from Python source."""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from doctest import DocTestParser
 
-from adascale.engine.answers.program import names, parse, requires_arguments
+from adascale.engine.answers.program import called_names, names, parse, requires_arguments, try_parse
 from adascale.engine.errors import UsageError, setting
 
 from .program import outside_names, unparse
@@ -30,6 +32,35 @@ def read_task(record: Mapping[str, object]) -> CodeTask:
         raise UsageError('the field "entry_point" is no text', repr(entry_point), slug="bad-test")
     given, hidden = (suite_of(_tests(record, field, setup), entry_point) for field in ("tests", "hidden"))
     return CodeTask(given, hidden)
+
+
+def task_of(question: str, tests: Sequence[CodeTest]) -> CodeTask:
+    """The task of a question with these tests; without any its doctests are the tests.
+
+    Raises:
+        UsageError: a test ends alike whatever the program.
+    """
+    return CodeTask(suite_of(tests or _doctests(question)))
+
+
+_FENCES = re.compile(r"^[ \t]*(?:```|~~~).*$|\"\"\"|'''", re.MULTILINE)
+
+
+def _doctests(text: str) -> list[CodeTest]:
+    """Calls of functions in a text, with the values that they give (``>>> f(2)``, below it ``4``)."""
+    try:
+        examples = DocTestParser().get_examples(_FENCES.sub("", text))
+    except ValueError:  # an indentation of another form
+        return []
+    asserts = [f"assert ({each.source.strip()}) == ({each.want.strip()})" for each in examples if each.want]
+    return [CodeTest(source) for source in asserts if _calls_a_program(source)]
+
+
+def _calls_a_program(source: str) -> bool:
+    """True if a source needs names that it calls, and no others: a variable is of an earlier line."""
+    tree = try_parse(source)
+    asked = set(outside_names(source)) if tree is not None else set()
+    return tree is not None and bool(asked) and asked <= set(called_names(tree)) and "print(" not in source
 
 
 def _tests(record: Mapping[str, object], field: str, setup: str) -> tuple[CodeTest, ...]:

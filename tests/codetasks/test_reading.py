@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.codetasks.reading import read_task, read_tests
+from adascale.codetasks.reading import read_task, read_tests, task_of
 from adascale.codetasks.task import CodeTask, CodeTest, Suite, suite_of
 from adascale.engine.errors import UsageError
 
@@ -108,6 +108,24 @@ def test_imports_of_a_task_stand_before_those_of_a_test() -> None:
 def test_imports_of_a_task_are_python() -> None:
     with pytest.raises(UsageError, match='the field "imports" is no Python'):
         read_task({"imports": ["import"], "tests": ["assert f(2) == 4"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "sources"),
+    [
+        ("    >>> f([1,\n    ...    2])\n    [1, 2]\n", ["assert (f([1,\n   2])) == ([1, 2])"]),
+        ("```\n>>> f(2) > 3\nTrue\n```", ["assert (f(2) > 3) == (True)"]),
+        (">>> f(2)\n<Point 4>", []),
+        (">>> 1 + 1\n2", []),
+        (">>> print(f(2))\n4", []),
+        (">>> s = Stack()\n>>> s.pop()\n3", []),
+        (">>> f(2)\n4\n  >>>f(3)", []),
+        ("f(2) -> 4", []),
+    ],
+)
+def test_doctests_of_a_question_are_its_tests_where_none_are_given(text: str, sources: list[str]) -> None:
+    assert [test.source for test in task_of(text, []).given.tests] == sources
+    assert task_of(text, [SQUARE]).given.tests == (SQUARE,)
 
 
 SQUARE = CodeTest("assert f(2) == 4")
