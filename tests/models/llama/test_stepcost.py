@@ -124,6 +124,7 @@ def test_what_other_work_added_to_a_curve_is_taken_off_and_marked(
         ({1: 10, 2: 10.2, 4: 10.5, 8: 11, 16: 12, 32: 14}, 64, (16, 16)),  # a step costs nearly the same
         ({1: 7, 2: 7.4, 4: 8, 8: 10.5, 12: 26, 16: 28}, 32, (8, 8)),
         ({1: 32, 2: 57, 4: 109, 8: 262, 12: 314, 16: 258}, 32, (1, 16)),  # two cores without AMX
+        ({1: 34, 2: 57, 4: 92, 8: 215, 12: 267, 16: 253}, 32, (1, 16)),  # where (4, 4) is firm 3 s sooner
         ({1: 10, 2: 10.2, 4: 10.5, 8: 11}, 6, (6, 6)),  # no more than there are
         ({}, 32, (8, 8)),
     ],
