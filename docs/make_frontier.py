@@ -26,7 +26,7 @@ NAMES = {
 """Rows of the table, and their names in the picture."""
 
 OURS = "adascale"
-POINTS = ("one answer", "vote of 4", "vote of 8", "vote of 16", "one by one", OURS)
+POINTS = ("one answer", "vote of 4", "vote of 8", "vote of 16", OURS)
 RIVALS = ("one answer", "vote of 8", "vote of 16", "one by one")
 
 HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 400" role="img">
@@ -97,14 +97,14 @@ def accuracy(found: dict[str, Row]) -> Iterator[str]:
     """The panel on the left: correct answers against seconds, a named point each."""
 
     def place(seconds: float, correct: float) -> tuple[float, float]:
-        return 64 + 330 * seconds / 100, 320 - 200 * (correct - 40) / 25
+        return 64 + 330 * seconds / 60, 320 - 200 * (correct - 40) / 25
 
     yield text(24, 98, "Questions answered correctly", "head")
     for percent in range(40, 66, 5):
         x, y = place(0, percent)
         yield line(x, y, 420, y, "grid")
         yield text(x - 8, y + 4, f"{percent} %", "faint end")
-    for seconds in range(0, 101, 20):
+    for seconds in range(0, 61, 20):
         yield text(place(seconds, 0)[0], 340, f"{seconds}", "faint middle")
     yield text(238, 360, "seconds for each question", "faint middle")
     at = {name: place(found[name].seconds, found[name].correct) for name in POINTS}
