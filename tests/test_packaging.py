@@ -71,7 +71,12 @@ def test_the_wheel_holds_the_code_and_nothing_else(wheel: Path) -> None:
         for p in (ROOT / "api" / "serve" / "static").glob("*")
         if p.suffix in (".css", ".html", ".js")
     }
-    data = {"py.typed", "models/files/catalog.toml", "models/calibration/questions.jsonl"}
+    data = {
+        "py.typed",
+        "models/files/catalog.toml",
+        "models/calibration/questions.jsonl",
+        "models/llama/schedules.json",
+    }
     assert packaged == expected | {f"adascale/{name}" for name in data} | shipped | page
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
