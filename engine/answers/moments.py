@@ -1,7 +1,8 @@
 """Dates, weekdays, times of day, and amounts of time or money, as people write them in five languages.
 
 ``same_moment`` compares what two answers say of them: "9 pm" and 21:00, "11 April 2025" and 2025-04-11, Thu
-and Thursday, "7 h 15 min" and 435 minutes. ``DATE``, ``TIME`` and ``WEEKDAY`` find them in a sentence.
+and Thursday, "7 h 15 min" and 435 minutes. ``moments_in`` reads an answer; ``DATE``, ``TIME`` and ``WEEKDAY``
+find them in a sentence.
 """
 
 from __future__ import annotations
@@ -116,13 +117,16 @@ def _time(said: str) -> tuple[int, int, int | None]:
 
 
 @functools.lru_cache(maxsize=1 << 12)
-def _said(text: str) -> Mapping[str, Any]:
-    """Dates, amounts, times and weekdays of a text, by kind; empty if it says more, or two of one kind."""
+def moments_in(text: str) -> Mapping[str, Any]:
+    """Dates, amounts, times and weekdays of a text in lower case, by kind.
+
+    Empty if it says more, or two of one kind.
+    """
     found = [*_SAID.finditer(text)]
-    kinds = [match.lastgroup or "" for match in found]
-    if len({*kinds}) < len(kinds) or _MORE.search(_SAID.sub("", text)):
+    said = {match.lastgroup or "": match[0] for match in found}
+    if len(said) < len(found) or _MORE.search(_SAID.sub("", text)):
         return {}
-    return {kind: _READ[kind](match[0]) for kind, match in zip(kinds, found, strict=True)}
+    return {kind: _READ[kind](words) for kind, words in said.items()}
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {
@@ -143,7 +147,7 @@ def same_moment(left: str, right: str) -> bool | None:
         left: A text in lower case, with single spaces.
         right: Another one.
     """
-    a, b = _said(left), _said(right)
+    a, b = moments_in(left), moments_in(right)
     verdicts = [_same(kind, a[kind], b[kind]) for kind in a.keys() & b.keys()]
     if not verdicts and (date := a.get("date") or b.get("date")) and date[0]:
         return False

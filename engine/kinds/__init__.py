@@ -179,7 +179,7 @@ class Entry:
 
 KINDS: Mapping[KindName, Entry] = {
     "value": Entry("adascale.engine.kinds.value:Value", ("prose", "program"), is_fitted=True),
-    "date": Entry("adascale.engine.kinds.value:Value", ("program", "prose"), "date"),
+    "date": Entry("adascale.engine.kinds.value:Date", ("program", "prose"), "date"),
     "choice": Entry(
         "adascale.engine.kinds.choice:Choice", ("prose",), "choice", fields=("options",), has_options=True
     ),

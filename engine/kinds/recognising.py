@@ -13,7 +13,7 @@ message gives numbers or speaks of mathematics. Code is never guessed: tests mak
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import UsageError, command
@@ -54,8 +54,20 @@ def recognise_message(message: str) -> Recognised:
 
 def speaks_of_quantities(message: str) -> bool:
     """True if it has a number, a formula, or a word of mathematics."""
-    signs = wording.NUMBER, wording.FORMULA, wording.OPERATION, wording.MATHS_WORD
-    return _has(message, *signs)
+    return _has(message, wording.NUMBER, wording.FORMULA, wording.OPERATION, wording.MATHS_WORD)
+
+
+def is_answered_by(message: str, moments: Collection[str]) -> bool:
+    """True unless a weekday is asked for and none is said, or only one is where another thing is asked for.
+
+    Args:
+        message: The message.
+        moments: What an answer says: ``date``, ``time``, ``amount``, ``weekday``.
+    """
+    question = _Parts(message).question
+    if _has(question, wording.ASKS_WEEKDAY):
+        return "weekday" in moments
+    return moments != {"weekday"} or not _has(question, wording.HOW_MUCH, wording.ASKS_NO_WEEKDAY)
 
 
 class _Parts:
@@ -77,10 +89,10 @@ class _Parts:
         self.message = text = message.strip()
         near = text if len(text) <= 2 * _WINDOW else f"{text[:_WINDOW]}\n{text[-_WINDOW:]}"
         self.near, pictures = re.subn(_PICTURE, " ", near)
-        head, *below = re.split(_PARAGRAPH_END, self.near, maxsplit=1)
+        head, *below = re.split(_PARAGRAPH_END, self.near)
         sentences = _sentences(self.near)
         self.opening = _without_courtesy(text[:_WINDOW])
-        self.closing = _without_courtesy(re.split(_PARAGRAPH_END, self.near)[-1])
+        self.closing = _without_courtesy([head, *below][-1])
         self.question = _question(sentences, head if below else "")
         self.is_single = len(sentences) < 2
         foreign, english = (re.findall(each, self.near) for each in (wording.ABROAD, wording.ENGLISH))
@@ -151,8 +163,6 @@ def _without_courtesy(text: str) -> str:
 
 def _text(parts: _Parts) -> str | None:
     """A request for a text, or a chat client's own task."""
-    if not re.search(r"[^\W_]", parts.message):
-        return "it has no words"
     return "it asks for a text" if _begins(parts.opening, wording.TEXT_OPENING) else None
 
 
@@ -165,11 +175,11 @@ def _ends_in_request(parts: _Parts) -> str | None:
 def _options(parts: _Parts) -> Options | None:
     """Options of a choice, or alternatives that its question names."""
     found = find_options(parts.message)
-    _, mark, last = parts.message.rpartition("?")  # "What is the past tense of swim? swam or swum"
-    texts = () if found else find_alternatives(parts.question)
-    if not found and not texts and mark and len(last) < _LONGEST_LAST:
-        texts = find_alternatives(last)
-    found = Options(parts.message, texts) if texts else found
+    if found is None:
+        _, mark, last = parts.message.rpartition("?")  # "What is the past tense of swim? swam or swum"
+        last = last if mark and len(last) < _LONGEST_LAST else ""
+        texts = find_alternatives(parts.question) or find_alternatives(last)
+        found = Options(parts.message, texts) if texts else None
     if found is None or (not found.letters and _are_yes_and_no(parts, found.texts)):
         return None
     # Numbers below "Do these sentences mean the same?" mark no options.
@@ -248,8 +258,8 @@ def _date(parts: _Parts) -> str | None:
 
 def _talk(parts: _Parts) -> str | None:
     """A question whose answer is an explanation or an opinion, or that is about the assistant; code."""
-    opening, question, has_number = parts.opening, parts.question, _has(parts.near, wording.NUMBER)
-    if parts.has_code and any(_begins(text, wording.CODE_RESULT) for text in (question, opening)):
+    question, has_number = parts.question, _has(parts.near, wording.NUMBER)
+    if parts.has_code and any(_begins(text, wording.CODE_RESULT) for text in (question, parts.opening)):
         return None
     if _begins(question, wording.TO_ASSISTANT):
         return "it asks something of the assistant"
@@ -271,8 +281,7 @@ def _value(parts: _Parts) -> str | None:
         return "it asks what code gives"
     if _has(text, wording.OPERATION) and (_asks(question) or len(text) < 200):
         return "it has a sum"
-    counted = re.sub(wording.NUMBER_IN_NAME, " ", text, count=1)
-    has_number = _has(counted, wording.NUMBER)
+    has_number = _has(re.sub(wording.NUMBER_IN_NAME, " ", text, count=1), wording.NUMBER)
     quantity = (wording.HOW_MUCH, wording.MEASURED, wording.MATHS_WORD, wording.MATHS_VERB)
     if has_number and _has(question, *quantity):
         return "it gives numbers and asks for a quantity"
@@ -299,8 +308,7 @@ def _asks(sentence: str) -> bool:
 def _fact(parts: _Parts) -> str | None:
     """A short question for a name, a date, a place or a word."""
     match = re.match(wording.FACT, parts.question)
-    if match is None and parts.is_abroad:
-        match = re.match(wording.FACT_ABROAD, parts.question)
+    match = match or (re.match(wording.FACT_ABROAD, parts.question) if parts.is_abroad else None)
     if match is None:
         return None
     return f'it is a short question that begins with "{" ".join(match[0].lower().split())}"'
@@ -328,7 +336,7 @@ def _gone_on_from(message: str, history: Sequence[Turn]) -> Recognised | None:
     The options of "Is a tomato a fruit or a vegetable?" are those of "and a cucumber?" too; those with
     letters belong to their question. "How many are left?" goes on from a value.
     """
-    is_fragment, asks = _is_fragment(message), _without(wording.GOES_ON, message)
+    is_fragment, asks = _is_fragment(message), _gone_on(message)
     if not (is_fragment or (_begins(asks, wording.HOW_MUCH) and _has(asks, wording.OF_BEFORE))):
         return None
     asked = (turn.content for turn in reversed(history) if turn.role == "user")
@@ -338,16 +346,16 @@ def _gone_on_from(message: str, history: Sequence[Turn]) -> Recognised | None:
     return replace(found, why="it goes on from the question before") if goes_on else None
 
 
-def _without(pattern: str, message: str) -> str:
-    """The message without what stands at its beginning."""
+def _gone_on(message: str) -> str:
+    """The message without "and" or "what about" at its beginning."""
     start = message.strip(_BEFORE_SENTENCE)
-    match = re.match(pattern, start)
+    match = re.match(wording.GOES_ON, start)
     return start if match is None else start[match.end() :].strip()
 
 
 def _is_fragment(message: str) -> bool:
     """True for "and of Brazil?" and "what about two?": no whole question, request or sum."""
-    rest = _without(wording.GOES_ON, message)
+    rest = _gone_on(message)
     rest = "" if rest == message.strip(_BEFORE_SENTENCE) else rest
     whole = wording.QUESTION_WORD, wording.POLAR, wording.TEXT_OPENING, wording.EXPLANATION, wording.ABOUT_US
     is_short = 0 < len(rest.split()) <= (_LONGEST_FRAGMENT if _is_marked(rest) else 3)

@@ -2,7 +2,8 @@
 
 A value is a number, a formula or a few words, such as 17 * 23; solutions reason in prose or as programs that
 print the answer, and answers are equal by value. A date is a value that a program settles by the calendar or
-the clock, so programs come first, and have a prompt of their own.
+the clock, so programs come first, and have a prompt of their own. A number is no weekday: 3 answers no
+"Which weekday was 14 March 2024?".
 
 A fact is a name, a date or a place, such as "What is the capital of Australia?". Nothing is computed, so no
 program is drawn. Two answers are equal if they have the same words, or one contains the other; numbers are
@@ -21,11 +22,12 @@ import unicodedata
 from ..answers.equality import is_right, same_answer
 from ..answers.extract import last_boxed, solution_answer
 from ..answers.latex import readable
-from ..answers.moments import same_moment
+from ..answers.moments import moments_in, same_moment
 from ..answers.program import executed_answer
 from ..answers.sums import expression_value
 from ..types import Execution, Finish, Mode, Problem, Same
 from . import Kind
+from .recognising import is_answered_by
 
 
 class Value(Kind):
@@ -48,6 +50,18 @@ class Value(Kind):
     def matches(self, problem: Problem, answer: str, known: str) -> bool:
         """True if it has the value of the known one."""
         return is_right(answer, gold=known)
+
+
+class Date(Value):
+    """See the module."""
+
+    def answer(
+        self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
+    ) -> str | None:
+        """As of a value; None for what is no weekday where one is asked for, and for one where none is."""
+        answer = super().answer(problem, mode, text, finish, execution)
+        is_one = answer and is_answered_by(problem.question, {*moments_in(answer.lower())})
+        return answer if is_one else None
 
 
 _LEFT_OUT = frozenset(("a", "an", "the", "of"))
@@ -124,7 +138,7 @@ class Fact(Kind):
         lines = [line for line in text.splitlines() if re.search(r"\w", line)]
         if len(lines) > 1 and lines[0].rstrip("* ").endswith(("!", ":")):
             del lines[0]
-        found = readable(boxed if boxed is not None else lines[0] if lines else "")
+        found = readable(boxed or [*lines, ""][0])
         if lead := _LEAD.match(found):
             found = found[lead.end() :]
         elif lead := _SENTENCE.match(found):

@@ -206,9 +206,10 @@ DESCRIPTION = phrases(
 """Asks for a description, where no numbers are given."""
 BETWEEN_NUMBERS = r"(?i)\bbetween\s+[$€£]?\d[\d.,/]*(?![\w-])"
 """A description in its words that may be computed: the difference between 15 and 8."""
-_US = r"(you|your|u(?!\.)|ur|i|my)"
-_IMPERSONAL = "(?! (say|spell|get|call|use|have to))"
-ABOUT_US = phrases(rf"(who|what|where|how|when|which)('s|'re| \w+)( \w+)? {_US}{_IMPERSONAL}|who am i")
+ABOUT_US = phrases(
+    r"(who|what|where|how|when|which)('s|'re| \w+)( \w+)? (you|your|u(?!\.)|ur|i|my)"
+    r"(?! (say|spell|get|call|use|have to))|who am i"
+)
 
 # Dates and times
 
@@ -247,6 +248,17 @@ ASKS_DAY = phrases(
     welche[nrs]? (\w*tag|datum)|quel(le)? (jour|date)|qu[eé] (día|fecha)|(che|quale) (giorno|data)
     \d+ {_SPAN} (after|before|from)
     """
+)
+ASKS_WEEKDAY = phrases(
+    r"""
+    (what|which|on|the)( is| was)?( the)? (weekday|day of the week)|weekday (of|was|is)
+    welche[mnrs]? wochentag
+    (quel|qu[eé]|che|quale) (jour|d[íi]a|giorno) de(lla| la) (semaine|semana|settimana)
+    """
+)
+ASKS_NO_WEEKDAY = phrases(
+    r"(what|which)( is| was| will be)?( the)? (date|time)|datum|uhr|quelle (date|heure)|qu[eé] (fecha|hora)"
+    r"|(che|quale) (data|ora)"
 )
 ASKS_TIME = phrases(
     r"""
@@ -349,11 +361,8 @@ _KNOWN = words(
     "capital name author symbol inventor birthplace founder opposite speed currency height population"
     " president plural ceo"
 )
-_MEASURES = "(atomic number|(boiling|melting|freezing) point)"
-_OF_A_PLACE = "(languages?|religions?|(time|zip|area) ?(zone|code))"
 _SOMEBODY = "(you|i|we|it|he|she|they|this|that)"
 _AT_LENGTH = "(mean|think|believe|feel|argue|want|change|decide|do (for(?! (a )?living)|about|with|when))"
-_DOES = words("call speak measure eat own border")
 _NO_NOUN = (
     "(is|are|was|were|if|about|else|now|do|does|did|can|could|would|will|should|has|have|had|may|might|must"
     "|to|exactly|even|actually|really)"
@@ -364,21 +373,21 @@ _SOMEBODYS = (
 _NAMED_AT_LENGTH = words("things factors steps challenges strategies skills lessons")
 FACT = phrases(
     rf"""
-    who|whom|whose|where|wh?en|wh?ich|(in|on|at|for|to|from|by) (what|which|whom)
+    who|whom|whose|where|wh?en|wh?ich|(in|on|at|for|to|from|by) (what|which|whom|how (many|much))
     what(s| are| were) (the )?(\d|two|three|four|five|seven|names?|colou?rs|official|primary|\w+est)
     (wh?ats?|waht)('s| is| was)? (the|{_SOMEBODYS}|\w+est|most)
     (wh?at|waht) (?!({_NO_NOUN}(n[\x27’]?t)?|{_DESCRIBED}|{_NAMED_AT_LENGTH})\b)\w+
     what (is|was) [^?]{{1,40}} (made (of|from|out of)|named (after|for)|(famous|known) for\W*$)
     what (is|are|was|were) [^?]{{1,40}} (called|names?|colou?rs)\W*$
-    what (is|was) (\w+ )?({_KNOWN}|{_OF_A_PLACE}) (in|of|for|on) \w+
+    what (is|was) (\w+ )?({_KNOWN}|languages?|religions?|(time|zip|area) ?(zone|code)) (in|of|for|on) \w+
     what (do|does) [^?]{{1,50}} stand for|what do (you|we) call
     what did (?!({_SOMEBODY}|people)\b|[^?]* {_AT_LENGTH}\b)\w+
     (the )?(?!what\b)\w+( \w+)? of [^?.!,]{{1,50}}\?|what('s| is) another
-    what (do|does) (?!{_SOMEBODY}\b)[^?]{{1,40}} {_DOES}
+    what (do|does) (?!{_SOMEBODY}\b)[^?]{{1,40}} (call|speak|measure|eat|own|border)
     how (many|much|tall|far|long|old|often|deep|high|big|large|heavy|fast|hot|cold|close is)
     how do (you|i|we) (say|spell|call)
     (the )?\w{{3,}}est( \w+){{1,3}} (in|of|on)|(the )?\w{{3,}}est( \w+){{1,2}}\W*$
-    (\w+ )?({_KNOWN}|{_MEASURES}) (of|for|in)
+    (\w+ )?({_KNOWN}|atomic number|(boiling|melting|freezing) point) (of|for|in)
     (the )?(default port|chemical symbol|population)|name (the|an?|one|two|three|four)
     назови|[^。？]*(谁|誰|什么|哪|何|どこ|いつ|どの|どれ)\w*|\w+は|столица
     """
@@ -396,7 +405,8 @@ _NAMED = words(
 )
 FOR_PERSON_PLACE_TIME = phrases(
     rf"""
-    who|whose|where|when (did|was|is|and where)|wh?ich|what( is|'s) the name of
+    who|whose|where|when (did|was|is|and where)|what( is|'s) the name of
+    wh?ich(?!( one| number)? is (the )?\w+e(r|st)\W*$)
     what ({_NUMBER_WORDS} |\d+ )?([\w.]+ )?{_NAMED}
     wer|wann|wo|qui|quand|où|qui[ée]n|cu[áa]ndo|d[óo]nde|chi|quando|dove
     """

@@ -59,8 +59,7 @@ class Adaptive(Strategy):
         """Fill each free place, and cut what will not succeed."""
         # Programs are shorter, and answer first.
         turns = sorted(self.modes, key=lambda mode: mode == "prose")
-        first = repeat(turns[0], self.programs - 1) if len(turns) > 1 else ()
-        dealt = list(islice(chain(first, cycle(turns)), self.samples))
+        dealt = list(islice(chain(repeat(turns[0], self.programs - 1), cycle(turns)), self.samples))
         started, running = 0, 0
         cuts: list[Cut] = []
         verdict: StopReason | None = None
@@ -109,10 +108,12 @@ class Adaptive(Strategy):
         return lead >= self.lead and not (now.second and has_others)
 
     def _cuts(self, tree: Tree, nodes: Sequence[NodeId]) -> list[Cut]:
-        reason = f"less than {percent(self.cut)} likely"
-        running = [node for node in nodes if tree[node].status == "open"]
-        known = ((node, probability_of(tree[node].estimate)) for node in running)
-        return [Cut((node,), reason) for node, p in known if p is not None and p < self.cut]
+        running = (tree[node] for node in nodes if tree[node].status == "open")
+        return [
+            Cut((node.id,), f"less than {percent(self.cut)} likely")
+            for node in running
+            if (p := probability_of(node.estimate)) is not None and p < self.cut
+        ]
 
 
 def _programs_fail(tree: Tree) -> bool:

@@ -30,13 +30,13 @@ _ADAPTIVE: Mapping[Effort, Adaptive] = {
     "max": Adaptive(samples=64, lead=5, hopeless=0.0),
 }
 
-_OF_OPTIONS: Mapping[Effort, Adaptive] = {
+_PROGRAMS_FIRST: Mapping[Effort, Adaptive] = {
     "low": Adaptive(samples=4, lead=2, programs=4),
     "medium": Adaptive(samples=8, lead=2, programs=8),
     "high": Adaptive(samples=16, lead=3, programs=16),
     "max": Adaptive(samples=32, lead=4, programs=32),
 }
-"""Questions with options: programs settle yes or no; prose is drawn where they fail (docs/research.md)."""
+"""Programs settle dates and yes or no; prose is drawn where they fail (docs/research.md)."""
 
 _AGREEING: Mapping[Effort, tuple[int, int]] = {
     "low": (2, 2),
@@ -48,9 +48,9 @@ _AGREEING: Mapping[Effort, tuple[int, int]] = {
 
 EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "value": _ADAPTIVE,
-    "date": _ADAPTIVE,
-    "choice": _OF_OPTIONS,
-    "yes-no": _OF_OPTIONS,
+    "date": _PROGRAMS_FIRST,
+    "choice": _PROGRAMS_FIRST,
+    "yes-no": _PROGRAMS_FIRST,
     # Several solutions are right no more often than the likeliest one, within chance.
     "fact": dict.fromkeys(_ADAPTIVE, Adaptive(samples=1)),
     "text": _ADAPTIVE,

@@ -99,6 +99,26 @@ def test_a_fact_is_what_the_question_does_not_say(question: str, text: str, answ
 
 
 @pytest.mark.parametrize(
+    ("question", "printed", "answer"),
+    [
+        ("Which weekday was 14 March 2024?", "3", None),
+        ("What day of the week was 14 March 2024?", "2024-03-14", None),
+        ("Welcher Wochentag war der 14. März 2024?", "Thursday, 14 March 2024", "Thursday, 14 March 2024"),
+        ("I sleep from 23:40 on Monday to 6:55. How many hours is it?", "Tuesday", None),
+        ("What date is 30 days after 5 May 2024?", "Tuesday", None),
+        ("Today is Monday. What day is it in 3 days?", "Thursday", "Thursday"),
+        ("and 15 March?", "Friday", "Friday"),
+    ],
+)
+def test_a_number_is_no_weekday_and_a_weekday_no_number(
+    question: str, printed: str, answer: str | None
+) -> None:
+    ran = Execution(printed, "", 0.1)
+    problem = Problem("1", question, kind="date")
+    assert kind_of(problem).answer(problem, "program", "", "stop", ran) == answer
+
+
+@pytest.mark.parametrize(
     ("kind", "a", "b", "is_same"),
     [
         ("fact", "the Eiffel Tower", "Eiffel tower", True),

@@ -68,6 +68,8 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("What is the sum of the first ten primes?", "value"),
         ("Please tell me how far a train goes in three hours at 80 km/h.", "value"),
         ("How many people live in Paris?", "fact"),
+        ("At how many degrees Celsius does water boil?", "fact"),
+        ("The sum of three consecutive odd numbers is 75. Which is the smallest?", "value"),
         ("What comes next?\n\n3, 6, 9", "value"),
         ("What is the answer?\n\nA shop sells 3 pens for $2. I have $18.", "value"),
         ("Can you tell me what 12 squared is?", "value"),

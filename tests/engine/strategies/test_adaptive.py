@@ -32,7 +32,7 @@ from adascale.engine.request import Conditions, SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, ModelDescription, NodesPruned
 from adascale.engine.search.record import Record, replay
-from adascale.engine.strategies import Adaptive, BestOfN, Strategy, Vote
+from adascale.engine.strategies import EFFORTS, Adaptive, BestOfN, Strategy, Vote
 from adascale.engine.types import Estimate, Execution, Mode, Problem, SamplingChange, Step, Turn
 from bench.scripted import Script, ScriptedPolicy, scripted_step
 
@@ -240,7 +240,7 @@ def sums(source: str) -> Execution:
 
 
 def searched(
-    draw: Mapping[Mode, Callable[[random.Random], str]], strategy: Adaptive, prior: float = 0.55
+    draw: Mapping[Mode, Callable[[random.Random], str]], strategy: Strategy, prior: float = 0.55
 ) -> Record:
     def script(prefix: Prefix, rng: random.Random) -> Step:
         answer = draw[prefix.mode](rng)
@@ -257,11 +257,11 @@ def searched(
         ("18", "20", Adaptive(16, modes=BOTH), 16),  # programs alone agree, and prose differs
         ("18", "20 18", Adaptive(16, modes=BOTH), 4),
         ("18", "18", Adaptive(16, modes=BOTH), 2),
-        ("20 18", "20", Adaptive(8, lead=2, programs=8, modes=BOTH), 4),  # no prose is to come
+        ("20 18", "20", EFFORTS["date"]["medium"].changed(modes=BOTH), 4),  # no prose is to come
     ],
 )
 def test_one_mode_decides_alone_only_where_no_solution_differs(
-    programs: str, prose: str, strategy: Adaptive, drawn: int
+    programs: str, prose: str, strategy: Strategy, drawn: int
 ) -> None:
     said: Mapping[Mode, list[str]] = {"program": programs.split(), "prose": prose.split()}
     draw = {mode: (lambda rng, own=own: own.pop(0) if len(own) > 1 else own[0]) for mode, own in said.items()}
