@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -64,10 +65,11 @@ def load(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def _text(solution: Mapping[str, Any], at: int, answer: str | None) -> str:
-    """A program's own text; of prose the answer that was read in it is enough."""
+    """A program's own text; of prose its numbers and the answer that was read in it are enough."""
     if "execution" in solution:
         return str(solution["texts"][at])
-    return f"\\boxed{{{answer}}}" if answer is not None else ""
+    numbers = " ".join(re.findall(r"\d[\d.,]*", "".join(solution["texts"])))
+    return f"{numbers} \\boxed{{{answer}}}" if answer is not None else ""
 
 
 def _steps(solution: Mapping[str, Any]) -> tuple[Step, ...]:

@@ -23,6 +23,7 @@ class Candidate:
         nll: Negative log-likelihood of its tokens, in nats; None if unknown, and behind a thought.
         tokens: Number of its tokens.
         greedy: It took the most likely token every time.
+        leaves_out: It does not use a number that the question gives.
     """
 
     node: NodeId
@@ -33,6 +34,7 @@ class Candidate:
     nll: float | None = None
     tokens: int = 0
     greedy: bool = False
+    leaves_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import pairwise, product
 
+from ..types import Problem, Step
 from .latex import arithmetic
 
 _SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -117,6 +118,27 @@ def wrong_sums(text: str, question: str = "") -> tuple[str, ...]:
     found = tuple(equation for equation, holds in equations(text) if not holds)
     asked = wrong_sums(question) if found and question else ()
     return tuple(equation for equation in found if equation not in asked)
+
+
+_IDLE = re.compile(r"#.*|^(\w+) = [\d.]+ *(?:#.*)?$(?![\s\S]{0,4000}\b\1\b)", re.MULTILINE)
+"""A comment, and a name for a number that is not read again."""
+_FIGURE = re.compile(r"\d{1,40}(?:\.\d{1,40})?")
+
+
+def leaves_out(problem: Problem, solution: Iterable[Step]) -> bool:
+    """True if a solution for a value does not use a number above 1 that the question gives in digits.
+
+    A percentage is also used as a share. With a comma, a number may be one or two: it is not looked for.
+    """
+    used = _figures(_IDLE.sub("", "".join(step.text for step in solution)))
+    return problem.kind == "value" and any(
+        given > 1 and used.isdisjoint((given, given / 100, 1 - given / 100, 1 + given / 100))
+        for given in _figures(_DECIMAL_COMMA.sub(" ", problem.question))
+    )
+
+
+def _figures(text: str) -> set[Fraction]:
+    return {Fraction(figure) for figure in _FIGURE.findall(_SEPARATOR.sub("", text))}
 
 
 _ASKS_VALUE = re.compile(

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers.choosing import FinishedSearch
+from ..answers.sums import leaves_out
 from ..ports import Prefix
 from ..types import Mode
-from .posterior import log_odds, logit, of_votes
+from .posterior import UNUSED, log_odds, logit, of_votes
 
 States = NDArray[np.float32]
 
@@ -104,6 +105,8 @@ def observe(prefix: Prefix, reward: float, answer: str | None = None) -> Observa
         passed = prefix.execution.passed if prefix.execution else 0
         numbers |= {"passes": float(passed > 0), "passed": float(np.log1p(passed))}
         offset = _FAILED if prefix.execution is None or prefix.execution.fails else 0.0
+    if last_step.finish != "step" and leaves_out(prefix.problem, prefix.steps):
+        offset -= UNUSED
     return Observation(numbers, states, offset)
 
 

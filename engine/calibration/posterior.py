@@ -76,15 +76,21 @@ _FREE, _FORCED = 0.70, 0.90
 is before, and where a call is required or nothing was to be read."""
 
 
+UNUSED = 1.0
+"""Log-odds that a solution loses by a number of the question that it does not use: fitted on the rollouts of
+both coders; .5 and 1.5 are nearly as good (docs/research.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class WordOdds:
-    """Odds of an answer by the negative log-likelihood of its solutions: (neutral / nats) ^ power.
+    """Odds of an answer by the words of its solutions: their likelihood says (neutral / nats) ^ power.
 
     Attributes:
         neutral: Nats that speak neither for it nor against it.
         power: The larger, the more they say.
         fewest, most: Bounds of the nats, so that no single one decides: most that were measured lie between.
         by_token: Nats of each token of a solution, instead of all.
+        unused: Log-odds that it costs to leave out a number of the question.
     """
 
     neutral: float
@@ -92,14 +98,15 @@ class WordOdds:
     fewest: float
     most: float
     by_token: bool = False
+    unused: float = 0.0
 
     def of(self, solution: Candidate) -> float:
-        """Log-odds; 0 where the likelihood is not known."""
-        nats = solution.nll
-        if nats is None or (self.by_token and not solution.tokens):
-            return 0.0
-        nats = nats / solution.tokens if self.by_token else nats
-        return self.power * log(self.neutral / min(max(nats, self.fewest), self.most))
+        """Log-odds; a likelihood that is not known says nothing."""
+        nats, doubt = solution.nll, self.unused * solution.leaves_out
+        if nats is None:
+            return -doubt
+        nats = nats / max(solution.tokens, 1) if self.by_token else nats
+        return self.power * log(self.neutral / min(max(nats, self.fewest), self.most)) - doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,9 @@ class VoteWeights:
 # 5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.likelihood``). With questions that are
 # easy or hard in all modes it is less, and less again on questions of daily life (docs/research.md).
 _SOLUTIONS = VoteWeights(
-    difficulty=1.2, failed=0.5, words=WordOdds(neutral=30.0, power=1.3, fewest=10.0, most=90.0)
+    difficulty=1.2,
+    failed=0.5,
+    words=WordOdds(neutral=30.0, power=1.3, fewest=10.0, most=90.0, unused=UNUSED),
 )
 
 VOTES: Mapping[KindName, VoteWeights] = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..answers.choosing import NOTHING_YET, AnswerGroup, Candidate, SearchResult
 from ..answers.program import computes, read_program
+from ..answers.sums import leaves_out
 from ..ports import Prefix
 from ..types import (
     ROOT,
@@ -151,7 +152,8 @@ class Tree:
         end, mode = self[node], self.mode_as_evidence(node)
         passed = 0 if end.execution is None else end.execution.passed
         tokens = sum(len(step.token_ids) for step in self.steps(node))
-        return Candidate(node, answer, estimate, mode, passed, self.nll(node), tokens, end.greedy)
+        unused = leaves_out(self.problem, self.steps(node))
+        return Candidate(node, answer, estimate, mode, passed, self.nll(node), tokens, end.greedy, unused)
 
     def children(self, node: NodeId) -> tuple[NodeId, ...]:
         """Children in the order in which they were added."""

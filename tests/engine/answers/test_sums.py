@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.engine.answers.sums import equations, wrong_sums
+from adascale.engine.answers.sums import equations, leaves_out, wrong_sums
+from adascale.engine.types import Problem, Step
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,26 @@ def test_a_sum_that_is_asked_about_is_not_wrong() -> None:
     assert wrong_sums(said, "Is 7 * 8 = 54?") == ("7 * 8 = 57",)
 
 
+@pytest.mark.parametrize(
+    ("question", "solution", "unused"),
+    [
+        ("3 people, car 174, fuel 48: the share?", "print((174 + 48) / 3)", False),
+        ("3 people, car 174, fuel 48: the share?", "print(174 / 3)", True),
+        ("3 people, car 174, fuel 48: the share?", "# fuel 48\nprint(174 / 3)", True),
+        ("3 people, car 174, fuel 48: the share?", "fuel = 48\nprint(174 / 3)", True),
+        ("3 people, car 174, fuel 48: the share?", "fuel = 48\nprint((174 + fuel) / 3)", False),
+        ("80 less 25 %?", "80 * 0.75 = 60", False),
+        ("The sum of 1,200 and 0.5?", "1200 + 0.50 = 1200.5", False),
+        ("2,80 Euro das Kilo: 750 Gramm?", "2.80 * 750 / 1000 = 2.1", False),
+        ("1 of two", "2 - 1 = 1, the other", False),
+        ("9" * 5000, "9" * 5000, False),
+    ],
+)
+def test_a_solution_leaves_out_a_number(question: str, solution: str, unused: bool) -> None:
+    assert leaves_out(Problem("p", question), [Step(solution, (), None, "stop")]) is unused
+    assert not leaves_out(Problem("p", question, kind="fact"), [])
+
+
 @given(st.text(alphabet="0123456789+-*/()=.^ \\{}fracx$,\n", max_size=200))
 def test_whatever_is_written_is_read(text: str) -> None:
     list(equations(text))
@@ -102,8 +123,11 @@ def test_endless_white_space_is_read_at_once(text: str) -> None:
     assert time.process_time() - started < 0.05
 
 
-@pytest.mark.parametrize("text", ["1 " * 4000, "(" * 4000 + "=", "1+" * 2000 + "1=2", "^9" * 2000 + "= 1"])
+@pytest.mark.parametrize(
+    "text", ["1 " * 4000, "(" * 4000 + "=", "1+" * 2000 + "1=2", "^9" * 2000 + "= 1", "a = 1 \n" * 4000]
+)
 def test_long_steps_take_no_time(text: str) -> None:
     started = time.process_time()
     list(equations(text))
+    leaves_out(Problem("p", "7"), [Step(text, (), None, "stop")])
     assert time.process_time() - started < 0.5

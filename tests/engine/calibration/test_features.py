@@ -67,6 +67,10 @@ def test_a_limit_a_reward_and_a_wrong_sum_are_seen() -> None:
     assert np.isfinite([seen(*STEPS, reward=reward).numbers["reward"] for reward in (0.0, 1.0)]).all()
     wrong = seen(replace(STEPS[0], wrong_sums=("7 * 8 = 54",)), STEPS[1])
     assert (wrong.numbers, wrong.offset) == (seen(*STEPS).numbers, -2.5)
+    begun = Prefix(replace(PROBLEM, question="What is 7 * 8?"), STEPS, PROMPT)
+    ended = replace(begun, steps=(*STEPS, replace(STEPS[1], finish="stop")))
+    assert observe(begun, 0.5).offset == 0, "it may still use 7 and 8"
+    assert observe(ended, 0.5).offset < 0
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,17 @@ def test_the_less_likely_its_words_are_the_less_a_solution_speaks_for_its_answer
         assert 0.05 < found[-1] <= found[0] < 0.9, "one solution alone decides nothing"
 
 
+@pytest.mark.parametrize("nll", [None, 20.0])
+def test_a_solution_that_leaves_out_a_number_says_less_for_its_answer(nll: float | None) -> None:
+    def chance(unused: bool) -> float:
+        found = search([("18", "prose"), ("20", "program")])
+        own = [replace(each, nll=nll) for each in found.candidates]
+        own[0] = replace(own[0], leaves_out=unused)
+        return judging("value", 0.4).judge(PREFIX, replace(found, candidates=tuple(own))).revised[0].median
+
+    assert chance(unused=True) < chance(unused=False) - 0.05
+
+
 def test_without_a_fit_steps_have_scores_and_a_question_the_prior() -> None:
     known = judging("value", 0.3)
     assert known.estimate(PREFIX, 0.7) == Estimate(0.7, 0.7, 0.7, calibrated=False)
