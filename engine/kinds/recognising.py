@@ -307,8 +307,9 @@ def _asks(sentence: str) -> bool:
 
 def _fact(parts: _Parts) -> str | None:
     """A short question for a name, a date, a place or a word."""
-    match = re.match(wording.FACT, parts.question)
-    match = match or (re.match(wording.FACT_ABROAD, parts.question) if parts.is_abroad else None)
+    match = re.match(wording.FACT, parts.question) or (
+        re.match(wording.FACT_ABROAD, parts.question) if parts.is_abroad else None
+    )
     if match is None:
         return None
     return f'it is a short question that begins with "{" ".join(match[0].lower().split())}"'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 from ..errors import UsageError
@@ -24,19 +24,19 @@ STRATEGIES: dict[str, type[Strategy]] = {
 Effort = Literal["low", "medium", "high", "max"]
 
 _ADAPTIVE: Mapping[Effort, Adaptive] = {
-    "low": Adaptive(samples=8, lead=2),
+    "low": Adaptive(8, lead=2),
     "medium": Adaptive(),
-    "high": Adaptive(samples=32, lead=4, hopeless=0.01),
-    "max": Adaptive(samples=64, lead=5, hopeless=0.0),
+    "high": Adaptive(32, lead=4, hopeless=0.01),
+    "max": Adaptive(64, lead=5, hopeless=0.0),
 }
 
-_PROGRAMS_FIRST: Mapping[Effort, Adaptive] = {
-    "low": Adaptive(samples=4, lead=2, programs=4),
-    "medium": Adaptive(samples=8, lead=2, programs=8),
-    "high": Adaptive(samples=16, lead=3, programs=16),
-    "max": Adaptive(samples=32, lead=4, programs=32),
+_OF_OPTIONS: Mapping[Effort, Adaptive] = {
+    "low": Adaptive(4, lead=2, programs=4),
+    "medium": Adaptive(8, lead=2, programs=8),
+    "high": Adaptive(16, lead=3, programs=16),
+    "max": Adaptive(32, lead=4, programs=32),
 }
-"""Programs settle dates and yes or no; prose is drawn where they fail (docs/research.md)."""
+"""Questions with options: programs settle yes or no; prose is drawn where they fail (docs/research.md)."""
 
 _AGREEING: Mapping[Effort, tuple[int, int]] = {
     "low": (2, 2),
@@ -48,19 +48,20 @@ _AGREEING: Mapping[Effort, tuple[int, int]] = {
 
 EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "value": _ADAPTIVE,
-    "date": _PROGRAMS_FIRST,
-    "choice": _PROGRAMS_FIRST,
-    "yes-no": _PROGRAMS_FIRST,
-    # Several solutions are right no more often than the likeliest one, within chance.
-    "fact": dict.fromkeys(_ADAPTIVE, Adaptive(samples=1)),
+    # As many in prose stand behind the programs: those that ask for today all fail, however many run at once.
+    "date": {effort: replace(each, samples=2 * each.programs) for effort, each in _OF_OPTIONS.items()},
+    "choice": _OF_OPTIONS,
+    "yes-no": _OF_OPTIONS,
+    # The likeliest answer is right as often as a vote's; three others say how sure it is.
+    "fact": dict.fromkeys(_ADAPTIVE, Readings(4, 4)),
     "text": _ADAPTIVE,
     # The limit of ``medium`` is measured on fitting tasks (docs/research.md), and the others
     # follow it: the fewer programs are left, the sooner a task is given up.
     "code": {
-        "low": Passing(samples=4, hopeless=0.3),
+        "low": Passing(4, hopeless=0.3),
         "medium": Passing(),
-        "high": Passing(samples=16, hopeless=0.05),
-        "max": Passing(samples=32, hopeless=0.0),
+        "high": Passing(16, hopeless=0.05),
+        "max": Passing(32, hopeless=0.0),
     },
     "call": {effort: Agreement(*numbers) for effort, numbers in _AGREEING.items()},
     "json": {effort: Readings(*numbers) for effort, numbers in _AGREEING.items()},

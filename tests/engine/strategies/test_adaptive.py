@@ -143,6 +143,11 @@ def test_after_three_programs_that_fail_and_none_that_does_not_the_rest_is_prose
     assert drawn.count("program") == programs
 
 
+def test_prose_answers_for_the_programs_of_a_date_that_run_at_once_and_all_fail() -> None:
+    strategy = EFFORTS["date"]["medium"].changed(modes=("program", "prose"))
+    assert ended(search(of_modes({"prose": 1, "program": 0}), strategy, width=8)).result.answer == "18"
+
+
 def test_a_misjudging_prm_does_not_overrule_those_that_agree() -> None:
     """Wrong answers get .9 and right ones .4, but no two wrong ones are the same."""
 
@@ -257,7 +262,8 @@ def searched(
         ("18", "20", Adaptive(16, modes=BOTH), 16),  # programs alone agree, and prose differs
         ("18", "20 18", Adaptive(16, modes=BOTH), 4),
         ("18", "18", Adaptive(16, modes=BOTH), 2),
-        ("20 18", "20", EFFORTS["date"]["medium"].changed(modes=BOTH), 4),  # no prose is to come
+        ("20 18", "20", Adaptive(8, lead=2, programs=8, modes=BOTH), 4),  # no prose is to come
+        ("18", "20", EFFORTS["date"]["medium"].changed(modes=BOTH), 2),
     ],
 )
 def test_one_mode_decides_alone_only_where_no_solution_differs(
