@@ -52,8 +52,8 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "date": {effort: replace(each, samples=2 * each.programs) for effort, each in _OF_OPTIONS.items()},
     "choice": _OF_OPTIONS,
     "yes-no": _OF_OPTIONS,
-    # The likeliest answer is right as often as a vote's; three others say how sure it is.
-    "fact": dict.fromkeys(_ADAPTIVE, Readings(4, 4)),
+    # Several solutions are right no more often than the likeliest one, within chance.
+    "fact": dict.fromkeys(_ADAPTIVE, Adaptive(1)),
     "text": _ADAPTIVE,
     # The limit of ``medium`` is measured on fitting tasks (docs/research.md), and the others
     # follow it: the fewer programs are left, the sooner a task is given up.
