@@ -37,20 +37,20 @@ FIELDS = frozenset({
 _ENDS_IN_ANSWER = re.compile(r"\s*^\W*(?:final )?answer\W[^\n]*\s*\Z", re.IGNORECASE | re.MULTILINE)
 
 
-def answer_payload(answer: Answer, extract: bool) -> str:
-    """The solution as a person reads it and ``Answer: 18``; with ``extract`` the answer alone.
+def answer_payload(answer: Answer, verbose: int = 0) -> str:
+    """The answer, which alone is checked; with ``verbose`` the solution as a person reads it above it.
 
-    Empty without an answer. Programs of code tasks, and JSON, stand alone.
+    Without an answer it is the solution. Programs of code tasks, and JSON, stand alone.
     """
     shown, kind = answer.shown or "", answer.problem.kind
-    if kind == "json":  # a line for each field, or all in one
-        return json_text(json.loads(shown), None if extract else 2) if shown else ""
+    if kind == "json":
+        return json_text(json.loads(shown), 2) if shown else ""
     if kind == "code":
         return shown
-    if extract:
-        return readable(shown)
     if answer.problem.is_chat:  # it was shown as it was generated
         return answer.solution
+    if shown and not verbose:
+        return readable(shown)
     solution = plain(answer.solution)
     if answer.mode in PROGRAMS:  # its code, and what it printed
         program = Program.of(answer.solution, answer.execution)
@@ -108,6 +108,7 @@ def _confidence(answer: Answer) -> dict[str, Any]:
     p = estimate if estimate is not None and estimate.calibrated else None
     return {
         "p": p.median if p else None,
+        "band": answer.band,
         "lo": p.lower if p else None,
         "hi": p.upper if p else None,
         "level": 0.8,

@@ -12,6 +12,7 @@ from itertools import chain, repeat
 from typing import Any, Literal, Self
 
 from .answers.choosing import SearchResult
+from .bands import Band
 from .kinds import kind_of
 from .search.events import BranchGrew, Event, StepProposed
 from .search.record import Record
@@ -114,16 +115,16 @@ class Answer(SearchResult):
 
     @property
     def measured(self) -> str | None:
-        """A sentence about numbers like this one, by the held-out figures of its calibration.
+        """A sentence with counts about recorded answers like this one; None where none were recorded."""
+        band, record = self.band, self.record
+        answers, correct = record.counts.get(band, (0, 0)) if band is not None else (0, 0)
+        models = "this model" if record.level == "fitted" else "models without a fit"
+        return f"Of {answers} such answers of {models} {correct} were correct." if answers else None
 
-        None without a probability, and where nothing was held out.
-        """
-        card = self.record.started.models.calibration or {}
-        found = card.get("held_out", {}).get("answer")
-        if found is None or probability_of(self.confidence) is None or self.record.level != "fitted":
-            return None
-        asked, off = found["questions"], round(100 * found["ece"])
-        return f"On {asked} test questions, such a percentage was off by {off} points on average."
+    @property
+    def band(self) -> Band | None:
+        """The word for its probability; None without one."""
+        return self.record.band if probability_of(self.confidence) is not None else None
 
     @property
     def fallback_record(self) -> dict[str, Any] | None:

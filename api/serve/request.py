@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+from adascale.engine.bands import LEAST
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
@@ -49,7 +50,7 @@ JSON_PROMPT = "Reply with a JSON object only. It has this JSON schema: "
 SURE_LINE = "\n\n— "
 """Beginning of the line below an answer that says how sure it is."""
 
-_SURE = re.compile(rf"{SURE_LINE}[^\n]* % sure[^\n]*\s*\Z")
+_SURE = re.compile(rf"{SURE_LINE}(?:{'|'.join(LEAST)})[^\n]*\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def ask(
     """Answer a question, with as much search as it needs, and say how sure the answer is.
 
     adascale ask what is 17 times 23
-    echo "What is 17 * 23?" | adascale ask -x
+    echo "What is 17 * 23?" | adascale ask
     adascale ask -c "and times two?"
     cat letter.txt | adascale ask --schema order.json
     adascale ask -m qwen2.5-coder-0.5b -e high -o samples 16 '3 pens cost $2. How many for $18?'
@@ -90,17 +90,16 @@ def _finish(record: ViewState, options: AskOptions, handed_on: FallbackAnswer | 
     if options.json_output:
         write_json(answer_record(answer, least))
     elif answer.fallback is not None:
-        write_payload(answer_payload(answer, options.extract))
+        write_payload(answer_payload(answer, terminal.verbose))
     elif not answer.problem.is_chat or draws_replies(terminal.quiet):
-        write_answer(record, extract=options.extract, says_end=not terminal.quiet, verbose=terminal.verbose)
+        write_answer(record, says_end=not terminal.quiet, verbose=terminal.verbose)
     if not terminal.quiet:
         if answer.fallback is not None:
             say_handed_on(record, answer.fallback)
-        say_end(record, terminal.verbose)
+        say_end(record, terminal.verbose, advises=answer.fallback is None)
     if answer.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if answer.status == "low_confidence" and not answer.is_guess and not terminal.quiet:
         say(f"adascale: less sure than -o min_confidence {least:g}")
-    lacks_answer = options.extract and answer.answer is None and not answer.problem.is_chat
-    if answer.status != "answered" or lacks_answer:
+    if answer.status != "answered":
         raise typer.Exit(NO_ANSWER)

@@ -102,7 +102,6 @@ class AskOptions:
     goes_on: ContinueOption = False
     schema: SchemaOption = None
     fallback: FallbackOptions = FallbackOptions()
-    extract: Annotated[bool, flag("--extract -x", "Print only the final answer.")] = False
     json_output: JsonOption = False
     view: ViewOptions = ViewOptions()
 
@@ -241,44 +240,6 @@ class McpOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class EvalOptions:
-    """Options of ``eval``."""
-
-    strategies: Annotated[
-        str,
-        flag(
-            "--strategies",
-            "What to compare: NAME[:N][@EFFORT][+RULE][/MODE][+redraw], with commas. :N is the number of "
-            "solutions, +n, +k, +m or +km a rule of the paper, the mode prose, program or both; +redraw "
-            "rewrites steps with a wrong sum.",
-            metavar="LIST",
-            show_default=True,
-        ),
-    ] = "greedy,vote:4,vote:16,adaptive"
-    questions: QuestionsOption = None
-    repeats: Annotated[
-        int,
-        flag(
-            "--repeats",
-            "Runs of each strategy, each with other random numbers.",
-            metavar="N",
-            min=1,
-            max=1000,
-        ),
-    ] = 1
-    json_output: JsonOption = False
-    session: Annotated[SessionOptions, _UNSANDBOXED] = SessionOptions(branches=MAX_BRANCHES, purpose="replay")
-    search: Annotated[
-        SearchRequest,
-        _only(
-            *("effort", "samples", "beams", "branching", "lead", "confidence", "width"),
-            seed=SEED_OF_CHOICE,
-        ),
-    ] = SearchRequest(seed=0)
-    terminal: TerminalOptions = TerminalOptions()
-
-
-@dataclass(frozen=True, slots=True)
 class CalibrationOptions:
     """Options of ``calibrate check``, which are also some of ``calibrate fit``."""
 
@@ -335,7 +296,6 @@ OPTION_TYPES: Sequence[type[Any]] = (
     BatchOptions,
     ServeOptions,
     McpOptions,
-    EvalOptions,
     FitOptions,
     CalibrationOptions,
     DoctorOptions,

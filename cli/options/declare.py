@@ -276,7 +276,7 @@ FLAGS: Mapping[type[Any], Mapping[str, OptionInfo]] = {
         ),
         "effort": setting(
             "--effort -e",
-            "How sure to be before stopping: low, medium, high or max; facts and texts get one reply at any.",
+            "How sure to be before stopping: low, medium, high or max; texts get one reply at any.",
             metavar="EFFORT",
         ),
         "mode": setting("--mode", "How solutions reason.", metavar="auto|prose|program"),

@@ -29,6 +29,7 @@ from ..terminal.text import (
     plural,
     spin,
 )
+from .doubt import doubt_lines
 from .state import ViewState
 from .summary import (
     answer_words,
@@ -44,16 +45,19 @@ _FOOTER = 3
 
 _BAR_CELLS = 30
 
+_TWO = 2
+"""Options that need no bars: the answer has the number of both."""
+
 _WHOLE_PROGRAM = 10
 """Lines of code of the longest program that is not folded."""
 
 
 def search_frame(state: ViewState, height: int) -> RenderableType:
-    """A bar for each option that was read, the solutions, and who leads: the last ``height`` lines of them.
+    """A bar for each of several options, the solutions, and who leads: the last ``height`` lines of them.
 
     Of several solutions each has a row, in half of the screen at most; of a single one its text is shown.
     """
-    blocks: list[RenderableType] = [option_bars(state)] if state.options else []
+    blocks: list[RenderableType] = [option_bars(state)] if len(state.options) > _TWO else []
     # The reply to a message stands on stdout where that is another screen.
     if state.places and (is_one_screen() or not state.tree.problem.is_chat):
         if _is_wide(state):
@@ -164,7 +168,7 @@ def option_bars(state: ViewState) -> Table:
 def standing_lines(state: ViewState) -> list[Text]:
     """The answer as it stands, once there may be several solutions, and how far the search is.
 
-    ``24 · about 84 % sure · Enter takes it · 5 of 7 solutions agree``
+    ``24 · very likely (84 %) · Enter takes it · 5 of 7 solutions agree``
     ``◐ 7 of up to 16 solutions · 12 s, about 20 s left · 9 of 10 such answers stay``
     """
     known, facts = leader_facts(state), status_facts(state)
@@ -189,28 +193,30 @@ def _is_wide(state: ViewState) -> bool:
     return len(state.places) > 1 or bool(state.places and (state.samples or 1) > 1)
 
 
-def write_answer(state: ViewState, *, extract: bool = False, says_end: bool = True, verbose: int = 0) -> None:
-    """Write the solution and its answer to stdout, or the answer alone.
+def write_answer(state: ViewState, *, says_end: bool = True, verbose: int = 0) -> None:
+    """Write the answer to stdout, with ``verbose`` below its solution.
 
-    On a terminal a person reads the solution; the answer stands in the line that ``say_end`` writes.
+    On a terminal the answer stands in the line that ``say_end`` writes, and a solution is shown without
+    ``verbose`` where it has no answer.
 
     Args:
         state: A search.
-        extract: Write the answer alone.
         says_end: That line follows.
-        verbose: With 1 a long program is shown whole.
+        verbose: With 1 the solution is written too, whole if it is a program.
     """
     if state.result is None:
         return
     best, is_chat = state.result.best, state.tree.problem.is_chat
     if best is None and is_chat and len(state.tree) > 1:
         best = NodeId(len(state.tree) - 1)  # it was stopped
-    if not is_one_screen() or extract or not says_end or state.tree.problem.kind in ("code", "json"):
-        if payload := answer_payload(Answer.of(state), extract):
+    if not is_one_screen() or not says_end or state.tree.problem.kind in ("code", "json"):
+        if payload := answer_payload(Answer.of(state), verbose):
             write_payload(payload)
         return
-    blocks = [] if best is None else [solution(state, best, whole=verbose > 0), Text()]
-    blocks += [option_bars(state), Text()] if state.options else []
+    blocks: list[RenderableType] = []
+    if best is not None and (verbose or state.answer is None):
+        blocks = [solution(state, best, whole=verbose > 0), Text()]
+    blocks += [option_bars(state), Text()] if len(state.options) > _TWO else []
     if blocks:
         write_screen(Group(*(blocks[:-1] if is_chat else blocks)))
 
@@ -222,8 +228,14 @@ def say_handed_on(state: ViewState, found: FallbackAnswer) -> None:
     stderr_console().print(Text.assemble(line, DOT + one_line(source)))
 
 
-def say_end(state: ViewState, verbose: int = 0) -> None:
-    """Write the line about the answer of a search that has ended to stderr, with ``verbose`` more of them."""
+def say_end(state: ViewState, verbose: int = 0, *, advises: bool = False) -> None:
+    """Write the line about the answer of a search that has ended to stderr, with ``verbose`` more of them.
+
+    Where it ``advises``, lines below a doubtful answer say what to do about it.
+    """
     if state.result is not None:
         for line in closing_lines(state, verbose):
             stderr_console().print(line)
+        if advises and state.answer is not None and is_unsure(state):
+            for text in doubt_lines(state):
+                stderr_console().print(Text(f"  {one_line(text)}", "faint"))

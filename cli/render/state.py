@@ -126,7 +126,7 @@ class ViewState(Record):
         ``python -m bench.evidence.time_left``).
         """
         p, most = probability_of(self.confidence), self.samples
-        if self.answer is None or p is None or not most or self.options:
+        if self.answer is None or p is None or not most or self.started.limit("lead") is None:
             return None
         return p + (1 - p) * min(1.0, self.finished / most)
 

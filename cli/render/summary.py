@@ -10,9 +10,8 @@ from adascale.engine.answers.choosing import DOUBTFUL, FieldEstimate
 from adascale.engine.answers.latex import readable
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.events import OUT_OF_DISTRIBUTION, SearchFailed
-from adascale.engine.search.record import LIKELY
 from adascale.engine.search.tree import Node
-from adascale.engine.types import Execution, StopReason, percent, probability_of
+from adascale.engine.types import Execution, StopReason, percent
 
 from ..terminal.errors import as_typed
 from ..terminal.markdown import verdict_text
@@ -29,7 +28,7 @@ _REASONS: Mapping[StopReason, str] = {
 
 
 def summary(state: ViewState) -> Text:
-    """One line for the end of a search: ``391 · 96 % sure · 2 of 2 solutions agree · 7 s``."""
+    """One line for the end of a search: ``391 · almost surely (96 %) · 2 of 2 solutions agree · 7 s``."""
     end = [one_line(text)] if (text := _cut_short(state)) else []
     tail = [*end, duration(state.t)]
     if state.tree.problem.kind == "code":
@@ -58,14 +57,14 @@ def closing_lines(state: ViewState, verbose: int = 0) -> list[Text]:
 
 
 def _answer_facts(state: ViewState) -> list[str]:
-    """``391``, ``96 % sure``, ``2 of 2 solutions agree``; one fact alone where the answer is not known."""
+    """``391``, ``almost surely (96 %)``, ``2 of 2 solutions agree``; a doubt stands before the answer."""
     if state.answer is None:
         return [f"no answer {_after(state)}" if state.candidates else "no answer"]
     if state.tree.problem.kind == "json" and state.result is not None and state.result.fields:
         return [fields_text(state.result.fields), *state.support]
     if is_unsure(state):
-        likely = f" is {sure} likely" if (sure := state.sure) else ", a guess,"
-        return [f"not sure: {answer_words(state, state.answer)}{likely} {_after(state)}"]
+        doubt, perhaps = state.certainty or "a guess", answer_words(state, state.answer)
+        return [f"{doubt}: perhaps {perhaps}", *state.support[bool(state.band) :]]
     return leader_facts(state)
 
 
@@ -81,10 +80,9 @@ def fields_text(fields: Mapping[str, FieldEstimate]) -> str:
 
 
 def is_unsure(state: ViewState) -> bool:
-    """True if another is as likely, there is none, or the search gave up; the exit code has a lower limit."""
-    p = probability_of(state.confidence)
+    """True if it is not likely, there is none, or the search gave up; the exit code has a lower limit."""
     is_guess = state.result is not None and state.result.is_guess
-    return state.answer is None or is_guess or (p is not None and p < LIKELY)
+    return state.answer is None or is_guess or state.band in ("not sure", "a guess")
 
 
 def status_facts(state: ViewState) -> list[str]:
@@ -115,7 +113,7 @@ def solutions_text(state: ViewState) -> str:
 
 
 def leader_facts(state: ViewState) -> list[str]:
-    """``391``, ``84 % sure`` and ``5 of 7 solutions agree``; nothing before a solution."""
+    """``391``, ``very likely (84 %)`` and ``5 of 7 solutions agree``; nothing before a solution."""
     if state.tree.problem.kind == "code":
         return [f"the best {_code_words(state)}"] if state.candidates else []
     if state.answer is None:
@@ -154,9 +152,9 @@ def _code_facts(state: ViewState) -> list[str]:
     execution, problem, done = _best_program(state), state.tree.problem, len(state.candidates)
     most = state.samples if kind_of(problem).tests(problem) else None
     facts = [f"after {done} of {most} programs" if most else f"after {plural(done, 'program')}"]
-    if execution is not None and not execution.fails and (sure := state.sure):
+    if execution is not None and not execution.fails and state.certainty:
         beyond = "that it passes others like them" if execution.verdicts else "that it is correct"
-        facts.append(f"{sure} sure {beyond}")
+        facts.append(f"{state.certainty} {beyond}")
     if state.result is not None and state.result.stop_reason == "hopeless":
         facts.append("given up: another program is unlikely to pass")
     return [_code_words(state), *facts]

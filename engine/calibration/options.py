@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..kinds.yes_no import has_text
 from ..types import KindName, Mode, Problem
 
 _LEAST = 1e-6
@@ -57,12 +58,12 @@ class OptionWeights:
             share = math.log(parameters / _AT_CHANCE) / math.log(_FITTED_AT / _AT_CHANCE)
             share = min(max(share, 0.0), 1.0)
         lean = self.lean if self.unread is None else share * self.lean + (1.0 - share) * self.unread
-        return replace(self, trust=self.trust * share, lean=lean)
+        bare = self.bare and self.bare.of_size(parameters)
+        return replace(self, trust=self.trust * share, lean=lean, bare=bare)
 
     def of_problem(self, problem: Problem) -> OptionWeights:
-        """The weights for a problem: a text to read stands above the question, or in the conversation."""
-        has_text = problem.history or "\n" in problem.question
-        return self if has_text or self.bare is None else self.bare
+        """The weights for a problem, with a text to read or without."""
+        return self if self.bare is None or has_text(problem) else self.bare
 
     def prior(self, logits: Sequence[float]) -> list[float]:
         """``[options]`` probabilities of the options before any solution, by their log-probabilities."""
@@ -113,8 +114,16 @@ def _normal(log_weights: Sequence[float]) -> list[float]:
 _PROGRAM = 0.6
 """Merit of a program that answers yes or no, where too few were drawn to fit it."""
 
-_BARE = OptionWeights(trust=0.0, lean=0.0, merit={"prose": 0.1, "program": 0.7}, habit=1.0, overlap=0.2)
-"""Yes-no questions without a text to read, where a look of the 1.5b leans towards yes (.70) in any case."""
+_BARE = OptionWeights(
+    trust=0.564,
+    lean=-0.469,
+    merit={"prose": 0.1, "program": 0.7},
+    habit=1.0,
+    overlap=0.2,
+    unread=0.0,
+)
+"""Yes-no questions without a text to read, where a look of the 1.5b leans towards yes: fitted on everyday
+facts, computed questions and BoolQ's without their passages, with equal weights (docs/research.md)."""
 
 OPTIONS: Mapping[KindName, OptionWeights] = {
     "choice": OptionWeights(
@@ -157,7 +166,7 @@ OWN_OPTIONS: Mapping[str, Mapping[KindName, OptionWeights]] = {
             merit={"prose": 0.03308641975308645, "program": _PROGRAM},
             habit=3.0,
             overlap=0.0,
-            bare=_BARE,
+            bare=_BARE.of_size(_AT_CHANCE),
         ),
     },
 }

@@ -157,8 +157,9 @@ VOTES: Mapping[KindName, VoteWeights] = {
     # Fitted alone, greedy answers of three models of .1 to 1.7 billion parameters have powers of 1.5 to 3.3
     # and neutral points of .13 to .40 nats; neither rises with the size (``bench.evidence.facts``).
     "fact": VoteWeights(
-        prior=0.5,
+        prior=0.65,
         spread=1.0,
+        strength=2.0,
         words=WordOdds(neutral=0.21, power=1.8, fewest=0.01, most=3.0, by_token=True),
     ),
     # The 1.5b called in 22 of 25 requests where no call is right. The others are the likeliest of both

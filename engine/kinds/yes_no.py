@@ -1,7 +1,8 @@
 """Yes-no: a question that yes or no answers, such as "Is 91 prime?".
 
-Yes and no are read before any solution. Solutions are prose, and programs where the question speaks of
-quantities. Yes, true and correct are one answer; no, false and incorrect the other.
+Yes and no are read before any solution. Solutions are drawn where the question speaks of quantities and no
+text is given, as programs compute: of what is only known, prose knows no more than the look does. Yes, true
+and correct are one answer; no, false and incorrect the other.
 """
 
 from __future__ import annotations
@@ -85,12 +86,18 @@ def _is_negated(words: Sequence[str]) -> bool:
     return any(_NEGATION.fullmatch(word) for word in words)
 
 
+def has_text(problem: Problem) -> bool:
+    """True if there is a text to read: above the question, or in the conversation."""
+    return bool(problem.history) or "\n" in problem.question
+
+
 class YesNo(Kind):
     """See the module."""
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
-        """Prose, and programs where something may be computed."""
-        return ("prose", "program") if speaks_of_quantities(problem.question) else ("prose",)
+        """Prose, and programs where something may be computed and no text says it."""
+        is_computed = speaks_of_quantities(problem.question) and not has_text(problem)
+        return ("prose", "program") if is_computed else ("prose",)
 
     def options(self, problem: Problem) -> tuple[str, ...]:
         """Yes and no."""

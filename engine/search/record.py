@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from ..answers.choosing import AnswerGroup, Candidate, SearchResult
+from ..bands import LEAST, Band, Counts, band_of, certainty, counts_of
 from ..errors import TraceError
-from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage, percent, probability_of
+from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage, probability_of
 from .events import (
     OUT_OF_DISTRIBUTION,
     AllocationDecided,
@@ -33,9 +34,6 @@ from .events import (
     Warned,
 )
 from .tree import Tree
-
-LIKELY = 0.5
-"""Probability from which on an answer is called likely."""
 
 
 @dataclass(slots=True)
@@ -146,32 +144,48 @@ class Record:
         return self.tree.standing.confidence
 
     @property
-    def sure(self) -> str:
-        """``96 %``, or ``about 80 %`` by an uncalibrated prior; empty where the number is no probability."""
+    def counts(self) -> Mapping[Band, Counts]:
+        """Recorded answers of this kind by models like this one."""
+        generator = self.started.models.generator
+        name = "" if generator is None else generator.name
+        return counts_of(name, self.level, self.tree.problem.kind)
+
+    @property
+    def band(self) -> Band | None:
+        """The word for the probability of the leading answer; None where the number is no probability."""
         p = probability_of(self.confidence)
-        if p is None:
+        return None if p is None or self.answer is None else band_of(p, self.counts, len(self.options))
+
+    @property
+    def certainty(self) -> str:
+        """``almost surely (96 %)``, for example; empty where the number is no probability."""
+        p, band = probability_of(self.confidence), self.band
+        if p is None or band is None:
             return ""
-        return f"about {percent(p).lstrip('<>')}" if self.level == "prior" else percent(p)
+        return certainty(p, band, is_rough=self.level == "prior", options=len(self.options))
 
     @property
     def support(self) -> list[str]:
-        """``96 % sure`` and ``3 of 4 solutions agree``, for example; what is not known is left out.
+        """``almost surely (96 %)`` and ``3 of 4 solutions agree``; what is not known is left out.
 
-        The first of several solutions has a word in the place of a number, as the next may say otherwise.
+        The first of several solutions has no number, as the next may say otherwise.
         """
-        of_what = " of each" if self.tree.problem.kind == "json" else ""
-        facts = [f"{self.sure} sure{of_what}"] if self.sure else []
+        of_what = " for each" if self.tree.problem.kind == "json" else ""
+        facts = [f"{self.certainty}{of_what}"] if self.band else []
         agree, solutions = self.agreement
         if not solutions:
             return [*facts, "read from the options" if self.options else "computed"]
         if self.end is None and agree == solutions == 1 and (most := self.samples or 1) > 1:
-            word = "likely" if (probability_of(self.confidence) or 0.0) >= LIKELY else "not sure"
-            return [*([word] if self.sure else []), f"first of up to {most}, still checking"]
+            return [*([self.band] if self.band else []), f"first of up to {most}, still checking"]
         answered = sum(len(group.nodes) for group in self.groups)
         none = f", {solutions - answered} without an answer" if answered < solutions else ""
         if agree == answered == 1:
             return [*facts, f"1 solution{none}"]
-        return [*facts, f"{agree} of {answered} solution{'s' * (answered != 1)} agree{none}"]
+        is_likely = self.band is not None and LEAST[self.band] >= LEAST["likely"]
+        # Few votes beside a high number, or many beside a low one, want a reason.
+        seems_odd = self.band is not None and (2 * agree > answered) != is_likely
+        reason = ", and how likely the model found them counts too" if seems_odd else ""
+        return [*facts, f"{agree} of {answered} solution{'s' * (answered != 1)} agree{none}{reason}"]
 
     @property
     def options(self) -> Mapping[str, float]:

@@ -24,8 +24,8 @@ class Adaptive(Strategy):
     No rule that reads a probability, fitted or not, ends a search sooner at equal accuracy
     (docs/research.md); one gives up. A fit weighs the votes and cuts trajectories that will not succeed.
     Programs and prose take turns, as each sees what the other misreads; a trajectory that stays alone takes
-    the most likely tokens. Where a look at the options favours one of them nothing is drawn: solutions find
-    the correct option no more often than the look does (docs/research.md).
+    the most likely tokens. Where options were read and nothing can be computed, nothing is
+    drawn: prose finds the correct option no more often than the look does (docs/research.md).
 
     Attributes:
         samples: Most trajectories.
@@ -84,7 +84,7 @@ class Adaptive(Strategy):
     def _verdict(self, tree: Tree) -> StopReason | None:
         """The stop reason; None to go on."""
         now = tree.standing
-        if now.options and not now.finished and min(now.options.values()) < max(now.options.values()):
+        if now.options and not now.finished and "program" not in self.modes:
             return "settled"
         if now.answer is None and now.replies > 1:
             return "exhausted"  # a question without a checkable answer: more solutions would not agree either

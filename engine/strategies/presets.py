@@ -52,8 +52,8 @@ EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
     "date": {effort: replace(each, samples=2 * each.programs) for effort, each in _OF_OPTIONS.items()},
     "choice": _OF_OPTIONS,
     "yes-no": _OF_OPTIONS,
-    # Several solutions are right no more often than the likeliest one, within chance.
-    "fact": dict.fromkeys(_ADAPTIVE, Adaptive(1)),
+    # The likeliest answer is right as often as a vote's; three others say how sure it is.
+    "fact": dict.fromkeys(_ADAPTIVE, Readings(4, 4)),
     "text": _ADAPTIVE,
     # The limit of ``medium`` is measured on fitting tasks (docs/research.md), and the others
     # follow it: the fewer programs are left, the sooner a task is given up.
@@ -95,12 +95,10 @@ def effort_named(name: str) -> Effort:
 def effort_numbers(strategy: Strategy, effort: Effort, kind: KindName = "value") -> dict[str, Any]:
     """Parameters that an effort sets in a strategy for a kind of problem.
 
-    It sets all of the strategy that suits the kind, and the number of samples of any other, if that is more
-    than one.
+    It sets all of the strategy that suits the kind, and the number of samples of any other.
     """
     preset = EFFORTS["code" if strategy.kind == "code" else kind][effort]
     numbers = {each.name: getattr(preset, each.name) for each in fields(preset) if each.name != "modes"}
     if type(preset) is type(strategy):
         return numbers
-    is_known = numbers["samples"] > 1 and strategy.has("samples")
-    return {"samples": numbers["samples"]} if is_known else {}
+    return {"samples": numbers["samples"]} if strategy.has("samples") else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,11 +10,11 @@ from hypothesis import strategies as st
 from sample_log import Log
 from scripted import ScriptedExecutor, log_of
 
+from adascale.engine import bands
 from adascale.engine.answer import Answer, FallbackAnswer, Status, turns_after
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import SearchStarted
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Vote
 from adascale.engine.types import ROOT, Execution, Notice, Problem, Step, StopReason, Turn
@@ -99,15 +98,9 @@ def test_a_conversation_keeps_each_question_wherever_its_reply_is_stopped(
     assert all(turn.content for turn in turns)
 
 
-def test_a_fitted_number_says_how_far_such_numbers_were_off() -> None:
-    assert Answer.of(searched(0.7)).measured is None
-    log = Log()
-    log.finish_path(ROOT, "So 8.", 0.7, "8")
-    log.end("confident")
-    started, *others = log.events
-    assert isinstance(started, SearchStarted)
-    card = {"level": "fitted", "held_out": {"answer": {"questions": 120, "ece": 0.043}}}
-    started = replace(started, models=replace(started.models, calibration=card))
-    said = Answer.of(Record.of([started, *others])).measured
-    assert said is not None
-    assert {"120", "4"} <= {*said.split()}
+def test_a_number_has_the_counts_of_recorded_answers_like_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bands, "MEASURED", {"prior": {"value": {"likely": (57, 34)}}})
+    answer = Answer.of(searched(0.7))
+    assert answer.band == "likely"
+    assert {"57", "34"} <= {*(answer.measured or "").split()}
+    assert Answer.of(searched(0.1)).measured is None

@@ -13,7 +13,6 @@ from adascale.engine.request import Conditions, SearchRequest
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.strategies import (
     EFFORTS,
-    STRATEGIES,
     Adaptive,
     Beam,
     BestOfN,
@@ -44,12 +43,6 @@ from adascale.engine.types import Budget, KindName, Mode, Problem, SamplingChang
 )
 def test_strategy_of_a_kind(request_: SearchRequest, kind: KindName, strategy: Strategy) -> None:
     assert request_.strategy_for(kind) == strategy
-
-
-@pytest.mark.parametrize("name", ["vote", "best-of-n"])
-def test_the_one_solution_of_a_fact_is_of_adaptive_alone(name: str) -> None:
-    assert SearchRequest().named("adaptive", "fact").at_most == 1
-    assert SearchRequest().named(name, "fact") == STRATEGIES[name]()
 
 
 @pytest.mark.parametrize(
@@ -116,10 +109,10 @@ def test_every_setting_of_a_search_is_among_them() -> None:
     assert {each.name for each in fields(SearchRequest)} - stated == {*SETTINGS}
 
 
-@pytest.mark.parametrize(("name", "warned"), [("adaptive", 1), ("vote", 0)])
-def test_a_sampler_of_ones_own_is_warned_of_where_all_is_greedy(name: str, warned: int) -> None:
+@pytest.mark.parametrize(("samples", "warned"), [(1, 1), (2, 0)])
+def test_a_sampler_of_ones_own_is_warned_of_where_all_is_greedy(samples: int, warned: int) -> None:
     own = Conditions(ModelDescription(), (), set_odds=("temperature",))
-    found = SearchRequest(strategy=name).settings(Problem("1", "Who?", kind="fact"), own)
+    found = SearchRequest(samples=samples).settings(Problem("1", "Who?", kind="fact"), own)
     assert sum("`temperature`" in notice.message for notice in found.warnings) == warned
 
 

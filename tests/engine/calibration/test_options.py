@@ -42,17 +42,18 @@ def test_letters_of_small_models_are_trusted_less() -> None:
         assert (trusts[0], trusts[-1]) == (0.0, own.trust)
 
 
-@pytest.mark.parametrize("name", CODERS)
-def test_a_look_alone_answers_no_question_without_a_text_to_read(name: str) -> None:
-    """One solution against the habit of saying yes counts more there than one that follows it."""
-    own = OWN_OPTIONS[CODERS[name]]["yes-no"]
-    asked, yes = "Is Mars larger than the Earth?", (math.log(0.7), math.log(0.3))
-    bare = own.of_problem(Problem("1", asked, kind="yes-no"))
-    assert bare.posterior(yes, ()) == pytest.approx([0.5, 0.5])
-    assert bare.posterior(yes, votes(1))[1] > bare.posterior(yes, votes(0))[0] > 0.5
+def test_a_look_without_a_text_to_read_says_less_and_nothing_of_the_small_coder() -> None:
+    asked, yes = "Is Mars larger than the Earth?", (math.log(0.97), math.log(0.03))
     above = Problem("1", f"Mars has a radius of 3,390 km.\n\n{asked}", kind="yes-no")
     before = Problem("1", asked, kind="yes-no", history=(Turn("user", "Mars?"), Turn("assistant", "It is.")))
-    assert own.of_problem(above) is own.of_problem(before) is own
+    large, small = (OWN_OPTIONS[CODERS[f"qwen2.5-coder-{size}"]]["yes-no"] for size in ("1.5b", "0.5b"))
+    assert large.of_problem(above) is large.of_problem(before) is large
+    bare = [own.of_problem(Problem("1", asked, kind="yes-no")) for own in (large, small)]
+    assert bare[1].posterior(yes, ()) == pytest.approx([0.5, 0.5])
+    for own in bare:  # a program that goes against the look counts more than one that follows it
+        against, follows = (own.posterior(yes, [(option, "program")])[option] for option in (1, 0))
+        assert follows > own.posterior(yes, ())[0]
+        assert against > own.posterior(yes, ())[1]
 
 
 @pytest.mark.parametrize(

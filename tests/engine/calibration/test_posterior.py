@@ -190,4 +190,4 @@ def test_a_larger_model_is_right_more_often_up_to_an_end() -> None:
     assert 0.6 < rate_of_size(70e9) == rate_of_size(UNTIL) < 0.7
     assert rate_of_size(0) == 0.5, "a file that does not say"
     assert Posterior.of_model("value", 70e9).prior == rate_of_size(70e9)
-    assert Posterior.of_model("fact", 70e9).prior == 0.5, "whatever the size"
+    assert Posterior.of_model("fact", 70e9).prior == VOTES["fact"].prior, "whatever the size"

@@ -68,7 +68,6 @@ from adascale.engine.strategies import (
     Vote,
 )
 from adascale.engine.types import (
-    AS_USUAL,
     ROOT,
     Budget,
     Estimate,
@@ -76,7 +75,6 @@ from adascale.engine.types import (
     KindName,
     Mode,
     Problem,
-    SamplingChange,
     Schedule,
     Step,
     Trial,
@@ -518,21 +516,24 @@ def test_a_program_that_never_ends_does_not_hold_an_answer_beyond_the_time() -> 
     assert now[0] <= 1.5
 
 
-def test_a_fact_is_one_greedy_answer_whose_words_say_how_sure_it_is_whatever_the_sampler() -> None:
-    def searched(logprob: float, sampling: SamplingChange = AS_USUAL) -> float:
-        step = Step("Canberra", (1, 2, 3), logprob, "stop")
-        judges: Any = {"value": judging("value", 0.5), "fact": judging("fact", 0.5)}
-        driver = Driver(ScriptedPolicy(lambda prefix, rng: step), SequenceLogprob(), judges, lambda: 0.0)
-        capital = problem_of("1", "What is the capital of Australia?")
-        asked = Settings(EFFORTS["fact"]["medium"], sampling=sampling)
-        log = [event for _, event in driver.run([capital], asked)]
-        assert [each.greedy for each in replay(log).nodes if each.step] == [True]
-        confidence = ended(log).result.confidence
-        assert confidence is not None
-        return confidence.median
+def test_a_fact_is_its_greedy_answer_and_others_say_how_sure_it_is() -> None:
+    def searched(logprob: float, others: str) -> float:
+        def reply(prefix: Prefix, rng: random.Random) -> Step:
+            is_greedy = rng.random() == random.Random(0).random()
+            return Step("Canberra" if is_greedy else others, (1, 2, 3), logprob, "stop")
 
-    assert searched(-3.0) < 0.1 < 0.9 < searched(-0.1)
-    assert searched(-0.1, SamplingChange(temperature=0.3)) == searched(-0.1)
+        judges: Any = {"value": judging("value", 0.5), "fact": judging("fact", 0.5)}
+        driver = Driver(ScriptedPolicy(reply), SequenceLogprob(), judges, lambda: 0.0)
+        capital = problem_of("1", "What is the capital of Australia?")
+        log = [event for _, event in driver.run([capital], Settings(EFFORTS["fact"]["medium"]))]
+        assert [each.greedy for each in replay(log).nodes if each.step] == [True, False, False, False]
+        result = ended(log).result
+        assert result.answer == "Canberra"
+        assert result.confidence is not None
+        return result.confidence.median
+
+    unlikely, likely = searched(-3.0, "Canberra"), searched(-0.1, "Canberra")
+    assert searched(-3.0, "Sydney") < unlikely < searched(-0.1, "Sydney") < likely
 
 
 OF_VALUES = [name for name in STRATEGIES if name not in ("agreement", "readings", "weighing")]

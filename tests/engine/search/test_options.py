@@ -34,11 +34,6 @@ def test_a_sure_look_is_the_answer_and_nothing_is_written(problem: Problem) -> N
     assert sum(isinstance(event, OptionsRead) for event in log) == (2 if problem is PLANETS else 1)
 
 
-def test_a_sure_look_at_yes_or_no_without_a_text_is_followed_by_solutions() -> None:
-    record, _ = search_options(PRIME, 0.99, "Answer: no", weights=OPTIONS["yes-no"])
-    assert record.usage.generated_tokens > 0
-
-
 def test_solutions_can_turn_what_a_look_favoured() -> None:
     record, _ = search_options(PLANETS, 0.6, "Answer: A", Always(4))
     assert record.result is not None

@@ -1,0 +1,51 @@
+"""What a person can do about a doubtful answer: read where solutions differ, or ask in a way that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adascale.engine.answers.choosing import AnswerGroup
+from adascale.engine.kinds import KINDS
+from adascale.engine.strategies import EFFORTS
+from adascale.engine.types import PROGRAMS
+from adascale.models.files.catalog import catalog
+
+from ..terminal.text import DOT, cut, duration, last_line
+from .state import ViewState
+from .summary import answer_words
+
+_WIDTH = 60
+"""Cells of the line of a solution that is shown."""
+
+
+def doubt_lines(state: ViewState) -> list[str]:
+    """Lines below a doubtful answer: the two readings that differ, and what may lead to a surer answer."""
+    readings = [_reading(state, group) for group in state.groups[:2]] if len(state.groups) > 1 else []
+    is_read = state.tree.problem.kind in ("value", "date")
+    return [*(readings if is_read else []), DOT.join(_remedies(state))]
+
+
+def _reading(state: ViewState, group: AnswerGroup) -> str:
+    """An answer, and the line before it in the best of its solutions: ``26: (174 + 48) / 3 - 48``."""
+    node = state.tree[group.nodes[0]]
+    text = state.tree.text(node.id)
+    if (program := state.program(node, text)) is not None:
+        lines = [line for line in program.code.splitlines() if "=" in line]
+    else:
+        lines = [line for line in text.splitlines() if "answer" not in line.lower() and "boxed" not in line]
+    return f"{answer_words(state, group.answer)}: {cut(last_line(chr(10).join(lines)), _WIDTH)}"
+
+
+def _remedies(state: ViewState) -> Iterator[str]:
+    kind, done = state.tree.problem.kind, state.finished
+    most = EFFORTS[kind]["high"].at_most or 0
+    if state.samples is not None and done and most > state.samples:
+        noun = "programs" if KINDS[kind].modes[0] in PROGRAMS else "solutions"
+        yield f"-e high: up to {most} {noun}, {duration(state.t / done * (most - done))} more at most"
+    generator, known = state.started.models.generator, catalog()
+    if generator is not None and generator.name in known:
+        size = known[generator.name].parameters or 0
+        models = ((each.parameters or 0, each.name) for each in known.values() if each.role == "generator")
+        if larger := [each for each in models if each[0] > size]:
+            yield f"-m {min(larger)[1]}: a larger model"
+    yield "--fallback URL: another server"
