@@ -57,6 +57,11 @@ def speaks_of_quantities(message: str) -> bool:
     return _has(message, wording.NUMBER, wording.FORMULA, wording.OPERATION, wording.MATHS_WORD)
 
 
+def asking_sentence(message: str) -> str:
+    """The sentence of a message that asks, without courtesies."""
+    return _Parts(message).question
+
+
 def is_answered_by(message: str, moments: Collection[str]) -> bool:
     """True unless a weekday is asked for and none is said, or only one is where another thing is asked for.
 
@@ -64,10 +69,16 @@ def is_answered_by(message: str, moments: Collection[str]) -> bool:
         message: The message.
         moments: What an answer says: ``date``, ``time``, ``amount``, ``weekday``.
     """
-    question = _Parts(message).question
+    question = asking_sentence(message)
     if _has(question, wording.ASKS_WEEKDAY):
         return "weekday" in moments
     return moments != {"weekday"} or not _has(question, wording.HOW_MUCH, wording.ASKS_NO_WEEKDAY)
+
+
+def is_counted(message: str) -> bool:
+    """True if it asks how many or how much, and no answer is below zero."""
+    is_asked = _has(asking_sentence(message), r"(?i)\bhow (?:many|much)\b")
+    return is_asked and not _has(message, wording.BELOW_ZERO, wording.MATHS_WORD)
 
 
 class _Parts:
@@ -335,15 +346,18 @@ def _gone_on_from(message: str, history: Sequence[Turn]) -> Recognised | None:
     """The kind of the last whole question for a fragment such as "and of Brazil?"; None for another message.
 
     The options of "Is a tomato a fruit or a vegetable?" are those of "and a cucumber?" too; those with
-    letters belong to their question. "How many are left?" goes on from a value.
+    letters are those of "and which is the largest?" only. "How many are left?" goes on from a value.
     """
-    is_fragment, asks = _is_fragment(message), _gone_on(message)
-    if not (is_fragment or (_begins(asks, wording.HOW_MUCH) and _has(asks, wording.OF_BEFORE))):
-        return None
     asked = (turn.content for turn in reversed(history) if turn.role == "user")
-    found = recognise_message(next((each for each in asked if not _is_fragment(each)), ""))
-    is_own = found.kind == "text" or (found.choice is not None and found.choice.letters)
-    goes_on = not is_own if is_fragment else found.kind == "value"
+    whole = (each for each in asked if not (_is_fragment(each) or _chooses_of_before(each)))
+    found, asks = recognise_message(next(whole, "")), _gone_on(message)
+    if _is_fragment(message):
+        goes_on = found.kind != "text" and not (found.choice and found.choice.letters)
+    elif _chooses_of_before(message):
+        goes_on = found.kind == "choice"
+    else:
+        is_of_before = _begins(asks, wording.HOW_MUCH) and _has(asks, wording.OF_BEFORE)
+        goes_on = is_of_before and found.kind == "value"
     return replace(found, why="it goes on from the question before") if goes_on else None
 
 
@@ -352,6 +366,11 @@ def _gone_on(message: str) -> str:
     start = message.strip(_BEFORE_SENTENCE)
     match = re.match(wording.GOES_ON, start)
     return start if match is None else start[match.end() :].strip()
+
+
+def _chooses_of_before(message: str) -> bool:
+    """True for "and which of them is the largest?", which has no options of its own."""
+    return _begins(message.strip(), wording.WHICH_OF_THEM) and recognise_message(message).choice is None
 
 
 def _is_fragment(message: str) -> bool:
@@ -399,9 +418,11 @@ def problem_of(
             f"a message is of one kind, not {' and '.join(given)}",
             "a schema makes it json, options make it a choice",
         )
+    letters: Sequence[str] = ()
     if not given:
         before = _gone_on_from(message, history)
-        choices = before.choice.texts if before and before.choice else ()
+        if before and before.choice:
+            choices, letters = before.choice.texts, before.choice.letters
         found = before or recognise_message(message)
         is_value = found.kind == "text" and is_searched
         given = {"value": "a search was asked for"} if is_value else {found.kind: found.why}
@@ -411,7 +432,7 @@ def problem_of(
     if choices:
         from .choice import with_options
 
-        details = with_options(message, choices)
+        details: Mapping[str, object] = {**with_options(message, choices), "letters": [*letters]}
     else:
         details = kind_named(kind).read_details(message, {} if schema is None else {"schema": schema})
     return Problem(id_, message, history=history, kind=kind, why=why, details=details)

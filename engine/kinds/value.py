@@ -27,7 +27,8 @@ from ..answers.program import executed_answer
 from ..answers.sums import expression_value
 from ..types import Execution, Finish, Mode, Problem, Same
 from . import Kind
-from .recognising import is_answered_by
+from .recognising import is_answered_by, is_counted
+from .units import with_unit
 
 
 class Value(Kind):
@@ -40,12 +41,18 @@ class Value(Kind):
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
-        """The output of the program, or the answer at the end of the prose."""
-        return solution_answer(text, finish) if execution is None else executed_answer(execution)
+        """The output of the program, or the end of the prose; None for a number of things below zero."""
+        answer = solution_answer(text, finish) if execution is None else executed_answer(execution)
+        is_below = re.match(r"[-−]\W?\d", answer or "") and is_counted(problem.question)
+        return None if is_below else answer
 
     def equality(self, problem: Problem) -> Same:
         """True for two answers with the same value."""
         return same_answer
+
+    def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
+        """With the unit that the question asks for."""
+        return answer and with_unit(problem.question, answer)
 
     def matches(self, problem: Problem, answer: str, known: str) -> bool:
         """True if it has the value of the known one."""

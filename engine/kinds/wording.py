@@ -76,6 +76,11 @@ GOES_ON = phrases(
     rf"(({_AND},? )?(what about|how about|was ist mit)|{_AND}( now| then| if)?,?)(?! (you|thanks?)\b)"
 )
 """Stands before what is asked instead: "and of Brazil?"."""
+WHICH_OF_THEM = phrases(
+    rf"{_AND},? which( ones?)? (is|are|was|were|do|does|did|has|have|had|can|will|would)"
+    rf"|({_AND},? )?which( ones?)? of them"
+)
+"""Chooses among the options of the question before: "and which do they give off?"."""
 OF_BEFORE = words(
     "that it this those them they left remain das es sie übrig ça cela reste-t-il eso esto quedan resta"
 )
@@ -317,6 +322,11 @@ HOW_MUCH = phrases(
     \w*(多少|几|いくつ|いくら|何[人個年円歳日])\w*
     """
 )
+BELOW_ZERO = (
+    r"(?i)[-−]\s?\d|[\\^=√∫]|\b(?:minus|negative|below|under|temperatures?|degrees?|debts?|ow(?:e[sd]?|ing)|overdr\w+"
+    r"|chang(?:e[sd]?|ing)|loss(?:es)?|lose|difference|log|ln|sin|cos|tan)\b"
+)
+"""The answer of a question with such words may be negative, though it asks how much."""
 _UNITS = words(
     "seconds minutes hours days weeks inches feet yards ounces cups grams kilograms milliliters"
     " centimeters meters sekunden minuten stunden tage heures minutes segundos minutos horas días"

@@ -119,6 +119,48 @@ def test_a_number_is_no_weekday_and_a_weekday_no_number(
 
 
 @pytest.mark.parametrize(
+    ("question", "answer", "shown"),
+    [
+        ("I slept from 23:40 to 6:55. How many minutes did I sleep?", "435", "435 minutes"),
+        ("How many square meters of carpet do I need?", "14.7", "14.7 square meters"),
+        ("How many sports cars are there?", "8", "8 sports cars"),
+        ("How many jars of plums are there?", "1", "1"),
+        ("How many apples and pears are there?", "5", "5"),
+        ("How many are left of 5 apples?", "3", "3"),
+        ("How many minutes is it? Answer in hours.", "3", "3"),
+        ("Wie viele Minuten dauert es?", "205", "205 Minuten"),
+        ("¿Cuál es su velocidad media en km/h?", "80", "80 km/h"),
+        ("350 F in Celsius, rounded to a whole number?", "177", "177 °C"),
+        ("By how many percent did it rise?", "25", "25 %"),
+        ("What percentage is it?", "0.25", "0.25"),
+        ("A book is $7.70. How much do 3 books cost?", "23.1", "$23.10"),
+        ("Four share 80 euros. How much does each pay?", "20", "20 euros"),
+        ("A book is $7 or 6 euros. How much do 3 books cost?", "21", "21"),
+        ("A pen is 50 cents. How much do 3 pens cost?", "1.5", "1.5"),
+        ("A 5 kg bag of flour is $7. How much is left?", "4", "4"),
+        ("A book is $7. How much do 3 books cost?", "21 dollars", "21 dollars"),
+    ],
+)
+def test_a_bare_number_is_shown_with_the_unit_that_is_asked_for(
+    question: str, answer: str, shown: str
+) -> None:
+    assert kind_named("value").shown(Problem("1", question), answer, None) == shown
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Ann has 5 apples and eats 8. How many apples are left?", None),
+        ("It was 5 degrees and fell by 8. How many degrees is it?", "-3"),
+        ("What is 5 less 8?", "-3"),
+    ],
+)
+def test_a_number_of_things_is_not_below_zero(question: str, answer: str | None) -> None:
+    found = kind_named("value").answer(Problem("1", question), "prose", r"\boxed{-3}", "stop", None)
+    assert found == answer
+
+
+@pytest.mark.parametrize(
     ("kind", "a", "b", "is_same"),
     [
         ("fact", "the Eiffel Tower", "Eiffel tower", True),

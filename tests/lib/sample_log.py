@@ -51,7 +51,7 @@ class Log:
 
     def __init__(
         self,
-        question: str = "3 pens cost $2. How many pens can you buy for $18?",
+        question: str = "3 pens cost $2. How many can you buy for $18?",
         *,
         kind: KindName = "value",
         details: Mapping[str, Any] = {},
