@@ -18,11 +18,12 @@ from playwright.sync_api import Browser, Route, sync_playwright
 from adascale.cli.disk.traces import read_trace
 from adascale.engine.search.events import Event, SearchStarted
 from adascale.serve.chat import CHAT
-from adascale.serve.page import PATHS, STATUS, read_file
+from adascale.serve.page import PATHS, STATUS
 from adascale.serve.request import Ask, ServedModel
 from adascale.serve.stream import follow, stream
 
 FOLDER = Path(__file__).parent
+STATIC = FOLDER.parent / "api" / "serve" / "static"
 URL = "http://adascale.example"
 
 PICTURES = {"page.png": (1280, "light"), "page-narrow.png": (400, "dark")}
@@ -60,8 +61,7 @@ def take(
     def answer(route: Route) -> None:
         asked = urlsplit(route.request.url).path
         if asked in PATHS:
-            content, content_type = read_file(PATHS[asked])
-            route.fulfill(body=content, content_type=content_type)
+            route.fulfill(path=STATIC / PATHS[asked])
         else:
             route.fulfill(body=answers[asked])
 

@@ -99,6 +99,8 @@ class Solution(Result):
     """The text that leads to the answer."""
     probability: float | None
     """Probability that the answer is correct; null if no calibration fits the model."""
+    support: list[str]
+    """How sure the answer is, in words, and how many solutions agree."""
     interval: tuple[float, float] | None
     """10 and 90 % quantiles of the probability."""
     votes: Votes

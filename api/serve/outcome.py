@@ -84,7 +84,7 @@ class Outcome:
             return [self._reply(tools)]
         read = [Completion(self.answer.shown or "", "stop")] if self._is_read else []
         found = [*read, *map(self._choice, self._nodes)][: self.ask.answers]
-        if self.ask.is_told and self.ask.is_searched and self.record.sure and found:
+        if self.ask.is_told and self.ask.is_searched and self.record.band and found:
             line = SURE_LINE + " · ".join(self.record.support)
             found[0] = replace(found[0], content=f"{found[0].content}{line}")
         return found + [Completion("", "length")] * (self.ask.answers - len(found))
@@ -237,6 +237,8 @@ def result_of(answer: Answer) -> dict[str, Any]:
         "kind": answer.problem.kind,
         "options": dict(answer.options) or None,
         "probability": rounded_probability(estimate),
+        "band": answer.band,
+        "support": [] if answer.answer is None or answer.fallback else record.support,
         "interval": None
         if estimate is None or not estimate.calibrated
         else (round(estimate.lower, 4), round(estimate.upper, 4)),

@@ -50,8 +50,10 @@ def test_a_stream_shows_signs_of_life_meanwhile_and_the_other_answer_alone(
 
     with other_server(is_slow) as other, handing_on(other.url) as server:
         text = server.post(messages=ECHO, stream=True).text
-    deltas = [chunk["choices"][0]["delta"] for chunk in chunks_of(text)]
+    chunks = chunks_of(text)
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
     assert "".join(each.get("content", "") for each in deltas) == "It is \\boxed{391}."
+    assert [each["adascale"]["support"] for each in chunks if "adascale" in each] == [[]]
     assert "Handed on to 127.0.0.1" in "".join(each.get("reasoning", "") for each in deltas)
     assert any(line.startswith(":") for line in text.splitlines())
 

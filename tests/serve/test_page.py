@@ -79,8 +79,9 @@ def ask_to_the_end(page: Any, question: str = "Echo 18.") -> Any:
 
 
 RESULT: dict[str, Any] = {
-    "answer": "24", "kind": "value", "why": "it gives numbers", "options": None, "probability": 0.93,
-    "interval": [0.8, 1.0], "calibration": "fitted", "measured": "They were off by 4 points.",
+    "answer": "24", "kind": "value", "why": "it gives numbers", "options": None,
+    "support": ["very likely (93 %)", "3 of 4 solutions agree"], "interval": [0.8, 1.0],
+    "measured": "Of 57 such answers 54 were correct.",
     "votes": {"agree": 3, "finished": 4}, "stop_reason": "confident",
     "tokens": 1723, "seconds": 20.0, "warnings": [],
     "groups": [{"answer": "24", "votes": 3}, {"answer": "8", "votes": 1}],
@@ -104,7 +105,7 @@ def play(page: Any, question: str, content: str, reasoning: str = "", **result: 
 
 def play_reply(page: Any, reply: str) -> Any:
     """The exchange of a text whose reply this is."""
-    return play(page, "Write.", reply, answer=None, kind="text", probability=None, groups=[])
+    return play(page, "Write.", reply, answer=None, kind="text", support=[], groups=[])
 
 
 def violations(page: Any) -> list[str]:
@@ -192,54 +193,71 @@ def test_a_chat_goes_on_and_outlives_the_page_until_it_is_forgotten(browser: Any
 
 @needs_chromium
 @wide_and_narrow
-def test_an_answer_has_its_probability_its_rivals_and_its_reasons(
+def test_an_answer_has_its_word_and_its_rivals_and_its_reasons_are_folded(
     browser: Any, width: int, scheme: str
 ) -> None:
-    lines = "Solution 2: First we add. (81 % likely to be right)\n24 leads: 84 % sure · 1 solution\n"
+    lines = "Solution 2: First we add. (81 % likely to be right)\n24 leads: very likely (84 %) · 1 solution\n"
     rest = "1 more solution was still being written when it stopped"
     with served(policy=EchoPolicy(steady)) as server, opened(browser, server, width, scheme) as page:
         exchange = play(page, "How many?", "So \\(a \\div b\\).\n\nAnswer: 24", lines)
         assert exchange.locator(".large").inner_text() == "24"
         line = exchange.locator(".line").inner_text().replace("\xa0", " ").split("\n")
-        assert line == ["93 % sure", "3 of 4 solutions agree · 20 s"]
-        assert exchange.locator(".meaning").inner_text() == "They were off by 4 points."
-        assert exchange.locator(".body").inner_text() == "So a ÷ b."
+        assert line == ["very likely (93 %)", "3 of 4 solutions agree · 20 s"]
+        folded = exchange.locator(".how .body")
+        assert folded.is_hidden()
         winner, other = exchange.locator(".answers li").all()
         assert winner.locator("strong").inner_text() == "24"
-        assert winner.locator("b").inner_text().startswith("93")
         assert other.locator("strong").inner_text() == "8"
         assert len(other.locator(".votes").inner_text()) == 1
         exchange.locator(".how > summary").click()
+        assert folded.inner_text() == "So a ÷ b."
         assert exchange.locator(".step").all_inner_texts() == [*lines.splitlines()[1:], rest]
-        assert "the votes decided" in exchange.locator(".how > .words").inner_text()
+        account = exchange.locator(".how > .words").inner_text()
+        assert "the votes decided" in account
+        assert RESULT["measured"] in account
         assert fits(page)
         assert violations(page) == []
 
 
 @needs_chromium
-def test_options_have_a_number_each_and_what_is_not_known_is_a_guess(browser: Any) -> None:
-    read: Any = {"options": {"A": 0.12, "B": 0.88}, "votes": {"agree": 0, "finished": 0}, "groups": []}
-    read["texts"] = {"A": "A. a bench", "B": "B. a bank"}
-    guess = "I don't know; this is the best guess.\n\n"
+def test_each_of_several_options_has_a_number(browser: Any) -> None:
+    read: Any = {"options": {"A": 0.12, "B": 0.87, "C": 0.01}, "votes": {"agree": 0, "finished": 0}}
+    read |= {"texts": {"A": "A. a bench", "B": "B. a bank", "C": "C. a river"}, "groups": []}
     with served() as server, opened(browser, server) as page:
         exchange = play(page, "Where?", "B. a bank", answer="B", kind="choice", **read)
         assert exchange.locator(".large").inner_text() == "B. a bank"
         numbers = exchange.locator(".options b").all_inner_texts()
-        assert numbers == ["12\xa0%", "88\xa0%"]
-        assert exchange.locator(".options strong").all_inner_texts() == ["A. a bench", "B. a bank"]
-        assert exchange.locator(".body").inner_text() == "", "no solution has chosen it"
+        assert numbers == ["12\xa0%", "87\xa0%", "1\xa0%"]
+        assert exchange.locator(".options strong").all_inner_texts() == list(read["texts"].values())
+        assert exchange.locator(".body").all_text_contents() == ["", ""], "no solution has chosen it"
         assert violations(page) == []
         page.unroute_all()
-        read |= {
-            "votes": {"agree": 1, "finished": 4},
-            "groups": [{"answer": "A", "votes": 3}, {"answer": "B", "votes": 1}],
-        }
-        outvoted = play(page, "Where?", "B. a bank", answer="B", kind="choice", **read)
-        assert "before it wrote" in outvoted.locator(".how").text_content()
-        page.unroute_all()
-        value = play(page, "How many?", f"So 24.\n\n{guess}Answer: 24", probability=0.11)
-        assert value.locator(".large").inner_text() == "I don't know"
-        assert "My best guess is 24" in value.locator(".head").inner_text()
+        read["options"] = {"Yes": 0.5, "No": 0.5}
+        two = play(page, "Is it?", "Yes", answer="Yes", kind="yes-no", **read)
+        assert two.locator(".answers").inner_text() == ""
+
+
+@needs_chromium
+@wide_and_narrow
+def test_a_doubt_stands_before_the_answer_and_a_button_asks_again(
+    browser: Any, width: int, scheme: str
+) -> None:
+    support = ["a guess (11 %)", "3 of 4 solutions agree"]
+    with served() as server, opened(browser, server, width, scheme) as page:
+        guess = "I don't know; this is the best guess.\n\n"
+        exchange = play(page, "How many?", f"So 24.\n\n{guess}Answer: 24", support=support)
+        assert exchange.locator(".head p").all_inner_texts() == ["A guess (11 %): perhaps", "24"]
+        assert exchange.locator(".line").inner_text().startswith("3 of 4")
+        assert page.inner_text("#said") == "A guess (11 %): perhaps 24"
+        assert fits(page)
+        assert violations(page) == []
+        page.on("request", lambda request: asked.append(request.post_data_json))
+        asked: list[Any] = []
+        exchange.locator(".again").click()
+        playwright.expect(page.locator("article.ended")).to_have_count(1)
+        [body] = asked
+        assert (body["reasoning_effort"], len(body["messages"])) == ("high", 1)
+        playwright.expect(page.locator(".again")).to_have_count(0)
 
 
 @needs_chromium

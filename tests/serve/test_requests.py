@@ -278,7 +278,7 @@ def test_a_streamed_text_says_how_sure_the_answer_is_unless_the_client_does(
 ) -> None:
     for headers, is_told in (({}, True), ({PLAIN: "1"}, False), ({HANDED_ON: "1"}, False)):
         said = calibrated.post(path, headers, seed=1, stream=True).text.encode().decode("unicode_escape")
-        assert ("Answer: 42\n\n— 99 % sure · 4 of 4 solutions agree" in said) is is_told
+        assert ("Answer: 42\n\n— almost surely (99 %) · 4 of 4 solutions agree" in said) is is_told
 
 
 @pytest.mark.parametrize(

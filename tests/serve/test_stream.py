@@ -128,11 +128,12 @@ def test_an_option_that_was_only_read_is_the_whole_reply(problem: Problem, conte
     assert outcome.usage.generated_tokens == 0
     assert outcome.summary["kind"] == problem.kind
     assert outcome.summary["probability"] == pytest.approx(0.99, abs=0.01)
+    assert outcome.summary["support"][0].startswith(outcome.summary["band"])
     assert sum(outcome.summary["options"].values()) == pytest.approx(1.0)
 
 
 def test_a_solution_is_shown_with_the_option_that_it_chose() -> None:
-    record, _ = search_options(PLANETS, 0.5, "It is heavier.\nAnswer: B")
+    record, _ = search_options(PLANETS, 0.5, "It is heavier.\nAnswer: B", Greedy())
     [choice] = Outcome(OPTIONS_ASK, record, Usage()).choices
     assert choice.content == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
 

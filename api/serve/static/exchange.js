@@ -21,8 +21,11 @@ const STOPS = {
   taken: "It stopped because you took the answer as it stood.",
 };
 
-/** A line of reasoning that says which answer leads: `24 leads: 96 % sure · 3 of 4 solutions agree`. */
-const LEADS = /^(.*) leads: (?:(about )?\D?(\d+) % sure[^·]*· )?(.*)$/;
+/** A line of reasoning that says which answer leads: `24 leads: very likely (84 %) · 3 of 4 solutions agree`. */
+const LEADS = /^(.*) leads: (.*)$/;
+
+/** The words for a probability, which begin the facts about an answer that has one, and how high each is. */
+const BANDS = { "almost surely": "high", "very likely": "high", likely: "middle", "not sure": "low", "a guess": "low" };
 
 /** A line of reasoning with a step of a solution, not its end. */
 const STEP = /^Solution \d+: /;
@@ -32,8 +35,8 @@ const SOLUTION = /^Solution \d+/;
 const GUESS = "I don't know; this is the best guess.\n\n";
 const LAST_LINE = /(?:^|\n+)Answer: (.*)\s*$/;
 
-/** A probability below which an answer is called a guess, as on the terminal. */
-const UNLIKELY = 0.2;
+/** Efforts above which there is hardly more. */
+const MOST = ["high", "max"];
 
 /** Characters of an answer that is shown as large as a number. */
 const SHORT = 30;
@@ -46,16 +49,17 @@ export class Exchange {
   #title = element("summary");
   #how = element("details", "how", this.#title);
   #why = element("p", "words");
+  #solution = element("div", "body");
   #lines = element("ol", "steps");
   #begun = performance.now();
 
   /**
-   * @param {{question: string, files?: object[], content?: string, reasoning?: string, result?: object | null, stopped?: boolean}} kept
+   * @param {{question: string, files?: object[], effort?: string, content?: string, reasoning?: string, result?: object | null, stopped?: boolean}} kept
    *   An exchange as `kept` gives it, or a question alone.
    */
-  constructor({ question, files = [], content = "", reasoning = "", result = null, stopped = false }) {
-    Object.assign(this, { question, files, content, reasoning, result, stopped });
-    this.#how.append(this.#why, this.#lines);
+  constructor({ question, files = [], effort = "", content = "", reasoning = "", result = null, stopped = false }) {
+    Object.assign(this, { question, files, effort, content, reasoning, result, stopped });
+    this.#how.append(this.#why, this.#solution, this.#lines);
     const answer = element("div", "answer", ...Object.values(this.#parts), this.#how);
     const asked = element("h2", "question", question);
     if (question.length > LONG) asked.tabIndex = 0; // it scrolls, also by keys
@@ -68,8 +72,8 @@ export class Exchange {
 
   /** What is stored of it. */
   get kept() {
-    const { question, files, content, reasoning, result, stopped } = this;
-    return { question, files, content, reasoning, result, stopped };
+    const { question, files, effort, content, reasoning, result, stopped } = this;
+    return { question, files, effort, content, reasoning, result, stopped };
   }
 
   /** True while a search goes on that has an answer. */
@@ -94,10 +98,10 @@ export class Exchange {
 
   /** What is told to those who do not see the page. */
   get spoken() {
-    const { answer, sure, isRough, isGuess } = this.#standing();
+    const { answer, certainty, doubt } = this.#standing();
     if (answer === null) return this.content.trim() || "No answer";
-    const what = isGuess ? "I don't know. Best guess" : this.stopped ? "Best answer so far" : "Answer";
-    return `${what}: ${answer}${sure === null ? "" : `, ${sureText(sure, isRough)}`}`;
+    if (doubt) return `${doubt} ${answer}`;
+    return `${this.stopped ? "Best answer so far" : "Answer"}: ${answer}${certainty && `, ${certainty}`}`;
   }
 
   /** Take a chunk of the stream. */
@@ -110,76 +114,83 @@ export class Exchange {
 
   draw() {
     const { head, line, meaning, body, answers, foot } = this.#parts;
-    const { answer, sure, isRough, agreement, isGuess } = this.#standing();
-    this.element.className = `${this.ended ? "ended" : "running"} ${sure === null ? "" : `sure-${level(sure)}`}`;
-    fill(head, ...(answer === null ? [] : this.#headline(answer, isGuess)));
-    fill(line, ...(sure === null ? [] : [bar(sure), element("b", "", sureText(sure, isRough))]),
-      ...(answer === null ? [] : [element("span", "words", [agreement, ...this.#time()].join(" · "))]));
-    const words = this.result && answer !== null ? this.#meaning() : "";
-    fill(meaning, ...(words ? [element("p", "words", words)] : []));
+    const { answer, band, certainty, doubt, agreement } = this.#standing();
+    this.element.className = `${this.ended ? "ended" : "running"} ${band ? `sure-${BANDS[band]}` : ""}`;
+    fill(head, ...(answer === null ? [] : this.#headline(answer, doubt)));
+    fill(line, ...(certainty && !doubt ? [element("b", "", certainty)] : []),
+      ...(answer === null ? [] : [element("span", "words", [...agreement, ...this.#time()].join(" · "))]));
+    const { fallback } = this.result ?? {};
+    fill(meaning, ...(fallback ? [element("p", "words", `This is the answer of ${fallback.server}, which gives no probability.`)] : []));
     const text = answer === null ? this.content : reasons(this.content, answer);
-    fill(body, ...(text.trim() ? [markdown(text)] : []));
-    fill(answers, ...this.#rivals(answer, sure));
-    fill(foot, ...this.#footer(answer));
+    const prose = text.trim() ? [markdown(text)] : [];
+    fill(body, ...(answer === null ? prose : [])); // only answers are checked: solutions are folded
+    fill(this.#solution, ...(answer === null ? [] : prose));
+    fill(answers, ...this.#rivals(answer));
+    fill(foot, ...this.#footer(answer, doubt));
     this.#how.hidden = !this.reasoning.trim() && (answer === null || !this.ended);
     this.#title.textContent = this.ended ? "How it got there" : "What it does";
-    fill(this.#why, this.#account(sure));
+    fill(this.#why, this.#account());
     fill(this.#lines, ...this.#rows());
   }
 
-  /** The answer that leads, null without one; its probability, null if it has none; and how many agree. */
+  /**
+   * The answer that leads, null without one; the word for its probability, alone and with the number; what
+   * stands before an answer in doubt; and how many solutions agree.
+   */
   #standing() {
-    const { result } = this;
-    if (result === null) {
-      const found = this.reasoning.trim().split("\n").map((each) => LEADS.exec(each)).findLast(Boolean);
-      if (!found) return { answer: null, sure: null };
-      const [, answer, about, percents, votes] = found;
-      const sure = percents === undefined ? null : Number(percents) / 100;
-      return { answer, sure, isRough: Boolean(about), agreement: this.stopped ? `best so far: ${votes}` : votes, isGuess: false };
-    }
-    if (result.answer === null) return { answer: null, sure: null };
+    const { stopped, result } = this;
+    const [answer, facts] = result ? this.#outcome() : this.#leader();
+    const band = Object.keys(BANDS).find((word) => facts[0]?.startsWith(word));
+    const [certainty, agreement] = band ? [facts[0], facts.slice(1)] : ["", facts];
+    const isInDoubt = BANDS[band] === "low" || (result?.stop_reason === "hopeless" && !result.fallback);
+    const doubt = isInDoubt ? `${sentence(certainty || "a guess")}: perhaps` : "";
+    return { answer, band, certainty, doubt, agreement: stopped ? [`best so far: ${agreement.join(" · ")}`] : agreement };
+  }
+
+  /** The answer that leads by the reasoning, and the facts about it. */
+  #leader() {
+    const lines = this.reasoning.trim().split("\n");
+    const [, answer = null, facts = ""] = lines.map((each) => LEADS.exec(each)).findLast(Boolean) ?? [];
+    return [answer, facts.split(" · ")];
+  }
+
+  /** The answer of a search that has ended, and the facts about it. */
+  #outcome() {
+    const { answer, fallback, support = [] } = this.result; // a chat that was kept long ago has none
+    if (answer === null) return [null, []];
     const text = this.content.replace(GUESS, "").trim();
     // Without the line the text is the answer, as that of a fact or of an option that was only read.
-    const answer = LAST_LINE.exec(text)?.[1] ?? (result.fallback ? result.answer : text);
-    const isGuess = result.stop_reason === "hopeless" || (result.probability !== null && result.probability < UNLIKELY);
-    const isRough = result.calibration !== "fitted";
-    return { answer, sure: result.probability, isRough, agreement: agreementOf(result), isGuess };
+    return [LAST_LINE.exec(text)?.[1] ?? (fallback ? answer : text), support];
   }
 
-  #headline(answer, isGuess) {
+  #headline(answer, doubt) {
     const text = rounded(answer);
-    const strong = element("strong", "", text);
-    const large = element("p", text.length > SHORT ? "large long" : "large", strong);
-    if (!this.ended) return [large];
-    const copy = copyButton(answer);
-    if (!isGuess) return [large, copy];
-    return [element("p", "large", "I don't know"), element("p", "", "My best guess is ", strong), copy];
+    const large = element("p", doubt || text.length > SHORT ? "large long" : "large", element("strong", "", text));
+    return [...(doubt ? [element("p", "doubt", doubt)] : []), large, ...(this.ended ? [copyButton(answer)] : [])];
   }
 
-  #meaning() {
-    if (this.result.fallback) return `This is the answer of ${this.result.fallback.server}, which gives no probability.`;
-    return this.result.measured ?? "";
-  }
-
-  /** What else could be the answer: the options with their bars, or all answers with their votes. */
-  #rivals(answer, sure) {
+  /** What else could be the answer: more than two options with their bars, or all answers with their votes. */
+  #rivals(answer) {
     if (!this.result || answer === null) return [];
     const { options, texts, groups, votes, answer: name } = this.result;
-    if (options) {
+    const called = (each) => texts?.[each] ?? rounded(each);
+    if (Object.keys(options ?? {}).length > 2) {
       const votesFor = (option) => groups.find((group) => group.answer === option)?.votes ?? 0;
       return [element("ol", "options", ...Object.entries(options).map(([option, p]) =>
-        row(option === name, texts?.[option] ?? option, votesFor(option), bar(p), percent(p))))];
+        row(option === name, called(option), votesFor(option), bar(p), element("b", "", percent(p)))))];
     }
     if (groups.length < 2) return [];
-    const rows = groups.map((group, at) =>
-      row(at === 0, rounded(group.answer), group.votes, "", at === 0 && sure !== null ? percent(sure) : ""));
+    const rows = groups.map((group) => row(group.answer === name, called(group.answer), group.votes));
     const without = votes.finished - groups.reduce((sum, group) => sum + group.votes, 0);
-    if (without > 0) rows.push(row(false, element("span", "words", "no answer"), without, "", ""));
+    if (without > 0) rows.push(row(false, element("span", "words", "no answer"), without));
     return [element("ol", "", ...rows)];
   }
 
-  /** Where there is no answer, what copies the text and what it cost; while it runs, for how long it has. */
-  #footer(answer) {
+  /**
+   * Where there is no answer, what copies the text and what it cost; below one in doubt, what asks again; while
+   * it runs, for how long it has.
+   */
+  #footer(answer, doubt) {
     const { result, stopped, content } = this;
     if (!this.ended) {
       const does = content ? [] : [this.reasoning ? "Writing solutions" : "Reading the question"];
@@ -187,7 +198,8 @@ export class Exchange {
       const last = this.reasoning.trim().split("\n").at(-1);
       return [element("p", "words", waits), ...(last && !content ? [element("p", "words last", plain(last))] : [])];
     }
-    if (answer !== null) return stopped ? [element("p", "words", "You stopped it: this is the best answer so far, and another one may have won.")] : [];
+    if (answer !== null && stopped) return [element("p", "words", "You stopped it: this is the best answer so far, and another one may have won.")];
+    if (answer !== null) return doubt && result.votes.finished && !MOST.includes(this.effort) ? [again()] : [];
     const copy = content.trim() ? [copyButton(content.trim())] : [];
     const cost = result ? [plural(result.tokens, "token"), ...this.#time()] : [`You stopped it${content.trim() ? ": the reply is not complete" : " before it had an answer"}.`];
     const why = result && !content.trim() ? ["No answer that can be compared"] : [];
@@ -213,20 +225,20 @@ export class Exchange {
     return (this.ended ? [...ends, ...rest] : lines).map((each) => element("li", STEP.test(each) ? "step words" : "step", plain(each)));
   }
 
-  #account(sure) {
+  #account() {
     const { result } = this;
     if (!result) return "";
     const all = `It stopped after all ${plural(result.votes.finished, "solution")}.`;
     const read = "It read the options; no solution was worth writing.";
     const said = result.why ? [`It was taken for ${KINDS[result.kind] ?? result.kind}, as ${result.why}.`] : [];
     said.push(result.votes.finished === 0 && result.options ? read : STOPS[result.stop_reason] ?? all);
-    if (result.options && result.groups.length && result.groups[0].answer !== result.answer) said.push("How likely it found each option before it wrote counts too.");
-    if (sure !== null && result.interval) {
+    if (result.interval) {
       const [from, to] = result.interval.map((each) => Math.round(100 * each));
       if (from < to) said.push(`The likely range of its probability is ${from} to ${to}\u00a0%.`);
     }
+    if (result.measured) said.push(result.measured);
     if (result.tokens) said.push(`${plural(result.tokens, "token")} in all.`);
-    return [...said, ...result.warnings.map((each) => `${each[0].toUpperCase()}${each.slice(1)}.`)].join(" ");
+    return [...said, ...result.warnings.map((each) => `${sentence(each)}.`)].join(" ");
   }
 }
 
@@ -255,18 +267,18 @@ function rounded(answer) {
   });
 }
 
-function agreementOf({ groups, votes: { agree, finished } }) {
-  if (finished === 0) return "read from the options";
-  const answered = groups.reduce((sum, group) => sum + group.votes, 0);
-  const none = answered < finished ? `, ${finished - answered} without an answer` : "";
-  return (answered === 1 && agree === 1 ? "1 solution" : `${agree} of ${plural(answered, "solution")} agree`) + none;
-}
-
-function row(isWinner, answer, votes, middle, sure) {
+function row(isWinner, answer, votes, ...more) {
   const dots = element("span", "votes", "●".repeat(Math.min(votes, 10)));
   dots.setAttribute("aria-hidden", "true");
   return element("li", isWinner ? "winner" : "", element("strong", "", answer), dots,
-    element("span", "words", votes ? plural(votes, "solution") : ""), middle, element("b", "", sure));
+    element("span", "words", votes ? plural(votes, "solution") : ""), ...more);
+}
+
+/** A button that asks a question again, which the page does. */
+function again() {
+  const button = element("button", "again quiet", "Ask again with more effort");
+  button.type = "button";
+  return button;
 }
 
 function bar(probability) {
@@ -283,15 +295,9 @@ function percent(probability) {
   return whole <= 0 ? "<1\u00a0%" : whole >= 100 ? ">99\u00a0%" : `${whole}\u00a0%`;
 }
 
-/** `96 % sure`, or `about 80 % sure` where the number is a rough one. */
-function sureText(sure, isRough) {
-  const likely = `${isRough ? "about " : ""}${percent(sure)}`;
-  return sure < 0.5 ? `not sure: ${likely} likely` : `${likely} sure`;
-}
-
-/** Class of a probability: by it things have their colour. */
-function level(probability) {
-  return probability >= 0.8 ? "high" : probability >= 0.5 ? "middle" : "low";
+/** A text that begins with a capital. */
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}`;
 }
 
 function plural(count, noun) {

@@ -34,10 +34,10 @@ let edited = null;
 let files = [];
 let loading = false;
 
-async function ask(question) {
+async function ask(question, effort = form.elements.effort.value) {
   if (loading) return put(question, files);
   if (running || !question.trim()) return;
-  const exchange = new Exchange({ question: question.trim(), files });
+  const exchange = new Exchange({ question: question.trim(), files, effort });
   const [before, replaced] = [chat.exchanges, edited];
   edit(null);
   if (replaced) chat.exchanges = before.slice(0, before.indexOf(replaced));
@@ -49,7 +49,7 @@ async function ask(question) {
   addEventListener("pagehide", stop); // a reload loses no question
   begin(exchange);
   try {
-    const body = { messages, stream: true, reasoning_effort: form.elements.effort.value || undefined };
+    const body = { messages, stream: true, reasoning_effort: effort || undefined };
     for await (const chunk of chunks(body, running.signal)) {
       if (chunk.error) throw new Error(chunk.error.message);
       exchange.add(chunk);
@@ -301,9 +301,11 @@ document.addEventListener("keydown", (event) => {
   edit(null);
 });
 at("chat").addEventListener("click", ({ target }) => {
-  if (running || !target.matches(".edit")) return;
+  if (running || !target.matches(".edit, .again")) return;
   const exchange = chat.exchanges.find((each) => each.element.contains(target));
-  edit(exchange === edited ? null : exchange);
+  const isAgain = target.matches(".again");
+  edit(exchange === edited && !isAgain ? null : exchange);
+  if (isAgain) ask(exchange.question, "high");
 });
 form.elements.file.addEventListener("change", async ({ target }) => {
   await addFiles(target.files);
