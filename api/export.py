@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from adascale.engine.evaluation.evaluate import PrefixOutcome, prefix_outcomes
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import ModelDescription
+from adascale.engine.search.outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.strategies.beam import success_beta
 from adascale.engine.types import MODES, Estimate, Mode, Problem, Turn

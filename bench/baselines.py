@@ -1,8 +1,5 @@
 """The rule that ``adaptive`` is compared with; ``register_baselines`` makes it known.
 
-Usage: ``python -m bench.baselines eval -m MODEL SET.jsonl --strategies margin:2/both+redraw,adaptive``, which
-is ``adascale`` that knows it.
-
 The product has the rules that people search with. This one stands beside them in evaluations only.
 """
 
@@ -45,10 +42,3 @@ class Margin(Strategy):
 def register_baselines() -> None:
     """Make it known to ``STRATEGIES``, so that evaluations find it by name."""
     STRATEGIES[Margin.name] = Margin
-
-
-if __name__ == "__main__":
-    from adascale.cli.app import main
-
-    register_baselines()
-    main()

@@ -56,7 +56,6 @@ COMMANDS = {
     "rm": ("models.rm", "Delete a model from the cache."),
     "runs": ("runs.app", "List and delete kept searches."),
     "replay": ("replay.replay", "Show a recorded search again, or write its tree as a picture."),
-    "eval": ("evaluate.eval_", "Compare strategies on questions with known answers."),
     "calibrate": ("calibrate.app", "Fit and check what turns scores into probabilities."),
     "export": ("export.export", "Write searches as training data."),
     "config": ("config.app", "List what is set, or can be, and set defaults in a file."),

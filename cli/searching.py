@@ -233,7 +233,7 @@ def open_cluster(
 
 @contextmanager
 def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[AnySession]:
-    """Fetch, check and load the models of an evaluation or a calibration, in this process."""
+    """Fetch, check and load the models of a calibration, in this process."""
     with _reporting(options, terminal, say_status(terminal)) as reporting, ExitStack() as stack:
         from adascale import models
 

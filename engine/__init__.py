@@ -3,8 +3,8 @@
 ``request`` is what is asked and how it is searched, ``answer`` what every output says about the end.
 Between them ``search`` runs one question or many, ``strategies`` decide what to sample and when to stop,
 ``kinds`` say how each kind of question is answered, ``tools`` is the kind of requests with tools,
-``answers`` reads and compares answers, ``calibration`` turns evidence into probabilities and fits that,
-``evaluation`` compares strategies. ``types`` has the types that they share, ``ports`` what they need from a
+``answers`` reads and compares answers, ``calibration`` turns evidence into probabilities and fits that.
+``types`` has the types that they share, ``ports`` what they need from a
 model and a clock, ``errors`` every error, how its text names a setting, and how numbers are written;
 ``codec`` is the JSON of all of them.
 """

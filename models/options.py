@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Purpose = Literal["search", "rollouts", "replay"]
 """Use of a session: to search questions as they come; to draw rollouts for a calibration, scored afterwards;
-or to draw for an evaluation, which keeps what was drawn and plays it back. A trajectory of the last two does
-not depend on what else is in the batch."""
+or to draw for an evaluation of ``bench``, which keeps what was drawn and plays it back. A trajectory of the
+last two does not depend on what else is in the batch."""
 
 QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
 """Form of a file of questions; ``auto`` goes by the file's name, then line by line."""
@@ -148,7 +148,7 @@ class SamplingParams:
     logit_bias: tuple[tuple[int, float], ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """Its numbers by name, for logs, calibrations and kept draws; without filters that are off."""
+        """Its numbers by name, for logs and calibrations; without filters that are off."""
         known = dataclasses.asdict(self)
         return {name: value for name, value in known.items() if value and name != "repeat_penalty"}
 

@@ -7,10 +7,9 @@ drivers over them.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from adascale.engine.errors import command, human_bytes, setting
 from adascale.engine.kinds import KINDS
@@ -114,10 +113,6 @@ class Session:
         both = [("generator", self.files.generator), ("prm", self.files.prm)]
         return [(label, file.path, file.sha256) for label, file in both if file is not None]
 
-    def make_executor(self) -> ProgramExecutor:
-        """Another executor of programs, for hidden tests during a search; a context manager."""
-        return ProgramExecutor(unsandboxed=self.options.unsandboxed)
-
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
         """A driver over the open models, after clearing an earlier abort.
 
@@ -196,26 +191,6 @@ class Session:
         elif named is not None:
             found.append(wrong_kind(named.card, kind))
         return found
-
-    def drawn_with(self, kind: KindName) -> list[Any]:
-        """All that a draw for a kind of problem depends on but its prefix and seed, as JSON."""
-        import llama_cpp
-
-        fingerprint = self.prompts.fingerprints[kind]
-        return [
-            fingerprint.generator,
-            fingerprint.prompt,
-            dict(fingerprint.sampling),
-            fingerprint.window,
-            self.context.sequences,
-            *([asdict(fingerprint.program)] if fingerprint.program else []),
-            llama_cpp.__version__,
-            self.model.gpu_layers,
-        ]
-
-    def step_seconds(self, branches: int) -> float:
-        """Seconds of a decode step of so many branches."""
-        return self.step_costs.step_seconds(branches, self.policy.slots)
 
     def decode_rate(self) -> float:
         """Tokens per second of a full batch, measured now; nothing may be open."""

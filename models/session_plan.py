@@ -107,8 +107,8 @@ class PromptPlan:
     Attributes:
         chats: Format of each prompt.
         sampling: Sampler of each prompt.
-        fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations and
-            kept draws are found by it.
+        fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations
+            are found by it.
         calibrations: Calibrations, by kind of problem.
         posteriors: Judges of the answers of each kind; none where scores are to be shown as scores.
         calibration_errors: Errors of installed calibrations that cannot be read, if one was looked for.

@@ -191,7 +191,7 @@ def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
     printed(code)
 
 
-@pytest.mark.parametrize("name", ["ask", "batch", "replay", "evaluate"])
+@pytest.mark.parametrize("name", ["ask", "batch", "replay", "calibrate"])
 def test_a_core_command_imports_no_satellite(name: str) -> None:
     code = (
         "import importlib, pkgutil, sys\n"

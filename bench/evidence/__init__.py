@@ -2,7 +2,7 @@
 
 ``draw`` records solutions, and ``recorded_draws`` reads them and replays strategies on them without a model.
 On such files ``seconds`` compares ``adaptive`` with votes by what a person waits for, with the step costs of
-``curves.json``, ``frontier`` makes the report of ``adascale eval``,
+``curves.json``, ``frontier`` makes the report of ``bench.eval``,
 ``everyday`` makes one for questions as people type them, ``handing_on`` says what a threshold hands on,
 ``calibration_check`` measures the calibration, and ``verdicts`` judges the answers by today's comparison.
 

@@ -28,13 +28,13 @@ from adascale.engine.request import Settings
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy, Strategy, Vote
 from adascale.engine.types import Problem
-from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.files.catalog import catalog
 from adascale.models.options import SessionOptions
 from adascale.models.questions import read_known
 from adascale.models.session import Session
 
 from ..common import Played, append, close, kept_lines, level, read_lines, share, table
+from ..kept_draws import DrawStore, ReplayingPolicy
 
 AT_ONCE = 32
 

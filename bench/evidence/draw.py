@@ -3,7 +3,7 @@
 Usage: ``python -m bench.evidence.draw MODEL DATA.jsonl ... -o FILE.jsonl.gz [--samples 16] [--programs 8]``
 
 Each question is appended the moment it is done; the same command goes on, on another machine too. Draws are
-those of ``adascale eval`` with the same questions and seed, and are kept for it. ``--only`` names a file of
+those of ``bench.eval`` with the same questions and seed, and are kept for it. ``--only`` names a file of
 ids, one a line: questions that were chosen beforehand (``bench/frozen``), drawn in that order.
 """
 
@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.evaluation.evaluate import AT_ONCE
 from adascale.engine.ports import Prefix
 from adascale.engine.request import Settings
 from adascale.engine.search.events import AnswerFound, Event, PromptRead, SearchFinished
@@ -28,12 +27,13 @@ from adascale.engine.strategies import Expand, Plan, Strategy
 from adascale.engine.strategies.redraws import draw_with_redraws
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
 from adascale.models.calibration.artefact import Artefact, question_key, read_installed
-from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import SamplingOverrides, SessionOptions
 from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import Session
 
 from ..common import append, close, kept_lines, listed
+from ..evaluation.evaluate import AT_ONCE
+from ..kept_draws import DrawStore, ReplayingPolicy
 from . import recorded_draws
 
 

@@ -20,16 +20,16 @@ from pathlib import Path
 from statistics import fmean, median
 
 from adascale.engine.calibration.metrics import ece, ece_floor
-from adascale.engine.evaluation.evaluate import Outcome, evaluate, parse_contestants
 from adascale.engine.request import SearchRequest
 from adascale.engine.strategies import Adaptive
 from adascale.engine.types import KindName, Problem, probability_of
-from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
 from ..common import close, read_lines, table
+from ..evaluation.evaluate import Outcome, evaluate, parse_contestants
+from ..kept_draws import DrawStore, ReplayingPolicy
 from .calibration_check import predictions
 from .frontier import NEARLY_SURE
 from .seconds import CURVES, MEASURED, curve_of

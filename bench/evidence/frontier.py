@@ -1,11 +1,11 @@
-"""Makes the report of ``adascale eval`` from recorded solutions: in seconds, without a model.
+"""Makes the report of ``bench.eval`` from recorded solutions: in seconds, without a model.
 
 Usage: ``python -m bench.evidence.frontier FILE.jsonl.gz [--strategies vote:16,adaptive] [--set KEY=N] ...``
 
 ``--set`` changes a parameter of the strategies that have it. ``--orders K`` plays the samples in K orders
 and takes means: a strategy that stops early is measured with less noise.
 
-Strategies that draw whole solutions only; figures are those of ``adascale eval`` on the same draws, up to the
+Strategies that draw whole solutions only; figures are those of ``bench.eval`` on the same draws, up to the
 four digits of the recorded estimates.
 """
 
@@ -19,12 +19,12 @@ from statistics import fmean
 from typing import Any
 
 from adascale.engine.codec import to_plain
-from adascale.engine.evaluation.compare import Comparison, markdown
-from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate, parse_contestants
 from adascale.engine.request import SearchRequest
 
 from ..baselines import register_baselines
 from ..common import close, table
+from ..evaluation.compare import Comparison, markdown
+from ..evaluation.evaluate import Contestant, Outcome, evaluate, parse_contestants
 from . import recorded_draws
 
 DEFAULT = "greedy,vote:1,vote:4,vote:8,vote:16,best-of-n:16,best-of-n:16+n,adaptive"

@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.evaluation.evaluate import Contestant, evaluate
-
 from ..common import close, table
+from ..evaluation.evaluate import Contestant, evaluate
 from . import recorded_draws
 
 Array = NDArray[np.float64]

@@ -39,10 +39,10 @@ from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Adaptive, Expand, Strategy
 from adascale.engine.types import ROOT, BranchId, Estimate, Execution, Mode, Problem, Step, Trial
 from adascale.models.calibration.artefact import Artefact, load_artefact, read_installed
-from adascale.models.draws import DrawStore, PlayedBranch, ReplayingPolicy, draw_key
 from adascale.models.llama.stepcost import StepCosts
 
 from ..common import read_lines
+from ..kept_draws import DrawStore, PlayedBranch, ReplayingPolicy, draw_key
 
 SCHEMA = "adascale.draws/1"
 

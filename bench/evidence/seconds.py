@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 
 from adascale.engine.calibration.metrics import auc, ece
 from adascale.engine.calibration.posterior import Posterior
-from adascale.engine.evaluation.evaluate import right_nodes
 from adascale.engine.request import Request, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound
+from adascale.engine.search.outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Adaptive, Greedy, Strategy, Vote
 from adascale.engine.strategies.redraws import REDRAWS

@@ -192,28 +192,27 @@ def _drawn(session: Session, problems: list[Problem], run: CalibrationOptions) -
 
 
 def _fit_over_server(problems: list[Problem], run: FitOptions) -> Artefact:
-    """Weights of votes of a server's model; every solution is kept as it ends.
+    """Weights of votes of a server's model; every search is kept as it ends.
 
     Raises:
         Exit: with 130, after an interrupt.
     """
     from adascale.models.calibration.rollouts import DrawPlan
-    from adascale.models.calibration.voting import VoteRun
-    from adascale.models.draws import DrawStore, ReplayingPolicy
+    from adascale.models.calibration.voting import VoteRun, open_searches
     from adascale.models.upstream.session import UpstreamSession
 
+    plan = DrawPlan(run.samples, run.seed, run.programs)
     quiet, total = bool(run.terminal.quiet), len(problems)
     with open_session(run.session, run.terminal) as session, ExitStack() as stack:
         assert isinstance(session, UpstreamSession), "it has an address"
         for notice in session.conditions("value").warnings:
             show_warning(notice)
-        store = stack.enter_context(closing(DrawStore.of(session, "value")))
-        searches = VoteRun(session, problems, DrawPlan(run.samples, run.seed, run.programs))
-        searching = session.driver(lambda: 0.0, ReplayingPolicy.of(session, store))
-        with stoppable(session, searching) as driver:
-            failed = _follow("generating", searches.draw(driver), total, total, quiet)
-        if (done := len(searches.searches)) + failed < total:
-            say(f"adascale: {done} of {total} questions are kept; the same command continues")
+        store = stack.enter_context(closing(open_searches(session, plan)))
+        searches = VoteRun(session, problems, plan, store)
+        with stoppable(session, session.driver(time.monotonic)) as driver:
+            failed = _follow("generating", searches.draw(driver), len(searches.undrawn()), total, quiet)
+        if (left := len(searches.undrawn())) > failed:
+            say(f"adascale: {total - left} of {total} questions are kept; the same command continues")
             raise typer.Exit(INTERRUPTED)
         return searches.fit(_names(run.data))
 

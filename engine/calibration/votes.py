@@ -8,7 +8,7 @@ otherwise, so that few questions do no harm.
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product, zip_longest
 from math import exp
@@ -46,7 +46,7 @@ class JudgedSearch:
     """
 
     solutions: Sequence[Candidate]
-    right: Collection[NodeId]
+    right: frozenset[NodeId]
 
 
 def fit_votes(

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from adascale.engine.codec import build, to_plain
 from adascale.engine.errors import ContextOverflowError, ModelError
-from adascale.engine.evaluation.evaluate import prefix_outcomes
 from adascale.engine.ports import Prefix, RewardModel
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import ModelDescription, SearchFailed, SearchFinished
+from adascale.engine.search.outcomes import prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node, Tree
 from adascale.engine.strategies.redraws import RolloutDraws
@@ -220,11 +220,11 @@ class RolloutStore(KeyedLines):
         if not self.holds(rollouts.problem, rollouts.mode):
             kept = KeptRollouts(replace(rollouts.problem, meta={}), rollouts.mode, tuple(rollouts.nodes))
             states = {"last": rollouts.last, "mean": rollouts.mean}
-            self.keep(_ROLLOUTS, _key(rollouts.problem, rollouts.mode), to_plain(kept), states)
+            self.keep(_ROLLOUTS, kept_key(rollouts.problem, rollouts.mode), to_plain(kept), states)
 
     def holds(self, problem: Problem, mode: Mode = "prose") -> bool:
         """True where a question with this id and answer is done in a mode."""
-        return self.has(_ROLLOUTS, _key(problem, mode))
+        return self.has(_ROLLOUTS, kept_key(problem, mode))
 
     def get(self, problem: Problem, mode: Mode = "prose") -> Rollouts | None:
         """The rollouts of a question in a mode; None where it is not done."""
@@ -235,7 +235,7 @@ class RolloutStore(KeyedLines):
                 raise ValueError(f"states of another number than {len(nodes)} nodes")
             return Rollouts(problem, mode, nodes, arrays["last"], arrays["mean"])
 
-        return self.read(_ROLLOUTS, _key(problem, mode), read)
+        return self.read(_ROLLOUTS, kept_key(problem, mode), read)
 
     def every(self) -> Iterator[KeptRollouts]:
         """All rollouts without their states, in the order in which they were put."""
@@ -246,15 +246,15 @@ class RolloutStore(KeyedLines):
 
     def put_rewards(self, problem: Problem, prm: str, rewards: FloatArray) -> None:
         """Keep ``[nodes]`` raw rewards of a question by one PRM."""
-        self.keep(_REWARDS, _key(problem, prm), None, {"rewards": rewards.astype(np.float32)})
+        self.keep(_REWARDS, kept_key(problem, prm), None, {"rewards": rewards.astype(np.float32)})
 
     def rewards(self, problem: Problem, prm: str) -> FloatArray | None:
         """``[nodes]`` rewards that ``put_rewards`` kept; None without any."""
-        return self.read(_REWARDS, _key(problem, prm), lambda _, arrays: arrays["rewards"])
+        return self.read(_REWARDS, kept_key(problem, prm), lambda _, arrays: arrays["rewards"])
 
 
-def _key(problem: Problem, what: str) -> str:
-    """The key of what is kept of a question: rollouts of a mode, or rewards of a PRM."""
+def kept_key(problem: Problem, what: str) -> str:
+    """The key of what is kept of a question: rollouts of a mode, rewards of a PRM, or a search."""
     return json.dumps([problem.id, problem.question, problem.answer, what])
 
 

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from adascale.engine.calibration.metrics import report
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.calibration.votes import JudgedSearch, fit_votes
-from adascale.engine.evaluation.evaluate import right_nodes
+from adascale.engine.codec import build, to_plain
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.outcomes import right_nodes
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Vote
 from adascale.engine.strategies.redraws import REDRAWS
 from adascale.engine.types import Problem
 
+from ..lines import KeyedLines
+from ..storage import data_folder, keyed_path
 from ..upstream.session import UpstreamSession
 from .artefact import Artefact, Card, question_key
-from .rollouts import DrawPlan, searched
+from .rollouts import DrawPlan, kept_key, searched
 from .training import check_enough
+
+_SEARCHES = "searches"
+
+
+def open_searches(session: UpstreamSession, plan: DrawPlan) -> KeyedLines:
+    """The kept searches of a server's model; whatever changes a solution changes the name of their file."""
+    asked = [*session.drawn_with("value"), plan.samples, plan.seed, plan.programs]
+    return KeyedLines(keyed_path(data_folder() / _SEARCHES, asked, ".jsonl"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,22 +41,27 @@ class VoteRun:
         session: The server.
         problems: Questions about values, with their answers.
         plan: Number of solutions of each.
-        searches: Searches that have ended, with their problems.
+        store: Keeps searches that have ended (``open_searches``).
     """
 
     session: UpstreamSession
     problems: Sequence[Problem]
     plan: DrawPlan
-    searches: list[tuple[Problem, JudgedSearch]] = field(default_factory=list)
+    store: KeyedLines
+
+    def undrawn(self) -> list[Problem]:
+        """Problems that were not searched."""
+        return [each for each in self.problems if not self.store.has(_SEARCHES, kept_key(each, _SEARCHES))]
 
     def draw(self, driver: Driver) -> Iterator[tuple[Problem, str]]:
-        """Search all problems, until the driver is interrupted; yields what ``RolloutRun.draw`` does."""
+        """Search those, until the driver is interrupted; yields what ``RolloutRun.draw`` does."""
         modes = tuple(mode for mode, drawn in self.plan.trajectories.items() for _ in range(drawn))
         strategy = Vote(len(modes), modes=modes, redraws=REDRAWS)
         settings = Settings(self.session.conditions("value").possible(strategy), seed=self.plan.seed)
-        for problem, record, error in searched(driver, self.problems, settings):
+        for problem, record, error in searched(driver, self.undrawn(), settings):
             if not error:
-                self.searches.append((problem, _judged(record, problem)))
+                found = to_plain(_judged(record, problem))
+                self.store.keep(_SEARCHES, kept_key(problem, _SEARCHES), found)
             yield problem, error
 
     def fit(self, data: Sequence[str]) -> Artefact:
@@ -57,8 +73,12 @@ class VoteRun:
         Raises:
             UsageError: too few problems have an answer.
         """
-        in_order = sorted(self.searches, key=lambda each: each[0].id)  # not in that in which they ended
-        solved = [(problem, found) for problem, found in in_order if any(c.answer for c in found.solutions)]
+        solved: list[tuple[Problem, JudgedSearch]] = []
+        for problem in sorted(self.problems, key=lambda each: each.id):
+            key = kept_key(problem, _SEARCHES)
+            found = self.store.read(_SEARCHES, key, lambda value, _: build(JudgedSearch, value))
+            if found is not None and any(each.answer for each in found.solutions):
+                solved.append((problem, found))
         check_enough(len(solved))
         session, plan = self.session, self.plan
         usual = Posterior.of_model("value", session.size)

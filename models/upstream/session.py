@@ -137,20 +137,12 @@ class UpstreamSession:
         """Files of the session: none."""
         return []
 
-    def make_executor(self) -> ProgramExecutor:
-        """As that of ``Session``."""
-        return ProgramExecutor(unsandboxed=self.options.unsandboxed)
-
     def drawn_with(self, kind: KindName) -> list[Any]:
-        """As that of ``Session``; a server need not write the same again, but what it wrote is kept."""
+        """All that a draw for a kind of problem depends on but its prefix and seed, as JSON."""
         facts = self.facts
         named = {mode: prompt_of(kind, mode) for mode in KINDS[kind].modes}
         prompts = [[self.policy.system(name), self._sampling[name].record()] for name in named.values()]
         return [self._address.url, facts.server, facts.model, facts.continues, facts.schema, prompts]
-
-    def step_seconds(self, branches: int) -> float:
-        """0: what a step costs at a server is not known."""
-        return 0.0
 
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
         """A driver over the server, or a policy in its place, after clearing an earlier abort.

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-COMMAND = re.compile(r"python -m (bench\.[a-z_]+\.[a-z_]+)")
+COMMAND = re.compile(r"python -m (bench(?:\.[a-z_]+)+)")
 
 
 def commands() -> list[str]:
     """Modules of the benches that have a command."""
-    files = sorted((ROOT / "bench").glob("*/*.py"))
+    files = sorted((ROOT / "bench").rglob("*.py"))
     with_main = [file for file in files if '__name__ == "__main__"' in file.read_text(encoding="utf-8")]
     return [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in with_main]
 

@@ -162,13 +162,16 @@ def test_a_fitted_number_says_how_far_such_numbers_were_off(fitted: Home, server
     assert answer.measured.startswith("On 24 test questions, ")
 
 
-def test_a_fit_over_a_server_draws_once_and_is_the_same_again(fitted: Home, server: Served) -> None:
-    [path] = fitted.shelf.iterdir()
-    before, read = path.read_bytes(), len(server.policy.opened)
-    done = fitted.run(*fit(fitted, server.url))
-    assert done.returncode == 0, done.stderr
-    assert len(server.policy.opened) == read
-    assert path.read_bytes() == before
+def test_a_fit_over_a_server_searches_again_only_what_a_kill_has_torn(fitted: Home, server: Served) -> None:
+    [path], [kept] = fitted.shelf.iterdir(), (fitted.shelf.parent / "searches").glob("*.jsonl")
+    before, lines = path.read_bytes(), kept.read_bytes().splitlines(keepends=True)
+    for torn in (0, 1):
+        kept.write_bytes(b"".join(lines)[: -5 * torn or None])
+        read = len(server.policy.opened)
+        done = fitted.run(*fit(fitted, server.url))
+        assert done.returncode == 0, done.stderr
+        assert len({each.question for each in server.policy.opened[read:]}) == torn
+        assert path.read_bytes() == before
 
 
 def test_what_a_fit_over_a_server_cannot_do_is_told(fitted: Home, server: Served, chain_gguf: Path) -> None:

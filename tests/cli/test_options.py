@@ -104,7 +104,7 @@ def test_a_question_needs_no_quotes(typed: str) -> None:
         ),
         (["show", "What", "is"], "unexpected extra argument(s) (is)", "quotes keep words together"),
         (["calibrate", "fti"], "No such command", "adascale calibrate -h"),
-        (["eval"], "FILE is missing", "adascale eval -h"),
+        (["rm"], "NAME is missing", "adascale rm -h"),
         # -o names a field, with its range:
         (["ask", "hi", "-o", "ctxsize", "8192"], "adascale ask has no -o ctxsize", "-o ctx_size 8192"),
         (["ask", "hi", "-o", "effort", "low"], "adascale ask has no -o effort", "--effort low"),

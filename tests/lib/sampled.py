@@ -8,8 +8,8 @@ from typing import Any
 
 import worlds
 
-from adascale.engine.evaluation.evaluate import PrefixOutcome
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
+from adascale.engine.search.outcomes import PrefixOutcome
 from adascale.engine.types import Estimate, Problem
 from adascale.export import SampledNode, SampledQuestion
 

@@ -41,7 +41,7 @@ def search(
             shift = 0.5 * power * 0.5**2 * (-1 if is_right else 1)
             nats = math.exp(math.log(WORDS.neutral) + shift + 0.5 * rng.normal())
             found.append(Candidate(node, answer, _SCORE, mode, nll=None if is_silent else nats))
-    return JudgedSearch(found, right)
+    return JudgedSearch(found, frozenset(right))
 
 
 def world(count: int, level: float, seed: int, power: float = WORDS.power) -> list[JudgedSearch]:

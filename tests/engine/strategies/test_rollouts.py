@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from scripted import ticking
 from worlds import ReadingPolicy, drawn, problems, reading, solve
 
-from adascale.engine.evaluation.evaluate import PrefixOutcome, prefix_outcomes
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
+from adascale.engine.search.outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
 from adascale.engine.strategies.redraws import RolloutDraws
 from adascale.engine.types import ROOT, NodeId, Problem, Step

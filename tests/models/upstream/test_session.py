@@ -34,7 +34,6 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy, Vote
 from adascale.engine.types import MODES, Execution, Problem, SamplingChange
-from adascale.models.draws import DrawStore, ReplayingPolicy
 from adascale.models.options import PROGRAM_OPENING, PROMPTS, SamplingParams, SessionOptions, samplers
 from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
@@ -42,6 +41,7 @@ from adascale.models.upstream.policy import QUEUED, UpstreamPolicy
 from adascale.models.upstream.servers import SERVERS, Asked, Facts
 from adascale.models.upstream.session import UpstreamSession
 from adascale.models.worker.client import Worker
+from bench.kept_draws import DrawStore, ReplayingPolicy
 from bench.scripted import scripted_step
 
 Words = Callable[[Asked], Sequence[Chunk]]

@@ -1,51 +1,94 @@
-"""``adascale eval``: a comparison of strategies on questions with known answers."""
+"""Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.
+
+``python -m bench.eval test.jsonl --questions 50``
+``python -m bench.eval test.jsonl --strategies greedy,vote:16,margin:2/both+redraw,adaptive,adaptive@low``
+
+All strategies use the same generated text, which is kept. Stop at any time: the same command continues.
+No search sees what decides: the ``hidden`` tests of a code task; of a request with ``messages`` and ``tools``
+the calls in ``accepted``, a list of ``{name: {argument: [values]}}``, judged as the Berkeley Function
+Calling Leaderboard does.
+"""
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adascale.cli.exit_codes import INTERRUPTED, exit_code
+from adascale.cli.options.by_command import SEED_OF_CHOICE, QuestionsOption, TerminalOptions
+from adascale.cli.options.declare import JsonOption, flag
+from adascale.cli.options.settings import Command, with_options
+from adascale.cli.searching import open_session, stoppable
+from adascale.cli.terminal.errors import show_error, show_warning
+from adascale.cli.terminal.progress import Progress
+from adascale.cli.terminal.streams import say, write_json, write_payload
 from adascale.engine.codec import to_plain
-from adascale.engine.evaluation.compare import Comparison, markdown
-from adascale.engine.evaluation.evaluate import Contestant, evaluate, for_kind, parse_contestants
+from adascale.engine.errors import AdascaleError
 from adascale.engine.request import Conditions, SearchRequest
 from adascale.engine.types import KindName, Notice, Problem, Schedule
-from adascale.models.draws import DrawStore, ReplayingPolicy
+from adascale.models.options import MAX_BRANCHES, SessionOptions
+from adascale.models.programs.executor import ProgramExecutor
 from adascale.models.questions import choose_questions, only_kind, read_known
 
-from ..exit_codes import INTERRUPTED
-from ..options.by_command import EvalOptions
-from ..options.settings import with_options
-from ..searching import open_session, stoppable
-from ..terminal.errors import show_warning
-from ..terminal.progress import Progress
-from ..terminal.streams import say, write_json, write_payload
+from .baselines import register_baselines
+from .evaluation.compare import Comparison, markdown
+from .evaluation.evaluate import Contestant, evaluate, for_kind, parse_contestants
+from .kept_draws import DrawStore, ReplayingPolicy
 
 if TYPE_CHECKING:
     from adascale.models import AnySession
 
-SCHEMA = "adascale.eval/1"
+_KEPT = {"effort", "samples", "beams", "branching", "lead", "confidence", "width"}
+_FLAGS = {each.name: None for each in fields(SearchRequest) if each.name not in _KEPT}
+_SANDBOX = flag("--unsandboxed", "Run code tasks without a sandbox, with limits alone.")
 
 
+@dataclass(frozen=True, slots=True)
+class EvalOptions:
+    """Options of the comparison."""
+
+    strategies: Annotated[
+        str,
+        flag(
+            "--strategies",
+            "What to compare: NAME[:N][@EFFORT][+RULE][/MODE][+redraw], with commas. :N is the number of "
+            "solutions, +n, +k, +m or +km a rule of the paper, the mode prose, program or both; +redraw "
+            "rewrites steps with a wrong sum.",
+            metavar="LIST",
+            show_default=True,
+        ),
+    ] = "greedy,vote:4,vote:16,adaptive"
+    questions: QuestionsOption = None
+    repeats: Annotated[
+        int,
+        flag("--repeats", "Runs of each strategy, each with other random numbers.", metavar="N", min=1),
+    ] = 1
+    json_output: JsonOption = False
+    session: Annotated[SessionOptions, {"unsandboxed": _SANDBOX}] = SessionOptions(
+        branches=MAX_BRANCHES, purpose="replay"
+    )
+    search: Annotated[SearchRequest, {**_FLAGS, "seed": SEED_OF_CHOICE}] = SearchRequest(seed=0)
+    terminal: TerminalOptions = field(default_factory=TerminalOptions)
+
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command(cls=Command, help=__doc__)
 @with_options(EvalOptions)
-def eval_(
+def compare(
     data: Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON Lines with question and answer.")],
     *,
     options: EvalOptions,
 ) -> None:
-    """Compare strategies: accuracy, tokens, FLOPs and time on the same questions and random numbers.
-
-    adascale eval test.jsonl --questions 50
-    adascale eval test.jsonl --strategies greedy,vote:16,adaptive,adaptive@low
-
-    All strategies use the same generated text, which is kept. Stop at any time: the same command continues.
-    """
+    """Compare strategies."""
     search = options.search
     problems = choose_questions(read_known(data), options.questions, search.seed or 0)
     kind = only_kind(problems)
@@ -63,7 +106,7 @@ def eval_(
     if options.json_output:
         names = [path.name for path in data]
         described = {
-            "schema": SCHEMA,
+            "schema": "adascale.eval/1",
             "data": names,
             "seed": search.seed,
             "schedule": [schedule.narrow, schedule.wide],
@@ -93,7 +136,7 @@ def _search_all(
         with (
             stoppable(session, searching) as driver,
             Progress("questions", quiet=bool(options.terminal.quiet)) as progress,
-            session.make_executor() as executor,
+            ProgramExecutor(unsandboxed=session.options.unsandboxed) as executor,
         ):
             run = functools.cache(executor.run)
             outcomes = evaluate(
@@ -122,3 +165,17 @@ def warnings_of(conditions: Conditions, contestants: Sequence[Contestant]) -> It
     requests = [SearchRequest(strategy=entry.strategy) for entry in contestants]
     settings = [each.settings(Problem("", ""), conditions) for each in requests]
     return dict.fromkeys(notice for each in settings for notice in each.warnings)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is a message and an exit code."""
+    register_baselines()
+    try:
+        app(prog_name="python -m bench.eval")
+    except AdascaleError as error:
+        show_error(error)
+        sys.exit(exit_code(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,7 @@ from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.search.record import replay
 from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step
-from adascale.models.draws import DrawStore, ReplayingPolicy, draw_key
+from bench.kept_draws import DrawStore, ReplayingPolicy, draw_key
 from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEMS = [Problem(f"q{i}", f"What is twice {i}?", "18") for i in range(5)]

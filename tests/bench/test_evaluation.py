@@ -14,8 +14,6 @@ from scripted import ScriptedExecutor, ticking
 
 from adascale.codetasks.reading import read_task
 from adascale.engine.errors import UsageError
-from adascale.engine.evaluation.compare import Comparison
-from adascale.engine.evaluation.evaluate import Contestant, Outcome, evaluate, for_kind, parse_contestants
 from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import Request, SearchRequest
 from adascale.engine.search.driver import Driver
@@ -30,6 +28,8 @@ from adascale.engine.strategies import (
 )
 from adascale.engine.strategies.sampling import Readings
 from adascale.engine.types import Estimate, Execution, KindName, Problem, Schedule, Step, Trial, Usage
+from bench.evaluation.compare import Comparison
+from bench.evaluation.evaluate import Contestant, Outcome, evaluate, for_kind, parse_contestants
 from bench.scripted import ScriptedPolicy, scripted_step
 
 WIDE = Contestant("vote:4", Vote(4))

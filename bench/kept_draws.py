@@ -9,22 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
+import llama_cpp
 import numpy as np
 
 from adascale.engine.kinds import OptionsPrompt, kind_of
 from adascale.engine.ports import BranchStart, Growth, OptionLogits, Policy, Prefix, PrefixWork
 from adascale.engine.types import AS_USUAL, BranchId, KindName, Mode, Problem, Reading, Step
-
-from .lines import Arrays, KeyedLines
-from .options import PROMPTS
-from .storage import data_folder, keyed_path
+from adascale.models.lines import Arrays, KeyedLines
+from adascale.models.options import PROMPTS
+from adascale.models.session import Session
+from adascale.models.storage import data_folder, keyed_path
 
 if TYPE_CHECKING:
-    from . import AnySession
+    from adascale.models import AnySession
 
 _CONTENTS = 2
 """Raised when what is kept of a draw, or how it is drawn, changes."""
@@ -48,7 +49,8 @@ class DrawStore(KeyedLines):
     @classmethod
     def of(cls, session: AnySession, kind: KindName) -> Self:
         """The draws of a session's generator for a kind of problem."""
-        return cls(keyed_path(data_folder() / "draws", [_CONTENTS, *session.drawn_with(kind)], ".jsonl"))
+        drawn_with = _drawn_with(session, kind) if isinstance(session, Session) else session.drawn_with(kind)
+        return cls(keyed_path(data_folder() / "draws", [_CONTENTS, *drawn_with], ".jsonl"))
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
         """Keep the reading of a question."""
@@ -88,6 +90,21 @@ class DrawStore(KeyedLines):
 
     def __len__(self) -> int:
         return self.count(_DRAWS)
+
+
+def _drawn_with(session: Session, kind: KindName) -> list[Any]:
+    """All that a draw for a kind of problem depends on but its prefix and seed, as JSON."""
+    fingerprint = session.prompts.fingerprints[kind]
+    return [
+        fingerprint.generator,
+        fingerprint.prompt,
+        dict(fingerprint.sampling),
+        fingerprint.window,
+        session.context.sequences,
+        *([asdict(fingerprint.program)] if fingerprint.program else []),
+        llama_cpp.__version__,
+        session.model.gpu_layers,
+    ]
 
 
 def _options_key(asked: OptionsPrompt, problem: Problem) -> str:
@@ -211,9 +228,18 @@ class ReplayingPolicy:
 
     @classmethod
     def of(cls, session: AnySession, store: DrawStore) -> Self:
-        """The generator of a session, which draws only what the store does not hold."""
+        """The generator of a session, which draws only what the store does not hold.
+
+        What a step costs at a server is not known, and counts as 0 seconds.
+        """
         assert session.options.is_repeatable, "other draws are not the same again"
-        return cls(session.policy, store, session.step_seconds)
+
+        def seconds(branches: int) -> float:
+            if not isinstance(session, Session):
+                return 0.0
+            return session.step_costs.step_seconds(branches, session.policy.slots)
+
+        return cls(session.policy, store, seconds)
 
     @property
     def flops_per_token(self) -> float:

@@ -1,19 +1,20 @@
-"""``adascale eval`` as a user runs it, on a tiny model: the same report whether it was killed or not."""
+"""``bench.eval`` on a tiny model: the same report whether it was stopped or not."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 from commands import Home, write_questions
+from typer.testing import CliRunner
 
-from adascale.cli.commands.evaluate import warnings_of
-from adascale.engine.evaluation.evaluate import parse_contestants
+from adascale.engine.errors import UsageError
 from adascale.engine.request import Conditions
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.types import Notice
+from bench.eval import app, warnings_of
+from bench.evaluation.evaluate import parse_contestants
 
 NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam+k,adaptive"
 
@@ -24,15 +25,21 @@ def home(tmp_path_factory: pytest.TempPathFactory, chain_gguf: Path) -> Home:
     return Home(folder, chain_gguf, write_questions(folder / "questions.jsonl", range(12)))
 
 
-def args(home: Home, *more: str) -> list[str]:
+def run(home: Home, data: Path, strategies: str, *options: str) -> str:
+    words = [str(data), "-m", str(home.model), "--strategies", strategies, *options]
+    done = CliRunner().invoke(app, words, env=home.env, catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    return done.stdout
+
+
+def compared(home: Home) -> str:
     # The measured width may be another in the second run.
-    options = ["-o", "ctx_size", "512", "-o", "width", "4", "--strategies"]
-    return ["eval", str(home.data), "-m", str(home.model), *options, NAMES, *more]
+    return run(home, home.data, NAMES, "-o", "ctx_size", "512", "-o", "width", "4", "--json")
 
 
 @pytest.fixture(scope="module")
-def report(home: Home) -> subprocess.CompletedProcess[str]:
-    return home.run(*args(home, "--json"))
+def report(home: Home) -> str:
+    return compared(home)
 
 
 def without_seconds(text: str) -> object:
@@ -46,10 +53,8 @@ def without_seconds(text: str) -> object:
     return stripped(json.loads(text))
 
 
-def test_the_report_has_every_strategy_and_every_pair(report: subprocess.CompletedProcess[str]) -> None:
-    assert report.returncode == 0, report.stderr
-    found = json.loads(report.stdout)
-    names = NAMES.split(",")
+def test_the_report_has_every_strategy_and_every_pair(report: str) -> None:
+    found, names = json.loads(report), NAMES.split(",")
     assert (found["schema"], found["data"]) == ("adascale.eval/1", ["questions.jsonl"])
     assert [(each["name"], each["questions"]) for each in found["strategies"]] == [
         (name, 12) for name in names
@@ -59,12 +64,10 @@ def test_the_report_has_every_strategy_and_every_pair(report: subprocess.Complet
     assert found["generator"]["sha256"]
 
 
-def test_a_second_run_draws_nothing_and_reports_the_same(
-    home: Home, report: subprocess.CompletedProcess[str]
-) -> None:
+def test_a_second_run_draws_nothing_and_reports_the_same(home: Home, report: str) -> None:
     kept = home.kept("draws")
-    again = home.run(*args(home, "--json"))
-    assert without_seconds(again.stdout) == without_seconds(report.stdout)
+    assert kept
+    assert without_seconds(compared(home)) == without_seconds(report)
     assert home.kept("draws") == kept
 
 
@@ -76,14 +79,15 @@ VALUE = '{"question": "1 + 1?", "answer": 2}\n'
     [
         ('{"question": "why?"}\n', 'nothing in its field "answer"'),
         (VALUE + '{"question": "f", "tests": "assert f(2)", "hidden": "assert f(3)"}', "once for each kind"),
-        (VALUE, "hint: --strategies adaptive"),
+        (VALUE, "these are questions"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(home: Home, tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "asked.jsonl"
     path.write_text(text)
-    done = home.run("eval", str(path), "-m", str(home.model), "--strategies", "greedy,passing:8")
-    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    with pytest.raises(UsageError) as refused:
+        run(home, path, "greedy,passing:8")
+    assert said in f"{refused.value.message} {refused.value.hint}"
 
 
 @pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2,vote:2/program", 1)])

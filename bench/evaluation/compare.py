@@ -9,9 +9,10 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration.metrics import Predictions, ece, ece_floor
-from ..calibration.posterior import Array
-from ..errors import decimal
+from adascale.engine.calibration.metrics import Predictions, ece, ece_floor
+from adascale.engine.calibration.posterior import Array
+from adascale.engine.errors import decimal
+
 from .evaluate import Contestant, Outcome
 
 ROUNDS = 2000
