@@ -46,8 +46,8 @@ def test_an_unsure_answer_is_that_of_the_other_server_and_says_so(ask: Ask) -> N
     with other_server(GOOD) as other:
         named = f"{other.url}#large"
         found = json.loads(ask("--json", "--fallback", named).stdout)
-        shown = ask("--fallback", named)
-        alone = ask("-x", "--fallback", other.url)
+        shown = ask("-v", "--fallback", named)
+        alone = ask("--fallback", other.url)
     assert (found["answer"], found["status"], found["confidence"]["p"]) == ("391", "answered", None)
     server = other.url.removeprefix("http://")
     assert 0.5 < found["fallback"].pop("own_probability") < 1

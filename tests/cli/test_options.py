@@ -35,7 +35,7 @@ NO_MODEL = 4
     [
         (["What is twice 2?", "-m", "no.gguf"], b""),
         (["-m", "no.gguf", "two\nlines"], b""),
-        (["17*a", "-x", "-m", "no.gguf"], b""),
+        (["17*a", "-v", "-m", "no.gguf"], b""),
         (["hi", "-m", "no.gguf"], b""),
         ([], b"What is twice 2?"),
     ],

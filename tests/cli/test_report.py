@@ -28,7 +28,7 @@ def test_all_that_it_printed_stands_below_it() -> None:
     log = Log()
     log.program("print(9)\nprint(9 * 3)", 0.9, output="9\n27\n", answer="27")
 
-    assert answer_payload(answered_by(log, node=1), extract=False).splitlines()[2:] == [
+    assert answer_payload(answered_by(log, node=1), verbose=1).splitlines()[2:] == [
         "→ 9",
         "  27",
         "Answer: 27",
@@ -39,6 +39,7 @@ def test_all_that_it_printed_stands_below_it() -> None:
 def test_its_record_says_how_it_reasons_and_how_many_programs_agree(node: int, mode: str) -> None:
     record = answer_record(answered_by(programs(running=False), node))
 
+    assert record["confidence"]["band"] == "very likely"
     assert (record["mode"], record["solution"].startswith("```python")) == (mode, mode == "program")
     assert record["execution"] == (
         {"output": "27.0\n", "error": "", "seconds": 0.01} if mode == "program" else None
@@ -56,7 +57,7 @@ def test_without_a_solution_there_is_no_mode() -> None:
 
     found = answer_record(answer)
 
-    assert (answer_payload(answer, extract=False), answer_payload(answer, extract=True)) == ("", "")
+    assert answer_payload(answer) == ""
     assert (found["status"], found["mode"], found["execution"]) == ("no_answer", None, None)
     assert found["agreement"]["solutions"] == 1
 
@@ -77,7 +78,7 @@ def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
         "tokens": 29,
         "cut": True,
     }
-    assert answer_payload(answer, extract=False) == "It is 27.\nAnswer: 27"
+    assert answer_payload(answer, verbose=1) == "It is 27.\nAnswer: 27"
     assert answer_record(answered_by(programs(running=False), 3))["thought"] is None
 
 

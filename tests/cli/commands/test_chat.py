@@ -56,7 +56,7 @@ def begun(env: dict[str, str]) -> list[dict[str, Any]]:
 def test_each_line_is_answered_after_what_was_said_before(talk: Talk, env: dict[str, str]) -> None:
     done = talk("hi", "", "What is twice 9?", "Thanks!")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("The answer is") == 3
+    assert (done.stdout.count("The answer is"), "\n18\n" in done.stdout) == (2, True)
     first, second, third = asked(env)
     assert [first.get("kind"), second.get("kind"), third.get("kind")] == ["text", None, "text"]
     assert [turn["content"] for turn in third["history"]][::2] == ["hi", "What is twice 9?"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -96,7 +97,7 @@ def test_two_lines_have_the_answer_as_it_stands_and_how_far_the_search_is() -> N
     def said(state: ViewState) -> list[str]:
         return [shown(line, 100) for line in standing_lines(state)]
 
-    log = Log(params={"samples": 16}, pace=0.5)
+    log = Log(params={"samples": 16, "lead": 6}, pace=0.5)
     assert said(log.state()) == ["◐ reading the question · Ctrl-C stops"]
     log.start(ROOT, "So", 1)
     status = "◐ writing the first of up to 16 solutions · 1 s · 2 tokens/s · Ctrl-C stops"
@@ -107,13 +108,14 @@ def test_two_lines_have_the_answer_as_it_stands_and_how_far_the_search_is() -> N
             assert said(log.state())[0] == "27 · likely · Ctrl-C keeps it · first of up to 16, still checking"
     state = log.state()
     state.started = replace(state.started, models=ModelDescription(calibration={"level": "prior"}))
-    leader, status = said(state)
-    assert leader == "27 · about 60 % sure · Ctrl-C keeps it · 2 of 5 solutions agree"
-    assert status == "◐ 5 of up to 16 solutions · 11 s · 7 of 10 such answers stay"
+    leader, status = standing_lines(state)[0], said(state)[-1]
+    reason = ", and how likely the model found them counts too"
+    assert leader.plain == f"27 · likely (about 60 %) · Ctrl-C keeps it · 2 of 5 solutions agree{reason}"
+    assert status == "◐ 5 of up to 16 solutions · 11 s, about 25 s left · 7 of 10 such answers stay"
     state.takes = True
     assert "Enter takes it" in said(state)[0]
     log.end("taken")
-    assert summary(log.state()).plain == "27 · 60 % sure · 2 of 5 solutions agree · taken by you · 12 s"
+    assert summary(log.state()).plain.endswith(f" · 2 of 5 solutions agree{reason} · taken by you · 12 s")
 
 
 def looked(problem: Problem, p: float) -> list[Event]:
@@ -128,14 +130,15 @@ def looked(problem: Problem, p: float) -> list[Event]:
         schedule=Schedule.even(4),
         calibrated=True,
     )
-    first, second = ("A", "B") if problem.kind == "choice" else ("yes", "no")
-    options, sure = {first: 1 - p, second: p}, Estimate(p, p, p, calibrated=True)
-    result = SearchResult(second, sure, (), None, stop_reason="confident", options=options)
+    names = "ABC" if problem.kind == "choice" else ("yes", "no")
+    sure = Estimate(p, p, p, calibrated=True)
+    options = dict.fromkeys(names, (1 - p) / (len(names) - 1)) | {names[1]: p}
+    result = SearchResult(names[1], sure, (), None, stop_reason="confident", options=options)
     judged = AnswersJudged(seq=1, t=1.0, result=replace(result, stop_reason=None))
     return [started, judged, SearchFinished(seq=2, t=2.0, result=result, usage=Usage())]
 
 
-CHOICE = problem_of("1", "Where do fish live?\nA. in a tree\nB. in the sea")
+CHOICE = problem_of("1", "Where do fish live?\nA. in a tree\nB. in the sea\nC. in the air")
 PRIME = problem_of("1", "Is 91 prime?")
 
 
@@ -146,25 +149,28 @@ def on_screen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("on_screen")
 @pytest.mark.parametrize(
-    ("problem", "bars"), [(CHOICE, ["A. in a tree", "B. in the sea"]), (PRIME, ["Yes", "No"])]
+    ("problem", "answer", "bars"),
+    [
+        (CHOICE, "B. in the sea", ["A. in a tree, 6 %", "B. in the sea, 88 %", "C. in the air, 6 %"]),
+        (PRIME, "No", []),
+    ],
 )
-def test_options_that_were_read_have_a_bar_each(
-    problem: Problem, bars: list[str], capsys: pytest.CaptureFixture[str]
+def test_more_than_two_options_that_were_read_have_a_bar_each(
+    problem: Problem, answer: str, bars: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = ViewState.of(looked(problem, 0.88))
     write_answer(state)
     say_end(state)
     said = capsys.readouterr()
-    drawn = said.out.splitlines()[:2]
-    assert [text[: len(bar)] for text, bar in zip(drawn, bars, strict=True)] == bars
-    assert [text.rpartition("  ")[2].strip() for text in drawn] == ["12 %", "88 %"]
-    assert said.err == f"{bars[1]} · 88 % sure · read from the options · 2 s\n"
+    drawn = [re.split("  +", text.strip()) for text in said.out.splitlines() if text.strip()]
+    assert [f"{cells[0]}, {cells[-1]}" for cells in drawn] == bars
+    assert said.err == f"{answer} · very likely (88 %) · read from the options · 2 s\n"
 
 
 def test_the_bars_stand_above_the_line_while_it_searches() -> None:
     state = ViewState.of(looked(CHOICE, 0.88)[:2])
     *above, _ = shown(search_frame(state, 24), 80).splitlines()
-    assert sum("━" in line for line in above) == 2
+    assert sum("━" in line for line in above) == 3
 
 
 def program(code: str) -> ViewState:
@@ -182,19 +188,18 @@ def test_on_a_screen_the_answer_stands_once_unless_it_is_wanted_alone(
     write_answer(state)
     say_end(state)
     said = capsys.readouterr()
-    assert "".join(line.rstrip() for line in said.out.splitlines()) == "print(17 * 23)"
-    assert said.err == "391 · 90 % sure · 1 solution · 0.0 s\n"
-    write_answer(state, extract=True)
-    assert capsys.readouterr().out == "391\n"
+    assert said.out == ""
+    assert said.err == "391 · very likely (90 %) · 1 solution · 0.0 s\n"
     write_answer(state, says_end=False)
+    assert capsys.readouterr().out == "391\n"
+    write_answer(state, says_end=False, verbose=1)
     assert capsys.readouterr().out == "print(17 * 23)\n→ 391\nAnswer: 391\n"
 
 
 @pytest.mark.usefixtures("on_screen")
 def test_a_long_program_is_folded_unless_more_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     state = program("# sum\n" + "\n".join(f"a{n} = {n}" for n in range(15)) + "\nprint(391)")
-    write_answer(state)
-    folded = capsys.readouterr().out.split("\n")
+    folded = shown(search_frame(state, 24), 80).splitlines()
     assert [line.rstrip() for line in folded[8:10]] == ["a8 = 8", "… 7 more lines of the program"]
     write_answer(state, verbose=1)
     whole = capsys.readouterr().out
@@ -203,9 +208,8 @@ def test_a_long_program_is_folded_unless_more_is_asked_for(capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("on_a_screen", [True, False])
-@pytest.mark.parametrize("extract", [True, False])
 def test_an_object_is_whole_where_a_stream_has_no_unicode(
-    on_a_screen: bool, extract: bool, monkeypatch: pytest.MonkeyPatch
+    on_a_screen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log("Who?", kind="json")
     log.finish_path(ROOT, "{}", 0.9, '{"name": "Zo\u00eb \u4e09"}')
@@ -213,7 +217,7 @@ def test_an_object_is_whole_where_a_stream_has_no_unicode(
     monkeypatch.setattr(solution, "is_one_screen", lambda: on_a_screen)
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     monkeypatch.setattr("sys.stdout", stdout)
-    write_answer(log.state(), extract=extract)
+    write_answer(log.state())
     written = stdout.buffer.getvalue()  # type: ignore[attr-defined]
     assert json.loads(written) == {"name": "Zo\u00eb \u4e09"}
 
