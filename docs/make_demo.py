@@ -41,7 +41,7 @@ def screen(name: str) -> Group:
     """A command, and what it leaves on the screen."""
     state = ViewState.of(read_trace(FOLDER / f"{name}.jsonl"))
     shown: list[RenderableType] = [option_bars(state), Text()] if state.options else []
-    if state.best is not None and not state.options:
+    if state.best is not None and state.tree.problem.kind == "code":
         shown = [solution(state, state.best, whole=True), Text()]
     return Group(Text(TYPED[name], "bold"), Text(), *shown, *closing_lines(state))
 
