@@ -25,23 +25,106 @@ LEAST: Mapping[Band, float] = {
 Counts = tuple[int, int]
 """Answers that were shown with a band, and those of them that are correct."""
 
-MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {}
+MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
+    "qwen2.5-coder-1.5b": {
+        "value": {
+            "almost surely": (10, 10),
+            "very likely": (183, 167),
+            "likely": (83, 60),
+            "not sure": (54, 18),
+            "a guess": (40, 7),
+        },
+        "choice": {
+            "almost surely": (6, 6),
+            "very likely": (59, 53),
+            "likely": (126, 82),
+            "not sure": (239, 98),
+        },
+        "yes-no": {
+            "almost surely": (6, 6),
+            "very likely": (88, 78),
+            "likely": (142, 94),
+            "not sure": (200, 104),
+        },
+        "fact": {
+            "almost surely": (39, 35),
+            "very likely": (31, 27),
+            "likely": (28, 15),
+            "not sure": (76, 28),
+            "a guess": (95, 13),
+        },
+    },
+    "qwen2.5-coder-0.5b": {
+        "value": {
+            "almost surely": (2, 2),
+            "very likely": (82, 67),
+            "likely": (133, 93),
+            "not sure": (92, 40),
+            "a guess": (119, 12),
+        },
+        "fact": {
+            "almost surely": (1, 1),
+            "very likely": (4, 2),
+            "likely": (15, 3),
+            "not sure": (51, 5),
+            "a guess": (139, 6),
+        },
+        "yes-no": {"likely": (16, 11), "not sure": (270, 159)},
+        "choice": {"not sure": (48, 11)},
+    },
+    "smollm2-135m": {
+        "fact": {"likely": (1, 1), "not sure": (9, 5), "a guess": (180, 15)},
+    },
+    "prior": {
+        "value": {
+            "almost surely": (17, 17),
+            "very likely": (184, 171),
+            "likely": (244, 175),
+            "not sure": (121, 65),
+            "a guess": (234, 39),
+        },
+        "choice": {
+            "almost surely": (6, 6),
+            "very likely": (59, 53),
+            "likely": (126, 82),
+            "not sure": (287, 109),
+        },
+        "yes-no": {
+            "almost surely": (6, 6),
+            "very likely": (88, 78),
+            "likely": (142, 94),
+            "not sure": (486, 220),
+        },
+        "fact": {
+            "almost surely": (40, 36),
+            "very likely": (35, 29),
+            "likely": (44, 19),
+            "not sure": (136, 38),
+            "a guess": (414, 34),
+        },
+    },
+}
 """Recorded answers by the generator, or ``prior`` for every other one, by kind and by the band of their
 probability (``python -m bench.evidence.bands``)."""
 
 _FEWEST = 10
 """Answers by which a band is judged."""
 
-_BELOW = 0.05
-"""Share of correct answers by which a band may miss its least probability."""
+_CARRIED: Mapping[Band, float] = {"almost surely": 0.95, "very likely": 0.85, "likely": 0.5}
+"""Least share of correct answers by which a kind carries a band."""
 
 _ABOVE_CHANCE = 0.15
 """Probability by which an option is ahead of a guess where it is called likely: one of two has .5 anyway."""
 
 
 def counts_of(generator: str, level: str, kind: KindName) -> Mapping[Band, Counts]:
-    """Counts of a kind's recorded answers by band, of a fitted generator or of models without a fit."""
-    return MEASURED.get(generator if level == "fitted" else "prior", {}).get(kind, {})
+    """Counts of a kind's recorded answers by band: those of the generator, or of others without a fit.
+
+    Few dates were recorded: they count as the values that they are.
+    """
+    kind = "value" if kind == "date" else kind
+    own = MEASURED.get(generator, {}) if level == "fitted" or kind == "fact" else {}
+    return own.get(kind) or MEASURED.get("prior", {}).get(kind, {})
 
 
 def band_of(p: float, counts: Mapping[Band, Counts], options: int = 0) -> Band:
@@ -54,8 +137,11 @@ def band_of(p: float, counts: Mapping[Band, Counts], options: int = 0) -> Band:
     """
     least_likely = max(LEAST["likely"], 1 / options + _ABOVE_CHANCE) if options else LEAST["likely"]
     for band, least in LEAST.items():
-        is_doubt = least < LEAST["likely"]
-        if p >= (least if is_doubt else max(least, least_likely)) and (is_doubt or _holds(band, counts)):
+        if band not in _CARRIED:
+            is_reached = p >= least
+        else:
+            is_reached = p >= max(least, least_likely) and _holds(band, counts)
+        if is_reached:
             return band
     raise AssertionError("a guess has any probability")
 
@@ -65,7 +151,7 @@ def _holds(band: Band, counts: Mapping[Band, Counts]) -> bool:
     if not counts:
         return True
     answers, correct = counts.get(band, (0, 0))
-    return answers >= _FEWEST and correct >= (LEAST[band] - _BELOW) * answers
+    return answers >= _FEWEST and correct >= _CARRIED[band] * answers
 
 
 def certainty(p: float, band: Band, *, is_rough: bool = False, options: int = 0) -> str:

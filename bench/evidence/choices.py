@@ -22,8 +22,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from adascale.engine.calibration.metrics import auc
 from adascale.engine.calibration.options import OWN_OPTIONS, OptionWeights
 from adascale.engine.kinds import kind_of
+from adascale.engine.kinds.yes_no import has_text
 from adascale.engine.request import Settings
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy, Strategy, Vote
@@ -33,7 +35,7 @@ from adascale.models.options import SessionOptions
 from adascale.models.questions import read_known
 from adascale.models.session import Session
 
-from ..common import Played, append, close, kept_lines, level, read_lines, share, table
+from ..common import Played, append, close, judged, kept_lines, level, read_lines, share, table
 from ..kept_draws import DrawStore, ReplayingPolicy
 
 AT_ONCE = 32
@@ -71,6 +73,7 @@ def _records(
             "id": each.id,
             "kind": each.kind,
             "right": kind_of(each).options(each).index(_right(each)),
+            "has_text": has_text(each),
             "looks": [seen.log_probs for seen in looks[each.id]],
             "look_tokens": sum(seen.evaluated_tokens for seen in looks[each.id]),
             **({"greedy": greedy[each.id][0], "solutions": drawn[each.id]} if samples else {}),
@@ -110,6 +113,8 @@ def _solutions(
 def play(record: Mapping[str, Any], weights: OptionWeights) -> dict[str, Played]:
     """Every rule on a question."""
     right, looks = record["right"], record["looks"]
+    if weights.bare is not None and not record.get("has_text", True):
+        weights = weights.bare
     mean = [fmean(column) for column in zip(*looks, strict=True)]
 
     def leading(p: Sequence[float], tokens: int) -> Played:
@@ -144,7 +149,7 @@ def show(args: argparse.Namespace) -> None:
         rules = {rule: None for each in questions for rule in each}
         rows = {rule: _row([each[rule] for each in questions if rule in each]) for rule in rules}
         table(
-            [title, "n", "right", "tokens", "ECE (noise)", "p >= .8", "of them right"],
+            [title, "n", "right", "tokens", "ECE (noise)", "AUC", "p >= .8", "of them right"],
             [[rule, *row] for rule, row in rows.items()],
         )
         figures[title] = rows
@@ -160,6 +165,7 @@ def _row(found: Sequence[Played]) -> list[str]:
         f"{right:.3f} +- {1.96 * math.sqrt(right * (1 - right) / len(found)):.3f}",
         f"{fmean(each.tokens for each in found):.0f}",
         level(known),
+        f"{auc(judged(known)):.2f}" if known else "-",
         str(len(sure)),
         share(sure),
     ]

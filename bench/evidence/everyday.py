@@ -1,7 +1,7 @@
 """Questions of daily life, asked as a person types them: who answers how many, how surely and how fast.
 
 Usage: ``python -m bench.evidence.everyday QUESTIONS.jsonl -m MODEL [--strategies greedy,vote:8,adaptive]
-[--curve amx|avx|gpu|metal|measured]``
+[--curve amx|avx|gpu|metal|measured] [-o OUTCOMES.jsonl]``
 
 Each question has ``question``, ``answer`` and ``subject``. Its kind is recognised as ``ask`` recognises it,
 and every strategy has the modes, prompts and calibration of that kind. All play on the same draws, which are
@@ -27,7 +27,7 @@ from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SessionOptions
 from adascale.models.session import Session
 
-from ..common import close, read_lines, table
+from ..common import append, close, read_lines, table
 from ..evaluation.evaluate import Outcome, evaluate, parse_contestants
 from ..kept_draws import DrawStore, ReplayingPolicy
 from .calibration_check import predictions
@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--strategies", default="greedy,vote:8,adaptive")
     parser.add_argument("--curve", default="amx", choices=[*json.loads(CURVES.read_text()), MEASURED])
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", "-o", type=Path, help="outcomes of the last strategy, for bands")
     parser.add_argument("--show", action="store_true", help="also each question that a strategy gets wrong")
     args = parser.parse_args()
     asked = read(args.questions)
@@ -141,6 +142,13 @@ def main() -> None:
             for name, each in result.items()
         ],
     )
+    if args.out is not None:
+        ours = by_name[names[-1]]
+        args.out.write_text("", encoding="utf-8")
+        for one in asked:
+            outcome = ours[one.problem.id]
+            kept = {"id": one.problem.id, "model": args.model, "kind": one.problem.kind}
+            append(args.out, kept | {"p": probability_of(outcome.confidence), "right": outcome.right})
     if args.show:
         for one in asked:
             missed = [name for name in names if not by_name[name][one.problem.id].right]

@@ -117,9 +117,9 @@ Rows = Sequence[tuple[Question, Drawn]]
 
 
 def rows_of(path: Path, sets: Sequence[Path]) -> Rows:
-    """Each record with its question."""
+    """Each record with its question, if that is of one of the sets."""
     known = {question.id: question for each in sets for question in questions(each)}
-    return [(known[record["id"]], record) for record in load(path)[1]]
+    return [(known[record["id"]], record) for record in load(path)[1] if record["id"] in known]
 
 
 def play(question: Question, record: Drawn, strategy: Strategy) -> Played:

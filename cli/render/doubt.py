@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from adascale.engine.answers.choosing import AnswerGroup
@@ -13,6 +14,9 @@ from adascale.models.files.catalog import catalog
 from ..terminal.text import DOT, cut, duration, last_line
 from .state import ViewState
 from .summary import answer_words
+
+_NO_SUM = re.compile(r"\s*(?:print|if|for|while|return)\b")
+"""Beginning of a line of a program that computes nothing."""
 
 _WIDTH = 60
 """Cells of the line of a solution that is shown."""
@@ -26,20 +30,20 @@ def doubt_lines(state: ViewState) -> list[str]:
 
 
 def _reading(state: ViewState, group: AnswerGroup) -> str:
-    """An answer, and the line before it in the best of its solutions: ``26: (174 + 48) / 3 - 48``."""
+    """An answer, and the last sum in the best of its solutions: ``26: owed = (174 + 48) / 3 - 48``."""
     node = state.tree[group.nodes[0]]
     text = state.tree.text(node.id)
-    if (program := state.program(node, text)) is not None:
-        lines = [line for line in program.code.splitlines() if "=" in line]
-    else:
-        lines = [line for line in text.splitlines() if "answer" not in line.lower() and "boxed" not in line]
-    return f"{answer_words(state, group.answer)}: {cut(last_line(chr(10).join(lines)), _WIDTH)}"
+    program = state.program(node, text)
+    lines = (text if program is None else program.code).splitlines()
+    sums = [line for line in lines if re.search(r"(?<![=<>!])=(?!=)", line) and not _NO_SUM.match(line)]
+    return f"{answer_words(state, group.answer)}: {cut(last_line(chr(10).join(sums or lines)), _WIDTH)}"
 
 
 def _remedies(state: ViewState) -> Iterator[str]:
     kind, done = state.tree.problem.kind, state.finished
     most = EFFORTS[kind]["high"].at_most or 0
-    if state.samples is not None and done and most > state.samples:
+    is_whole = state.result is not None and state.result.stop_reason not in ("budget", "taken", "interrupted")
+    if is_whole and state.samples is not None and done and most > state.samples:
         noun = "programs" if KINDS[kind].modes[0] in PROGRAMS else "solutions"
         yield f"-e high: up to {most} {noun}, {duration(state.t / done * (most - done))} more at most"
     generator, known = state.started.models.generator, catalog()

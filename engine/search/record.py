@@ -181,6 +181,8 @@ class Record:
         none = f", {solutions - answered} without an answer" if answered < solutions else ""
         if agree == answered == 1:
             return [*facts, f"1 solution{none}"]
+        if agree == 1:
+            return [*facts, f"{answered} solutions differ{none}"]
         is_likely = self.band is not None and LEAST[self.band] >= LEAST["likely"]
         # Few votes beside a high number, or many beside a low one, want a reason.
         seems_odd = self.band is not None and (2 * agree > answered) != is_likely

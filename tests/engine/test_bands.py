@@ -29,7 +29,7 @@ def test_a_band_begins_at_its_least_probability() -> None:
     ("sure", "very", "band"),
     [
         ((40, 39), (40, 36), "almost surely"),
-        ((40, 34), (40, 36), "very likely"),  # right less often than the word says
+        ((40, 37), (40, 36), "very likely"),  # right less often than the word says
         ((9, 9), (40, 36), "very likely"),  # too few to tell
         ((40, 34), (40, 20), "likely"),
     ],
@@ -53,4 +53,4 @@ def test_what_ships_was_correct_as_often_as_its_words_say() -> None:
             for p in (0.96, 0.85):
                 band = band_of(p, counts)
                 answers, correct = counts.get(band, (0, 0))
-                assert correct >= (LEAST[band] - 0.05) * answers
+                assert LEAST[band] < 0.5 or correct >= LEAST[band] * answers
