@@ -163,4 +163,5 @@ def certainty(p: float, band: Band, *, is_rough: bool = False, options: int = 0)
     says_nothing = options == 2 and band == "not sure"
     if says_nothing or band_of(p, {}, options) != band:
         return band
-    return f"{band} (about {percent(p).lstrip('<>')})" if is_rough else f"{band} ({percent(p)})"
+    number = percent(int(100 * p) / 100)  # rounded down: 94.8 % is below the next word
+    return f"{band} (about {number.lstrip('<')})" if is_rough else f"{band} ({number})"

@@ -82,7 +82,7 @@ def replay(
     elif json_output:
         write_json(answer_record(Answer.of(record)))
     else:
-        write_answer(record, verbose=1)
+        write_answer(record)
     say_end(record)
 
 

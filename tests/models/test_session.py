@@ -13,7 +13,7 @@ import tiny
 from scripted import judging
 
 import adascale
-from adascale.engine.calibration.posterior import rate_of_size
+from adascale.engine.calibration.posterior import VOTES, rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
@@ -129,7 +129,7 @@ def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path
     with Session(SessionOptions(str(chain_gguf), branches=2)) as session:
         expected = rate_of_size(session.model.info.effective_parameters)
         assert expected < 0.3  # a tiny model
-        for kind, prior in (("value", expected), ("fact", 0.5)):
+        for kind, prior in (("value", expected), ("fact", VOTES["fact"].prior)):
             described = session.conditions(kind).models.calibration
             assert described is not None
             assert (described["level"], described["prior"]) == ("prior", round(prior, 3))

@@ -32,8 +32,9 @@ from adascale.engine.search.events import (
     StepProposed,
 )
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import Greedy, Vote
-from adascale.engine.types import MODES, Execution, Problem, SamplingChange
+from adascale.engine.search.tree import Tree
+from adascale.engine.strategies import Adaptive, Greedy, Vote
+from adascale.engine.types import MODES, Execution, Problem, SamplingChange, Schedule
 from adascale.models.options import PROGRAM_OPENING, PROMPTS, SamplingParams, SessionOptions, samplers
 from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
@@ -236,6 +237,13 @@ def test_options_are_read_from_the_likeliest_first_tokens(seen: Mapping[str, flo
     assert 2.718**yes + 2.718**no == pytest.approx(1, abs=0.01)
 
 
+class Always(Adaptive):
+    """Draws whatever a look says, to the last solution."""
+
+    def _verdict(self, tree: Tree) -> None:
+        return None
+
+
 def test_no_stream_loses_what_comes_with_a_look() -> None:
     def says(asked: Asked) -> list[Chunk]:
         if asked.alternatives:
@@ -248,7 +256,7 @@ def test_no_stream_loses_what_comes_with_a_look() -> None:
     policy, client = policy_over(says, replace(FACTS, places=2))
     judge = {"yes-no": Posterior.of_model("yes-no", 1e9)}
     driver = Driver(policy, SequenceLogprob(), judge, time.monotonic)
-    settings = SearchRequest(kind="yes-no", width=3).settings(problems[0])
+    settings = Settings(Always(4), schedule=Schedule.even(3))
     found = records_of(driver.run(problems, settings))
     assert [record.answer for record in found.values()] == ["yes"] * 4
     whole = {asked.seed % 7 + 2.0 for asked in client.asked if not asked.alternatives}
