@@ -89,12 +89,8 @@ DOUBTFUL = 0.8
 
 
 UNLIKELY = 0.2
-"""A calibrated probability below which an answer is not called known, however it came about."""
-
-
-_IN_DOUBT = 0.25
-"""Probability of an answer below which many solutions side by side end a search sooner than few do: of .15 to
-.3 the best on the development draws (docs/research.md)."""
+"""A calibrated probability below which an answer is a guess, however it came about, and below which many
+solutions side by side end a search sooner than few do (docs/research.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +147,7 @@ class SearchResult:
         if self.answer is None:
             return self.finished > 0
         p = probability_of(self.confidence)
-        return self.finished > self.votes + 1 if p is None else p < _IN_DOUBT
+        return self.finished > self.votes + 1 if p is None else p < UNLIKELY
 
     @property
     def is_guess(self) -> bool:
