@@ -69,11 +69,20 @@ _CURRENCY = (
 
 def with_unit(question: str, answer: str) -> str:
     """An answer that is a bare number with the unit that its question asks for; any other as it is."""
+    if answer == _minutes_between(question):
+        return "{} h {} min".format(*divmod(int(answer), 60))
     text = unit_asked(question).format(answer)
     # Units are plural, and a share of 0.25 is no 0.25 %.
     if not re.fullmatch(r"\d[\d,]*(?:\.\d+)?", answer) or re.match(r"1(?:\.0+)? |0\.\d+ %", text):
         return answer
     return re.sub(r"(?i)^([$£].*\.\d$|.*\.\d(?= (?:€|dollars|euros?)$))", r"\g<1>0", text)
+
+
+def _minutes_between(question: str) -> str | None:
+    """The minutes from the first to the second of two times, where it is asked how long that is."""
+    times = [60 * int(hour) + int(minute) for hour, minute in re.findall(r"\b(\d\d?):(\d\d)\b", question)]
+    is_asked = len(times) == 2 and re.search(r"(?i)\bhow long\b", question)
+    return str((times[1] - times[0]) % (24 * 60)) if is_asked else None
 
 
 def unit_asked(question: str) -> str:

@@ -122,6 +122,8 @@ def test_a_number_is_no_weekday_and_a_weekday_no_number(
     ("question", "answer", "shown"),
     [
         ("I slept from 23:40 to 6:55. How many minutes did I sleep?", "435", "435 minutes"),
+        ("A train leaves at 10:52 and arrives at 14:17. How long is the ride?", "205", "3 h 25 min"),
+        ("A film begins at 22:30 and ends at 0:15. How long is it?", "1.75", "1.75"),
         ("How many square meters of carpet do I need?", "14.7", "14.7 square meters"),
         ("How many sports cars are there?", "8", "8 sports cars"),
         ("How many jars of plums are there?", "1", "1"),
