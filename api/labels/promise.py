@@ -1,0 +1,95 @@
+"""A threshold with a promise: from which probability on at most so many labels are wrong.
+
+Rows whose label is known are split at random. One half chooses the threshold that looks safest; the other
+one tests it, then lower ones in turn, up to the first that fails, so that no choice flatters itself (fixed
+sequence testing, as in Learn then Test, arXiv 2110.01052). A test is the one-sided lower bound of Clopper and
+Pearson (Biometrika 26, 1934): 95 of 100 promises hold, if other rows are like the known ones.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, lgamma, log
+
+CONFIDENCE = 0.95
+"""Probability that a promise holds."""
+
+_STEPS = 60
+"""Halvings of an interval: more than a float can tell apart."""
+
+Known = tuple[float, bool]
+"""Probability of a label, and whether it is correct."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What known rows say of a threshold.
+
+    Attributes:
+        threshold: Probability of a label from which on it holds.
+        rows: Known rows of the test half at or above the threshold.
+        correct: Those of them whose label is correct.
+        least: Share of correct labels at or above the threshold, at least, with ``CONFIDENCE``.
+    """
+
+    threshold: float
+    rows: int
+    correct: int
+    least: float
+
+
+def promise(known: Sequence[Known], wanted: float, seed: int = 0) -> Promise | None:
+    """The lowest threshold above which labels are correct as often as is wanted; None if none can be promised.
+
+    Args:
+        known: Rows whose label is known.
+        wanted: Share of correct labels, in (0, 1).
+        seed: Seed of the halves.
+    """
+    order = random.Random(seed).sample(known, len(known))
+    chosen, tested = order[::2], order[1::2]
+    thresholds = sorted({p for p, _ in chosen}, reverse=True)
+    best = max(thresholds, key=lambda each: least_share(*_above(chosen, each)), default=1.0)
+    kept: Promise | None = None
+    for threshold in thresholds[thresholds.index(best) :] if thresholds else ():
+        rows, correct = _above(tested, threshold)
+        if (least := least_share(rows, correct)) < wanted:
+            break
+        kept = Promise(threshold, rows, correct, least)
+    return kept
+
+
+def rows_needed(wanted: float) -> int:
+    """Rows without a wrong label that a promise of so many correct ones takes: 59 for .95, 29 for .9."""
+    return 1 + int(log(1.0 - CONFIDENCE) / log(wanted))
+
+
+def _above(known: Sequence[Known], threshold: float) -> tuple[int, int]:
+    right = [is_right for p, is_right in known if p >= threshold]
+    return len(right), sum(right)
+
+
+def least_share(rows: int, correct: int) -> float:
+    """Share q of correct labels at least: P(so many or more of the rows are correct | q) is 1 - CONFIDENCE."""
+    if not correct:
+        return 0.0
+    low, high = 0.0, correct / rows
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _tail(rows, correct, middle) > 1.0 - CONFIDENCE else (middle, high)
+    return low
+
+
+def _tail(rows: int, correct: int, share: float) -> float:
+    """P(at least so many of the rows are correct), each with probability ``share``."""
+    if not 0.0 < share < 1.0:
+        return float(share > 0.0)
+    return sum(
+        exp(
+            lgamma(rows + 1) - lgamma(k + 1) - lgamma(rows - k + 1)
+            + k * log(share) + (rows - k) * log(1.0 - share)
+        )
+        for k in range(correct, rows + 1)
+    )  # fmt: skip
