@@ -29,9 +29,9 @@ MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
     "qwen2.5-coder-1.5b": {
         "value": {
             "almost surely": (19, 18),
-            "very likely": (211, 193),
-            "likely": (87, 62),
-            "not sure": (54, 18),
+            "very likely": (210, 194),
+            "likely": (89, 63),
+            "not sure": (53, 16),
             "a guess": (40, 7),
         },
         "choice": {
@@ -55,13 +55,6 @@ MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
         },
     },
     "qwen2.5-coder-0.5b": {
-        "value": {
-            "almost surely": (2, 2),
-            "very likely": (82, 67),
-            "likely": (133, 93),
-            "not sure": (92, 40),
-            "a guess": (119, 12),
-        },
         "fact": {
             "almost surely": (1, 1),
             "very likely": (4, 2),
@@ -69,6 +62,7 @@ MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
             "not sure": (51, 5),
             "a guess": (139, 6),
         },
+        "value": {"very likely": (80, 66), "likely": (133, 96), "not sure": (96, 42), "a guess": (119, 12)},
         "yes-no": {"likely": (16, 11), "not sure": (270, 159)},
         "choice": {"not sure": (48, 11)},
     },
@@ -77,11 +71,11 @@ MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
     },
     "prior": {
         "value": {
-            "almost surely": (18, 18),
-            "very likely": (187, 174),
-            "likely": (244, 175),
-            "not sure": (121, 65),
-            "a guess": (236, 40),
+            "almost surely": (17, 17),
+            "very likely": (177, 165),
+            "likely": (247, 180),
+            "not sure": (129, 69),
+            "a guess": (236, 41),
         },
         "choice": {
             "almost surely": (6, 6),
