@@ -7,6 +7,7 @@ those shown with a word have to be correct about as often as the word says (``ME
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from .types import KindName, percent
@@ -111,14 +112,33 @@ _ABOVE_CHANCE = 0.15
 """Probability by which an option is ahead of a guess where it is called likely: one of two has .5 anyway."""
 
 
-def counts_of(generator: str, level: str, kind: KindName) -> Mapping[Band, Counts]:
-    """Counts of a kind's recorded answers by band: those of the generator, or of others without a fit.
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Recorded answers of a kind.
 
-    Few dates were recorded: they count as the values that they are.
+    Attributes:
+        is_own: The generator itself gave them; otherwise models without a fit.
+        counts: Their counts by the band of their probability; empty for a kind of which none were recorded.
+    """
+
+    is_own: bool
+    counts: Mapping[Band, Counts]
+
+    def shown_with(self, band: Band) -> Counts:
+        """Answers that are shown with a band, those of a surer one that is not carried among them."""
+        shown = [self.counts[each] for each in self.counts if band_of(LEAST[each], self.counts) == band]
+        return sum(answers for answers, _ in shown), sum(correct for _, correct in shown)
+
+
+def recorded(generator: str, level: str, kind: KindName) -> Recorded:
+    """The recorded answers by which a generator's words for a kind are judged.
+
+    Few dates were recorded: they count as the values that they are. A fact has no fit, and each generator
+    facts of its own.
     """
     kind = "value" if kind == "date" else kind
-    own = MEASURED.get(generator, {}) if level == "fitted" or kind == "fact" else {}
-    return own.get(kind) or MEASURED.get("prior", {}).get(kind, {})
+    own = MEASURED.get(generator, {}).get(kind) if level == "fitted" or kind == "fact" else None
+    return Recorded(own is not None, own or MEASURED.get("prior", {}).get(kind, {}))
 
 
 def band_of(p: float, counts: Mapping[Band, Counts], options: int = 0) -> Band:
