@@ -29,11 +29,11 @@ Counts = tuple[int, int]
 MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
     "qwen2.5-coder-1.5b": {
         "value": {
-            "almost surely": (19, 18),
-            "very likely": (210, 194),
-            "likely": (89, 63),
-            "not sure": (53, 16),
-            "a guess": (40, 7),
+            "almost surely": (62, 61),
+            "very likely": (197, 171),
+            "likely": (62, 45),
+            "not sure": (59, 17),
+            "a guess": (31, 5),
         },
         "choice": {
             "almost surely": (6, 6),
@@ -56,6 +56,13 @@ MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
         },
     },
     "qwen2.5-coder-0.5b": {
+        "value": {
+            "almost surely": (2, 2),
+            "very likely": (129, 102),
+            "likely": (105, 72),
+            "not sure": (95, 34),
+            "a guess": (97, 7),
+        },
         "fact": {
             "almost surely": (1, 1),
             "very likely": (4, 2),
@@ -63,7 +70,6 @@ MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
             "not sure": (51, 5),
             "a guess": (139, 6),
         },
-        "value": {"very likely": (80, 66), "likely": (133, 96), "not sure": (96, 42), "a guess": (119, 12)},
         "yes-no": {"likely": (16, 11), "not sure": (270, 159)},
         "choice": {"not sure": (48, 11)},
     },
@@ -72,11 +78,11 @@ MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
     },
     "prior": {
         "value": {
-            "almost surely": (17, 17),
-            "very likely": (177, 165),
-            "likely": (247, 180),
-            "not sure": (129, 69),
-            "a guess": (236, 41),
+            "almost surely": (84, 82),
+            "very likely": (248, 208),
+            "likely": (171, 107),
+            "not sure": (135, 60),
+            "a guess": (168, 18),
         },
         "choice": {
             "almost surely": (6, 6),
@@ -106,7 +112,7 @@ _FEWEST = 10
 """Answers by which a band is judged."""
 
 _CARRIED: Mapping[Band, float] = {"almost surely": 0.95, "very likely": 0.85, "likely": 0.5}
-"""Least share of correct answers by which a kind carries a band, but for a part of an answer."""
+"""Least share of correct answers by which a kind carries a band."""
 
 _ABOVE_CHANCE = 0.15
 """Probability by which an option is ahead of a guess where it is called likely: one of two has .5 anyway."""
@@ -165,7 +171,7 @@ def _holds(band: Band, counts: Mapping[Band, Counts]) -> bool:
     if not counts:
         return True
     answers, correct = counts.get(band, (0, 0))
-    return answers >= _FEWEST and correct >= int(_CARRIED[band] * answers)
+    return answers >= _FEWEST and correct >= _CARRIED[band] * answers
 
 
 def certainty(p: float, band: Band, *, is_rough: bool = False, options: int = 0) -> str:
