@@ -115,10 +115,12 @@ class Answer(SearchResult):
 
     @property
     def measured(self) -> str | None:
-        """A sentence with counts about recorded answers like this one; None where none were recorded."""
-        band, record = self.band, self.record
-        answers, correct = record.counts.get(band, (0, 0)) if band is not None else (0, 0)
-        models = "this model" if record.level == "fitted" else "models without a fit"
+        """A sentence with counts of recorded answers like this one; None if there are none."""
+        if (band := self.band) is None:
+            return None
+        recorded = self.record.recorded
+        answers, correct = recorded.shown_with(band)
+        models = "this model" if recorded.is_own else "models without a fit"
         return f"Of {answers} such answers of {models} {correct} were correct." if answers else None
 
     @property

@@ -7,6 +7,7 @@ those shown with a word have to be correct about as often as the word says (``ME
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from .types import KindName, percent
@@ -28,11 +29,11 @@ Counts = tuple[int, int]
 MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
     "qwen2.5-coder-1.5b": {
         "value": {
-            "almost surely": (19, 18),
-            "very likely": (211, 193),
-            "likely": (87, 62),
-            "not sure": (54, 18),
-            "a guess": (40, 7),
+            "almost surely": (62, 61),
+            "very likely": (197, 171),
+            "likely": (62, 45),
+            "not sure": (59, 17),
+            "a guess": (31, 5),
         },
         "choice": {
             "almost surely": (6, 6),
@@ -57,10 +58,10 @@ MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
     "qwen2.5-coder-0.5b": {
         "value": {
             "almost surely": (2, 2),
-            "very likely": (82, 67),
-            "likely": (133, 93),
-            "not sure": (92, 40),
-            "a guess": (119, 12),
+            "very likely": (129, 102),
+            "likely": (105, 72),
+            "not sure": (95, 34),
+            "a guess": (97, 7),
         },
         "fact": {
             "almost surely": (1, 1),
@@ -77,11 +78,11 @@ MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
     },
     "prior": {
         "value": {
-            "almost surely": (18, 18),
-            "very likely": (187, 174),
-            "likely": (244, 175),
-            "not sure": (121, 65),
-            "a guess": (236, 40),
+            "almost surely": (84, 82),
+            "very likely": (248, 208),
+            "likely": (171, 107),
+            "not sure": (135, 60),
+            "a guess": (168, 18),
         },
         "choice": {
             "almost surely": (6, 6),
@@ -111,20 +112,39 @@ _FEWEST = 10
 """Answers by which a band is judged."""
 
 _CARRIED: Mapping[Band, float] = {"almost surely": 0.95, "very likely": 0.85, "likely": 0.5}
-"""Least share of correct answers by which a kind carries a band, but for a part of an answer."""
+"""Least share of correct answers by which a kind carries a band."""
 
 _ABOVE_CHANCE = 0.15
 """Probability by which an option is ahead of a guess where it is called likely: one of two has .5 anyway."""
 
 
-def counts_of(generator: str, level: str, kind: KindName) -> Mapping[Band, Counts]:
-    """Counts of a kind's recorded answers by band: those of the generator, or of others without a fit.
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Recorded answers of a kind.
 
-    Few dates were recorded: they count as the values that they are.
+    Attributes:
+        is_own: The generator itself gave them; otherwise models without a fit.
+        counts: Their counts by the band of their probability; empty for a kind of which none were recorded.
+    """
+
+    is_own: bool
+    counts: Mapping[Band, Counts]
+
+    def shown_with(self, band: Band) -> Counts:
+        """Answers that are shown with a band, those of a surer one that is not carried among them."""
+        shown = [self.counts[each] for each in self.counts if band_of(LEAST[each], self.counts) == band]
+        return sum(answers for answers, _ in shown), sum(correct for _, correct in shown)
+
+
+def recorded(generator: str, level: str, kind: KindName) -> Recorded:
+    """The recorded answers by which a generator's words for a kind are judged.
+
+    Few dates were recorded: they count as the values that they are. A fact has no fit, and each generator
+    facts of its own.
     """
     kind = "value" if kind == "date" else kind
-    own = MEASURED.get(generator, {}) if level == "fitted" or kind == "fact" else {}
-    return own.get(kind) or MEASURED.get("prior", {}).get(kind, {})
+    own = MEASURED.get(generator, {}).get(kind) if level == "fitted" or kind == "fact" else None
+    return Recorded(own is not None, own or MEASURED.get("prior", {}).get(kind, {}))
 
 
 def band_of(p: float, counts: Mapping[Band, Counts], options: int = 0) -> Band:
@@ -151,7 +171,7 @@ def _holds(band: Band, counts: Mapping[Band, Counts]) -> bool:
     if not counts:
         return True
     answers, correct = counts.get(band, (0, 0))
-    return answers >= _FEWEST and correct >= int(_CARRIED[band] * answers)
+    return answers >= _FEWEST and correct >= _CARRIED[band] * answers
 
 
 def certainty(p: float, band: Band, *, is_rough: bool = False, options: int = 0) -> str:

@@ -138,6 +138,11 @@ class Problem:
         return self.kind == "text"
 
     @property
+    def has_text(self) -> bool:
+        """True if there is a text to read: above the question, or in the conversation."""
+        return bool(self.history) or "\n" in self.question
+
+    @property
     def is_raw(self) -> bool:
         """True if its question is no message but a text, which is continued without a chat template."""
         return self.is_chat and "raw" in self.details

@@ -25,7 +25,6 @@ from typing import Any
 from adascale.engine.calibration.metrics import auc
 from adascale.engine.calibration.options import OWN_OPTIONS, OptionWeights
 from adascale.engine.kinds import kind_of
-from adascale.engine.kinds.yes_no import has_text
 from adascale.engine.request import Settings
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy, Strategy, Vote
@@ -73,7 +72,7 @@ def _records(
             "id": each.id,
             "kind": each.kind,
             "right": kind_of(each).options(each).index(_right(each)),
-            "has_text": has_text(each),
+            "has_text": each.has_text,
             "looks": [seen.log_probs for seen in looks[each.id]],
             "look_tokens": sum(seen.evaluated_tokens for seen in looks[each.id]),
             **({"greedy": greedy[each.id][0], "solutions": drawn[each.id]} if samples else {}),

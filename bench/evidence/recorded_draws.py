@@ -64,6 +64,14 @@ def load(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return header, records
 
 
+_NO_FIGURES = str.maketrans("0123456789", "abcdefghij")
+
+
+def problem_of(record: Mapping[str, Any]) -> Problem:
+    """The question of a record, which has no text: its id stands for it, without figures to be left out."""
+    return Problem(record["id"], record["id"].translate(_NO_FIGURES), record["gold"])
+
+
 def _text(solution: Mapping[str, Any], at: int, answer: str | None) -> str:
     """A program's own text; of prose its numbers and the answer that was read in it are enough."""
     if "execution" in solution:
@@ -196,7 +204,7 @@ class RecordStore(DrawStore):
         for record in records:
             for mode, own in by_mode(record).items():
                 self._prompts[record["id"], mode] = own["prompt_tokens"]
-                root = Prefix(Problem(record["id"], record["id"], record["gold"]), mode=mode)
+                root = Prefix(problem_of(record), mode=mode)
                 self._draws[draw_key(root, 0, True)] = _steps(own["greedy"])
                 samples = list(own["samples"])
                 for order in range(orders):
@@ -349,7 +357,7 @@ def replay_driver(
         fitted = own.stages, own.answer, own.domains, own.spreads
         head = RecordedHead(*fitted, question_estimates(records), distances)
         calibrator = Posterior(prior=expected_rate(header), head=head)
-    problems = [Problem(record["id"], record["id"], record["gold"]) for record in records]
+    problems = [problem_of(record) for record in records]
     executor = RecordedExecutor(records)
     driver = Driver(policy, SequenceLogprob(), {"value": calibrator}, lambda: policy.now, executor)
     return Replay(header, driver, problems, policy)

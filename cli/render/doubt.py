@@ -1,4 +1,4 @@
-"""What a person can do about a doubtful answer: read where solutions differ, or ask in a way that helps."""
+"""Advice below a doubtful answer: it shows where solutions differ, and names ways to ask that may help."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from adascale.engine.answers.choosing import AnswerGroup
 from adascale.engine.kinds import KINDS
 from adascale.engine.strategies import EFFORTS
-from adascale.engine.types import PROGRAMS
 from adascale.models.files.catalog import catalog
 
-from ..terminal.text import DOT, cut, duration, last_line
+from ..terminal.text import DOT, cut, duration, last_line, nouns
 from .state import ViewState
 from .summary import answer_words
 
@@ -24,9 +23,9 @@ _WIDTH = 60
 
 def doubt_lines(state: ViewState) -> list[str]:
     """Lines below a doubtful answer: the two readings that differ, and what may lead to a surer answer."""
-    readings = [_reading(state, group) for group in state.groups[:2]] if len(state.groups) > 1 else []
-    is_read = state.tree.problem.kind in ("value", "date")
-    return [*(readings if is_read else []), DOT.join(_remedies(state))]
+    is_contested = state.tree.problem.kind in ("value", "date") and len(state.groups) > 1
+    readings = [_reading(state, group) for group in state.groups[:2]] if is_contested else []
+    return [*readings, DOT.join(_remedies(state))]
 
 
 def _reading(state: ViewState, group: AnswerGroup) -> str:
@@ -44,8 +43,8 @@ def _remedies(state: ViewState) -> Iterator[str]:
     most = EFFORTS[kind]["high"].at_most or 0
     is_whole = state.result is not None and state.result.stop_reason not in ("budget", "taken", "interrupted")
     if is_whole and state.samples is not None and done and most > state.samples:
-        noun = "programs" if KINDS[kind].modes[0] in PROGRAMS else "solutions"
-        yield f"-e high: up to {most} {noun}, {duration(state.t / done * (most - done))} more at most"
+        time = duration(state.t / done * (most - done))
+        yield f"-e high: up to {most} {nouns(KINDS[kind].noun)}, {time} more at most"
     generator, known = state.started.models.generator, catalog()
     if generator is not None and generator.name in known:
         size = known[generator.name].parameters or 0

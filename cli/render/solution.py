@@ -45,9 +45,6 @@ _FOOTER = 3
 
 _BAR_CELLS = 30
 
-_TWO = 2
-"""Options that need no bars: the answer has the number of both."""
-
 _WHOLE_PROGRAM = 10
 """Lines of code of the longest program that is not folded."""
 
@@ -57,7 +54,7 @@ def search_frame(state: ViewState, height: int) -> RenderableType:
 
     Of several solutions each has a row, in half of the screen at most; of a single one its text is shown.
     """
-    blocks: list[RenderableType] = [option_bars(state)] if len(state.options) > _TWO else []
+    blocks: list[RenderableType] = [option_bars(state)] if _has_bars(state) else []
     # The reply to a message stands on stdout where that is another screen.
     if state.places and (is_one_screen() or not state.tree.problem.is_chat):
         if _is_wide(state):
@@ -151,6 +148,11 @@ def solution(state: ViewState, node: NodeId, *, whole: bool) -> RenderableType:
     return Group(highlighted("\n".join(code)), *lines)
 
 
+def _has_bars(state: ViewState) -> bool:
+    """True for several options: of two, the number of the answer is that of both."""
+    return len(state.options) > 2
+
+
 def option_bars(state: ViewState) -> Table:
     """A bar for each option that was read: ``B. bank  ━━━━━━━━──  88 %``, the most likely one in colour."""
     most = max(state.options.values(), default=0.0)
@@ -216,7 +218,7 @@ def write_answer(state: ViewState, *, says_end: bool = True, verbose: int = 0) -
     blocks: list[RenderableType] = []
     if best is not None and (verbose or state.answer is None):
         blocks = [solution(state, best, whole=verbose > 0), Text()]
-    blocks += [option_bars(state), Text()] if len(state.options) > _TWO else []
+    blocks += [option_bars(state), Text()] if _has_bars(state) else []
     if blocks:
         write_screen(Group(*(blocks[:-1] if is_chat else blocks)))
 

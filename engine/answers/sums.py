@@ -128,10 +128,13 @@ _FIGURE = re.compile(r"\d{1,40}(?:\.\d{1,40})?")
 def leaves_out(problem: Problem, solution: Iterable[Step]) -> bool:
     """True if a solution for a value does not use a number above 1 that the question gives in digits.
 
-    A percentage is also used as a share. With a comma, a number may be one or two: it is not looked for.
+    A percentage is also used as a share. With a comma, a number may be one or two: it is not looked for. Nor
+    are those of a text to read, few of which are asked about.
     """
+    if problem.kind != "value" or problem.has_text:
+        return False
     used = _figures(_IDLE.sub("", "".join(step.text for step in solution)))
-    return problem.kind == "value" and any(
+    return any(
         given > 1 and used.isdisjoint((given, given / 100, 1 - given / 100, 1 + given / 100))
         for given in _figures(_DECIMAL_COMMA.sub(" ", problem.question))
     )

@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..kinds.yes_no import has_text
 from ..types import KindName, Mode, Problem
 
 _LEAST = 1e-6
@@ -63,7 +62,7 @@ class OptionWeights:
 
     def of_problem(self, problem: Problem) -> OptionWeights:
         """The weights for a problem, with a text to read or without."""
-        return self if self.bare is None or has_text(problem) else self.bare
+        return self if self.bare is None or problem.has_text else self.bare
 
     def prior(self, logits: Sequence[float]) -> list[float]:
         """``[options]`` probabilities of the options before any solution, by their log-probabilities."""

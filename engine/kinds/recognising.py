@@ -67,7 +67,7 @@ def is_answered_by(message: str, moments: Collection[str]) -> bool:
 
     Args:
         message: The message.
-        moments: What an answer says: ``date``, ``time``, ``amount``, ``weekday``.
+        moments: Kinds of moments in an answer: ``date``, ``time``, ``amount``, ``weekday``.
     """
     question = asking_sentence(message)
     if _has(question, wording.ASKS_WEEKDAY):

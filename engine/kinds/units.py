@@ -54,6 +54,7 @@ _PRICE = phrases(
     rf"""
     how much (more |less )?(money|change|interest|tax|profit)
     how much( more| less)? {_VERB}( .*)? (get|make|costs?|pa(y|id)|owe|earn(ed)?|spen[dt]|charge|worth|bill)
+    what {_VERB}( .*)? costs?
     how much (is|are|was|were) (an?|one|each|\d+) (?!third|half|quarter|percent)\w+
     what('s| is| was| are) (the|his|her|their|my|your)( (total|final|new|sale))? (costs?|price|bill|profit)
     was kost\w+|wie ?viel kost\w+|combien co[uû]t\w+|cu[áa]nto cuesta\w*|quanto cost\w+

@@ -86,17 +86,12 @@ def _is_negated(words: Sequence[str]) -> bool:
     return any(_NEGATION.fullmatch(word) for word in words)
 
 
-def has_text(problem: Problem) -> bool:
-    """True if there is a text to read: above the question, or in the conversation."""
-    return bool(problem.history) or "\n" in problem.question
-
-
 class YesNo(Kind):
     """See the module."""
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
         """Prose, and programs where something may be computed and no text says it."""
-        is_computed = speaks_of_quantities(problem.question) and not has_text(problem)
+        is_computed = speaks_of_quantities(problem.question) and not problem.has_text
         return ("prose", "program") if is_computed else ("prose",)
 
     def options(self, problem: Problem) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from ..answers.choosing import AnswerGroup, Candidate, SearchResult
-from ..bands import LEAST, Band, Counts, band_of, certainty, counts_of
+from ..bands import LEAST, Band, Recorded, band_of, certainty, recorded
 from ..errors import TraceError
 from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage, probability_of
 from .events import (
@@ -144,17 +144,19 @@ class Record:
         return self.tree.standing.confidence
 
     @property
-    def counts(self) -> Mapping[Band, Counts]:
-        """Recorded answers of this kind by models like this one."""
+    def recorded(self) -> Recorded:
+        """Recorded answers to questions of this kind, by this generator or by models like it."""
         generator = self.started.models.generator
         name = "" if generator is None else generator.name
-        return counts_of(name, self.level, self.tree.problem.kind)
+        return recorded(name, self.level, self.tree.problem.kind)
 
     @property
     def band(self) -> Band | None:
         """The word for the probability of the leading answer; None where the number is no probability."""
         p = probability_of(self.confidence)
-        return None if p is None or self.answer is None else band_of(p, self.counts, len(self.options))
+        if p is None or self.answer is None:
+            return None
+        return band_of(p, self.recorded.counts, len(self.options))
 
     @property
     def certainty(self) -> str:
@@ -186,7 +188,7 @@ class Record:
         is_likely = self.band is not None and LEAST[self.band] >= LEAST["likely"]
         # Few votes beside a high number, or many beside a low one, want a reason.
         seems_odd = self.band is not None and (2 * agree > answered) != is_likely
-        reason = ", and how likely the model found them counts too" if seems_odd else ""
+        reason = ", weighed by their likelihood" if seems_odd else ""
         return [*facts, f"{agree} of {answered} solution{'s' * (answered != 1)} agree{none}{reason}"]
 
     @property

@@ -85,7 +85,7 @@ def test_the_answer_goes_to_the_pipe_and_the_tree_to_the_terminal(trace: str) ->
     assert outcome.stdout == "27\n"
     assert outcome.stderr.count(HIDE) == outcome.stderr.count(SHOW) == 1
     assert "= 27. So you can buy 27 pens." in outcome.stderr
-    assert outcome.stderr.rstrip().endswith(" · very likely (93 %) · 2 of 2 solutions agree · 0.3 s")
+    assert re.search(r" · [a-z ]*likely[^·]* · 2 of 2 solutions agree · 0.3 s$", outcome.stderr.rstrip())
 
 
 def test_no_escape_byte_in_pipes(trace: str) -> None:
@@ -104,7 +104,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(trace: str, ext
     assert outcome.stdout == "27\n"
     assert ESC not in outcome.stderr
     said = " ".join(outcome.stderr.split())
-    assert re.search(r"adascale: 27 · very likely \(93 %\) · 1 solution · .* · 213 of 2,048 tokens · ", said)
+    assert re.search(r"adascale: 27 · [a-z ]*likely[^·]* · 1 solution · .* · 213 of 2,048 tokens · ", said)
 
 
 def test_a_signal_during_the_live_view_gives_the_cursor_back(trace: str) -> None:

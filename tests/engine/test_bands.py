@@ -53,4 +53,4 @@ def test_what_ships_was_correct_as_often_as_its_words_say() -> None:
             for p in (0.96, 0.85):
                 band = band_of(p, counts)
                 answers, correct = counts.get(band, (0, 0))
-                assert LEAST[band] < 0.5 or correct >= int(LEAST[band] * answers)
+                assert LEAST[band] < 0.5 or correct >= LEAST[band] * answers

@@ -136,6 +136,7 @@ def test_a_number_is_no_weekday_and_a_weekday_no_number(
         ("By how many percent did it rise?", "25", "25 %"),
         ("What percentage is it?", "0.25", "0.25"),
         ("A book is $7.70. How much do 3 books cost?", "23.1", "$23.10"),
+        ("A kettle is 34 euros, less 15 %. What do two of them cost?", "57.8", "57.80 euros"),
         ("Four share 80 euros. How much does each pay?", "20", "20 euros"),
         ("A book is $7 or 6 euros. How much do 3 books cost?", "21", "21"),
         ("A pen is 50 cents. How much do 3 pens cost?", "1.5", "1.5"),

@@ -109,7 +109,7 @@ def test_two_lines_have_the_answer_as_it_stands_and_how_far_the_search_is() -> N
     state = log.state()
     state.started = replace(state.started, models=ModelDescription(calibration={"level": "prior"}))
     leader, status = standing_lines(state)[0], said(state)[-1]
-    reason = ", and how likely the model found them counts too"
+    reason = ", weighed by their likelihood"
     assert leader.plain == f"27 · likely (about 60 %) · Ctrl-C keeps it · 2 of 5 solutions agree{reason}"
     assert status == "◐ 5 of up to 16 solutions · 11 s, about 25 s left · 7 of 10 such answers stay"
     state.takes = True

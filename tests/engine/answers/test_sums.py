@@ -94,6 +94,7 @@ def test_a_sum_that_is_asked_about_is_not_wrong() -> None:
         ("The sum of 1,200 and 0.5?", "1200 + 0.50 = 1200.5", False),
         ("2,80 Euro das Kilo: 750 Gramm?", "2.80 * 750 / 1000 = 2.1", False),
         ("1 of two", "2 - 1 = 1, the other", False),
+        ("A fair since 1925, of 14 days.\n\nWhat do 2 tickets of 7 cost?", "2 * 7 = 14", False),
         ("9" * 5000, "9" * 5000, False),
     ],
 )
