@@ -14,7 +14,8 @@ from adascale.engine.types import Budget
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 
 from ..asking import search_problem
-from .reading import read_tests, task_of
+from .reading import read_tests
+from .task import CodeTask, suite_of
 
 if TYPE_CHECKING:
     from ..asking import Model
@@ -34,7 +35,7 @@ def code(
     Args:
         question: What the program should do.
         model: Model or open session, as ``ask`` takes it.
-        tests: Python sources with asserts or test functions; without any the doctests in the question.
+        tests: Python sources with asserts or test functions; without any nothing is tested.
         effort: How many programs are drawn at most: 4, 8, 16 or 32.
         budget: Limits of the search.
         seed: The same seed gives the same draws on the same machine.
@@ -47,6 +48,6 @@ def code(
     if isinstance(tests, str) or not all(isinstance(each, str) for each in tests):
         raise UsageError("tests are a list of sources", repr(tests), hint='tests=["assert f(2) == 4"]')
     request = SearchRequest(question, effort=effort, budget=budget, seed=seed)
-    task = task_of(question, [test for source in tests for test in read_tests(source)])
+    task = CodeTask(suite_of([test for source in tests for test in read_tests(source)]))
     problem = task.problem("1", question.strip())
     return Answer.of(Record.of(search_problem(problem, model, request)))

@@ -99,9 +99,6 @@ _NAMES: Mapping[str, str] = {
     for name in names.split()
 }
 
-_DATETIME_CLASSES = {"date", "datetime", "time", "timedelta", "timezone"}
-"""Attributes of the module ``datetime``, not of its class of the same name."""
-
 
 def missing_imports(source: str) -> Sequence[str]:
     """Lines that import what a source lacks.
@@ -109,26 +106,11 @@ def missing_imports(source: str) -> Sequence[str]:
     A name before a dot is a module where the standard library has one of that name (``bisect.insort``), else
     what is commonly imported by it (``bisect(a, 3)``).
     """
-    attributes = _attributes(parse(source))
-    lines = []
-    for name in outside_names(source):
-        asked = attributes.get(name, set())
-        is_class = name == "datetime" and not asked & _DATETIME_CLASSES
-        if asked and name in sys.stdlib_module_names and not is_class:
-            lines.append(f"import {name}")
-        elif name in _NAMES:
-            lines.append(f"from {_NAMES[name]} import {name}")
-    return lines
-
-
-def _attributes(tree: ast.AST) -> dict[str, set[str]]:
-    """Attributes that are read of each name."""
-    found: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Attribute(ast.Name(name), attribute):
-                found.setdefault(name, set()).add(attribute)
-    return found
+    return [
+        f"import {name}" if is_module else f"from {_NAMES[name]} import {name}"
+        for name in outside_names(source)
+        if (is_module := f"{name}." in source and name in sys.stdlib_module_names) or name in _NAMES
+    ]
 
 
 def add_imports(source: str) -> str:

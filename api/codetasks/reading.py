@@ -1,17 +1,15 @@
-"""Reads code tasks from records and questions, and their tests from Python source."""
+"""Reads code tasks from records, and their tests from Python source."""
 
 from __future__ import annotations
 
 import ast
-import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from doctest import DocTestParser
+from collections.abc import Mapping, Sequence
 
-from adascale.engine.answers.program import called_names, names, parse, requires_arguments, try_parse
+from adascale.engine.answers.program import called_names, parse, requires_arguments
 from adascale.engine.errors import UsageError, setting
 
-from .program import outside_names, unparse
+from .program import unparse
 from .task import CodeTask, CodeTest, suite_of
 
 
@@ -34,35 +32,6 @@ def read_task(record: Mapping[str, object]) -> CodeTask:
     return CodeTask(given, hidden)
 
 
-def task_of(question: str, tests: Sequence[CodeTest]) -> CodeTask:
-    """The task of a question with these tests; without any its doctests are the tests.
-
-    Raises:
-        UsageError: a test ends alike whatever the program.
-    """
-    return CodeTask(suite_of(tests or _doctests(question)))
-
-
-_FENCES = re.compile(r"^[ \t]*(?:```|~~~).*$|\"\"\"|'''", re.MULTILINE)
-
-
-def _doctests(text: str) -> list[CodeTest]:
-    """Calls of functions in a text, with the values that they give (``>>> f(2)``, below it ``4``)."""
-    try:
-        examples = DocTestParser().get_examples(_FENCES.sub("", text))
-    except ValueError:  # an indentation of another form
-        return []
-    asserts = [f"assert ({each.source.strip()}) == ({each.want.strip()})" for each in examples if each.want]
-    return [CodeTest(source) for source in asserts if _calls_a_program(source)]
-
-
-def _calls_a_program(source: str) -> bool:
-    """True if a source needs names that it calls, and no others: a variable is of an earlier line."""
-    tree = try_parse(source)
-    asked = set(outside_names(source)) if tree is not None else set()
-    return tree is not None and bool(asked) and asked <= set(called_names(tree)) and "print(" not in source
-
-
 def _tests(record: Mapping[str, object], field: str, setup: str) -> tuple[CodeTest, ...]:
     where = f'a source in the field "{field}"'
     return tuple(test for source in _sources(record, field) for test in read_tests(source, where, setup))
@@ -82,10 +51,10 @@ def _sources(record: Mapping[str, object], field: str) -> list[str]:
             )
 
 
-# Tests in Python source: asserts, bare comparisons and test functions
+# Tests in Python source: asserts and test functions
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-_PYTEST = frozenset({"approx", "mark", "param", "raises"})
+_PYTEST = frozenset(f"pytest.{part}" for part in ("approx", "mark", "mark.parametrize", "param", "raises"))
 """Parts of pytest that tests may use, for which ``kind`` has a stand-in."""
 _LIBRARIES = frozenset({"hypothesis", "numpy", "pandas", "requests", "scipy", "sklearn", "sympy", "torch"})
 """Any other module that is not in the standard library is the program under test."""
@@ -96,11 +65,10 @@ _SHOWN = 200
 
 
 def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[CodeTest, ...]:
-    """The tests in Python source; what is no test is the setup of each.
+    """The tests in Python source; definitions and imports are the setup of each.
 
-    Each module-level assert is a test, unless other statements use the program or stand behind an assert, or
-    some asserts do not ask the program: those are the steps of one scenario, and one test. Tests are
-    ``test_...`` functions, too.
+    Each module-level assert is a test; with statements of another form between them all are one test, a
+    scenario. So is each ``test_...`` function.
 
     Args:
         source: Text of ``--test`` or of a file.
@@ -113,10 +81,19 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
     """
     body = _statements(source, where)
     functions = [node for node in body if _is_test(node)]
-    checks = _checks(body)
-    around = unparse([node for node in body if node not in functions and node not in checks])
-    shared = "\n".join(filter(None, [setup, around]))
-    tests = _module_tests([node for node in body if node not in functions], checks, setup)
+    module = [node for node in body if node not in functions]
+    steps = [node for node in module if not isinstance(node, _DEFINITIONS)]
+    checks = _checks(module)
+
+    def test(own: Sequence[ast.stmt], around: Sequence[ast.stmt], call: str = "") -> CodeTest:
+        shared = "\n".join(filter(None, [setup, unparse(around)]))
+        return CodeTest(unparse(own) + call, shared)
+
+    if checks and all(isinstance(node, ast.Assert) for node in steps):
+        tests = [test([node], [each for each in module if each not in steps]) for node in steps]
+    else:
+        at = module.index(steps[0]) if checks else 0  # what is defined behind a step may need it
+        tests = [test(module[at:], module[:at])] if checks else []
     for node in functions:
         # Those of ``parametrize`` are given arguments.
         if not isinstance(node, ast.FunctionDef) or (requires_arguments(node) and not node.decorator_list):
@@ -126,7 +103,7 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
                 hint="write a function test_f() with asserts, and build what it needs inside of it",
                 slug="bad-test",
             )
-        tests.append(CodeTest(f"{unparse([node])}\n{node.name}()", shared))
+        tests.append(test([node], [each for each in module if each not in checks], f"\n{node.name}()"))
     if not tests:
         raise UsageError(
             f"{where} has no assert outside of functions and no test function",
@@ -156,7 +133,7 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
             slug="bad-test",
         ) from error
     stated = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
-    kept = [_as_assert(node) for node in stated if not _starts_tests(node)]
+    kept = [node for node in stated if not _starts_tests(node)]
     rewritten = _Imports(where).visit(ast.Module(kept, []))
     return [node for node in rewritten.body if not isinstance(node, ast.Pass)]
 
@@ -164,8 +141,8 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
 class _Imports(ast.NodeTransformer):
     """Rewrites imports of what is not there where programs run: the program under test, and pytest.
 
-    Names of the program are asked for bare, ``solution.f`` as ``f``; an alias is an assignment. For pytest
-    ``kind`` has a stand-in of that name.
+    Names of the program are there, and for pytest ``kind`` has a stand-in of that name; an alias is an
+    assignment.
 
     Args:
         where: Name of the source in an error.
@@ -173,17 +150,17 @@ class _Imports(ast.NodeTransformer):
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._own = set[str]()
 
-    def visit_Import(self, node: ast.Import) -> ast.stmt | list[ast.stmt]:
-        there = [alias for alias in node.names if self._is_there(alias.name)]
-        found: list[ast.stmt] = [ast.Import(there)] if there else []
-        for alias in node.names:
-            if alias.name == "pytest":
-                found += [_assigned(alias.asname, "pytest")] if alias.asname else []
-            elif alias not in there:
-                self._own.add(alias.asname or alias.name)
-        return found or ast.Pass()
+    def visit_Import(self, node: ast.Import) -> ast.stmt:
+        there = [alias for alias in node.names if (alias.name, alias.asname) != ("pytest", None)]
+        for alias in there:
+            if not self._is_there(alias.name):
+                raise UsageError(
+                    f"{self._where} imports {alias.name} as a whole, and a program's names stand alone",
+                    hint=f"import each name: from {alias.name} import f",
+                    slug="bad-test",
+                )
+        return ast.Import(there) if there else ast.Pass()
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
         module = "" if node.level else node.module or ""
@@ -192,24 +169,22 @@ class _Imports(ast.NodeTransformer):
         if module and module != "pytest" and self._is_there(module):
             return node
         start = "pytest." if module == "pytest" else ""
-        if start:
-            for alias in node.names:
-                self._check(alias.name, _PYTEST, node)
         return [
-            _assigned(alias.asname or alias.name, f"{start}{alias.name}")
+            self.visit(ast.parse(f"{alias.asname or alias.name} = {start}{alias.name}").body[0])
             for alias in node.names
             if start or alias.asname
         ] or ast.Pass()
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        name = ast.unparse(node)
+        if name.startswith("pytest.") and name not in _PYTEST:
+            raise UsageError(
+                f"{self._where} needs more of pytest than is known here",
+                name,
+                hint="known are pytest.raises, pytest.approx, pytest.param and pytest.mark.parametrize",
+                slug="bad-test",
+            )
         self.generic_visit(node)
-        match ast.unparse(node.value):
-            case "pytest":
-                self._check(node.attr, _PYTEST, node)
-            case "pytest.mark":
-                self._check(node.attr, {"parametrize"}, node)
-            case module if module in self._own:
-                return ast.copy_location(ast.Name(node.attr, node.ctx), node)
         return node
 
     def _is_there(self, module: str) -> bool:
@@ -221,26 +196,6 @@ class _Imports(ast.NodeTransformer):
                 slug="bad-test",
             )
         return top in sys.stdlib_module_names
-
-    def _check(self, name: str, known: Collection[str], node: ast.AST) -> None:
-        if name not in known:
-            raise UsageError(
-                f"{self._where} needs more of pytest than is known here",
-                ast.unparse(node),
-                hint="known are pytest.raises, pytest.approx, pytest.param and pytest.mark.parametrize",
-                slug="bad-test",
-            )
-
-
-def _assigned(name: str, value: str) -> ast.stmt:
-    return ast.parse(f"{name} = {value}").body[0]
-
-
-def _as_assert(node: ast.stmt) -> ast.stmt:
-    match node:
-        case ast.Expr(ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()) as condition):
-            return ast.copy_location(ast.Assert(condition), node)
-    return node
 
 
 def _starts_tests(node: ast.stmt) -> bool:
@@ -254,39 +209,17 @@ def _starts_tests(node: ast.stmt) -> bool:
     return False
 
 
-def _checks(body: Sequence[ast.stmt]) -> list[ast.stmt]:
+def _checks(module: Sequence[ast.stmt]) -> list[ast.stmt]:
     """Statements of a module that hold an assert, or call a function that does, or ``pytest.raises``."""
-    helpers = {"pytest.raises"} | {
-        node.name
-        for node in body
-        if isinstance(node, ast.FunctionDef) and any(isinstance(part, ast.Assert) for part in ast.walk(node))
-    }
-
-    def is_check(part: ast.AST) -> bool:
-        match part:
-            case ast.Assert():
-                return True
-            case ast.Call(function):
-                return ast.unparse(function) in helpers
-        return False
-
+    asserting = [node for node in module if any(isinstance(part, ast.Assert) for part in ast.walk(node))]
+    helpers = {node.name for node in asserting if isinstance(node, ast.FunctionDef)}
     return [
-        node for node in body if not isinstance(node, _DEFINITIONS) and any(map(is_check, ast.walk(node)))
+        node
+        for node in module
+        if not isinstance(node, _DEFINITIONS)
+        and (
+            node in asserting
+            or helpers.intersection(called_names(node))
+            or "pytest.raises(" in ast.unparse(node)
+        )
     ]
-
-
-def _module_tests(body: Sequence[ast.stmt], checks: Sequence[ast.stmt], setup: str) -> list[CodeTest]:
-    """A test for each assert, or one for all steps, of the statements outside of test functions."""
-    if not checks:
-        return []
-    steps = [node for node in body if not isinstance(node, _DEFINITIONS)]
-    asked = set(outside_names(unparse(body)))
-    first = steps.index(checks[0])
-    # An assert may look at what another step has changed.
-    if any(asked.intersection(names(node)) for node in steps[:first]) or not all(
-        isinstance(node, ast.Assert) and asked.intersection(names(node)) for node in steps[first:]
-    ):
-        at = body.index(steps[0])  # what is defined behind a step may need it
-        return [CodeTest(unparse(body[at:]), "\n".join(filter(None, [setup, unparse(body[:at])])))]
-    around = "\n".join(filter(None, [setup, unparse([node for node in body if node not in checks])]))
-    return [CodeTest(ast.unparse(node), around) for node in checks]

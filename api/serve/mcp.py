@@ -21,7 +21,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from adascale import __version__
-from adascale.codetasks.reading import read_tests, task_of
+from adascale.codetasks.reading import read_tests
+from adascale.codetasks.task import CodeTask, suite_of
 from adascale.engine.answer import Answer, JudgedTest
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.request import SearchRequest
@@ -244,7 +245,7 @@ def _code_problem(question: str, sources: Sequence[str]) -> Problem:
     _check_length(sources)
     tests = [test for source in sources for test in read_tests(source)]
     _check_length([test.text for test in tests])
-    return task_of(question, tests).problem(new_id(), question.strip())
+    return CodeTask(suite_of(tests)).problem(new_id(), question.strip())
 
 
 def _check_length(texts: Sequence[str]) -> None:

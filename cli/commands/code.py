@@ -45,16 +45,16 @@ def code(
     cat problem.md | adascale code -
     adascale code "Write a class Stack." --tests test_stack.py --output stack.py
 
-    Programs run in a sandbox. Without --test and --tests the doctests of the task are its tests.
+    Programs run in a sandbox. Without --test and --tests nothing is tested.
 
     Exit code 0: every test passes, 3: none of the programs passes them all.
     """
-    from adascale.codetasks.reading import task_of
+    from adascale.codetasks.task import CodeTask, suite_of
 
     if str(options.output) == "-":
         options = replace(options, output=None)
     question = question_text(task, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
-    problem = task_of(question, list(_given_tests(options))).problem("1", question)
+    problem = CodeTask(suite_of(list(_given_tests(options)))).problem("1", question)
     if options.output is not None:
         read = [*options.session.references(), str(options.tests or "")]
         check_apart(options.output, read, "--output another-name.py")

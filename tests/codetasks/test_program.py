@@ -119,7 +119,6 @@ def test_an_entry_point_that_is_there_stays(source: str) -> None:
         ("math.sqrt(n)", ["import math"]),
         ("sqrt(n)", ["from math import sqrt"]),
         ("bisect.insort(n, 1)", ["import bisect"]),
-        ("datetime.now()", ["from datetime import datetime"]),
         ("datetime.datetime.now()", ["import datetime"]),
         ("re.sub('a', reduce(max, n))", ["import re", "from functools import reduce"]),
         ("unknown(n, numpy.pi)", []),

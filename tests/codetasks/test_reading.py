@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.codetasks.reading import read_task, read_tests, task_of
+from adascale.codetasks.reading import read_task, read_tests
 from adascale.codetasks.task import CodeTask, CodeTest, Suite, suite_of
 from adascale.engine.errors import UsageError
 
@@ -13,10 +13,9 @@ from adascale.engine.errors import UsageError
     ("source", "tests"),
     [
         ("assert f(2) == 4", [CodeTest("assert f(2) == 4")]),
-        ("f(2) == 4", [CodeTest("assert f(2) == 4")]),
         ("assert f(1); assert f(2)", [CodeTest("assert f(1)"), CodeTest("assert f(2)")]),
         ("import math\nassert f() == math.pi", [CodeTest("assert f() == math.pi", "import math")]),
-        ("data = [1]\nassert f(data)", [CodeTest("assert f(data)", "data = [1]")]),
+        ("def g(x):\n    return x\nassert f(g)", [CodeTest("assert f(g)", "def g(x):\n    return x")]),
     ],
 )
 def test_module_level_tests(source: str, tests: list[CodeTest]) -> None:
@@ -27,6 +26,7 @@ def test_module_level_tests(source: str, tests: list[CodeTest]) -> None:
     "source",
     [
         "s = Stack()\ns.push(1)\nassert s.pop() == 1\nassert s.empty()",
+        "data = [1]\nassert f(data)",
         "x = [1, 2]\nassert f(x) == 3\nx = [4]\nassert f(x) == 4",
         "for n in range(3):\n    assert f(n) == n * n",
         "xs = [3, 1]\nassert f(xs) == [1, 3]\nassert xs == [3, 1]",  # an assert looks at what another changed
@@ -62,17 +62,13 @@ def test_test_functions_are_tests_and_the_rest_is_their_setup() -> None:
     [
         ("from solution import f", "f(2)", ""),
         ("from __future__ import annotations", "f(2)", ""),
-        ("import solution", "solution.f(2)", ""),
-        ("import my.solution as s", "s.f(2)", ""),
         ("from solution import f as g", "g(2)", "g = f"),
-        ("import pytest as t", "f(2, t.approx)", "t = pytest"),
         ("from pytest import approx as near", "f(2, near)", "near = pytest.approx"),
     ],
 )
 def test_what_the_module_under_test_has_is_asked_of_the_program(line: str, call: str, alias: str) -> None:
     [test] = read_tests(f"{line}\ndef test_f():\n    assert {call} == 4")
-    asked = call.removeprefix("solution.").removeprefix("s.")
-    assert test == CodeTest(f"def test_f():\n    assert {asked} == 4\ntest_f()", alias)
+    assert test == CodeTest(f"def test_f():\n    assert {call} == 4\ntest_f()", alias)
     assert suite_of([test]).entry_point == "f"
 
 
@@ -82,6 +78,7 @@ def test_what_the_module_under_test_has_is_asked_of_the_program(line: str, call:
         ("f(2) = 4", "the test is no Python: .* in line 1", "f(2) = 4"),
         ("is 7 a prime?", "the test is no Python", "is 7 a prime?"),
         ("", "the test has no assert", "it is empty"),
+        ("f(2) == 4", "the test has no assert", "f(2) == 4"),
         ("def check(g):\n    assert g(2) == 4", "no assert outside of functions", "def check"),
         ("def test_f(tmp_path):\n    assert f(tmp_path)", "fixtures .* not known", "tmp_path"),
         ("class TestF:\n    def test_f(self):\n        assert f(2)\nassert f(1) == 1", "classes", "TestF"),
@@ -91,6 +88,7 @@ def test_what_the_module_under_test_has_is_asked_of_the_program(line: str, call:
         ("import pytest\n@pytest.mark.skip\ndef test_f():\n    assert f(1)", "more of pytest", "mark.skip"),
         ("import pytest\n@pytest.fixture\ndef g():\n    return 1", "more of pytest",
          "pytest.fixture"),
+        ("import solution\nassert solution.f(2) == 4", "imports solution as a whole", ""),
         ("import numpy as np\nassert f(np.ones(2)) == 2", "imports numpy, and programs run with", ""),
     ],
 )  # fmt: skip
@@ -110,24 +108,6 @@ def test_imports_of_a_task_are_python() -> None:
         read_task({"imports": ["import"], "tests": ["assert f(2) == 4"]})
 
 
-@pytest.mark.parametrize(
-    ("text", "sources"),
-    [
-        ("    >>> f([1,\n    ...    2])\n    [1, 2]\n", ["assert (f([1,\n   2])) == ([1, 2])"]),
-        ("```\n>>> f(2) > 3\nTrue\n```", ["assert (f(2) > 3) == (True)"]),
-        (">>> f(2)\n<Point 4>", []),
-        (">>> 1 + 1\n2", []),
-        (">>> print(f(2))\n4", []),
-        (">>> s = Stack()\n>>> s.pop()\n3", []),
-        (">>> f(2)\n4\n  >>>f(3)", []),
-        ("f(2) -> 4", []),
-    ],
-)
-def test_doctests_of_a_question_are_its_tests_where_none_are_given(text: str, sources: list[str]) -> None:
-    assert [test.source for test in task_of(text, []).given.tests] == sources
-    assert task_of(text, [SQUARE]).given.tests == (SQUARE,)
-
-
 SQUARE = CodeTest("assert f(2) == 4")
 CUBE = CodeTest("assert f(3) == 9")
 
@@ -135,12 +115,12 @@ CUBE = CodeTest("assert f(3) == 9")
 @pytest.mark.parametrize(
     ("record", "task"),
     [
-        ({"tests": "f(2) == 4"}, CodeTask(Suite((SQUARE,), "f"), Suite())),
+        ({"tests": "assert f(2) == 4"}, CodeTask(Suite((SQUARE,), "f"), Suite())),
         (
-            {"tests": ["f(2) == 4"], "hidden": ["f(3) == 9"], "entry_point": "f"},
+            {"tests": ["assert f(2) == 4"], "hidden": ["assert f(3) == 9"], "entry_point": "f"},
             CodeTask(Suite((SQUARE,), "f"), Suite((CUBE,), "f")),
         ),
-        ({"hidden": ["f(3) == 9"]}, CodeTask(Suite(), Suite((CUBE,), "f"))),
+        ({"hidden": ["assert f(3) == 9"]}, CodeTask(Suite(), Suite((CUBE,), "f"))),
         ({"entry_point": "f"}, CodeTask(Suite((), "f"), Suite((), "f"))),
     ],
 )
@@ -154,8 +134,8 @@ def test_records(record: dict[str, object], task: CodeTask) -> None:
         ({"tests": 3}, 'the field "tests" is no list of Python sources'),
         ({"tests": ["f("]}, 'a source in the field "tests" is no Python'),
         ({"hidden": ["f"]}, 'a source in the field "hidden" has no assert'),
-        ({"tests": ["f(2) == 4"], "entry_point": "g"}, 'no test names the entry point "g"'),
-        ({"tests": ["f(2) == 4"], "entry_point": 3}, 'the field "entry_point" is no text'),
+        ({"tests": ["assert f(2) == 4"], "entry_point": "g"}, 'no test names the entry point "g"'),
+        ({"tests": ["assert f(2) == 4"], "entry_point": 3}, 'the field "entry_point" is no text'),
     ],
 )
 def test_what_is_wrong_in_a_record_is_told(record: dict[str, object], message: str) -> None:

@@ -18,7 +18,7 @@ from bench.scripted import echo
 MODES = ("legacy", "auto")
 """Clients that shake hands and have a session, and those of the protocol's version of 2026."""
 
-MANY_TESTS = "\n".join([f"x = '{'x' * 4096}'", *(f"assert f({n}) == x" for n in range(300))])
+MANY_TESTS = "\n".join([f"def x(): return '{'x' * 4096}'", *(f"assert f({n}) == x()" for n in range(300))])
 """Short, but each test is read with all that stands around it."""
 
 
