@@ -173,13 +173,8 @@ def _is_one(value: Any, accepted: Any) -> bool:
         case str(), str():
             return plain(value) == plain(accepted)
         case list(), list():
-            pairs = zip(value, accepted, strict=False)
-            return len(value) == len(accepted) and all(_is_one(one, other) for one, other in pairs)
-        case dict(), dict():
-            if all(isinstance(each, list) for each in accepted.values()):
-                return _fits_object(value, accepted)
-            return value.keys() == accepted.keys() and all(
-                _is_one(value[key], accepted[key]) for key in value
-            )
+            return len(value) == len(accepted) and all(map(_is_one, value, accepted))
+        case dict(), dict() if all(isinstance(each, list) for each in accepted.values()):
+            return _fits_object(value, accepted)
         case _:
             return isinstance(value, bool) == isinstance(accepted, bool) and bool(value == accepted)

@@ -1,9 +1,9 @@
 """JSON schemas of tools and of objects: read once, then values are checked against them.
 
-Reading puts references and ``allOf`` in place, so that whoever walks a schema (the grammar, the comparison of
-calls) finds at each place what a value has to be there. jsonschema checks values; what is left of ``allOf``
-is for it alone. A schema comes from a stranger: nothing is fetched, no foreign pattern is matched, which
-might never end, and the size of what is read is bounded.
+Reading puts references in place and lays ``allOf`` over each other, so that whoever walks a schema (the
+grammar, the comparison of calls) finds at each place what a value has to be there. jsonschema checks values;
+what lies below something else stays in ``allOf``, for it alone. A schema comes from a stranger: nothing is
+fetched, no foreign pattern is matched, which might never end, and the size of what is read is bounded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, lru_cache, reduce
+from itertools import chain
 from typing import Any
 
 from ..codec import nesting
@@ -25,13 +26,6 @@ UNCHECKED = frozenset((
     "unevaluatedProperties", "contentEncoding", "contentMediaType", "contentSchema",
 ))  # fmt: skip
 """Keywords that are not enforced: the model alone can heed them."""
-
-CHECKED_LATE = frozenset((
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems",
-    "minProperties", "maxProperties", "not", "if", "then", "else", "contains", "minContains", "maxContains",
-    "prefixItems", "propertyNames", "dependentRequired", "dependentSchemas",
-))  # fmt: skip
-"""Keywords that a grammar cannot hold: they are checked when a value is complete."""
 
 MAX_PARTS = 10_000
 """Largest number of schemas, values and required names in all schemas of a request, after references.
@@ -52,27 +46,37 @@ PLAIN_TYPES = ("string", "integer", "number", "boolean", "null", "object", "arra
 NOTHING: Schema = {"enum": []}
 """The schema that no value matches."""
 
-OBJECT: Schema = {"type": "object"}
-"""The schema of any object."""
-
 _UNIONS = ("anyOf", "oneOf")
-_COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
-_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-_LISTS = ("enum", "required", "prefixItems", "allOf", *_UNIONS)
-_FORMS: Mapping[str, tuple[type, ...]] = {
-    "type": (str, list),
-    **dict.fromkeys(("properties", "dependentSchemas", "dependentRequired"), (Mapping,)),
-    **dict.fromkeys(_LISTS, (list,)),
-    **dict.fromkeys((*_COUNTS, "minContains", "maxContains"), (int,)),
-    **dict.fromkeys(_NUMBERS, (int, float)),
+_ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_MANY = ("prefixItems", "allOf", *_UNIONS)
+_NAMED = ("properties", "dependentSchemas")
+_FORMS: Mapping[str, Sequence[str]] = {
+    "object": _NAMED,
+    "array": ("enum", *_MANY),
+    "integer": (
+        *("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"),
+        *("minContains", "maxContains"),
+    ),
 }
-"""Types that the value of a keyword may have."""
+_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_PART: Schema = {
+    "type": "object",
+    "properties": {
+        "type": {"type": ["string", "array"], "items": {"type": "string"}},
+        "required": _TEXTS,
+        "dependentRequired": {"type": "object", "additionalProperties": _TEXTS},
+        **{name: {"type": form, "minimum": 0} for form, names in _FORMS.items() for name in names},
+        **{name: {"type": "number"} for name in _NUMBERS},
+    },
+}
+"""The schema of a schema, without those inside it."""
 
 
 def types_of(schema: Schema) -> tuple[str, ...]:
     """The types that a schema names; empty for any."""
     named = schema.get("type", ())
-    return (named,) if isinstance(named, str) else tuple(each for each in named if isinstance(each, str))
+    return (named,) if isinstance(named, str) else tuple(named)
 
 
 def unions_of(schema: Schema) -> Sequence[Schema]:
@@ -92,7 +96,7 @@ def _object_schema(text: str) -> Schema:
 
 
 class SchemaReader:
-    """Puts references in place in the schemas of one request, and joins schemas, within one ``MAX_PARTS``."""
+    """Reads the schemas of one request, within one ``MAX_PARTS``."""
 
     def __init__(self) -> None:
         self._parts = 0
@@ -119,58 +123,60 @@ class SchemaReader:
         for places in filter(None, ([found], unions_of(found))):
             if not any("object" in (types_of(each) or "object") for each in places):
                 raise UsageError("the schema has to be of the type object")
-        return self.both(found, OBJECT)
+        return self._laid(found, {"type": "object"})
 
     def _visit(self, part: Any, lookup: Callable[[str], Any], depth: int) -> Schema:
-        """Resolve a schema inside the root, ``depth`` levels deep."""
+        """Read a schema inside the root, ``depth`` levels deep."""
         self._count(1)
         if part is True or depth > _DEEPEST:
             return {}
         if part is False:
             return NOTHING
-        if not isinstance(part, Mapping):
-            raise UsageError(f"a schema has to be an object, not {json.dumps(part)[:40]}")
-        _check_forms(part)
+        if error := next(_checker()(_PART).iter_errors(part), None):
+            place = f"{error.path[0]} in the schema" if error.path else "a schema"
+            raise UsageError(f"{place} cannot be {json.dumps(error.instance)[:40]}")
         self._count(sum(len(part.get(name, ())) for name in ("enum", "required")))
 
-        def inside(each: Any) -> Schema:
-            return self._visit(each, lookup, depth + 1)
+        def inside(name: str, value: Any) -> Any:
+            if name in _ONE and not isinstance(value, list):
+                return self._visit(value, lookup, depth + 1)
+            if name in (*_MANY, "items"):
+                return [self._visit(each, lookup, depth + 1) for each in value]
+            if name in _NAMED:
+                return {key: self._visit(each, lookup, depth + 1) for key, each in value.items()}
+            return value
 
-        pieces = [inside(each) for each in part.get("allOf", ())]
+        # By another "$schema" jsonschema would match patterns too.
+        left_out = {"definitions", *UNCHECKED, *(name for name in part if name[:1] == "$")}
+        own = {name: inside(name, value) for name, value in part.items() if name not in left_out}
+        pieces = own.pop("allOf", [])
         if isinstance(reference := part.get("$ref"), str):
-            pieces.append(inside(_found(lookup, reference)))
-        return reduce(self.both, [*pieces, _alone(part, inside)])
+            pieces.append(inside("not", _found(lookup, reference)))
+        return reduce(self._laid, [*pieces, _in_one_form(own)])
 
-    def both(self, one: Schema, other: Schema) -> Schema:
-        """A schema of the values that match both.
+    def _laid(self, below: Schema, above: Schema) -> Schema:
+        """A schema of the values that match both, as far as those who walk it see: ``above`` hides ``below``.
 
-        Of a keyword with two values it has the other's; the one's stays in ``allOf``, for the check alone.
-        Objects have the properties of both, even where one of them allows no others.
+        What is hidden stays in ``allOf``, for the check alone.
 
         Raises:
-            UsageError: there is too much to join.
+            UsageError: there are too many properties.
         """
-        if not one or not other or NOTHING in (one, other):
-            return one or other if NOTHING not in (one, other) else NOTHING
-        self._count(1 + sum(len(each.get(name, ())) for each in (one, other) for name in _SIZED))
-        joined, apart = {**one, **other}, {}
-        for name in one.keys() & other.keys():
-            mine, theirs = one[name], other[name]
-            if name == "properties":
-                shared = {key: self.both(mine[key], theirs[key]) for key in mine.keys() & theirs.keys()}
-                joined[name] = {**mine, **theirs, **shared}
-            elif name in ("items", "additionalProperties"):
-                joined[name] = self.both(mine, theirs)
-            elif name in ("required", "allOf"):
-                joined[name] = [*mine, *(each for each in theirs if each not in mine)]
-            elif name in _ASSERTED and mine != theirs:
-                apart[name] = mine
-        return {**joined, "allOf": [*joined.get("allOf", ()), apart]} if apart else joined
+        if NOTHING in (below, above):
+            return NOTHING
+        found = {**below, **above}
+        for name in below.keys() & above.keys() & {"properties", "required", "allOf"}:
+            both = (below[name], above[name])
+            self._count(sum(map(len, both)))
+            found[name] = {**below[name], **above[name]} if name == "properties" else [*chain(*both)]
+        common = below.keys() & above.keys() - {"required", "allOf"}
+        hidden = {name: below[name] for name in common if found[name] != below[name]}
+        return {**found, "allOf": [*found.get("allOf", ()), hidden]} if hidden else found
 
     def alternatives(self, schema: Schema) -> list[Schema]:
         """The schemas of a union, each with what stands beside it, but for those that no value matches."""
         base = {name: each for name, each in schema.items() if name not in _UNIONS}
-        return [both for each in unions_of(schema) if (both := self.both(base, each)) != NOTHING]
+        return [both for each in unions_of(schema) if (both := self._laid(base, each)) != NOTHING]
 
     def _count(self, parts: int) -> None:
         self._parts += parts
@@ -180,41 +186,19 @@ class SchemaReader:
             )
 
 
-_SIZED = ("enum", "required", "properties", "allOf", *_UNIONS)
-_ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
-_ASSERTED = frozenset(("type", "enum", "minLength", "maxLength", "minItems", "maxItems", *_UNIONS))
-
-
-def _alone(part: Schema, inside: Callable[[Any], Schema]) -> Schema:
-    """A schema without what is joined with it; what is for the check alone stands in its ``allOf``."""
-    # By another "$schema" jsonschema would match patterns too.
-    own = {
-        name: each for name, each in part.items() if name[:1] != "$" and name not in ("allOf", "definitions")
-    }
+def _in_one_form(own: dict[str, Any]) -> Schema:
+    """A schema in the form of its last draft, without types that JSON does not have."""
     if isinstance(own.get("items"), list):  # until draft 7: schemas of the first items
         own["prefixItems"] = own.pop("items")
     if "prefixItems" in own:  # ``items`` is of those behind them
         own.pop("items", None)
-    for name, value in own.items():
-        if name in _ONE:
-            own[name] = inside(value)
-        elif name in ("properties", "dependentSchemas"):
-            own[name] = {key: inside(each) for key, each in value.items()}
-        elif name in (*_UNIONS, "prefixItems"):
-            own[name] = [inside(each) for each in value]
     if "const" in own:
         own["enum"] = [own.pop("const")]
-    if "patternProperties" in own:
-        own["patternProperties"] = {}
-    types = own.get("type", ())
-    if not all(each in PLAIN_TYPES for each in ([types] if isinstance(types, str) else types)):
+    if not set(types_of(own)) <= {*PLAIN_TYPES}:
         del own["type"]
-    if "enum" in own and types_of(own):
-        own["enum"] = [each for each in own["enum"] if matches(each, {"type": types_of(own)})]
-    if own.get("enum") == []:  # as of a boolean that is "True" or "False"
-        return NOTHING
-    late = {name: own.pop(name) for name in own.keys() & CHECKED_LATE}
-    return {**own, "allOf": [late]} if late else own
+    if "enum" in own and (types := types_of(own)):
+        own["enum"] = [each for each in own["enum"] if matches(each, {"type": types})]
+    return NOTHING if own.get("enum") == [] else own  # as of a boolean that is "True" or "False"
 
 
 def _found(lookup: Callable[[str], Any], reference: str) -> Any:
@@ -225,19 +209,6 @@ def _found(lookup: Callable[[str], Any], reference: str) -> Any:
     # On its way it may meet what is no schema: a pointer into a number, or null in the place of a schema.
     except (Unresolvable, ValueError, TypeError, AttributeError):
         raise UsageError(f"the schema refers to {reference[:60]}, which is not in it") from None
-
-
-def _check_forms(schema: Schema) -> None:
-    """Refuse a keyword whose value has the wrong type."""
-    for name in schema.keys() & _FORMS.keys():
-        value = schema[name]
-        fits = isinstance(value, _FORMS[name]) and not isinstance(value, bool)
-        if name == "required":
-            fits = fits and all(isinstance(each, str) for each in value)
-        elif name == "dependentRequired":
-            fits = fits and all(isinstance(each, list) for each in value.values())
-        if not fits or (name in _COUNTS and value < 0):
-            raise UsageError(f"{name} in the schema cannot be {json.dumps(value)[:40]}")
 
 
 @cache
@@ -252,8 +223,7 @@ def _checker() -> Any:
         if is_asked and Fraction(str(value)) % Fraction(str(step)):
             yield ValidationError(f"{value} is no multiple of {step}")
 
-    unchecked = dict.fromkeys(UNCHECKED, lambda *_: ())
-    return extend(Draft202012Validator, {**unchecked, "multipleOf": multiple_of})
+    return extend(Draft202012Validator, {"multipleOf": multiple_of})
 
 
 def matches(value: Any, schema: Schema) -> bool:
