@@ -251,11 +251,10 @@ def _network(name: str) -> Finding | str:
     except AdascaleError as error:  # models that are here need none
         spec = catalog().get(name) or catalog()[DEFAULT_GENERATOR]
         with suppress(ModelError):
-            from adascale.models.files.package_index import PackageIndex
+            from adascale.models.files.package_index import find
 
             if spec.wheel is not None:
-                with PackageIndex() as index:
-                    index.find(*spec.wheel.packages[0])
+                find(spec.wheel.requirement(1))
                 return f"the package index has {spec.name}; {host()} does not answer"
         return Finding("warn", error.message, error.hint)
     return f"{host()} answers"

@@ -2,7 +2,7 @@
 
 huggingface_hub lists and deletes. A downloaded file is laid down as huggingface_hub does it:
 ``blobs/SHA256``, a link to it in ``snapshots/COMMIT/FILE``, and the commit in ``refs/main``. The sha256 of a
-big file is computed once, and remembered with size and modification time.
+big file is computed once, and remembered with the file's number on the disk, size and modification time.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from adascale.engine.errors import ModelCorruptError, command
+from adascale.engine.errors import ModelCorruptError
 
 from ..storage import atomic_write, cache_folder, read_json, within
 from .catalog import RemoteFile, Store, is_digest
@@ -73,27 +73,24 @@ Confirm = Callable[[DownloadPlan], bool]
 
 
 class Snapshot(NamedTuple):
-    """The GGUF files of one commit of a repository.
+    """The files of one commit of a repository.
 
     Attributes:
         repo: ``owner/name``.
-        revision: Name of the snapshot, usually a commit.
-        refs: Branches and tags that mean this snapshot.
         files: Paths on this machine by the path inside the repository, with forward slashes.
+        revisions: Name of the snapshot, usually a commit, and the branches and tags that mean it.
     """
 
     repo: str
-    revision: str
-    refs: frozenset[str]
     files: dict[str, Path]
+    revisions: frozenset[str] = frozenset()
 
 
 def cache_dir() -> Path:
-    """Find the hub cache by the rules of huggingface_hub, without importing it."""
-    home = os.environ.get("HF_HOME") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"
-    )
-    return Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")))
+    """The cache that huggingface_hub uses."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
 
 
 def snapshots() -> list[Snapshot]:
@@ -102,11 +99,11 @@ def snapshots() -> list[Snapshot]:
         return []
     found = []
     for repo in _scan().repos:
-        for revision in repo.revisions:
-            paths = sorted(each.file_path for each in revision.files if each.file_name.endswith(".gguf"))
-            files = {path.relative_to(revision.snapshot_path).as_posix(): path for path in paths}
-            found.append(Snapshot(repo.repo_id, revision.commit_hash, revision.refs, files))
-    return sorted(found, key=lambda each: (each.repo, "main" not in each.refs, each.revision))
+        for commit in repo.revisions:
+            paths = (each.file_path for each in commit.files)
+            files = {path.relative_to(commit.snapshot_path).as_posix(): path for path in paths}
+            found.append(Snapshot(repo.repo_id, files, commit.refs | {commit.commit_hash}))
+    return sorted(found, key=lambda each: (each.repo, "main" not in each.revisions, min(each.revisions)))
 
 
 def claimed_sha256(path: Path) -> str:
@@ -117,8 +114,7 @@ def claimed_sha256(path: Path) -> str:
 
 def locate(remote: RemoteFile) -> Path | None:
     """Look for the exact file: in its snapshot, or as a blob that another snapshot brought."""
-    link, blob = _link_and_blob(remote)
-    return next((path for path in (link, blob) if path.exists()), None)
+    return next((path for path in _link_and_blob(remote) if path.exists()), None)
 
 
 @contextlib.contextmanager
@@ -131,26 +127,22 @@ def staging(remote: RemoteFile, report: Report) -> Iterator[Path]:
     from filelock import FileLock, Timeout
 
     # Among the locks, where huggingface_hub looks for no repositories.
-    locks = cache_dir() / ".locks" / "adascale"
-    area = locks / remote.sha256
-    area.mkdir(parents=True, exist_ok=True)
+    area = cache_dir() / ".locks" / "adascale" / remote.sha256
+    area.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(area.with_suffix(".lock"))
     try:
-        lock.acquire(timeout=0.1)
+        held = lock.acquire(timeout=0.1)
     except Timeout:
         report(Transfer(remote.name, 0, remote.size_bytes, "waiting"))
-        lock.acquire()
-    is_kept = False
-    try:
-        area.mkdir(exist_ok=True)  # whoever had the lock may have deleted it
-        yield area
-    except BaseException as error:
-        is_kept = not isinstance(error, ModelCorruptError | OSError)
-        raise
-    finally:
-        if not is_kept:
-            shutil.rmtree(within(locks, area), ignore_errors=True)
-        lock.release()
+        held = lock.acquire()
+    with held:
+        area.mkdir(exist_ok=True)
+        try:
+            yield area
+        except (ModelCorruptError, OSError):
+            shutil.rmtree(area, ignore_errors=True)
+            raise
+        shutil.rmtree(area, ignore_errors=True)
 
 
 def publish(staged: Path, remote: RemoteFile, *, is_main: bool) -> Path:
@@ -166,15 +158,16 @@ def publish(staged: Path, remote: RemoteFile, *, is_main: bool) -> Path:
     """
     link, blob = _link_and_blob(remote)
     folder = blob.parent.parent
-    blob.parent.mkdir(parents=True, exist_ok=True)
-    link.parent.mkdir(parents=True, exist_ok=True)
-    staged.replace(within(folder, blob))
-    within(folder, link).unlink(missing_ok=True)
+    for path in (link, blob):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        within(folder, path)
+    staged.replace(blob)
+    link.unlink(missing_ok=True)
     try:
         link.symlink_to(os.path.relpath(blob, link.parent))
     except OSError:
         # No links on this file system: the snapshot gets the file itself, as huggingface_hub does it.
-        blob.replace(within(folder, link))
+        blob.replace(link)
     main = folder / "refs" / "main"
     if is_main or not main.exists():
         # Without it llama.cpp and huggingface_hub, when offline, do not see the snapshot at all.
@@ -190,14 +183,15 @@ def remove(path: Path) -> int:
         UsageError: It is a link to a file elsewhere, which huggingface_hub would delete.
     """
     cache, target = _scan(), os.path.realpath(path)
-    same = (
-        file
-        for repo in cache.repos
-        for revision in repo.revisions
-        for file in revision.files
-        if os.path.realpath(file.file_path) == target and within(repo.repo_path, file.blob_path)
+    doomed = cache.delete_files(
+        *(
+            file
+            for repo in cache.repos
+            for revision in repo.revisions
+            for file in revision.files
+            if os.path.realpath(file.file_path) == target and within(repo.repo_path, file.blob_path)
+        )
     )
-    doomed = cache.delete_files(*same)
     doomed.execute()
     return doomed.expected_freed_size
 
@@ -217,73 +211,53 @@ _CHUNK = 1 << 22
 _DIGESTS = "verified.json"
 
 
-def file_sha256(path: Path, label: str, report: Report | None = None) -> str:
+def file_sha256(path: Path, name: str, expected: str = "", report: Report | None = None) -> str:
     """Compute the digest of a file, or look it up if the file has not changed since it was computed.
 
     Args:
         path: The file; links are followed.
-        label: Name of the file in reports.
+        name: Name of the file or of the model, in reports and messages.
+        expected: Digest that was published; empty if it is unknown.
         report: Called with the progress while the file is read.
 
     Returns:
         64 lowercase hex digits.
-    """
-    stamp = _stamp(path)
-    match _known_digests().get(os.path.realpath(path)):
-        case [*known, str(digest)] if known == stamp:
-            return digest
-    done, sha256 = 0, hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha256.update(chunk)
-            done += len(chunk)
-            if report is not None:
-                report(Transfer(label, done, stamp[0], "checking"))
-    if _stamp(path) == stamp:  # else another program was writing it
-        remember(path, sha256.hexdigest())
-    return sha256.hexdigest()
-
-
-def check_sha256(path: Path, expected: str, name: str, report: Report | None = None) -> str:
-    """Compute the digest of a file, and compare it with the one that was published.
-
-    Args:
-        path: The file; links are followed.
-        expected: Published digest, 64 lowercase hex digits; empty if it is unknown.
-        name: Reference to the model, for the message and the command that fetches it again.
-        report: Called with the progress while the file is read.
-
-    Returns:
-        The digest.
 
     Raises:
-        ModelCorruptError: The digests differ.
+        ModelCorruptError: It is not the published digest.
     """
-    digest = file_sha256(path, name, report)
-    if expected and digest != expected:
+    digest = _digest(path, name, report)
+    if expected not in ("", digest):
         raise ModelCorruptError(
             f"{name} is not the file that was published",
             f"sha256 expected {expected}",
             f"sha256 found    {digest}",
-            hint=command("pull", name, "--force"),
             slug="bad-checksum",
         )
     return digest
 
 
-def remember(path: Path, digest: str) -> None:
-    """Note a digest that was just computed; if the note cannot be written, it is computed again later."""
-    entries = {name: entry for name, entry in _known_digests().items() if os.path.exists(name)}
-    entries[os.path.realpath(path)] = [*_stamp(path), digest]
-    with contextlib.suppress(OSError), atomic_write(cache_folder() / _DIGESTS) as file:
-        file.write(json.dumps(entries, indent=1).encode())
+def _digest(path: Path, name: str, report: Report | None) -> str:
+    key = _key(path)
+    entries = read_json(cache_folder() / _DIGESTS) or {}
+    if key in entries:
+        return str(entries[key])
+    done, size, sha256 = 0, path.stat().st_size, hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            sha256.update(chunk)
+            done += len(chunk)
+            if report is not None:
+                report(Transfer(name, done, size, "checking"))
+    digest = sha256.hexdigest()
+    if _key(path) == key:  # else another program was writing it
+        # A note that cannot be written only costs the time to compute it again.
+        with contextlib.suppress(OSError), atomic_write(cache_folder() / _DIGESTS) as note:
+            note.write(json.dumps(entries | {key: digest}, indent=1).encode())
+    return digest
 
 
-def _stamp(path: Path) -> list[int]:
+def _key(path: Path) -> str:
+    """The file on its disk, in one state: a rename keeps it, a change of the contents does not."""
     status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _known_digests() -> dict[str, Any]:
-    entries = read_json(cache_folder() / _DIGESTS)
-    return entries if isinstance(entries, dict) else {}
+    return f"{status.st_dev}:{status.st_ino} {status.st_size} {status.st_mtime_ns}"

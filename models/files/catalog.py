@@ -44,15 +44,23 @@ class HubRef:
 
 @dataclass(frozen=True, slots=True)
 class WheelRef:
-    """The same file inside Python wheels.
+    """The same file inside Python wheels, whose parts are concatenated.
 
     Attributes:
-        packages: (name, version) of each wheel, in the order in which the parts are concatenated.
+        package: Name of each package, with ``{part}`` for its number, from 1 on.
+        parts: Number of packages.
+        version: Version of all of them.
         member: Glob that matches exactly one member of each wheel.
     """
 
-    packages: tuple[tuple[str, str], ...]
+    package: str
+    parts: int
+    version: str
     member: str
+
+    def requirement(self, part: int) -> str:
+        """The package of one part, in its exact version."""
+        return f"{self.package.format(part=part)}=={self.version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,24 +108,18 @@ def catalog() -> Mapping[str, ModelSpec]:
     from importlib import resources  # every command starts with this module
 
     text = resources.files("adascale.models.files").joinpath("catalog.toml").read_text(encoding="utf-8")
-    found = {}
-    for name, entry in tomllib.loads(text).items():
-        wheel = entry.pop("wheel", None)
-        if wheel is not None:
-            names = [wheel["package"].format(part=part) for part in range(1, wheel["parts"] + 1)]
-            wheel = WheelRef(tuple((each, wheel["version"]) for each in names), wheel["member"])
-        found[name] = ModelSpec(name=name, hub=HubRef(**entry.pop("hub")), wheel=wheel, **entry)
-    return MappingProxyType(found)
+    entries = tomllib.loads(text)
+    for entry in entries.values():
+        entry["hub"] = HubRef(**entry["hub"])
+        entry["wheel"] = WheelRef(**entry["wheel"]) if "wheel" in entry else None
+    return MappingProxyType({name: ModelSpec(name=name, **entry) for name, entry in entries.items()})
 
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
-REPOSITORY = f"{_NAME}/{_NAME}"
-"""A repository of the Hub, as a regular expression."""
-
 _HUB = re.compile(
     rf"""(?P<prefix>hf:(?://)?|(?:https?://)?{HUB_HOST}/)?
-    (?P<repo>{REPOSITORY})
-    (?:@(?P<at>[\w.-]+)|/(?:resolve|blob|tree)/(?P<revision>[\w.-]+)(?:/(?P<file>[^?:]+\.gguf))?)?
+    (?P<repo>{_NAME}/{_NAME})
+    (?:(?:@|/(?:resolve|blob|tree)/)(?P<revision>[\w.-]+)(?:/(?P<file>[^?:]+\.gguf))?)?
     (?:\?[^:]*)?
     (?::(?P<quant>[^/]+|[^:?]+\.gguf))?/?""",
     re.VERBOSE,
@@ -135,12 +137,6 @@ Store = Literal["ollama", "lmstudio"]
 def is_digest(value: object, digits: int = 64) -> bool:
     """True for a hash as it names files: lowercase hex digits, by default those of a sha256."""
     return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-f]{{{digits}}}", value))
-
-
-def stays_inside(file: str) -> bool:
-    """True for a relative path that leads out of no folder, on any system."""
-    path = PureWindowsPath(file)  # its separators are those of all systems
-    return file.isprintable() and bool(path.name) and not path.anchor and ".." not in path.parts
 
 
 _LARGEST = 1 << 50
@@ -177,10 +173,12 @@ class RemoteFile:
 
     def __post_init__(self) -> None:
         """Refuse another form."""
-        size, spec = self.size_bytes, self.spec
-        names = is_digest(self.sha256), is_digest(self.revision, 40), stays_inside(self.file)
+        size, path = self.size_bytes, PureWindowsPath(self.file)  # its separators are those of all systems
+        stays_inside = self.file.isprintable() and path.name and not path.anchor and ".." not in path.parts
         is_sized = isinstance(size, int) and 0 < size < _LARGEST
-        if not (all(names) and is_sized and (spec is None or spec.sha256 == self.sha256)):
+        is_known = self.spec is None or self.spec.sha256 == self.sha256
+        is_named = is_digest(self.sha256) and is_digest(self.revision, 40)
+        if not (stays_inside and is_sized and is_known and is_named):
             raise ModelCorruptError(
                 f"{self.name} is described as no file can be, or as another one than was published",
                 excerpt(f"{self.file}, commit {self.revision}, sha256 {self.sha256}, {size} bytes"),
@@ -202,26 +200,22 @@ class ModelReference:
         name: Name of the model in messages.
         repo: ``owner/name`` on the Hub.
         revision: Commit, branch or tag.
-        file: File name inside the repository.
-        quant: Quantization tag or file name, to choose among the repository's files.
+        wanted: Quantization tag or file name, to choose among the repository's files.
         spec: Catalogue entry of the model.
     """
 
     name: str
     repo: str
     revision: str | None = None
-    file: str | None = None
-    quant: str | None = None
+    wanted: str | None = None
     spec: ModelSpec | None = None
 
     def exact(self) -> RemoteFile | None:
         """The exact file, if the catalogue knows all of it; a wheel's bytes are known without a commit."""
         spec = self.spec
-        if spec is None or spec.size_bytes is None:
+        if spec is None or spec.size_bytes is None or not (spec.hub.revision or spec.wheel):
             return None
-        revision = spec.hub.revision or (spec.sha256[:40] if spec.wheel else None)
-        if revision is None:
-            return None
+        revision = spec.hub.revision or spec.sha256[:40]
         return RemoteFile(self.name, self.repo, revision, spec.file, spec.size_bytes, spec.sha256, spec)
 
 
@@ -252,43 +246,44 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
     Raises:
         ModelNotFoundError: It has another form, no such model is known, or it is the address of a server.
     """
-    for store in get_args(Store):
-        if ref.startswith(f"{store}:"):
-            return StoreReference(store, ref.removeprefix(f"{store}:"))
+    store, _, name = ref.partition(":")
+    if store in get_args(Store):
+        return StoreReference(store, name)  # type: ignore[arg-type]  # one of them
     hub = _HUB.fullmatch(ref)
     if hub and hub["prefix"]:
         return _hub_reference(hub)
     if is_address(ref):
         text = f"{excerpt(ref, 80)} is the address of a server, which has no file here"
         raise ModelNotFoundError(text, hint=command("chat", "-m", ref))
-    path = Path(os.path.expanduser(ref))
-    if os.path.isfile(path):
+    path, spec = Path(os.path.expanduser(ref)), catalog().get(ref)
+    # A repository may be given as "owner/name-GGUF:file.gguf"; any other *.gguf is a path that is missing.
+    if os.path.isfile(path) or (ref.endswith(".gguf") and not (hub and hub["quant"])):
         return path
-    spec = catalog().get(ref)
     if spec is not None:
         return _reference_to(spec, spec.name)
-    # A repository may be given as "owner/name-GGUF:file.gguf"; any other *.gguf is a path that is missing.
-    if ref.endswith(".gguf") and not (hub and hub["quant"]):
-        return path
     if hub:
         return _hub_reference(hub)
     raise _unknown_model_error(ref)
 
 
-def choose_file(files: Iterable[str], quant: str | None) -> str | None:
+def choose_file(files: Iterable[str], wanted: str | None) -> str | None:
     """Choose the file that llama.cpp's ``-hf`` would take: the quant, or Q4_K_M, or Q8_0, or the first.
 
     Args:
         files: File names of one repository; those of ``_NOT_A_MODEL`` are passed over.
-        quant: A tag such as ``q5_k_m`` or a whole file name, in any case.
+        wanted: A tag such as ``q5_k_m`` or a whole file name, in any case.
 
     Returns:
         None if no file has the quant.
     """
     models = model_files(files)
-    if quant is not None:
-        return _find_tag(models, quant)
-    return _find_tag(models, "Q4_K_M") or _find_tag(models, "Q8_0") or next(iter(models), None)
+    for tag in (wanted,) if wanted else ("Q4_K_M", "Q8_0"):
+        pattern = re.compile(rf"(?:^|[-._/]){re.escape(tag)}(?=[-.]|$)", re.IGNORECASE)
+        # The shortest: a whole name may be the end of a longer one.
+        chosen = min(filter(pattern.search, models), key=len, default=None)
+        if chosen is not None:
+            return chosen
+    return None if wanted else next(iter(models), None)
 
 
 def model_files(files: Iterable[str]) -> list[str]:
@@ -298,31 +293,22 @@ def model_files(files: Iterable[str]) -> list[str]:
 
 def quant_of(file: str) -> str:
     """Read the quantization tag in a file name, in capitals; the name itself if it has none."""
-    tags = _QUANT.findall(file)
-    return str(tags[-1]).upper() if tags else file
-
-
-def _find_tag(models: list[str], tag: str) -> str | None:
-    low = tag.lower()
-    named = [name for name in models if low in (name.lower(), name.lower().rpartition("/")[2])]
-    tagged = re.compile(rf"(?:^|[-._/]){re.escape(low)}(?=[-.])")
-    return next(iter(named), None) or next((name for name in models if tagged.search(name.lower())), None)
-
-
-def _reference_to(spec: ModelSpec, name: str) -> ModelReference:
-    return ModelReference(name, spec.hub.repo, spec.hub.revision, spec.file, spec=spec)
+    return [file, *map(str.upper, _QUANT.findall(file))][-1]
 
 
 def _hub_reference(match: re.Match[str]) -> ModelReference:
-    repo, quant, file = match["repo"], match["quant"], match["file"]
-    revision = match["at"] or match["revision"]
-    name = f"{repo}:{quant or file}" if quant or file else repo
+    repo, revision, wanted = match["repo"], match["revision"], match["quant"] or match["file"]
+    name = f"{repo}:{wanted}" if wanted else repo
     if revision in (None, "main"):
         for spec in catalog().values():
             # Pinned, verified and perhaps on the package index too: better than whatever main is today.
-            if spec.hub.repo.lower() == repo.lower() and choose_file([spec.file], file or quant or "Q4_K_M"):
+            if spec.hub.repo.lower() == repo.lower() and choose_file([spec.file], wanted or "Q4_K_M"):
                 return _reference_to(spec, name)
-    return ModelReference(name, repo, revision, file, quant)
+    return ModelReference(name, repo, revision, wanted)
+
+
+def _reference_to(spec: ModelSpec, name: str) -> ModelReference:
+    return ModelReference(name, spec.hub.repo, spec.hub.revision, spec.file, spec)
 
 
 def _unknown_model_error(ref: str) -> ModelNotFoundError:

@@ -15,17 +15,19 @@ import struct
 from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
+from typing import Any
 
 from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, command, excerpt, human_bytes
 
 _NEWEST_VERSION = 3
 
-# GGUF value type: its struct format, from gguf.h.
-_SCALARS = dict(zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True))
+_SCALARS = "BbHhIif?!!Qqd"
+"""Struct format of each GGUF value type, from gguf.h; none for texts and arrays."""
+
 _STRING, _ARRAY = 8, 9
 
 _MOST = 1 << 16
-"""Tensors or fields of a model; the largest have some thousand, and a number in a damaged file may be any."""
+"""Tensors, fields or layers of a model; the largest have some thousand, a damaged file may say any number."""
 
 # Per-layer numbers (heads of a hybrid model) are short; vocabularies are long and are skipped.
 _LONGEST_ARRAY_KEPT = 1024
@@ -87,17 +89,15 @@ def read_info(path: Path) -> GGUFInfo:
         ModelCorruptError: It is something else, too new, damaged or torn, or one of several parts of a model.
     """
     if not path.exists():
-        hint = f"{command('list')} shows what is here"
-        raise ModelNotFoundError(f"there is no file {path}", hint=hint, slug="model-not-found")
+        raise ModelNotFoundError(f"there is no file {path}", hint=f"{command('list')} shows what is here")
     if path.is_dir():
         raise ModelCorruptError(f"{path.name} is a directory, not a model file")
-    if path.stat().st_size == 0:
-        raise ModelCorruptError(f"{path.name} is empty")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        _check_start(path.name, data[:64])
+    with path.open("rb") as file:
+        _check_start(path.name, file.read(64))
         try:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             header = _Header(data)
-            info = _facts(header)
+            info = _facts(header, len(data))
             parts = header.number("split.count", 1)
         except (struct.error, OverflowError, ValueError, LookupError) as error:
             raise ModelCorruptError(
@@ -105,8 +105,8 @@ def read_info(path: Path) -> GGUFInfo:
                 f"its header ends early, or a number in it is wrong ({len(data):,} bytes are here)",
             ) from error
     start, tensor = header.last
-    if start >= header.size_bytes:
-        here = f"{human_bytes(header.size_bytes)} of more than {human_bytes(start)} are here"
+    if start >= info.size_bytes:
+        here = f"{human_bytes(info.size_bytes)} of more than {human_bytes(start)} are here"
         raise ModelCorruptError(
             f"{path.name} is incomplete", f"tensor {excerpt(tensor)} lies beyond the end of the file ({here})"
         )
@@ -121,7 +121,9 @@ def read_info(path: Path) -> GGUFInfo:
 def _check_start(name: str, start: bytes) -> None:
     version = int.from_bytes(start[4:8], "little")
     text = start.decode("latin-1").lstrip()
-    if text.lower().startswith(("<!doctype", "<html", "<?xml")):
+    if not start:
+        problem = "is empty"
+    elif text.lower().startswith(("<!doctype", "<html", "<?xml")):
         problem = f'is a web page, not a model (starts with "{text.split()[0]}")'
     elif text.startswith("version https://git-lfs"):
         problem = "is a Git LFS pointer, not the model itself (git lfs pull fetches it)"
@@ -144,33 +146,28 @@ class _Header:
         data: The bytes of the file.
 
     Attributes:
-        size_bytes: Size of the file.
-        values: Scalars and short number arrays by key.
+        architecture: Name of the architecture.
+        values: Scalars, texts and short number arrays by key, without the architecture that it may begin
+            with; None for long arrays and those of texts.
         elements: Number of elements of every tensor.
-        last: Where the data of the last tensor begins, and its name; 0 without tensors.
+        last: Where the data of the last tensor begins, and its name; the end of the header without tensors.
 
     Raises:
         struct.error, OverflowError, LookupError, ValueError: It is cut off, or its contents are impossible.
     """
 
     def __init__(self, data: mmap.mmap) -> None:
-        self.size_bytes = len(data)
-        self.values: dict[str, str | float | list[float]] = {}
-        self.elements: dict[str, int] = {}
         self._data, self._at = data, 8
-        tensors, fields = int(self._scalar("Q")), int(self._scalar("Q"))
+        tensors, fields = self._take("QQ")
         if max(tensors, fields) > _MOST:
             raise ValueError("more entries than any model has")
-        for _ in range(fields):
-            self._field()
-        offset, name = max((self._tensor() for _ in range(tensors)), default=(0, ""))
+        values = {self._text(): self._value(*self._take("I")) for _ in range(fields)}
+        self.architecture = str(values.get("general.architecture", ""))
+        self.values = {key.removeprefix(f"{self.architecture}."): value for key, value in values.items()}
+        self.elements: dict[str, int] = {}
+        offset, name = max((self._tensor() for _ in range(tensors)), default=(-1, ""))
         alignment = self.number("general.alignment", 32) or 32
-        self.last = (-(-self._at // alignment) * alignment + offset if tensors else 0), name
-
-    def text(self, key: str) -> str:
-        """Look up a text, empty where the header has none."""
-        value = self.values.get(key, "")
-        return value if isinstance(value, str) else ""
+        self.last = (-(-self._at // alignment) * alignment if tensors else self._at) + offset, name
 
     def number(self, key: str, default: int = 0) -> int:
         """Look up a number; of a list, one for each layer, the mean rounded up.
@@ -178,66 +175,54 @@ class _Header:
         Raises:
             ValueError, OverflowError: It is negative, infinite or no number.
         """
-        value = self.values.get(key, default)
+        value = self.values.get(key)
         if isinstance(value, list):
-            value = sum(value) / len(value) if value else default
+            value = sum(value) / len(value) if value else None
+        if value is None:
+            return default
         if isinstance(value, str) or value < min(default, 0):
             raise ValueError(f"{key} is {value}")
         return math.ceil(value)
 
-    def _field(self) -> None:
-        key, kind = self._string(), int(self._scalar("I"))
+    def layers(self, key: str) -> list[float] | None:
+        """Look up numbers, one for each layer; None if the header has no list of them."""
+        value = self.values.get(key)
+        return value if isinstance(value, list) else None
+
+    def _take(self, form: str) -> tuple[Any, ...]:
+        values = struct.unpack_from(f"<{form}", self._data, self._at)
+        self._at += struct.calcsize(f"<{form}")
+        return values
+
+    def _text(self) -> str:
+        (length,) = self._take("Q")
+        self._at += length
+        # Of a text that is cut off, whatever is read next tells.
+        return self._data[self._at - length : self._at].decode("utf-8", errors="replace")
+
+    def _value(self, kind: int) -> str | float | list[float] | None:
         if kind == _STRING:
-            self.values[key] = self._string()
-        elif kind != _ARRAY:
-            self.values[key] = self._scalar(_SCALARS[kind])
+            return self._text()
+        if kind != _ARRAY:
+            return float(self._take(_SCALARS[kind])[0])
+        kind, length = self._take("IQ")
+        if kind == _STRING:
+            for _ in range(length):
+                self._at += 8 + struct.unpack_from("<Q", self._data, self._at)[0]
+        elif length <= _LONGEST_ARRAY_KEPT:
+            return [*self._take(f"{length}{_SCALARS[kind]}")]
         else:
-            kind, length = int(self._scalar("I")), int(self._scalar("Q"))
-            if kind == _STRING:
-                for _ in range(length):
-                    self._at += 8 + struct.unpack_from("<Q", self._data, self._at)[0]
-            elif length <= _LONGEST_ARRAY_KEPT:
-                self.values[key] = [float(self._scalar(_SCALARS[kind])) for _ in range(length)]
-            else:
-                self._at += length * struct.calcsize(f"<{_SCALARS[kind]}")
+            self._at += length * struct.calcsize(f"<{_SCALARS[kind]}")
+        return None
 
     def _tensor(self) -> tuple[int, str]:
         """Read an entry of the table; returns where its data begins behind the header, and its name."""
-        name, dimensions = self._string(), int(self._scalar("I"))
+        name, (dimensions,) = self._text(), self._take("I")
         if dimensions > 4:  # GGML_MAX_DIMS; a wrong number may be billions
             raise ValueError(f"{dimensions} dimensions")
-        self.elements[name] = math.prod(int(self._scalar("Q")) for _ in range(dimensions))
-        self._scalar("I")  # its type
-        return int(self._scalar("Q")), name
-
-    def _scalar(self, form: str) -> float:
-        (value,) = struct.unpack_from(f"<{form}", self._data, self._at)
-        self._at += struct.calcsize(f"<{form}")
-        return value  # type: ignore[no-any-return]  # struct is untyped by nature
-
-    def _string(self) -> str:
-        length = int(self._scalar("Q"))
-        if length > self.size_bytes - self._at:
-            raise struct.error("text beyond the end of the file")
-        self._at += length
-        return self._data[self._at - length : self._at].decode("utf-8", errors="replace")
-
-
-def _facts(header: _Header) -> GGUFInfo:
-    arch = header.text("general.architecture")
-    return GGUFInfo(
-        architecture=excerpt(arch, 60),
-        name=header.text("general.name"),
-        context_length=header.number(f"{arch}.context_length"),
-        block_count=header.number(f"{arch}.block_count"),
-        head_size=_head_size(header, arch),
-        kv_bytes_per_token=2 * _kv_values(header, arch),
-        state_bytes=_state_bytes(header, arch),
-        chat_template=header.text("tokenizer.chat_template"),
-        parameter_count=sum(header.elements.values()),
-        active_parameters=_active_parameters(header, arch),
-        size_bytes=header.size_bytes,
-    )
+        *shape, _, offset = self._take(f"{dimensions}QIQ")
+        self.elements[name] = math.prod(shape)
+        return offset, name
 
 
 def names_of(name: str, gguf: Path) -> tuple[str, str]:
@@ -246,73 +231,76 @@ def names_of(name: str, gguf: Path) -> tuple[str, str]:
     return own, stem
 
 
-def _active_parameters(header: _Header, arch: str) -> int:
-    experts, used = header.number(f"{arch}.expert_count"), header.number(f"{arch}.expert_used_count")
+def _facts(header: _Header, size_bytes: int) -> GGUFInfo:
+    number = header.number
+    layers, heads = number("block_count"), number("attention.head_count")
+    if layers > _MOST:
+        raise ValueError("more layers than any model has")
+    width = number("embedding_length") // heads if heads else 0
+    key = number("attention.key_length", width)
+    return GGUFInfo(
+        architecture=excerpt(header.architecture, 60),
+        name=str(header.values.get("general.name", "")),
+        context_length=number("context_length"),
+        block_count=layers,
+        head_size=key,
+        kv_bytes_per_token=2 * _kv_values(header, key, number("attention.value_length", width)),
+        state_bytes=_state_bytes(header),
+        chat_template=str(header.values.get("tokenizer.chat_template", "")),
+        parameter_count=sum(header.elements.values()),
+        active_parameters=_active_parameters(header),
+        size_bytes=size_bytes,
+    )
+
+
+def _active_parameters(header: _Header) -> int:
+    experts, used = header.number("expert_count"), header.number("expert_used_count")
     # llama.cpp takes the input embedding where a file has no output matrix.
     looked_up = _LOOKUP_TABLES if "output.weight" in header.elements else _LOOKUP_TABLES - {_INPUT_EMBEDDING}
-    active = 0
-    for name, count in header.elements.items():
-        if name not in looked_up:
-            active += count * used // experts if experts and "_exps." in name else count
-    return active
+    return sum(
+        count * used // experts if experts and "_exps." in name else count
+        for name, count in header.elements.items()
+        if name not in looked_up
+    )
 
 
-def _head_size(header: _Header, arch: str) -> int:
-    """Numbers in one key: as stated, or the model's width over its heads; 0 if unknown."""
-    return header.number(f"{arch}.attention.key_length", _width_by_heads(header, arch))
+def _heads(header: _Header) -> list[float]:
+    """The heads of keys in each layer: 0 in one without attention, as some models state or by an interval."""
+    heads = header.number("attention.head_count_kv", header.number("attention.head_count"))
+    every = header.number("full_attention_interval") or 1
+    return header.layers("attention.head_count_kv") or [
+        0 if layer % every else heads for layer in range(1, header.number("block_count") + 1)
+    ]
 
 
-def _width_by_heads(header: _Header, arch: str) -> int:
-    heads = header.number(f"{arch}.attention.head_count")
-    return header.number(f"{arch}.embedding_length") // heads if heads else 0
-
-
-def _kv_values(header: _Header, arch: str) -> int:
+def _kv_values(header: _Header, key: int, value: int) -> int:
     """Count the numbers that a token leaves in the KV cache, over all layers: heads x (key + value).
 
     A layer without attention leaves none, and neither do the last layers of a model that read the cache of
     others (Gemma 4); layers with a sliding window may have heads of another size.
     """
-    attention = f"{arch}.attention"
-    key = _head_size(header, arch)
-    value = header.number(f"{attention}.value_length", _width_by_heads(header, arch))
-    sliding = header.number(f"{attention}.key_length_swa", key)
-    sliding += header.number(f"{attention}.value_length_swa", value)
-    heads = header.number(f"{attention}.head_count_kv", header.number(f"{attention}.head_count"))
-    layers = max(0, header.number(f"{arch}.block_count") - header.number(f"{attention}.shared_kv_layers"))
-
-    per_layer = header.values.get(f"{attention}.head_count_kv")
-    slides = header.values.get(f"{attention}.sliding_window_pattern")
-    if not isinstance(per_layer, list) and not isinstance(slides, list):
-        return heads * _layers_with_attention(header, arch, layers) * (key + value)
-    counts = per_layer if isinstance(per_layer, list) else repeat(heads, layers)
-    windows = slides if isinstance(slides, list) else repeat(0, layers)
-    own = islice(zip(counts, windows, strict=False), layers)
-    return sum(int(count) * (sliding if window else key + value) for count, window in own)
+    number = header.number
+    sliding = number("attention.key_length_swa", key) + number("attention.value_length_swa", value)
+    layers = max(0, number("block_count") - number("attention.shared_kv_layers"))
+    windows = header.layers("attention.sliding_window_pattern") or repeat(0, layers)
+    pairs = islice(zip(_heads(header), windows, strict=False), layers)
+    return sum(int(heads) * (sliding if window else key + value) for heads, window in pairs)
 
 
-def _state_bytes(header: _Header, arch: str) -> int:
+def _state_bytes(header: _Header) -> int:
     """Size of the running states of one sequence, 0 for a transformer.
 
     State-space layers (Mamba-2, delta net) have them, and short convolutions (LFM2). The sizes are those of
     llama.cpp's recurrent memory (llama-hparams.cpp, ``n_embd_r`` and ``n_embd_s``).
     """
-    inner, state = header.number(f"{arch}.ssm.inner_size"), header.number(f"{arch}.ssm.state_size")
+    number = header.number
+    inner, state = number("ssm.inner_size"), number("ssm.state_size")
     if inner:
-        convolved = inner + 2 * header.number(f"{arch}.ssm.group_count") * state
-        values = max(0, header.number(f"{arch}.ssm.conv_kernel") - 1) * convolved + state * inner
+        convolved = inner + 2 * number("ssm.group_count") * state
+        values = max(0, number("ssm.conv_kernel") - 1) * convolved + state * inner
     else:
-        taps = max(0, header.number(f"{arch}.shortconv.l_cache") - 1)
-        values = taps * header.number(f"{arch}.embedding_length")
-    layers = header.number(f"{arch}.block_count")
+        values = max(0, number("shortconv.l_cache") - 1) * number("embedding_length")
+    layers = number("block_count")
     # If all have attention too, as in Falcon-H1, all have a state.
-    with_state = layers - _layers_with_attention(header, arch, layers) or layers
+    with_state = layers - sum(heads > 0 for heads in _heads(header)[:layers]) or layers
     return with_state * values * _STATE_VALUE_BYTES
-
-
-def _layers_with_attention(header: _Header, arch: str, layers: int) -> int:
-    """Count the first ``layers`` that have attention, by their numbers of heads or by their interval."""
-    per_layer = header.values.get(f"{arch}.attention.head_count_kv")
-    if isinstance(per_layer, list):
-        return sum(heads > 0 for heads in per_layer[:layers])
-    return layers // (header.number(f"{arch}.full_attention_interval") or 1)

@@ -24,7 +24,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 
 from adascale.engine.errors import (
@@ -38,7 +37,7 @@ from adascale.engine.errors import (
 
 from ..storage import read_json
 from . import cache
-from .cache import Confirm, Report, Source, check_sha256
+from .cache import Confirm, Report, Source, file_sha256
 from .catalog import (
     ModelReference,
     ModelSpec,
@@ -49,7 +48,6 @@ from .catalog import (
     model_files,
     parse,
     quant_of,
-    stays_inside,
 )
 from .gguf import GGUFInfo, read_info
 
@@ -128,15 +126,13 @@ def resolve(
     """
     report = on_progress or (lambda transfer: None)
     reference = _cached_reference(ref, "fetched") if again else parse(ref)
-    if not isinstance(reference, ModelReference):
-        return _verify(_own_model(ref, reference), FETCH_AGAIN, report)
-    found = None if again else _find_local(reference)
+    found = None if again else _find(reference)
     if found is not None:
-        return _verify(found, command("pull", found.name, "--force"), report)
-    from .download import fetch, is_offline, offline_error  # with them comes the client of HTTP
+        return _verify(found, report)
+    assert isinstance(reference, ModelReference)  # a file of another place is found, or an error
+    from .download import check_online, fetch  # with them comes the client of HTTP
 
-    if offline or is_offline():
-        raise offline_error(reference.name, again=again)
+    check_online(reference.name, offline=offline)
     remote, path, source = fetch(reference, report, confirm, again=again)
     return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))
 
@@ -147,12 +143,8 @@ def locate(ref: str) -> LocalFile | None:
     Raises:
         ModelNotFoundError: The reference means nothing.
     """
-    reference = parse(ref)
-    if isinstance(reference, ModelReference):
-        return _find_local(reference)
-    if isinstance(reference, Path) and not reference.is_file():
-        return None
-    return _own_model(ref, reference)
+    file = _find(parse(ref))
+    return file if file is not None and file.path.is_file() else None
 
 
 def installed_models() -> tuple[list[LocalFile], list[ModelError]]:
@@ -161,23 +153,16 @@ def installed_models() -> tuple[list[LocalFile], list[ModelError]]:
     Returns:
         Models that can be opened, those of the catalogue first, and an error for each that cannot be read.
     """
-    files: dict[str, LocalFile] = {}
+    files = [*_listed(cache.snapshots(), "cache"), *_listed(_lmstudio(), "lmstudio")]
     errors: list[ModelError] = []
-    for snapshot in cache.snapshots():
-        for name in model_files(snapshot.files):
-            path = snapshot.files[name]
-            spec = _spec_of(snapshot.repo, name, path)
-            own = spec.name if spec else f"{snapshot.repo}:{_short_name(name, snapshot.files)}"
-            files.setdefault(os.path.realpath(path), _cached_file(path, own, spec))
-    for reference in (*_ollama_models(), *_lmstudio_models()):
+    for place in _ollama_manifests():
         try:
-            file = _own_model(str(reference), reference)
+            files.append(_of_ollama(place))
         except ModelError as error:
             errors.append(error)
-        else:
-            files.setdefault(os.path.realpath(file.path), file)
+    first = {os.path.realpath(file.path): file for file in reversed(files)}.values()
     order = {name: place for place, name in enumerate(catalog())}
-    return sorted(files.values(), key=lambda file: (order.get(file.name, len(order)), file.name)), errors
+    return sorted(first, key=lambda file: (order.get(file.name, len(order)), file.name)), errors
 
 
 def remove(ref: str) -> int:
@@ -191,7 +176,7 @@ def remove(ref: str) -> int:
         ModelNotFoundError: It is not here.
     """
     reference = _cached_reference(ref, "removed")
-    found = _find_local(reference)
+    found = _find(reference)
     if found is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("list"))
     return cache.remove(found.path)
@@ -210,71 +195,73 @@ def _cached_reference(ref: str, verb: str) -> ModelReference:
     raise UsageError(f"{ref} is {other}", f"only models in the Hugging Face cache are {verb}")
 
 
-def _verify(file: LocalFile, remedy: str, report: Report) -> ModelFile:
+def _verify(file: LocalFile, report: Report) -> ModelFile:
     """Read the header, then compare the digest with the published one, if that is known."""
-    name = file.path.name if file.source == "path" else file.name
     # A cache without links claims no digest; then only the catalogue may know what was published.
-    expected = file.sha256 or (file.spec and file.spec.sha256) or ""
+    expected = file.sha256 or (file.spec.sha256 if file.spec else "")
     try:
         info = read_info(file.path)
-        digest = check_sha256(file.path, expected, name, report)
+        digest = file_sha256(file.path, file.name, expected, report)
     except ModelCorruptError as error:
-        own = file.source != "cache" and error.slug == "bad-checksum"
-        error.hint = remedy if own else error.hint or remedy
         error.message = error.message.replace(file.path.name, file.shown_name)
+        error.hint = error.hint or (
+            command("pull", file.name, "--force") if file.source == "cache" else FETCH_AGAIN
+        )
         raise
     return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
 
 
-def _own_model(ref: str, reference: Path | StoreReference) -> LocalFile:
-    """Describe a file of the user's own, or one that another program keeps.
+def _find(reference: Path | ModelReference | StoreReference) -> LocalFile | None:
+    """Look for a file on this machine; None for a model of the Hub that is not here.
 
     Raises:
-        ModelNotFoundError: The program does not have it.
-        ModelCorruptError: Its store is damaged.
+        ModelNotFoundError: Another program does not have it.
+        ModelCorruptError: The store of that program is damaged.
     """
-    if isinstance(reference, Path):
-        return LocalFile(ref, reference.absolute(), "", None, "path")
-    find = _locate_in_ollama if reference.store == "ollama" else _locate_in_lmstudio
-    path, sha256 = find(reference.name)
-    known = (spec for spec in catalog().values() if spec.sha256 == sha256)
-    return LocalFile(ref, path, sha256, next(known, None), reference.store)
-
-
-def _find_local(reference: ModelReference) -> LocalFile | None:
+    match reference:
+        case Path():
+            return LocalFile(str(reference), reference.absolute(), "", None, "path")
+        case StoreReference("ollama", name):
+            *owner, last = name.split("/")
+            model, _, tag = last.partition(":")
+            whole = [*(_REGISTRY, _LIBRARY)[: 2 - len(owner)], *owner, model, tag or _TAG]
+            return _of_ollama("/".join(whole))
+        case StoreReference(_, name):
+            return _of_lmstudio(name)
     exact = reference.exact()
     if exact is not None:
         path = cache.locate(exact)
-        if path is None:
-            return None
-        return LocalFile(reference.name, path, exact.sha256, reference.spec, "cache")
-    for snapshot in cache.snapshots():
-        if snapshot.repo == reference.repo and reference.revision in (
-            None,
-            snapshot.revision,
-            *snapshot.refs,
-        ):
-            chosen = choose_file(snapshot.files, reference.file or reference.quant)
+    else:
+        path = _choose(cache.snapshots(), reference.repo, reference.wanted, reference.revision)
+    if path is None:
+        return None
+    return LocalFile(reference.name, path, cache.claimed_sha256(path), reference.spec, "cache")
+
+
+def _choose(
+    snapshots: Iterable[cache.Snapshot], repo: str, wanted: str | None, revision: str | None = None
+) -> Path | None:
+    """Choose a file of a repository; any revision has to do unless one is named."""
+    for snapshot in snapshots:
+        if snapshot.repo == repo and (revision is None or revision in snapshot.revisions):
+            chosen = choose_file(snapshot.files, wanted)
             if chosen is not None:
-                return _cached_file(snapshot.files[chosen], reference.name, reference.spec)
+                return snapshot.files[chosen]
     return None
 
 
-def _short_name(file: str, files: Iterable[str]) -> str:
-    """Give the quantization tag of a file if that means it among all files, else its name."""
-    tag = quant_of(file)
-    return tag if choose_file(files, tag) == file else file
-
-
-def _spec_of(repo: str, file: str, path: Path) -> ModelSpec | None:
-    for spec in catalog().values():
-        if (spec.hub.repo, spec.file) == (repo, file) and cache.claimed_sha256(path) in ("", spec.sha256):
-            return spec
-    return None
-
-
-def _cached_file(path: Path, name: str, spec: ModelSpec | None) -> LocalFile:
-    return LocalFile(name, path, cache.claimed_sha256(path), spec, "cache")
+def _listed(snapshots: Iterable[cache.Snapshot], source: Source) -> Iterator[LocalFile]:
+    """Describe the models of snapshots, by the catalogue's name or else by repository and quantization."""
+    for snapshot in snapshots:
+        for file in model_files(snapshot.files):
+            path, tag = snapshot.files[file], quant_of(file)
+            name = f"{snapshot.repo}:{tag if choose_file(snapshot.files, tag) == file else file}"
+            sha256, spec = cache.claimed_sha256(path), None
+            if source == "cache":
+                for known in catalog().values():
+                    if (known.hub.repo, known.file) == (snapshot.repo, file) and sha256 in ("", known.sha256):
+                        name, spec = known.name, known
+            yield LocalFile(name if source == "cache" else f"{source}:{name}", path, sha256, spec, source)
 
 
 _REGISTRY, _LIBRARY, _TAG = "registry.ollama.ai", "library", "latest"
@@ -285,88 +272,68 @@ _SERVICE_ROOT = Path("/usr/share/ollama/.ollama/models")
 
 def _ollama_roots() -> list[Path]:
     chosen = os.environ.get("OLLAMA_MODELS")
-    if chosen:
-        return [Path(chosen).expanduser()]
-    return [Path("~/.ollama/models").expanduser(), _SERVICE_ROOT]
+    return [Path(chosen).expanduser()] if chosen else [Path("~/.ollama/models").expanduser(), _SERVICE_ROOT]
 
 
-def _ollama_models() -> Iterator[StoreReference]:
-    """Every model that has a manifest, by the shortest name that Ollama knows it by."""
-    for root in _ollama_roots():
-        manifests = root / "manifests"
-        for path in sorted(manifests.glob("*/*/*/[!.]*")):  # the Finder of macOS puts .DS_Store there
-            *owner, model, tag = path.relative_to(manifests).parts
-            before = [] if owner == [_REGISTRY, _LIBRARY] else owner[1:] if owner[0] == _REGISTRY else owner
-            yield StoreReference("ollama", "/".join([*before, f"{model}:{tag}"]))
+def _ollama_manifests() -> dict[str, Path]:
+    """List Ollama's models: the manifest of each by ``HOST/NAMESPACE/MODEL/TAG``."""
+    return {
+        path.relative_to(root / "manifests").as_posix(): path
+        for root in reversed(_ollama_roots())
+        for path in sorted(root.glob("manifests/*/*/*/[!.]*"))  # the Finder of macOS puts .DS_Store there
+    }
 
 
-def _locate_in_ollama(name: str) -> tuple[Path, str]:
-    """Give the file of a model of Ollama, and the digest in its manifest."""
-    *owner, last = name.split("/")
-    model, _, tag = last.partition(":")
-    place = "/".join([*[_REGISTRY, _LIBRARY][: 2 - len(owner)], *owner, model, tag or _TAG])
-    for root in _ollama_roots():
-        manifest = root / "manifests" / place
-        # Unlike Path.is_file, os.path.isfile is False in a folder that may not be read.
-        if not (stays_inside(place) and os.path.isfile(manifest)):
-            continue
-        try:
-            layers = {layer["mediaType"]: layer["digest"] for layer in read_json(manifest)["layers"]}
-            digest = layers["application/vnd.ollama.image.model"].removeprefix("sha256:")
-        except (LookupError, TypeError, AttributeError):
-            digest = ""
-        if not is_digest(digest):
-            raise ModelCorruptError(
-                f"Ollama's manifest of {name} has no model layer",
-                hint="a model of Ollama's cloud or one that is not GGUF cannot be opened here: take another",
-            )
-        blob = root / "blobs" / f"sha256-{digest}"
-        if not os.path.isfile(blob):
-            raise ModelCorruptError(
-                f"Ollama's copy of {name} is damaged", f"there is no {blob}", hint=f"ollama pull {name}"
-            )
-        return blob, digest
-    raise ModelNotFoundError(
-        f"Ollama has no model {name} on this machine",
-        *(f"looked in {root}" for root in _ollama_roots()),
-        hint=f"ollama pull {name}; where its models lie elsewhere, set OLLAMA_MODELS",
-    )
+def _of_ollama(place: str) -> LocalFile:
+    """Describe a model of Ollama, with the digest in its manifest and the shortest name that means it."""
+    name = place.removeprefix(f"{_REGISTRY}/").removeprefix(f"{_LIBRARY}/")
+    name = ":".join(name.rsplit("/", 1))
+    manifest = _ollama_manifests().get(place)
+    if manifest is None:
+        raise ModelNotFoundError(
+            f"Ollama has no model {name} on this machine",
+            *(f"looked in {root}" for root in _ollama_roots()),
+            hint=f"ollama pull {name}; where its models lie elsewhere, set OLLAMA_MODELS",
+        )
+    try:
+        layers = {layer["mediaType"]: layer["digest"] for layer in read_json(manifest)["layers"]}
+        digest = layers["application/vnd.ollama.image.model"].removeprefix("sha256:")
+    except (LookupError, TypeError, AttributeError):
+        digest = ""
+    if not is_digest(digest):
+        raise ModelCorruptError(
+            f"Ollama's manifest of {name} has no model layer",
+            hint="a model of Ollama's cloud or one that is not GGUF cannot be opened here: take another",
+        )
+    blob = manifest.parents[4] / "blobs" / f"sha256-{digest}"
+    if not blob.is_file():
+        text = f"Ollama's copy of {name} is damaged"
+        raise ModelCorruptError(text, f"there is no {blob}", hint=f"ollama pull {name}")
+    known = (spec for spec in catalog().values() if spec.sha256 == digest)
+    return LocalFile(str(StoreReference("ollama", name)), blob, digest, next(known, None), "ollama")
 
 
-def _lmstudio_folders() -> list[Path]:
-    """LM Studio's folders of models: the one in its settings, and the usual one."""
+def _lmstudio() -> Iterator[cache.Snapshot]:
+    """The repositories in LM Studio's folders of models: the one in its settings, and the usual one."""
     try:
         home = Path(Path("~/.lmstudio-home-pointer").expanduser().read_text(encoding="utf-8").strip())
     except (OSError, ValueError):
         home = Path("~/.lmstudio").expanduser()
+    roots = [home / "models"]
     match read_json(home / "settings.json"):
         case {"downloadsFolder": str(chosen)} if os.path.isdir(chosen):
-            return [Path(chosen), home / "models"]
-    return [home / "models"]
-
-
-def _lmstudio_models() -> Iterator[StoreReference]:
-    for root in _lmstudio_folders():
+            roots.insert(0, Path(chosen))
+    for root in roots:
         for folder in sorted(root.glob("*/*")):
-            files = _models_in(folder)
-            for file in files:
-                name = f"{folder.relative_to(root).as_posix()}:{_short_name(file, files)}"
-                yield StoreReference("lmstudio", name)
+            files = {path.name: path for path in folder.glob("*.gguf") if os.path.isfile(path)}
+            yield cache.Snapshot(folder.relative_to(root).as_posix(), files)
 
 
-def _locate_in_lmstudio(name: str) -> tuple[Path, str]:
-    """Give the file of a model of LM Studio, which keeps no digest."""
-    repo, _, quant = name.partition(":")
-    for root in _lmstudio_folders():
-        chosen = choose_file(_models_in(root / repo), quant or None) if stays_inside(repo) else None
-        if chosen is not None:
-            return root / repo / chosen, ""
-    raise ModelNotFoundError(
-        f"LM Studio has no model {name} on this machine",
-        *(f"looked in {folder}" for folder in _lmstudio_folders()),
-        hint=f"{command('list')} shows what is here",
-    )
-
-
-def _models_in(folder: Path) -> list[str]:
-    return model_files(name for name in glob("*.gguf", root_dir=folder) if os.path.isfile(folder / name))
+def _of_lmstudio(name: str) -> LocalFile:
+    """Describe a model of LM Studio, which keeps no digest."""
+    repo, _, wanted = name.partition(":")
+    path = _choose(_lmstudio(), repo, wanted or None)
+    if path is None:
+        text = f"LM Studio has no model {name} on this machine"
+        raise ModelNotFoundError(text, hint=f"{command('list')} shows what is here")
+    return LocalFile(str(StoreReference("lmstudio", name)), path, "", None, "lmstudio")

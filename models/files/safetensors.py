@@ -45,7 +45,7 @@ def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
     from .download import read_from_hub
 
     try:
-        index = json.loads(read_from_hub(ref.repo, "model.safetensors.index.json", ref.revision))
+        index = json.loads(read_from_hub(ref, "model.safetensors.index.json"))
         files = {name: str(index["weight_map"][name]) for name in names}
     except ModelNotFoundError:
         files = dict.fromkeys(names, "model.safetensors")
@@ -55,7 +55,7 @@ def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
     found: Tensors = {}
     for file in {*files.values()}:
         wanted = [name for name in names if files[name] == file]
-        found |= _tensors(partial(read_from_hub, ref.repo, file, ref.revision), wanted, f"{ref.repo}/{file}")
+        found |= _tensors(partial(read_from_hub, ref, file), wanted, f"{ref.repo}/{file}")
     return found
 
 

@@ -145,10 +145,9 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
     source = _published_head(file)
     if source is None:
         raise _missing_head_error(file.path)
-    from ..files.download import check_reachable, is_offline, offline_error
+    from ..files.download import check_online, check_reachable
 
-    if offline or is_offline():
-        raise offline_error(f"the head of {file.name}")
+    check_online(f"the head of {file.name}", offline=offline)
     check_reachable()
     status(f"Fetching the head of {file.name} from {source.repo}...")
     tensors = read_remote(source, _TENSORS)

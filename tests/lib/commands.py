@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from unittest import mock
 
 import pytest
+from huggingface_hub import constants
 from typer.testing import CliRunner
 
 from adascale.cli.app import app, main
@@ -72,7 +73,10 @@ def run_here(env: Mapping[str, str], *args: str, stdin: bytes = b"") -> subproce
         file.write(stdin)
         file.seek(0)
         streams = {"stdin": io.TextIOWrapper(file, "utf-8"), "stdout": out, "stderr": err}
-        with mock.patch.multiple(sys, argv=["adascale", *args], **streams):
+        # huggingface_hub reads its environment once, when it is imported.
+        cache = os.path.join(env.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface"), "hub")
+        hub = mock.patch.multiple(constants, HF_HUB_CACHE=cache, ENDPOINT=env.get("HF_ENDPOINT", CLOSED))
+        with hub, mock.patch.multiple(sys, argv=["adascale", *args], **streams):
             try:
                 main()
             except SystemExit as ended:

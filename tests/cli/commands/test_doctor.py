@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 from commands import Home
+from huggingface_hub import constants
 from loopback import serving
 from typer.testing import CliRunner
 
@@ -36,6 +37,9 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chain_gguf: Path) -
     app.command()(doctor)
 
     def run(*args: str, **more: str) -> tuple[dict[str, Any], int]:
+        # huggingface_hub reads its environment once, when it is imported.
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(Path(env["HF_HOME"], "hub")))
+        monkeypatch.setattr(constants, "ENDPOINT", (env | more)["HF_ENDPOINT"])
         done = CliRunner().invoke(app, ["--json", *args], env=more)
         return {check["name"]: check for check in json.loads(done.stdout)["checks"]}, done.exit_code
 
@@ -115,7 +119,8 @@ def test_the_network_is_the_hub_or_the_package_index(checked: Checked) -> None:
         found, code = checked()
         assert (found["network"]["result"], code) == ("warn", 0)
         assert "HF_ENDPOINT" in found["network"]["fix"]
-        [(package, version), *_] = catalog()[DEFAULT_GENERATOR].wheel.packages  # type: ignore[union-attr]
+        requirement = catalog()[DEFAULT_GENERATOR].wheel.requirement(1)  # type: ignore[union-attr]
+        package, _, version = requirement.partition("==")
         wheel = f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
         server.add(f"/simple/{package}/", f'<a href="{wheel}">x</a>', Content_Type="text/html")
         found, _ = checked(PIP_INDEX_URL=f"{server.url}/simple")

