@@ -97,12 +97,18 @@ def snapshots() -> list[Snapshot]:
     """List what the cache holds by repository, for each the snapshot of ``main`` first."""
     if not cache_dir().is_dir():
         return []
-    found = []
-    for repo in _scan().repos:
-        for commit in repo.revisions:
-            paths = (each.file_path for each in commit.files)
-            files = {path.relative_to(commit.snapshot_path).as_posix(): path for path in paths}
-            found.append(Snapshot(repo.repo_id, files, commit.refs | {commit.commit_hash}))
+    found = [
+        Snapshot(
+            repo.repo_id,
+            {
+                each.file_path.relative_to(commit.snapshot_path).as_posix(): each.file_path
+                for each in commit.files
+            },
+            commit.refs | {commit.commit_hash},
+        )
+        for repo in _scan().repos
+        for commit in repo.revisions
+    ]
     return sorted(found, key=lambda each: (each.repo, "main" not in each.revisions, min(each.revisions)))
 
 
@@ -182,16 +188,9 @@ def remove(path: Path) -> int:
     Raises:
         UsageError: It is a link to a file elsewhere, which huggingface_hub would delete.
     """
-    cache, target = _scan(), os.path.realpath(path)
-    doomed = cache.delete_files(
-        *(
-            file
-            for repo in cache.repos
-            for revision in repo.revisions
-            for file in revision.files
-            if os.path.realpath(file.file_path) == target and within(repo.repo_path, file.blob_path)
-        )
-    )
+    cache, blob = _scan(), within(cache_dir(), path.resolve())
+    files = (file for repo in cache.repos for revision in repo.revisions for file in revision.files)
+    doomed = cache.delete_files(*(file for file in files if file.blob_path == blob))
     doomed.execute()
     return doomed.expected_freed_size
 

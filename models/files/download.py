@@ -46,6 +46,7 @@ from .catalog import HubRef, ModelReference, RemoteFile, choose_file, model_file
 Download = Callable[[RemoteFile, Path, Report], Path]
 """Fetches a file into a staging folder; returns its path there, not yet verified."""
 
+constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # a break loses as much, and the progress moves in such steps
 logging.getLogger("huggingface_hub").setLevel(
     logging.ERROR
 )  # a break after which the transfer goes on is no warning of ours
@@ -241,7 +242,12 @@ def read_from_hub(ref: HubRef, file: str, part: tuple[int, int] | None = None) -
     url, headers = _request(ref.repo, file, ref.revision)
     if part is not None:
         headers["Range"] = f"bytes={part[0]}-{part[1] - 1}"
-    with explained(host(), ref.repo, file), http_stream_backoff("GET", url, headers=headers) as response:
+    with (
+        explained(host(), ref.repo, file),
+        http_stream_backoff(
+            "GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+        ) as response,
+    ):
         hf_raise_for_status(response)
         if part is not None and response.status_code != 206:
             raise ModelUnavailableError(f"{host()} does not serve parts of files", file)

@@ -31,7 +31,7 @@ def read_local(path: Path, names: Sequence[str]) -> Tensors:
         ModelCorruptError: It is no safetensors file, or lacks one of them.
     """
     data = path.read_bytes()
-    return _tensors(lambda part: data[slice(*part)], names, path.name)
+    return {name: _tensor(lambda part: data[slice(*part)], name, path.name) for name in names}
 
 
 def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
@@ -45,18 +45,17 @@ def read_remote(ref: HubRef, names: Sequence[str]) -> Tensors:
     from .download import read_from_hub
 
     try:
-        index = json.loads(read_from_hub(ref, "model.safetensors.index.json"))
-        files = {name: str(index["weight_map"][name]) for name in names}
+        weight_map = json.loads(read_from_hub(ref, "model.safetensors.index.json"))["weight_map"]
+        files = [str(weight_map[name]) for name in names]
     except ModelNotFoundError:
-        files = dict.fromkeys(names, "model.safetensors")
+        files = ["model.safetensors"] * len(names)
     except (ValueError, LookupError, TypeError) as error:
         text = f"the index of {ref.repo} lacks a tensor: {error}"
         raise ModelCorruptError(text, slug="bad-safetensors") from error
-    found: Tensors = {}
-    for file in {*files.values()}:
-        wanted = [name for name in names if files[name] == file]
-        found |= _tensors(partial(read_from_hub, ref, file), wanted, f"{ref.repo}/{file}")
-    return found
+    return {
+        name: _tensor(partial(read_from_hub, ref, file), name, f"{ref.repo}/{file}")
+        for name, file in zip(names, files, strict=True)
+    }
 
 
 def save_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
@@ -67,20 +66,17 @@ def save_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> N
         file.write(serialise(tensors, dict(metadata)))
 
 
-def _tensors(read: Read, names: Sequence[str], source: str) -> Tensors:
-    found: Tensors = {}
+def _tensor(read: Read, name: str, source: str) -> NDArray[np.float32]:
     try:
         start = 8 + int.from_bytes(read((0, 8)), "little")
         header = json.loads(read((8, start)))
-        for name in names:
-            if name not in header:
-                raise ModelCorruptError(f"{source} has no tensor {name}", slug="bad-safetensors")
-            first, last = header[name]["data_offsets"]
-            values = _as_float32(read((start + first, start + last)), header[name]["dtype"])
-            found[name] = values.reshape(header[name]["shape"])
+        if name not in header:
+            raise ModelCorruptError(f"{source} has no tensor {name}", slug="bad-safetensors")
+        first, last = header[name]["data_offsets"]
+        values = _as_float32(read((start + first, start + last)), header[name]["dtype"])
+        return values.reshape(header[name]["shape"])
     except (ValueError, LookupError, TypeError) as error:
         raise ModelCorruptError(f"{source} is no safetensors file", slug="bad-safetensors") from error
-    return found
 
 
 def _as_float32(data: bytes, dtype: str) -> NDArray[np.float32]:

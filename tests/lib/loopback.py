@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, body = 401, {}, b"who are you?"
         part = self.state.part(body, self.headers.get("Range", "")) if status == 200 else None
         if part is not None:
-            status, headers, body = 206, headers | {"Content-Range": part[0]}, part[1]
+            status, headers, body = 206 if part[1] else 416, headers | {"Content-Range": part[0]}, part[1]
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)

