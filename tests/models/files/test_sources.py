@@ -270,6 +270,7 @@ def test_wrong_bytes_of_all_sources_are_named_with_both_digests(
         resolve("tiny")
     digests = [fact.split()[-1] for fact in raised.value.facts[:2]]
     assert digests == [tiny.sha256, hashlib.sha256(other).hexdigest()]
+    assert "adascale list" in raised.value.hint
     assert net.is_clean
     assert not (net.cache / "models--someone--tiny-GGUF").exists()
 
