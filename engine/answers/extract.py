@@ -6,11 +6,12 @@ text: what is repeated before something else is never given back (possessive qua
 
 from __future__ import annotations
 
+import functools
 import re
 
 from ..types import Finish
-from .equality import plain_number, the_number
-from .latex import normal_latex, readable
+from .equality import DIGITS, SCALE, plain_number
+from .latex import bare, readable
 from .moments import AMOUNT, AMOUNTS, DATE, MONTH_AND_YEAR, TIME, WEEKDAY
 
 _NUMBERS = re.compile(
@@ -32,7 +33,8 @@ _ANSWER_IS = re.compile(
 _HASHES = re.compile(r"####\s*+(?=.*+\s*+\Z)")
 """In front of the last line: elsewhere it begins a heading of Markdown."""
 _REST_OF_LINE = re.compile(r".*")
-_BRACE = re.compile(r"\\boxed\{|[{}]")
+_INSIDE = functools.reduce(lambda inner, _: rf"(?:[^{{}}]++|\{{{inner}\}})*+", range(6), "[^{}]*+")
+_BOXED = re.compile(rf"\\boxed\{{({_INSIDE})\}}")
 _END_OF_ANSWER = re.compile(
     r"(?<=[\w)}\]$*%°])(?:\.\s|\s(?:because|since)\s"
     r"|[,;]\s(?![-+$\\(]*(?:\d|(?:[dt]?frac|sqrt|pi|infty)(?![a-z]))|\$?[A-Za-z]{1,3}\s*=|\$?[A-Za-z](?:,|\W*$)))"
@@ -68,7 +70,6 @@ _SOLUTIONS_ARE = re.compile(
 )
 _EQUATIONS = re.compile(rf"(?<![\w\\)^]){_NAME}\s*(?:=|is\b)", re.IGNORECASE)
 _MORE_WORDS = re.compile(r"(?:\.\s|\s(?=are\b|\())[^\d=]*\Z")
-_UNBOXED = re.compile(r"\\boxed\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+)\}")
 
 _QUANTITY = re.compile(
     r"(?:the|a|an) (?:(?:total|final|correct|average|remaining|required) )?(?:number|amount|sum|difference"
@@ -85,6 +86,22 @@ _IS_MOMENT = re.compile(
     rf"({WEEKDAY}|{DATE})",
     re.IGNORECASE,
 )
+_IN_WORDS = re.compile(
+    r"(?:(?<![\w./^-])-|(?<![\w.,/^-]))"
+    rf"(?:\d+ \d+/\d+|{DIGITS}(?:\.\d+)?(?: ?/ ?\d+)?)(?![\w/^!]|[.,]\d)(?: {SCALE}s?\b)?"
+)
+_NO_PLAIN_WORDS = re.compile(
+    r"[\\^_=+*<>{}|\u00b1\u2213\u2264\u2265\u221a]|\d ?[-\u2013/:] ?[\d(a-z]*[a-z(]|\d ?[-\u2013:] ?\d"
+    r"|\d ?(?:[b-z]|pi)\b|[-\u2013] \d|,[^\s\d]|[-+]i\b|(?<!['\u2019])\b[b-hj-z]\b"
+)
+"""Signs of a formula: operators, names of unknowns, and hyphens that may be a minus."""
+_ANOTHER_NUMBER = re.compile(
+    r"\b(?:negative|than|least|most|not|never|except|between|or|over|under|above|below"
+    r"|plus|minus|divided|factorial|squared?|cubed?|roots?|power|twice|double|triple|half|halves|thirds?|quarters?"
+    r"|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
+)
+"""Beside these words a number is not the whole answer, or not the only one: more than 5, twice 5."""
+
 _LABEL = re.compile(
     rf"(?:[^:]*{_IS}|[^:=]*:) (?:(?:approximately|about|around|exactly|roughly) )?", re.IGNORECASE
 )
@@ -101,9 +118,9 @@ def extract_answer(text: str) -> str | None:
     ..."; GSM8K's ``####``; "the solutions are ..." at the end; on the last line "x = 2 or x = 3", the weekday
     or date that something "is", or the last number. ``said_in`` reads what is found.
     """
-    if boxes := _boxes(text):
-        several = solutions(_UNBOXED.sub(r"\1", text)[-_LONGEST:]) if len(boxes) > 1 else None
-        return several or said_in(_strip_markup(text[slice(*boxes[-1])]))
+    if (box := last_boxed(text)) is not None:
+        opened = _BOXED.sub(r"\1", text)[-_LONGEST:] if text.count(r"\boxed") > 1 else ""
+        return solutions(opened) or said_in(_strip_markup(box))
     for lead in (_ANSWER_IS, _HASHES):
         for match in reversed([*lead.finditer(text)]):
             rest = _REST_OF_LINE.match(text, match.end())
@@ -157,10 +174,18 @@ def _value_of(sentence: str) -> str | None:
     times = _TIMES.findall(sentence)
     if len(times) == 1 and not re.search(r"\d", _TIMES.sub("", sentence)):
         return str(times[0])
-    if (number := the_number(sentence.lower())) is None:
+    if (number := _the_number(sentence.lower())) is None:
         return None
     amount = _AMOUNTS.match(sentence, number.start())
     return (amount or number)[0]
+
+
+def _the_number(sentence: str) -> re.Match[str] | None:
+    """The only number of a sentence of plain words, in lower case; None without one."""
+    found = [*_IN_WORDS.finditer(sentence)]
+    if len(found) != 1 or _NO_PLAIN_WORDS.search(sentence) or _ANOTHER_NUMBER.search(sentence):
+        return None
+    return found[0]
 
 
 def solutions(text: str) -> str | None:
@@ -177,7 +202,7 @@ def solutions(text: str) -> str | None:
 
 def _values_of_one(text: str, *, is_list: bool = False) -> str | None:
     """Values of the same unknown; without its name they are ones ``is_list``, or with a word between them."""
-    lines = (_BULLET.sub("", normal_latex(line)) for line in _LISTED.sub(r"\1", text).splitlines())
+    lines = (_BULLET.sub("", bare(line)) for line in _LISTED.sub(r"\1", text).splitlines())
     parts = [part for each in _APART.split("\n".join(lines)) if (part := each.strip(" .*"))]
     found = [match for part in parts if (match := _SOLUTION.fullmatch(part))]
     unknowns = {_UNKNOWN.findall(match["name"])[-1] for match in found if match["name"]}
@@ -200,20 +225,7 @@ def solution_answer(text: str, finish: Finish) -> str | None:
 
 def last_boxed(text: str) -> str | None:
     r"""Content of the last ``\boxed{...}`` with balanced braces and something in it, or None."""
-    boxes = _boxes(text)
-    return text[slice(*boxes[-1])] if boxes else None
-
-
-def _boxes(text: str) -> list[tuple[int, int]]:
-    """Begin and end of what stands in each box, in the order of the text."""
-    opened: list[re.Match[str]] = []
-    found = []
-    for brace in _BRACE.finditer(text):
-        if brace[0] != "}":
-            opened.append(brace)
-        elif opened and (begin := opened.pop())[0] != "{" and begin.end() < brace.start():
-            found.append((begin.end(), brace.start()))
-    return sorted(found)
+    return next(filter(None, reversed(_BOXED.findall(text))), None)
 
 
 def _strip_markup(answer: str) -> str:

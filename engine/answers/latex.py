@@ -1,7 +1,7 @@
 r"""LaTeX, as much of it as small models write: the one place that knows its commands.
 
-Three readers, each with a spelling of its own: ``readable`` for a person, ``normal_latex`` for comparing
-answers and ``arithmetic`` for computing sums again. What is not understood stays as it was written.
+``readable`` is the one normal form: people read it, answers are compared in it. ``bare`` drops what only sets
+an answer, and ``arithmetic`` writes sums as Python does. What is not understood stays as it was written.
 """
 
 from __future__ import annotations
@@ -79,14 +79,10 @@ def arithmetic(text: str) -> str:
     return text
 
 
-def normal_latex(answer: str) -> str:
-    r"""An answer without what only sets it: words, spacing, sizes, currency and percent signs, emphasis.
-
-    Fractions are all ``\frac{1}{2}``, and every run of white space is one space.
-    """
+def bare(answer: str) -> str:
+    """An answer without what only sets it: words, spacing, sizes, currency and percent signs, emphasis."""
     while (unwrapped := _TEXT.sub(r" \1", answer)) != answer:
         answer = unwrapped
-    answer = _FRACTION.sub(r"\\frac{\1}{\2}", _SHORT_FRACTION.sub(r"\\frac{\1}{\2}", answer))
     return " ".join(_MINUS.sub("-", _UNSEEN.sub("", answer)).split()).strip("* ")
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 import functools
-import math
 import re
 import textwrap
 import warnings
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from ..types import Execution
 from .extract import said_in, solutions
@@ -19,16 +18,16 @@ _BLOCK = re.compile(
 )
 _NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 """Commas stand before three digits each: 1,234 is a number and 2,3 are two."""
-_FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)|(-?\d+)/(\d+)")
-_REAL = r"\d+(?:\.\d+)?(?:e[-+]\d\d)?"
-_COMPLEX = re.compile(rf"\((?:-?{_REAL}[-+])?{_REAL}j\)")
+_FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)")
+_COMPLEX = re.compile(r"\(-?[\d.e+-]+j\)")
 _MOST_LINES = 4
 """Lines in which a program may print one solution each."""
 _LIST = re.compile(r"[\[{]([^\[\]{}():]+)[\]}]")
 _ALONE = re.compile(rf"(?<![\w.:/-])(?:{_NUMBER.pattern})(?![\w:/-])")
 _SEVERAL = re.compile(rf"(?:{_NUMBER.pattern})(?: (?:{_NUMBER.pattern}))+")
-_FRACTION_CALL = re.compile(r"Fraction\(-?\d+, \d+\)")
 _MIDNIGHT = re.compile(r"(?<=\d\d-\d\d) 00:00:00\b")
+_LARGEST = 30
+"""Digits of a number that is written in full."""
 _DIGITS = 12
 """Significant digits of a printed float that are believed: 41.000000000000036 is 41."""
 _OBJECT = re.compile(r"<\w[^<>]*(?:<[^<>]*>)?[^<>]* at 0x[0-9a-f]+>|<(?:function|class|module|built-in)\b.*>")
@@ -82,16 +81,15 @@ def printed_answer(output: str) -> str | None:
         return None
     if len(lines[-1]) > _LONGEST:
         return lines[-1]
-    last = _FRACTION_CALL.sub(lambda call: _plain(call[0]), _MIDNIGHT.sub("", lines[-1]))
+    last = _COMPLEX.sub(_plain_complex, _FRACTION.sub(r"\1/\2", _MIDNIGHT.sub("", lines[-1])))
     if _SEVERAL.fullmatch(last):
         last = ", ".join(last.split())
     listed = _LIST.fullmatch(last)
     ends = ("\n".join(lines[-size:]) for size in range(min(len(lines), _MOST_LINES), 1, -1))
     several = next(filter(None, map(solutions, ends)), None)
     said = several or (listed[1].replace("'", "") if listed else said_in(last))
-    if said is None or (plain := _plain(said)) != said:
-        return None if said is None else plain
-    return _ALONE.sub(lambda number: _plain(number[0]), said) if said[0] in "+-$(.0123456789" else said
+    said = said and said.lstrip("$")
+    return _ALONE.sub(_plain, said) if said and said[0] in "+-(.0123456789" else said
 
 
 def executed_answer(execution: Execution) -> str | None:
@@ -128,38 +126,19 @@ def _printing(tree: ast.Module) -> ast.Module:
     return ast.fix_missing_locations(ast.Module([*body, printing], []))
 
 
-def _plain(text: str) -> str:
-    """A number as a person writes it; anything else as it is."""
-    if len(text) > _LONGEST:
-        return text
-    if match := _FRACTION.fullmatch(text):
-        top, bottom = int(match[1] or match[3]), int(match[2] or match[4])
-        return str(top // bottom) if bottom and top % bottom == 0 else f"{top}/{bottom}"
-    if _COMPLEX.fullmatch(text):
-        return _plain_complex(complex(text))
-    if not _NUMBER.fullmatch(text.lstrip("$")):
-        return text
-    digits = text.lstrip("$").replace(",", "").replace("_", "")
-    if re.fullmatch(r"[-+]?\d+", digits):
-        return str(int(digits))
-    value = float(digits)
-    if not math.isfinite(value):
-        return text
-    if value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    rounded = float(f"{value:.{_DIGITS}g}")
-    # In full, as prose has it, not as 1e-07.
-    return f"{Decimal(repr(rounded)):f}".removesuffix(".0") if 1e-15 < abs(rounded) < 1e30 else repr(rounded)
-
-
-def _plain_complex(value: complex) -> str:
+def _plain_complex(number: re.Match[str]) -> str:
     """``3+4i``, without noise of floats."""
-    noise = abs(value) / 10**_DIGITS
-    real, imaginary = (_plain(repr(part if abs(part) > noise else 0.0)) for part in (value.real, value.imag))
-    if imaginary == "0":
-        return real
-    imaginary = {"1": "i", "-1": "-i"}.get(imaginary, f"{imaginary}i")
-    return imaginary if real == "0" else f"{real}{'' if imaginary[0] == '-' else '+'}{imaginary}"
+    value = complex(number[0])
+    return re.sub(r"[+-]0i$", "", f"{round(value.real, 9):.12g}{round(value.imag, 9):+.12g}i")
+
+
+def _plain(number: re.Match[str]) -> str:
+    """A number as a person writes it: in full and without noise of floats, not as 1e-07."""
+    digits = re.sub(r"\.0*$|[,_]", "", number[0])
+    value = Decimal(digits)
+    if re.fullmatch(r"[-+]?\d+", digits) is None:
+        value = value.normalize(Context(prec=_DIGITS))
+    return f"{value:f}" if -15 < value.adjusted() < _LARGEST else number[0]
 
 
 def parse(source: str) -> ast.Module:

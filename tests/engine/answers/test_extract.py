@@ -141,6 +141,9 @@ def test_values_of_different_things_are_no_solutions(text: str, answer: str) -> 
         ("You slept for 435 minutes (7 hours and 15 minutes).", "435"),
         ("9.9 is larger than 9.11.", "9.9"),
         ("3. Therefore she has some apples.", None),
+        (r"\boxed{\text{She makes } \$18 \text{ every day}}", "18"),
+        ("The answer is: The chance is 1/2, as heads and tails are alike.", "1/2"),
+        ("The answer is: So Tom needs 2 1/2 cups", "2 1/2"),
     ],
 )
 def test_the_value_in_a_sentence_is_the_answer(text: str, answer: str | None) -> None:
