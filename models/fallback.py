@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from adascale.engine.answer import FallbackAnswer
-from adascale.engine.errors import setting
+from adascale.engine.errors import AdascaleError, DecodeAbortedError, setting
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.types import KindName, Notice, Problem, probability_of
@@ -29,9 +29,6 @@ _KINDS: tuple[KindName, ...] = ("value", "date", "choice", "yes-no", "fact", "js
 
 _MAX_TOKENS = 4096
 """Tokens of a reply at most."""
-
-_MOMENT = 0.1
-"""Seconds after which a call that nobody waits for ends."""
 
 
 class Fallback:
@@ -101,22 +98,21 @@ class Fallback:
         said.append(("user", kind_of(problem).statement(problem)))
         messages = [{"role": role, "content": text} for role, text in said]
         schema: Any = problem.details["schema"] if problem.kind == "json" else None
-        name, text = self._address.name or "", ""
+        name = self._address.name or ""
         asked = Asked(messages, 1.0, 1.0, _MAX_TOKENS, 0, schema=schema)
-        with closing(Client(self._address, None, self._options.seconds)) as client:
-            client.start(0, asked, Facts("hosted", name))
-            while not is_left():
-                for chunk in client.poll(_MOMENT):
-                    if (error := chunk.error) is not None:
-                        hint = _KEY if error.slug == "upstream-key" else error.hint
-                        return Notice("no-fallback", f"{error.message}; {_OWN}", error.facts, hint)
-                    text += chunk.text
-                    if chunk.finish is not None:
-                        answer = kind_of(problem).answer(problem, "prose", text.strip(), chunk.finish, None)
-                        if answer is None:
-                            return self._notice("gives no answer to this question")
-                        return FallbackAnswer(self.server, name, text.strip(), answer)
-        return self._notice("is not waited for")
+        try:
+            with closing(Client(self._address, None, self._options.seconds)) as client:
+                reply = client.reply(asked, Facts("hosted", name), is_left=is_left)
+        except DecodeAbortedError:
+            return self._notice("is not waited for")
+        except AdascaleError as error:
+            hint = _KEY if error.slug == "upstream-key" else error.hint
+            return Notice("no-fallback", f"{error.message}; {_OWN}", error.facts, hint)
+        text = reply.text.strip()
+        answer = kind_of(problem).answer(problem, "prose", text, reply.finish or "stop", None)
+        if answer is None:
+            return self._notice("gives no answer to this question")
+        return FallbackAnswer(self.server, name, text, answer)
 
     async def ask_beside(self, problem: Problem) -> FallbackAnswer | Notice:
         """``ask`` in a thread, which ends with the task that waits for it."""

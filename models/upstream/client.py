@@ -16,10 +16,10 @@ import random
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
 import httpx2
 
@@ -27,6 +27,7 @@ from adascale.engine.codec import encodable
 from adascale.engine.errors import (
     AdascaleError,
     ContextOverflowError,
+    DecodeAbortedError,
     ModelNotFoundError,
     ModelUnavailableError,
     command,
@@ -63,6 +64,9 @@ _TOKEN_CHARACTERS = 64
 _MOST_TOKENS = 1e9
 """No server counts more of them."""
 
+_MOMENT = 0.05
+"""Seconds after which it is looked whether anybody waits for a reply."""
+
 _BUSY = (429, 502, 503, 504)
 """Statuses with which a server, or a proxy before it, asks to come back."""
 
@@ -71,14 +75,14 @@ _OVERFLOW = re.compile(r"context[ _](?:length|size|window)|maximum context|too l
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a stream.
+    """A piece of a stream, or a whole reply.
 
     Attributes:
         stream: The stream.
         text: Text of the reply.
         thought: Text of the thought before it.
         tokens: Tokens since the last chunk, counted one a piece until the server says how many there were.
-        logprob: Sum of log-probabilities in nats that came with it; None where none did. Some servers send
+        logprob: Sum of log-probabilities in nats that came with it; None if none did. Some servers send
             all of them with the last chunk.
         alternatives: Log-probability in nats of each of the likeliest first tokens, once.
         finish: Reason why the reply has ended.
@@ -102,13 +106,15 @@ class Chunk:
 
 Say = Callable[[Notice], None]
 
+T = TypeVar("T")
+
 
 class _BusyError(Exception):
-    """The server asks to come back after so many seconds, or whenever we like."""
+    """The server may do it later: in so many seconds, or whenever we like."""
 
-    def __init__(self, error: AdascaleError, seconds: float) -> None:
+    def __init__(self, error: AdascaleError, after: str = "") -> None:
         super().__init__(error.message)
-        self.error, self.seconds = error, seconds
+        self.error, self.seconds = error, float(after) if after.isdecimal() else 0.0
 
 
 class Client:
@@ -150,7 +156,7 @@ class Client:
         Raises:
             ModelUnavailableError: It has not come, or not in time.
         """
-        return asyncio.run_coroutine_threadsafe(self._get(url), self._loop).result()
+        return self._soon(self._get(url)).result()
 
     async def _get(self, url: str) -> tuple[int, Any, Mapping[str, str]]:
         seconds = min(_PAGE, self.left)
@@ -162,10 +168,44 @@ class Client:
         except httpx2.TransportError as exc:
             raise unreachable(self._address, exc) from None
 
+    def reply(
+        self, asked: Asked, facts: Facts, seconds: float = math.inf, is_left: Callable[[], bool] = bool
+    ) -> Chunk:
+        """A whole reply as one chunk.
+
+        Args:
+            asked: The request.
+            facts: Abilities and limits of the server.
+            seconds: Time for all of it; infinite if the limits of silence are enough.
+            is_left: True when nobody waits.
+
+        Raises:
+            DecodeAbortedError: Nobody waits for it any more.
+            AdascaleError: There is no reply.
+        """
+        chunks: list[Chunk] = []
+
+        def put(chunk: Chunk) -> None:
+            if chunk.begins_again:
+                chunks.clear()
+            chunks.append(chunk)
+
+        future = self._soon(self._run(_Draw(0, asked, facts, put), seconds))
+        while not wait([future], _MOMENT).done:
+            if is_left():
+                future.cancel()
+                raise DecodeAbortedError("stopped in the middle of a reply")
+        last = chunks[-1]
+        if last.error is not None:
+            raise last.error
+        text, thought = ("".join(getattr(each, name) for each in chunks) for name in ("text", "thought"))
+        first = next((each.alternatives for each in chunks if each.alternatives), {})
+        return replace(last, text=text, thought=thought, alternatives=first)
+
     def start(self, stream: int, asked: Asked, facts: Facts) -> None:
         """Begin a stream, whose number no running one has, at a server of these abilities and limits."""
-        draw = _Draw(stream, asked, facts)
-        self._draws[stream] = draw, asyncio.run_coroutine_threadsafe(self._run(draw), self._loop)
+        draw = _Draw(stream, asked, facts, lambda chunk: self._chunks.put((draw, chunk)))
+        self._draws[stream] = draw, self._soon(self._run(draw))
 
     def poll(self, seconds: float) -> list[Chunk]:
         """Chunks of all streams since the last call, in the order they came.
@@ -187,15 +227,18 @@ class Client:
 
     def cancel(self, stream: int) -> None:
         """End a stream, if it runs: its connection is closed, and no chunk of it comes any more."""
-        if (found := self._draws.pop(stream, None)) is not None:
-            found[1].cancel()
+        if (running := self._draws.pop(stream, None)) is not None:
+            running[1].cancel()
 
     def close(self) -> None:
         """End all streams."""
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        self._soon(self._end()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def _soon(self, task: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(task, self._loop)
 
     async def _end(self) -> None:
         running = asyncio.all_tasks() - {asyncio.current_task()}
@@ -204,45 +247,42 @@ class Client:
         await asyncio.gather(*running, return_exceptions=True)
         await self._http.aclose()
 
-    async def _run(self, draw: _Draw) -> None:
-        seconds = min(draw.asked.seconds, self.left)
+    async def _run(self, draw: _Draw, seconds: float = math.inf) -> None:
+        """Run a stream to its end, or hand over the error that ends it: who waits must hear of it."""
+        seconds = min(seconds, self.left)
         try:
             async with asyncio.timeout(seconds):
-                await self._draw(draw)
+                await self._tries(draw)
         except TimeoutError:
             error = silent(self._address, "completed no reply", seconds)
-            self._put(draw, Chunk(draw.stream, error=error))
-        except Exception as exc:  # whoever polls must hear of it, or waits for ever
-            self._put(draw, Chunk(draw.stream, error=explained(exc, "")))
+            draw.put(Chunk(draw.stream, error=error))
+        except Exception as exc:
+            draw.put(Chunk(draw.stream, error=explained(exc, "")))
 
-    def _put(self, draw: _Draw, chunk: Chunk) -> None:
-        self._chunks.put((draw, chunk))
-
-    async def _draw(self, draw: _Draw) -> None:
-        """Run a stream to its end, again and again while its failures may pass."""
+    async def _tries(self, draw: _Draw) -> None:
+        """Run a stream again and again while its failures may pass."""
         clock = self._loop.time
         since, tries, broken = clock(), 0, 0
         while True:
-            asked_for = 0.0
             try:
-                await self._stream(draw)
-                return
+                return await self._stream(draw)
             except _BusyError as exc:
-                failure, asked_for = exc.error, exc.seconds
+                failure = exc
             except httpx2.TransportError as exc:
-                failure = unreachable(self._address, exc)
+                failure = _BusyError(unreachable(self._address, exc))
             if draw.was_heard:
                 since, tries, broken = clock(), 0, broken + 1
-                self._put(draw, Chunk(draw.stream, begins_again=True))
+                draw.put(Chunk(draw.stream, begins_again=True))
             tries += 1
-            seconds = max(asked_for, min(8.0, 0.25 * 2**tries) * random.uniform(0.5, 1))
+            seconds = max(failure.seconds, min(8.0, 0.25 * 2**tries) * random.uniform(0.5, 1))
+            error = failure.error
             if self._say is None or broken >= _BREAKS or clock() + seconds - since > PATIENCE:
-                raise failure
+                raise error
             # A connection that was kept may just have been closed: the first try says nothing.
-            if (broken or tries > 1) and failure.slug not in self._said:
-                self._said.add(failure.slug)
-                text = f"{failure.message}; its draws wait, {PATIENCE / 60:.0f} minutes at most"
-                self._say(Notice("upstream-waits", text, failure.facts, failure.hint))
+            if (broken or tries > 1) and error.slug not in self._said:
+                self._said.add(error.slug)
+                text = f"{error.message}; its draws wait, {PATIENCE / 60:.0f} minutes at most"
+                self._say(Notice("upstream-waits", text, error.facts, error.hint))
             await asyncio.sleep(seconds)
 
     async def _stream(self, draw: _Draw) -> None:
@@ -261,36 +301,30 @@ class Client:
                 self._http.stream("POST", url, json=body) as response,
             ):
                 if response.status_code != 200:
-                    body = _parsed(await _read(response))
-                    self._refuse(draw, response.status_code, body, response.headers)
+                    said = _parsed(await _read(response, _MAX_BYTES))
+                    self._refuse(draw, response.status_code, said, response.headers)
                 async for event in _events(response):
                     if event.get("error") or event.get("object") == "error":
                         self._refuse(draw, _status(event), event, {})
                     chunk = draw.read(event)
-                    if chunk.tokens:
-                        limit.reschedule(clock() + _NEXT)
                     if chunk != Chunk(draw.stream):
-                        self._put(draw, chunk)
-                    if draw.has_ended:
-                        limit.reschedule(clock() + _LAST)
+                        draw.put(chunk)
+                    if chunk.tokens or draw.finish:
+                        limit.reschedule(clock() + (_LAST if draw.finish else _NEXT))
                     if draw.is_over:
                         break
         except (TimeoutError, httpx2.TransportError) as exc:
-            if not draw.has_ended and isinstance(exc, TimeoutError):
-                what = ("written nothing more", _NEXT) if draw.was_heard else ("begun no reply", _FIRST)
-                raise silent(self._address, *what) from None
-            if not draw.has_ended:
-                raise
-        if not draw.has_ended:
-            raise httpx2.ReadError("")
-        self._put(draw, draw.end())
+            what = ("written nothing more", _NEXT) if draw.was_heard else ("begun no reply", _FIRST)
+            failure = silent(self._address, *what) if isinstance(exc, TimeoutError) else exc
+        else:
+            failure = httpx2.ReadError("")
+        if not draw.finish:
+            raise failure
+        draw.put(draw.end())
 
     def _refuse(self, draw: _Draw, status: int, body: Any, headers: Mapping[str, str]) -> None:
         error = refusal(self._address, draw.facts.model, status, body, headers)
-        if status not in _BUSY:
-            raise error
-        after = headers.get("retry-after", "")
-        raise _BusyError(error, float(after) if after.isdecimal() else 0.0)
+        raise _BusyError(error, headers.get("retry-after", "")) if status in _BUSY else error
 
 
 class _Draw:
@@ -300,21 +334,28 @@ class _Draw:
         stream: Its number.
         asked: The request.
         facts: Abilities and limits of the server.
+        put: Gets its chunks.
         was_heard: True if tokens came since the request was sent.
         is_over: True if more came than was asked for; what is beyond it is dropped.
+        finish: Reason for the end, once there is one.
     """
 
-    def __init__(self, stream: int, asked: Asked, facts: Facts) -> None:
-        self.stream, self.asked, self.facts = stream, asked, facts
+    def __init__(self, stream: int, asked: Asked, facts: Facts, put: Callable[[Chunk], None]) -> None:
+        self.stream, self.asked, self.facts, self.put = stream, asked, facts, put
         self._most = 2 * asked.max_tokens + 16
         self.begin()
 
     def begin(self) -> None:
         """Forget the last try."""
-        self.was_heard = self.is_over = False
+        self.is_over = False
+        self.finish: Finish | None = None
         self._characters = self._counted = self._listed = 0
-        self._finish: Finish | None = None
         self._usage: Entry = {}
+
+    @property
+    def was_heard(self) -> bool:
+        """True if tokens came since the request was sent."""
+        return self._counted > 0
 
     def read(self, event: Entry) -> Chunk:
         """The chunk of an event; what is not as it should be is left out."""
@@ -322,29 +363,25 @@ class _Draw:
         delta = inner(choice, "delta") or inner(choice, "message")  # of a server that does not stream
         text = _text(delta, "content")
         thought = _text(delta, "reasoning_content") or _text(delta, "reasoning")
-        entries = [
-            each for each in listed(inner(choice, "logprobs"), "content") if _logprob(each) is not None
-        ]
+        likely = _likely(listed(inner(choice, "logprobs"), "content"))
         self._usage = inner(event, "usage") or self._usage
-        self._listed += len(entries)
-        tokens = max(self._listed - self._counted, 0) if entries else int(bool(text or thought))
+        self._listed += len(likely)
+        tokens = max(self._listed - self._counted, 0) if likely else int(bool(text or thought))
         self._characters += len(text) + len(thought)
         if self._counted + tokens > self._most or self._characters > _TOKEN_CHARACTERS * self._most:
-            self.is_over, self._finish = True, "length"
+            self.is_over, self.finish = True, "length"
             return Chunk(self.stream)
         self._counted += tokens
-        self.was_heard |= tokens > 0
-        finish = _text(choice, "finish_reason")
-        if finish not in ("", "abort", "error") and self._finish is None:
-            self._finish = "length" if finish == "length" else "stop"
-        logprob = sum(_logprob(each) or 0.0 for each in entries) if entries else None
-        alternatives = _alternatives(entries[0]) if entries and self._listed == len(entries) else {}
+        reason = _text(choice, "finish_reason")
+        if reason not in ("", "abort", "error") and self.finish is None:
+            self.finish = "length" if reason == "length" else "stop"
+        logprob = sum(value for _, value in likely) if likely else None
+        first = likely[0][0] if likely and self._listed == len(likely) else {}
+        # Of equal texts the likeliest stands first.
+        alternatives = {
+            _text(entry, "token"): value for entry, value in reversed(_likely(listed(first, "top_logprobs")))
+        }
         return Chunk(self.stream, text, thought, tokens, logprob, alternatives)
-
-    @property
-    def has_ended(self) -> bool:
-        """True once there is a reason for the end."""
-        return self._finish is not None
 
     def end(self) -> Chunk:
         """The chunk with the end, and the tokens that no chunk has counted: some events have several."""
@@ -352,7 +389,7 @@ class _Draw:
         written = min(written, self.asked.max_tokens, self._characters)  # a token has a character at least
         cached = min(prompt, _count(inner(self._usage, "prompt_tokens_details"), "cached_tokens"))
         work = PrefixWork(prompt - cached, cached)
-        return Chunk(self.stream, tokens=max(0, written - self._counted), finish=self._finish, work=work)
+        return Chunk(self.stream, tokens=max(0, written - self._counted), finish=self.finish, work=work)
 
 
 async def _events(response: httpx2.Response) -> AsyncIterator[Entry]:
@@ -361,25 +398,21 @@ async def _events(response: httpx2.Response) -> AsyncIterator[Entry]:
     Raises:
         AdascaleError: It is neither.
     """
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise no_completion()
-    if "event-stream" not in response.headers.get("content-type", ""):
-        yield _event(await _read(response))
+    is_packed = response.headers.get("content-encoding", "identity") != "identity"
+    if is_packed or "event-stream" not in response.headers.get("content-type", ""):
+        yield _event(b"" if is_packed else await _read(response, _MAX_BYTES))
         return
-    kept = b""
-    async for piece in response.aiter_raw():
-        *lines, kept = (kept + piece).split(b"\n")
-        for line in lines:
-            name, _, data = line.strip().partition(b":")
-            if name == b"data" and data.strip() == b"[DONE]":
+    try:
+        async for event in httpx2.EventSource(response, _MAX_BYTES):
+            if event.data == "[DONE]":
                 return
-            if name == b"data":
-                yield _event(data)
-        if len(kept) > _MAX_BYTES:
-            raise no_completion()
+            if event.data:
+                yield _event(event.data)
+    except httpx2.SSEError:
+        raise no_completion() from None
 
 
-async def _read(response: httpx2.Response, most: int = _MAX_BYTES) -> bytes:
+async def _read(response: httpx2.Response, most: int) -> bytes:
     """The body as it was sent, as far as it is looked at."""
     data = b""
     async for piece in response.aiter_raw():
@@ -389,7 +422,7 @@ async def _read(response: httpx2.Response, most: int = _MAX_BYTES) -> bytes:
     return data
 
 
-def _parsed(data: bytes) -> Any:
+def _parsed(data: bytes | str) -> Any:
     """JSON whose texts every encoding has; None for anything else."""
     try:
         return encodable(json.loads(data))
@@ -397,7 +430,7 @@ def _parsed(data: bytes) -> Any:
         return None
 
 
-def _event(data: bytes) -> Entry:
+def _event(data: bytes | str) -> Entry:
     event = _parsed(data)
     if not isinstance(event, dict):
         raise no_completion()
@@ -441,9 +474,11 @@ def refusal(
         body: JSON of its reply, or None.
         headers: Its headers.
     """
-    server = address.server
-    said = _message(body).replace(address.key or "\0", "KEY")
-    facts = _facts(said)
+    server, words = address.server, body
+    while isinstance(words, dict):  # servers have several forms of an error
+        words = next((words[name] for name in ("error", "message", "detail") if words.get(name)), None)
+    said = words.replace(address.key or "\0", "KEY").strip() if isinstance(words, str) else ""
+    facts = (f"it says: {excerpt(said)}",) if said else ()
     if 300 <= status < 400:
         host = re.match(r"https?://([^/?#@]+)", headers.get("location", ""))
         other = "another place" if host is None else excerpt(host[1], 80)
@@ -453,57 +488,44 @@ def refusal(
         text = f"{server} {'wants a key' if address.key is None else 'refuses the key'}"
         return AdascaleError(text, *facts, hint=f"{KEY_VARIABLE}=KEY", slug="upstream-key")
     if _OVERFLOW.search(said):
-        hint = "start the server with a larger context"
-        return ContextOverflowError(
-            f"the question does not fit into the context of {server}", *facts, hint=hint
+        text, hint = (
+            f"the question does not fit into the context of {server}",
+            "start the server with a larger context",
         )
+        return ContextOverflowError(text, *facts, hint=hint)
     if status == 404 and said:
         return ModelNotFoundError(f"{server} has no model {model}", *facts, hint=command("list"))
     if status in (404, 405):
         return AdascaleError(f"{server} has no chat completions at {address.url}", slug="upstream-reply")
+    facts = (f"status {status}", *facts)
     if status in _BUSY:
         text = f"{server} {'has too many requests' if status == 429 else 'is not ready'}"
-        return ModelUnavailableError(text, f"status {status}", *facts, slug="upstream-busy")
-    return AdascaleError(f"{server} refuses the request", f"status {status}", *facts, slug="upstream-refuses")
-
-
-def _message(body: Any) -> str:
-    """The words of an error, in the forms that servers have for it."""
-    while isinstance(body, dict):
-        body = next((body[name] for name in ("error", "message", "detail") if body.get(name)), None)
-    return body if isinstance(body, str) else ""
+        return ModelUnavailableError(text, *facts, slug="upstream-busy")
+    return AdascaleError(f"{server} refuses the request", *facts, slug="upstream-refuses")
 
 
 def _status(event: Entry) -> int:
     """The status that an error inside of a reply names."""
-    for each in (inner(event, "error"), event):
-        for name in ("code", "status"):
-            if isinstance(value := each.get(name), int):
-                return value
-    return 500
+    named = (each.get(name) for each in (inner(event, "error"), event) for name in ("code", "status"))
+    return next((value for value in named if isinstance(value, int)), 500)
 
 
-def _facts(text: str) -> tuple[str, ...]:
-    return (f"it says: {excerpt(text)}",) if text.strip() else ()
-
-
-def _alternatives(entry: Entry) -> dict[str, float]:
-    """Log-probability of each token that could have stood there; of equal texts the likeliest."""
-    last_first = reversed(listed(entry, "top_logprobs"))
-    return {_text(each, "token"): value for each in last_first if (value := _logprob(each)) is not None}
-
-
-def _logprob(entry: Entry) -> float | None:
-    value = entry.get("logprob")
-    return min(0.0, value) if isinstance(value, int | float) and -1e9 < value < 0.01 else None
+def _likely(entries: Sequence[Entry]) -> list[tuple[Entry, float]]:
+    """Entries of tokens whose log-probability is one, which is 0 at most."""
+    pairs = ((each, each.get("logprob")) for each in entries)
+    return [
+        (each, min(0.0, value))
+        for each, value in pairs
+        if isinstance(value, int | float) and -1e9 < value < 0.01
+    ]
 
 
 def _text(value: Entry, name: str) -> str:
-    found = value.get(name)
-    return found if isinstance(found, str) else ""
+    text = value.get(name)
+    return text if isinstance(text, str) else ""
 
 
 def _count(value: Entry, name: str) -> int:
-    """The number of tokens in a field; 0 where there is none."""
-    found = value.get(name)
-    return found if isinstance(found, int) and 0 <= found < _MOST_TOKENS else 0
+    """The number of tokens in a field; 0 if there is none."""
+    number = value.get(name)
+    return number if isinstance(number, int) and 0 <= number < _MOST_TOKENS else 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,16 +41,13 @@ from ..options import (
 )
 from ..steps import ends_program, ends_step
 from .client import Chunk, Client
-from .servers import Asked, Facts, Server
+from .servers import Asked, Facts
 
 QUEUED = 2
 """Streams for each place: one that ends is followed at once by one that waits there."""
 
 _PATIENCE = 0.05
 """Seconds to wait for a chunk before the driver looks at programs, new questions and interruptions."""
-
-_LOOK = -1
-"""Number of the stream of a look at options: there is one at a time."""
 
 _LIKELIEST = 20
 """Alternatives of a look at options: the most that servers give."""
@@ -137,7 +134,6 @@ class UpstreamPolicy:
         self._reply_tokens, self._patience = options.reply_tokens, options.patience or math.inf
         self._stopped = stopped
         self._branches: dict[int, _Branch] = {}  # streams have the numbers of branches
-        self._early: list[Chunk] = []
         self._open: set[str] = set()
         self.flops_per_token = 2.0 * parameters
         self.slots = options.places or QUEUED * facts.places
@@ -173,22 +169,10 @@ class UpstreamPolicy:
         """
         self._check(problem)
         messages = self._messages(asked.prompt, problem, asked.text)
-        look = Asked(messages, 0.0, 1.0, 1, 0, alternatives=_LIKELIEST, seconds=self._patience)
-        self._client.start(_LOOK, look, self._facts)
-        seen: dict[str, float] = {}
-        while True:
-            if self._stopped.is_set():
-                self._client.cancel(_LOOK)
-                raise DecodeAbortedError("stopped in the middle of a look at options")
-            chunks = self._client.poll(_PATIENCE)
-            self._early += chunks
-            for chunk in (each for each in chunks if each.stream == _LOOK):
-                if chunk.error is not None:
-                    raise chunk.error
-                seen |= chunk.alternatives
-                if chunk.finish is not None:
-                    work, scores = chunk.work, _scores(asked.words, seen)
-                    return OptionLogits(scores, work.evaluated_tokens, work.reused_tokens)
+        look = Asked(messages, 0.0, 1.0, 1, 0, alternatives=_LIKELIEST)
+        reply = self._client.reply(look, self._facts, self._patience, self._stopped.is_set)
+        work, scores = reply.work, _scores(asked.words, reply.alternatives)
+        return OptionLogits(scores, work.evaluated_tokens, work.reused_tokens)
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Begin a stream."""
@@ -211,7 +195,7 @@ class UpstreamPolicy:
             branch.seed & 0x7FFFFFFF,  # some servers read 31 bits
             continues=bool(begun),
             schema=schema,
-            sampler=_numbers(params),
+            sampler=asdict(params),
         )
         mends = self._facts.continues and not (self._facts.thinks or schema or problem.is_chat)
         self._branches[id_] = _Branch(branch, mends, opening)
@@ -225,8 +209,7 @@ class UpstreamPolicy:
         """
         if self._stopped.is_set():
             raise DecodeAbortedError("stopped in the middle of a stream")
-        early, self._early = self._early, []
-        chunks = [*early, *self._client.poll(0.0 if early else _PATIENCE)]
+        chunks = self._client.poll(_PATIENCE)
         return [growth for chunk in chunks if (growth := self._grow(chunk)) is not None]
 
     def cancel(self, id_: BranchId) -> None:
@@ -266,7 +249,7 @@ class UpstreamPolicy:
     def _grow(self, chunk: Chunk) -> Growth | None:
         """Growth of a branch by a chunk of its stream; None if nothing has become of it."""
         branch, id_ = self._branches.get(chunk.stream), BranchId(chunk.stream)
-        if branch is None:  # it has ended, or was a look's
+        if branch is None:  # it has ended
             return None
         if chunk.begins_again:
             branch.begin(branch.opening)
@@ -285,21 +268,10 @@ class UpstreamPolicy:
         return Growth(id_, tokens, step, chunk.work, thinks=bool(chunk.thought))
 
 
-_FILTERS = "top_k", "min_p", "repeat_penalty"
-
-
-def _numbers(params: SamplingParams) -> dict[str, float]:
-    """The numbers of a sampler that not all servers take; those of penalties where there are any."""
-    named = {name: getattr(params, name) for name in (*_FILTERS, *Server.sampler)}
-    return {name: value for name, value in named.items() if value or name in _FILTERS}
-
-
 def _scores(words: Sequence[str], seen: Mapping[str, float]) -> tuple[float, ...]:
     """Log-probability of each word among them all, by the tokens that a reply may begin with."""
-    found = []
-    for word in words:
-        found.append([seen[token] for token in spellings(word) if token in seen])
-    least = min(seen.values(), default=0.0) if any(found) else 0.0
-    scores = [float(np.logaddexp.reduce(each or [least])) for each in found]
+    likely = [[seen[token] for token in spellings(word) if token in seen] for word in words]
+    least = min(seen.values(), default=0.0) if any(likely) else 0.0
+    scores = [float(np.logaddexp.reduce(each or [least])) for each in likely]
     total = float(np.logaddexp.reduce(scores))
     return tuple(score - total for score in scores)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from adascale.engine.codec import build, to_plain
@@ -21,8 +21,8 @@ from adascale.engine.types import Notice
 
 from ..storage import atomic_write, keyed_path, read_json, state_folder
 from .address import LOCAL_PORTS, Address
-from .client import PATIENCE, Client, Say, no_completion, refusal
-from .servers import SERVERS, Asked, Entry, Facts, Get, listed, parameters_of, recognised
+from .client import PATIENCE, Chunk, Client, Say, no_completion, refusal
+from .servers import SERVERS, Asked, Entry, Facts, Get, listed, parameters_of, recognised, told
 
 _DAY = 86_400
 """Seconds for which an outcome is kept."""
@@ -60,18 +60,21 @@ def probe(address: Address, say: Say = lambda notice: None, seconds: float | Non
     """
     with closing(Client(address, say, seconds or PATIENCE)) as client:
         models, get = _models(client, address), _getting(client, address)
-        kind, entry = recognised(models, get), _chosen(address, models)
+        server, entry = recognised(models, get), _chosen(address, models)
         model = str(entry["id"])
-        identity = [address.url, kind, model, entry.get("meta")]
+        identity = [address.url, server.name, model, entry.get("meta")]
         file = keyed_path(state_folder() / "upstream", identity, ".json")
         kept = _kept(file)
-        facts = kept or _tried(client, Facts(kind, model))
-        known = SERVERS[kind].known(entry, get)  # some say it once the model is loaded
+        facts = kept or _tried(client, Facts(server.name, model))
+        # Some servers say them once the model is loaded.
+        size, context, slots = (
+            told(where, entry, get) for where in (server.parameters, server.context, server.slots)
+        )
     facts = replace(
         facts,
-        parameters=_size(known.get("parameters")) or parameters_of(model),
-        context=_whole(known.get("context"), _MOST_CONTEXT) or facts.context,
-        places=_whole(known.get("places"), _MOST_PLACES) or SERVERS[kind].places,
+        parameters=_size(size) or parameters_of(model),
+        context=_whole(context, _MOST_CONTEXT) or facts.context,
+        places=_whole(slots, _MOST_PLACES) or server.places,
     )
     if kept is None:
         for notice in _lacks(address, facts):
@@ -91,7 +94,7 @@ def _local_server(port: int) -> tuple[Address, str, list[str]] | None:
     address = Address(f"http://127.0.0.1:{port}/v1")
     with suppress(AdascaleError), closing(Client(address, None, _GLANCE)) as client:
         if models := _models(client, address):
-            return address, recognised(models, _getting(client, address)), _names(models)
+            return address, recognised(models, _getting(client, address)).name, _names(models)
     return None
 
 
@@ -153,34 +156,6 @@ def _chosen(address: Address, models: Sequence[Entry]) -> Entry:
     raise ModelNotFoundError(f"{address.server} has no model {excerpt(wanted)}", *close, hint=hint)
 
 
-@dataclass(slots=True)
-class _Reply:
-    """A whole stream: text, tokens of its prompt, the error that ended it, and what came with it."""
-
-    text: str = ""
-    prompt: int = 0
-    error: AdascaleError | None = None
-    has_logprobs: bool = False
-    has_thought: bool = False
-
-
-def _replies(client: Client, facts: Facts, *asked: Asked) -> list[_Reply]:
-    """Replies of streams side by side."""
-    replies, running = [_Reply() for _ in asked], len(asked)
-    for stream, each in enumerate(asked):
-        client.start(stream, each, facts)
-    while running:
-        for chunk in client.poll(1.0):
-            reply = replies[chunk.stream]
-            reply.text = chunk.text if chunk.begins_again else reply.text + chunk.text
-            reply.error = chunk.error
-            reply.prompt = chunk.work.evaluated_tokens + chunk.work.reused_tokens
-            reply.has_logprobs |= chunk.logprob is not None and bool(chunk.alternatives)
-            reply.has_thought |= bool(chunk.thought) or reply.text.lstrip().startswith("<think>")
-            running -= bool(chunk.finish or chunk.error)
-    return replies
-
-
 def _tried(client: Client, facts: Facts) -> Facts:
     """The facts with what small requests show.
 
@@ -188,28 +163,30 @@ def _tried(client: Client, facts: Facts) -> Facts:
         AdascaleError: The server refuses the smallest one, or does not answer it in time.
     """
     asked = Asked((_HELLO,), 0.0, 1.0, 16, 0, alternatives=2)
-    [hello] = _replies(client, replace(facts, logprobs=True), asked)
-    if hello.error is not None and hello.error.slug == "upstream-refuses":  # perhaps log-probabilities
-        [hello] = _replies(client, facts, asked)
-    if hello.error is not None:
-        raise hello.error
-    begun, shaped = _replies(
-        client,
-        facts,
-        replace(asked, messages=(_HELLO, _BEGUN), continues=True),
-        replace(asked, max_tokens=32, schema=_SCHEMA),
-    )
+    try:
+        hello = client.reply(asked, replace(facts, logprobs=True))
+    except AdascaleError as error:
+        if error.slug != "upstream-refuses":
+            raise
+        hello = client.reply(asked, facts)  # it may refuse log-probabilities
+    begun = shaped = Chunk(0)
+    with suppress(AdascaleError):
+        begun = client.reply(replace(asked, messages=(_HELLO, _BEGUN), continues=True), facts)
+    with suppress(AdascaleError):
+        shaped = client.reply(replace(asked, max_tokens=32, schema=_SCHEMA), facts)
     return replace(
         facts,
-        logprobs=hello.has_logprobs,
+        logprobs=bool(hello.alternatives),
         # A message that has ended has tokens behind its only one, at least those that end it.
         # Some servers repeat the message before they go on.
-        continues=begun.error is None
-        and begun.prompt == hello.prompt + 1
-        and not begun.text.startswith(_BEGUN["content"]),
-        schema=shaped.error is None and shaped.text.lstrip().startswith("{"),
-        thinks=hello.has_thought,
+        continues=_prompt(begun) == _prompt(hello) + 1 and not begun.text.startswith(_BEGUN["content"]),
+        schema=shaped.text.lstrip().startswith("{"),
+        thinks=bool(hello.thought) or hello.text.lstrip().startswith("<think>"),
     )
+
+
+def _prompt(reply: Chunk) -> int:
+    return reply.work.evaluated_tokens + reply.work.reused_tokens
 
 
 def _lacks(address: Address, facts: Facts) -> Iterator[Notice]:

@@ -1,12 +1,12 @@
-"""Differences between servers: where size, context and places stand, and fields that a request needs."""
+"""Servers as a table: how each is recognised, its numbers and places, and the fields that it takes."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from adascale.engine.errors import setting
 
@@ -26,12 +26,11 @@ class Asked:
         temperature: 0 takes the likeliest token.
         top_p: Share of probability that is kept.
         max_tokens: Tokens of the reply, its thought included.
-        seed: Seed of the random numbers, where the server has them.
+        seed: Seed of the random numbers, if the server has them.
         alternatives: Number of likeliest first tokens whose log-probabilities are wanted.
         continues: True if the last message is the assistant's, and the reply goes on with it.
         schema: JSON schema of the reply.
-        sampler: Further numbers of the sampler, named as in ``SamplingChange``; a server gets those it takes.
-        seconds: Time for the whole reply; infinite where the limits of silence are enough.
+        sampler: Numbers of the sampler, named as in ``SamplingParams``; a server gets those that it takes.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -43,7 +42,6 @@ class Asked:
     continues: bool = False
     schema: Mapping[str, Any] | None = None
     sampler: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,8 @@ class Facts:
     Attributes:
         server: Name of the kind of server, a key of ``SERVERS``.
         model: Name of the model there.
-        parameters: Size; None where nothing tells it.
-        context: Tokens of prompt and reply together; None where nothing tells it.
+        parameters: Size; None if nothing tells it.
+        context: Tokens of prompt and reply together; None if nothing tells it.
         places: Streams that run side by side.
         logprobs: True if tokens come with their log-probabilities.
         continues: True if a last message of the assistant is gone on with.
@@ -73,35 +71,51 @@ class Facts:
     thinks: bool = False
 
 
-_GOING_ON: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
-
-
+@dataclass(frozen=True, slots=True)
 class Server:
-    """A server with OpenAI's chat completions, of which nothing else is known.
+    """A kind of server with OpenAI's chat completions; the defaults are those of an unknown one.
+
+    A number of a model stands in its entry of the list of models, or on another page: ``/page a.b``. On a
+    page of many models it is that of the model, in another list that of the first one.
 
     Attributes:
+        name: Name for users.
+        owner: Owner that it names for each model.
+        page: Page with a list of models that no other server has.
+        parameters: Field of the size.
+        context: Field of the tokens of prompt and reply together.
+        slots: Field of the number of streams that run side by side.
+        places: That number if the server does not say it.
+        more_places: Advice to a user who wants more of them.
         unthinking: Fields of a body that switch thinking off.
         continuing: Fields of a body that go on with its last message.
-        sampler: Fields of a body that take further numbers of the sampler, by our names for them.
-        places: Streams that run side by side, where the server does not say how many.
-        more_places: Advice to a user who wants more of them.
+        filters: Fields of a body that take further numbers of the sampler, by our names for them.
+        is_plain: True if it gets the question alone: its own sampler holds, and it may think.
     """
 
-    unthinking: ClassVar[Mapping[str, Any]] = {}
-    continuing: ClassVar[Mapping[str, Any]] = {}
-    sampler: ClassVar[Mapping[str, str]] = {
-        "presence_penalty": "presence_penalty",
-        "frequency_penalty": "frequency_penalty",
-    }
-    places: ClassVar = 4
-    more_places: ClassVar = ""
+    name: str = ""
+    owner: str = ""
+    page: str = ""
+    parameters: str = ""
+    context: str = "max_model_len"  # of vLLM and SGLang
+    slots: str = ""
+    places: int = 4
+    more_places: str = ""
+    unthinking: Entry = field(default_factory=dict)
+    continuing: Entry = field(default_factory=dict)
+    filters: Mapping[str, str] = field(default_factory=dict)
+    is_plain: bool = False
 
     def body(self, asked: Asked, facts: Facts) -> dict[str, Any]:
         """The body of a request; equal ones are equal byte by byte, so that servers reuse their prefix."""
-        body: dict[str, Any] = {
-            "model": facts.model,
-            "messages": [dict(each) for each in asked.messages],
-            "stream": True,
+        body: dict[str, Any] = {"model": facts.model} if facts.model else {}
+        body |= {"messages": list(asked.messages), "stream": True}
+        if asked.schema is not None:
+            named = {"name": "reply", "schema": asked.schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        if self.is_plain:
+            return body
+        body |= {
             "stream_options": {"include_usage": True},
             "temperature": asked.temperature,
             "top_p": asked.top_p,
@@ -109,132 +123,106 @@ class Server:
             "max_tokens": min(asked.max_tokens, facts.context or asked.max_tokens),
             "seed": asked.seed,
             **self.unthinking,
+            **(self.continuing if asked.continues else {}),
         }
-        body |= {name: asked.sampler[own] for own, name in self.sampler.items() if own in asked.sampler}
+        body |= {name: asked.sampler[own] for own, name in self.filters.items() if own in asked.sampler}
+        body |= {name: value for name in _PENALTIES if (value := asked.sampler.get(name))}
         if facts.logprobs:
             # llama-server gives none at all for 0 alternatives.
             body |= {"logprobs": True, "top_logprobs": max(1, asked.alternatives)}
-        if asked.continues:
-            body |= self.continuing
-        if asked.schema is not None:
-            named = {"name": "reply", "schema": asked.schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
 
-    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
-        """Size, context and places, as far as the server says them.
 
-        Args:
-            entry: The model in the server's list of models.
-            get: JSON of a path of the server; an empty object where there is none.
-        """
-        # vLLM and SGLang have the first name, OpenRouter the second one.
-        return {"context": entry.get("max_model_len") or entry.get("context_length")}
+_PENALTIES = "presence_penalty", "frequency_penalty"
+"""Numbers of a sampler that every server takes."""
 
+_UNTHINKING = {"enable_thinking": False}
+_GOING_ON = {"continue_final_message": True, "add_generation_prompt": False}
+_FILTERS = {"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "repeat_penalty"}
+_CHAT = {"reasoning_effort": "chat"}  # one plain reply of ours: no search inside a search
+_LM_STUDIO, _SLOT = "/api/v1/models", "loaded_instances.config"
 
-class LlamaServer(Server):
-    """llama.cpp's own server."""
-
-    unthinking: ClassVar = {"chat_template_kwargs": {"enable_thinking": False}}
-    continuing: ClassVar = _GOING_ON  # without it, its reply begins with the message that goes on
-    sampler: ClassVar = {
-        **Server.sampler,
-        "top_k": "top_k",
-        "min_p": "min_p",
-        "repeat_penalty": "repeat_penalty",
-    }
-    places: ClassVar = 1
-    more_places: ClassVar = "llama-server --parallel 8"
-
-    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
-        """A slot is a place, with a context of its own."""
-        props = get("/props")
-        return {
-            "parameters": inner(entry, "meta").get("n_params"),
-            "context": inner(props, "default_generation_settings").get("n_ctx"),
-            "places": props.get("total_slots"),
-        }
-
-
-class Ollama(Server):
-    """Ollama, which has one place unless it was started otherwise, and does not say so."""
-
-    unthinking: ClassVar = {"reasoning_effort": "none"}
-    places: ClassVar = 1
-    more_places: ClassVar = f"OLLAMA_NUM_PARALLEL=8 ollama serve, and {setting('width', 8)} here"
-
-    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
-        """The context is that of the model as it is loaded; what is longer would be cut in silence."""
-        loaded = _named(get("/api/ps"), "name", entry)
-        size = inner(_named(get("/api/tags"), "name", entry), "details").get("parameter_size")
-        return {"parameters": size, "context": loaded.get("context_length")}
-
-
-class LMStudio(Server):
-    """LM Studio, which drops ``logprobs`` without a word, and has no field that switches thinking off."""
-
-    sampler: ClassVar = {**Server.sampler, "top_k": "top_k", "repeat_penalty": "repeat_penalty"}
-    more_places: ClassVar = 'a larger number of "Max Concurrent Predictions" where the model is loaded'
-
-    def known(self, entry: Entry, get: Get) -> dict[str, Any]:
-        """A model that is loaded has instances, each with its own numbers."""
-        found = _named(get("/api/v1/models"), "key", entry)
-        config = inner(next(iter(listed(found, "loaded_instances")), {}), "config")
-        context, places = config.get("context_length"), config.get("parallel")
-        return {"parameters": found.get("params_string"), "context": context, "places": places}
-
-
-class VLLM(Server):
-    """vLLM, and SGLang, which takes the same fields; they have more places than a search needs."""
-
-    unthinking: ClassVar = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
-    continuing: ClassVar = _GOING_ON
+_LLAMA_SERVER = Server(
+    "llama-server",
+    "llamacpp",
+    parameters="meta.n_params",
+    context="/props default_generation_settings.n_ctx",  # of each slot
+    slots="/props total_slots",
+    places=1,
+    more_places="llama-server --parallel 8",
+    unthinking={"chat_template_kwargs": _UNTHINKING},
+    continuing=_GOING_ON,  # without it, its reply begins with the message that goes on
+    filters=_FILTERS,
+)
+_VLLM = Server(
+    "vLLM",
+    "vllm",
+    places=64,  # more than a search needs
+    unthinking={"chat_template_kwargs": {**_UNTHINKING, "thinking": False}},
+    continuing=_GOING_ON,
     # Else the generation_config of a model holds, often with a penalty for what is repeated.
-    sampler: ClassVar = {**LlamaServer.sampler, "repeat_penalty": "repetition_penalty"}
-    places: ClassVar = 64
-
-
-class Adascale(Ollama):
-    """A server of ours, of which one plain reply is wanted: no search inside a search."""
-
-    unthinking: ClassVar = {"reasoning_effort": "chat"}
-    places: ClassVar = 8
-
-
-class Hosted(Server):
-    """A fallback, perhaps a model that thinks and refuses numbers of a sampler; its own ones hold."""
-
-    def body(self, asked: Asked, facts: Facts) -> dict[str, Any]:
-        """The question alone, and the name of a model if there is one."""
-        body = super().body(asked, facts)
-        kept = "messages", "stream", "response_format", *(("model",) if facts.model else ())
-        return {name: body[name] for name in kept if name in body}
-
-
+    filters={**_FILTERS, "repeat_penalty": "repetition_penalty"},
+)
+_OLLAMA = Server(
+    "Ollama",
+    page="/api/tags",
+    parameters="/api/tags details.parameter_size",
+    context="/api/ps context_length",  # of the model as it is loaded; what is longer is cut in silence
+    places=1,  # unless it was started otherwise, which it does not say
+    more_places=f"OLLAMA_NUM_PARALLEL=8 ollama serve, and {setting('width', 8)} here",
+    unthinking={"reasoning_effort": "none"},
+)
 SERVERS: Mapping[str, Server] = {
-    "llama-server": LlamaServer(),
-    "Ollama": Ollama(),
-    "LM Studio": LMStudio(),
-    "vLLM": VLLM(),
-    "SGLang": VLLM(),
-    "adascale": Adascale(),
-    "hosted": Hosted(),
-    "": Server(),
+    each.name: each
+    for each in (
+        _LLAMA_SERVER,
+        _VLLM,
+        replace(_VLLM, name="SGLang", owner="sglang"),
+        replace(_OLLAMA, name="adascale", owner="adascale", page="", places=8, unthinking=_CHAT),
+        Server(
+            "LM Studio",  # which has no field that switches thinking off
+            page=_LM_STUDIO,
+            parameters=f"{_LM_STUDIO} params_string",
+            context=f"{_LM_STUDIO} {_SLOT}.context_length",
+            slots=f"{_LM_STUDIO} {_SLOT}.parallel",
+            more_places='a larger number of "Max Concurrent Predictions" where the model is loaded',
+            filters={name: name for name in ("top_k", "repeat_penalty")},
+        ),
+        _OLLAMA,  # behind LM Studio, which answers its page too
+        Server("hosted", is_plain=True),  # a fallback
+        Server(),
+    )
 }
-"""Servers by the name of their kind; the empty one is any other."""
-
-_OWNERS = {"llamacpp": "llama-server", "vllm": "vLLM", "sglang": "SGLang", "adascale": "adascale"}
-"""Kinds of server by the owner that they name for each model."""
+"""Servers by their name, in the order in which they are recognised; the empty one is any other."""
 
 
-def recognised(models: Sequence[Entry], get: Get) -> str:
-    """The kind of a server, by its list of models and by paths that no other server has."""
-    for entry in models:
-        if kind := _OWNERS.get(str(entry.get("owned_by"))):
-            return kind
-    if listed(get("/api/v1/models"), "models"):
-        return "LM Studio"
-    return "Ollama" if listed(get("/api/tags"), "models") else ""
+def recognised(models: Sequence[Entry], get: Get) -> Server:
+    """The kind of a server, by its list of models and by pages that no other server has."""
+    owners = [entry.get("owned_by") for entry in models]
+    by_owner = (each for each in SERVERS.values() if each.owner and each.owner in owners)
+    by_page = (each for each in SERVERS.values() if each.page and listed(get(each.page), "models"))
+    return next(by_owner, None) or next(by_page, SERVERS[""])
+
+
+def told(fields: str, entry: Entry, get: Get) -> object:
+    """The value in fields of a ``Server``; None if there is none.
+
+    Args:
+        fields: The page and the fields.
+        entry: The model in the server's list of models.
+        get: JSON of a page.
+    """
+    page, _, path = fields.rpartition(" ")
+    value: Any = entry
+    if page:
+        value, called = get(page), (entry["id"], f"{entry['id']}:latest")  # Ollama's usual tag
+        if models := listed(value, "models"):
+            value = next((each for each in models if each.get("name", each.get("key")) in called), None)
+    for name in path.split("."):
+        if isinstance(value, list) and value:
+            value = value[0]
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def parameters_of(text: str) -> float | None:
@@ -242,23 +230,15 @@ def parameters_of(text: str) -> float | None:
 
     Of a mixture of experts (``30B-A3B``) it is the geometric mean of all parameters and the active ones.
     """
-    if not (
-        found := re.search(r"(?<![\w.])(\d+(?:\.\d+)?)([bm])(?:-a(\d+(?:\.\d+)?)b)?(?![^\W_])", text, re.I)
-    ):
+    size = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)([bm])(?:-a(\d+(?:\.\d+)?)b)?(?![^\W_])", text, re.I)
+    if size is None:
         return None
-    size, unit, active = found.groups()
-    billions = float(size) * (1.0 if unit in "bB" else 1e-3)
-    return round(1e9 * math.sqrt(billions * float(active or billions))) or None
-
-
-def _named(body: Entry, name: str, entry: Entry) -> Entry:
-    """The model of a list that is called as that of another list, perhaps with Ollama's usual tag."""
-    called = entry.get("id"), f"{entry.get('id')}:latest"
-    return next((each for each in listed(body, "models") if each.get(name) in called), {})
+    billions = float(size[1]) * (1.0 if size[2] in "bB" else 1e-3)
+    return round(1e9 * math.sqrt(billions * float(size[3] or billions))) or None
 
 
 def inner(value: Entry, name: str) -> Entry:
-    """The object in a field; an empty one where there is none."""
+    """The object in a field; an empty one if there is none."""
     found = value.get(name)
     return found if isinstance(found, dict) else {}
 

@@ -87,7 +87,7 @@ class UpstreamSession:
         options = self.options
         self._reporting.status(f"Asking {self._address.server}...")
         self.facts = facts = probe(self._address, self._notices.append, options.patience)
-        usual = SamplingParams() if "top_k" in SERVERS[facts.server].sampler else SamplingParams(top_k=0)
+        usual = SamplingParams() if "top_k" in SERVERS[facts.server].filters else SamplingParams(top_k=0)
         by_mode = {mode: options.sampling.over(usual, 0) for mode in MODES}
         self._sampling = samplers(by_mode, options)
         self.size = size = options.size or facts.parameters or ASSUMED_SIZE

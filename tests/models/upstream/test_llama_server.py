@@ -72,10 +72,10 @@ def test_it_is_known_and_has_all(facts: Facts) -> None:
 def test_a_message_that_is_begun_goes_on_as_it_would(address: Address, facts: Facts) -> None:
     question = {"role": "user", "content": "What is the capital of France?"}
     with closing(Client(address, None)) as client:
-        whole = _text(client, Asked((question,), 0.0, 1.0, 12, 1), facts)
+        whole = client.reply(Asked((question,), 0.0, 1.0, 12, 1), facts).text
         begun = whole.rpartition(" ")[0]
         messages = (question, {"role": "assistant", "content": begun})
-        rest = _text(client, Asked(messages, 0.0, 1.0, 12, 1, continues=True), facts)
+        rest = client.reply(Asked(messages, 0.0, 1.0, 12, 1, continues=True), facts).text
     assert (begun + rest).startswith(whole)
 
 
@@ -92,14 +92,3 @@ def test_a_cancelled_stream_frees_its_slot_within_a_second(address: Address, fac
             client.cancel(stream)
         time.sleep(1)
         assert busy(address) == 1
-
-
-def _text(client: Client, asked: Asked, facts: Facts) -> str:
-    client.start(0, asked, facts)
-    text = ""
-    while True:
-        for chunk in client.poll(1):
-            text += chunk.text
-            assert chunk.error is None
-            if chunk.finish is not None:
-                return text

@@ -32,9 +32,8 @@ from adascale.engine.search.events import (
     StepProposed,
 )
 from adascale.engine.search.record import Record
-from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import Adaptive, Greedy, Vote
-from adascale.engine.types import MODES, Execution, Problem, SamplingChange, Schedule
+from adascale.engine.strategies import Greedy, Vote
+from adascale.engine.types import MODES, Execution, Problem, SamplingChange
 from adascale.models.options import PROGRAM_OPENING, PROMPTS, SamplingParams, SessionOptions, samplers
 from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
@@ -81,6 +80,11 @@ class FakeClient:
     def cancel(self, stream: int) -> None:
         if self.running.pop(stream, None) is not None:
             self.closed.append(stream)
+
+    def reply(self, asked: Asked, facts: Facts, *limits: object) -> Chunk:
+        self.asked.append(asked)
+        chunks = self.says(asked)
+        return replace(chunks[-1], alternatives=chunks[0].alternatives)
 
     def close(self) -> None:
         self.running.clear()
@@ -235,32 +239,6 @@ def test_options_are_read_from_the_likeliest_first_tokens(seen: Mapping[str, flo
     yes, no = read.log_probs
     assert 2.718**yes == pytest.approx(likely, abs=0.06)
     assert 2.718**yes + 2.718**no == pytest.approx(1, abs=0.01)
-
-
-class Always(Adaptive):
-    """Draws whatever a look says, to the last solution."""
-
-    def _verdict(self, tree: Tree) -> None:
-        return None
-
-
-def test_no_stream_loses_what_comes_with_a_look() -> None:
-    def says(asked: Asked) -> list[Chunk]:
-        if asked.alternatives:
-            return [Chunk(0, "Yes", tokens=1, alternatives={"Yes": -0.1}, finish="stop")]
-        return words(*["so "] * (asked.seed % 7), "Answer: ", "yes")
-
-    problems = [
-        replace(SearchRequest("Is the sky blue?", kind="yes-no").problem(), id=str(at)) for at in range(4)
-    ]
-    policy, client = policy_over(says, replace(FACTS, places=2))
-    judge = {"yes-no": Posterior.of_model("yes-no", 1e9)}
-    driver = Driver(policy, SequenceLogprob(), judge, time.monotonic)
-    settings = Settings(Always(4), schedule=Schedule.even(3))
-    found = records_of(driver.run(problems, settings))
-    assert [record.answer for record in found.values()] == ["yes"] * 4
-    whole = {asked.seed % 7 + 2.0 for asked in client.asked if not asked.alternatives}
-    assert {each.nll for record in found.values() for each in record.candidates} <= whole
 
 
 @pytest.mark.parametrize("continues", [True, False])
