@@ -73,7 +73,8 @@ def probe(address: Address, say: Say = lambda notice: None, seconds: float | Non
     facts = replace(
         facts,
         parameters=_size(size) or parameters_of(model),
-        context=_whole(context, _MOST_CONTEXT) or facts.context,
+        # OpenRouter has the second name.
+        context=_whole(context or entry.get("context_length"), _MOST_CONTEXT) or facts.context,
         places=_whole(slots, _MOST_PLACES) or server.places,
     )
     if kept is None:

@@ -13,7 +13,7 @@ import pytest
 from lying_server import delta, sse, token, usage, writes_words
 from other_server import KEY, Other, Reply, breaks_off, is_silent, other_server, says
 
-from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelNotFoundError
+from adascale.engine.errors import AdascaleError, ContextOverflowError, DecodeAbortedError, ModelNotFoundError
 from adascale.engine.ports import PrefixWork
 from adascale.engine.types import Notice
 from adascale.models.upstream import client as module
@@ -143,6 +143,18 @@ def test_a_cancelled_stream_is_closed_at_the_server_and_brings_no_chunk() -> Non
         client.cancel(0)
         assert server.gone.wait(1)
         assert client.poll(0.2) == []
+
+
+def test_a_reply_that_nobody_waits_for_is_closed_at_the_server() -> None:
+    with opened(lies.holds(delta("It"))) as (server, client):
+        with pytest.raises(DecodeAbortedError):
+            client.reply(ASKED, FACTS, is_left=lambda: bool(server.asked))
+        assert server.gone.wait(1)
+
+
+def test_a_reply_has_nothing_of_a_stream_that_broke() -> None:
+    with opened(lies.in_turn(lies.dies_after(delta("It"), delta(" is")), writes_words("No."))) as (_, client):
+        assert client.reply(ASKED, FACTS).text == "No."
 
 
 def test_a_thought_is_no_text() -> None:

@@ -88,6 +88,8 @@ BOTH_KWARGS = {"chat_template_kwargs": {"enable_thinking": False, "thinking": Fa
         ),
         (OURS, "adascale", (0.5e9, 2048, 8), None),
         ({"/v1/models": lists("m", owner="me")}, "", (None, None, 4), {}),
+        ({"/v1/models": lists("m", max_model_len=512)}, "", (None, 512, 4), {}),
+        ({"/v1/models": lists("m", context_length=512)}, "", (None, 512, 4), {}),
     ],
 )
 def test_a_server_is_known_by_its_answers(
