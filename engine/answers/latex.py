@@ -55,17 +55,13 @@ _MINUS = re.compile(r"\u2212|(?<![\w)}\]])(?<![\w)}\]] )\u2013(?=[\d.])")
 """A minus sign of Unicode, and a dash before a number that is no range."""
 _UNSEEN = re.compile(rf"{_SPACING}|{_DELIMITER}|{_SIZE}|\\q?quad(?![a-z])|\\?[$%]|[~`]")
 
+_OPERATORS = str.maketrans("×·∗÷−–", "***/--", "$")
 _ARITHMETIC = [
     (re.compile(_DELIMITER), "\n"),
     # Runs of white space are one character before any pattern looks behind them, from each of their places.
     (re.compile(r"(?:[^\S\n]|[\x01\x02])+"), " "),
     (re.compile(r" ?\n[ \n]*"), "\n"),
     (re.compile(rf"{_WORDS}\s*{_INNER}(?:\^\{{?\d\}}?)?"), "\x01\\1\x02"),
-    (re.compile(rf"{_SPACING}|{_SIZE}|\\?\$"), ""),
-    (re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}"), r"((\1)/(\2))"),
-    (re.compile(r"\\times|\\cdot|[\u00d7\u00b7\u2217]|(?<=\d) x (?=\d)"), "*"),
-    (re.compile(r"\\div|\u00f7"), "/"),
-    (re.compile(r"[\u2212\u2013]"), "-"),
 ]
 
 
@@ -76,7 +72,7 @@ def arithmetic(text: str) -> str:
     """
     for pattern, by in _ARITHMETIC:
         text = pattern.sub(by, text)
-    return text
+    return re.sub(r"(?<=\d) x (?=\d)", "*", readable(text).translate(_OPERATORS))
 
 
 def bare(answer: str) -> str:
@@ -130,7 +126,7 @@ def _fraction(part: re.Match[str]) -> str:
     before, after = part.string[: part.start()][-1:], part.string[part.end() :][:5]
     if before.isdigit():
         return f" {shown}"
-    by = before.isalpha() or before in (")", "}") or re.match(r"[\w(^]|\\[dt]?frac", after)
+    by = before.isalpha() or before in (")", "}", "^") or re.match(r"[\w(^]|\\[dt]?frac", after)
     return f"({shown})" if by else shown
 
 

@@ -52,7 +52,7 @@ def read_program(text: str) -> str | None:
     for source in candidates:
         tree = try_parse(source)
         if tree is not None and tree.body:
-            return ast.unparse(_printing(tree)) if not _prints(tree) else source
+            return source if "print" in called_names(tree) else ast.unparse(_printing(tree))
     return None
 
 
@@ -97,26 +97,13 @@ def executed_answer(execution: Execution) -> str | None:
     return None if execution.error else printed_answer(execution.output)
 
 
-def _prints(tree: ast.Module) -> bool:
-    """True if a statement outside of functions prints, or calls a function that does."""
-    printing = {"print"} | {
-        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and "print" in called_names(node)
-    }
-    outside = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    return any(printing.intersection(called_names(node)) for node in outside)
-
-
 def _printing(tree: ast.Module) -> ast.Module:
     """The program with its result printed: its last value, or what its last function returns."""
     body, last = tree.body, tree.body[-1]
     match last:
         case ast.Expr(shown):
             body = body[:-1]
-        case (
-            ast.Assign(targets=[ast.Name(id=name)])
-            | ast.AnnAssign(target=ast.Name(id=name))
-            | ast.AugAssign(target=ast.Name(id=name))
-        ):
+        case ast.Assign(targets=[ast.Name(id=name)]):
             shown = ast.Name(name)
         case ast.FunctionDef() if not requires_arguments(last):
             shown = ast.Call(ast.Name(last.name), [], [])

@@ -82,7 +82,7 @@ def equations(text: str) -> Iterator[tuple[str, bool]]:
         sides = [_UNIT.sub("", _VARIABLE.sub(r"\1x", side)).strip() for side in sums.split("=")]
         sides[-1] = sides[-1].rstrip(".")
         *_, unit = "", *_UNIT.findall(sums.rpartition("=")[2])
-        goes_on = behind and (behind in "\\{%_" or (behind.isalpha() and not sums.endswith((" ", "\x02"))))
+        goes_on = behind and (behind in "\\{%_…" or (behind.isalpha() and not sums.endswith((" ", "\x02"))))
         other = _OTHER_ARITHMETIC.match
         if goes_on or other(text, match.end("sums")) or other(unit.lstrip(" (")):
             sides.pop()  # 12x, 75%, 3\sqrt{2}, 3 mod 12

@@ -14,6 +14,7 @@ from adascale.engine.answers.latex import bare, readable
         (r"\[ \left( \dfrac{a+b}{c} \right)^{2} \]", " ( (a+b)/c )^2 "),
         (r"x^{n+1} \leq \sqrt{2} \cdot \sqrt{a + b}", "x^(n+1) ≤ √2 · √(a + b)"),
         (r"\frac{\frac{1}{2}}{3}", "(1/2)/3"),
+        (r"256^\frac12", "256^(1/2)"),
         (r"\frac12 \text{ of } \$20 is 50\% of \textbf{that}", "1/2 of $20 is 50% of that"),
         (r"n^2 \equiv 0 \pmod{43}", "n^2 ≡ 0 (mod 43)"),
         (r"   7 \text{ wagons} \, \times 38", "   7 wagons × 38"),

@@ -25,7 +25,6 @@ from adascale.engine.answers.program import computes, printed_answer, read_progr
         ("```python\nprint(1)\n```\n```\n$ python x.py\n```", "print(1)"),
         ("```python\n6 * 7\n```", "print(6 * 7)"),
         ("```python\nresult = 6 * 7\n```", "result = 6 * 7\nprint(result)"),
-        ("```python\nx = 6\nx *= 7\n```", "x = 6\nx *= 7\nprint(x)"),
         (
             "```python\ndef solution():\n    return 18\n```",
             "def solution():\n    return 18\nprint(solution())",

@@ -20,6 +20,7 @@ from adascale.engine.types import Problem, Step
         (r"\[ 82 - 59 = 23 \]", [True]),
         (r"\frac{111}{9} = 13.11", [False]),
         (r"\frac{10}{3} = 3.33", [True]),
+        (r"2^{10} = 1024, 2^{3} = 1 \cdot 2 \cdots 8", [True]),
         ("0.1 + 0.2 = 0.30000000000000004", [True]),
         ("100 / 3 = 33", [True]),  # to whole numbers
         ("$1,200 + $300 = $1,600.", [False]),
