@@ -25,7 +25,6 @@ _MOST_LINES = 4
 _LIST = re.compile(r"[\[{]([^\[\]{}():]+)[\]}]")
 _ALONE = re.compile(rf"(?<![\w.:/-])(?:{_NUMBER.pattern})(?![\w:/-])")
 _SEVERAL = re.compile(rf"(?:{_NUMBER.pattern})(?: (?:{_NUMBER.pattern}))+")
-_MIDNIGHT = re.compile(r"(?<=\d\d-\d\d) 00:00:00\b")
 _LARGEST = 30
 """Digits of a number that is written in full."""
 _DIGITS = 12
@@ -81,7 +80,7 @@ def printed_answer(output: str) -> str | None:
         return None
     if len(lines[-1]) > _LONGEST:
         return lines[-1]
-    last = _COMPLEX.sub(_plain_complex, _FRACTION.sub(r"\1/\2", _MIDNIGHT.sub("", lines[-1])))
+    last = _COMPLEX.sub(_plain_complex, _FRACTION.sub(r"\1/\2", lines[-1]))
     if _SEVERAL.fullmatch(last):
         last = ", ".join(last.split())
     listed = _LIST.fullmatch(last)

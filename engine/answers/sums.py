@@ -11,6 +11,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import MAX_PREC, Context, Decimal
 from fractions import Fraction
 from itertools import pairwise, product
 
@@ -156,6 +157,7 @@ _OPERATION = re.compile(r"[\d)] ?[-+*/^]")
 _NO_EXPRESSION = re.compile(r"\d+([-/.])\d+\1\d+|\d{3,}-\d{3,}")
 """A date, or the number of a telephone."""
 _MOST_DECIMALS = 10
+_EXACT = Context(prec=MAX_PREC)
 
 
 def expression_value(text: str) -> str | None:
@@ -171,14 +173,11 @@ def expression_value(text: str) -> str | None:
     terms = _PERCENT_OF.sub(r"(\1 / 100) * ", re.sub(r"(?<=\d) ?x ?(?=\d)", " * ", terms))
     if not _TERMS_ONLY.fullmatch(terms) or not _OPERATION.search(terms) or (value := _value(terms)) is None:
         return None
-    if value.denominator == 1:
-        return str(value.numerator)
     exact = value * 10**_MOST_DECIMALS
     if exact.denominator > 1:
         return f"{value.numerator}/{value.denominator}"
-    digits = f"{abs(exact.numerator):0{_MOST_DECIMALS + 1}d}"
-    whole, decimals = digits[:-_MOST_DECIMALS], digits[-_MOST_DECIMALS:].rstrip("0")
-    return f"{'-' if value < 0 else ''}{whole}.{decimals}"
+    decimal = f"{Decimal(exact.numerator).scaleb(-_MOST_DECIMALS, _EXACT):f}"
+    return decimal.rstrip("0").rstrip(".")
 
 
 def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
