@@ -34,6 +34,8 @@ _SHORT_FRACTION = re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)")
 
 _NAME = re.compile(rf"(?:{_WORDS}|\\operatorname|\\overline|\\mathbb)\s*{_INNER}")
 _CUT_OFF = re.compile(rf"(?:{_WORDS}|\\f?boxed)\s*\{{([^{{}}\\]*)$")
+_BESIDE = re.compile(r"(?:[^\W\d_]|[)}^]|(?:/|÷|\\div) ?)\Z")
+"""The end of what a fraction is multiplied by, raised or divided."""
 _ROOT = re.compile(rf"\\sqrt\s*{_INNER}")
 _BOXED = re.compile(rf"\\f?boxed\s*{_INNER}")
 _SCRIPT = re.compile(rf"([\^_]){_INNER}")
@@ -123,10 +125,10 @@ def _bold(part: re.Match[str]) -> str:
 def _fraction(part: re.Match[str]) -> str:
     """``3/4``, apart from a number before it, and in brackets where something is multiplied by it."""
     shown = f"{_factor(part[1])}/{_factor(part[2])}"
-    before, after = part.string[: part.start()][-1:], part.string[part.end() :][:5]
-    if before.isdigit():
+    before, after = part.string[: part.start()][-6:], part.string[part.end() :][:5]
+    if before[-1:].isdigit():
         return f" {shown}"
-    by = before.isalpha() or before in (")", "}", "^") or re.match(r"[\w(^]|\\[dt]?frac", after)
+    by = _BESIDE.search(before) or re.match(r"[\w(^]|\\[dt]?frac", after)
     return f"({shown})" if by else shown
 
 

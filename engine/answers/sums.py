@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import MAX_PREC, Context, Decimal
 from fractions import Fraction
-from itertools import pairwise, product
+from itertools import pairwise
 
 from ..types import Problem, Step
 from .latex import arithmetic
@@ -31,7 +31,7 @@ _VARIABLE = re.compile(r"((?:^|[-+*/^(]) ?)\x01[^\x02]*[A-Za-z][^\x02]*\x02")
 r"""Words in the place of a number, where no unit stands: 3 * \text{price} - 1."""
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
 _OTHER_ARITHMETIC = re.compile(
-    r"\s*(?:mod|in (?:base|binary|octal|hex|Z)|o.?clock|[ap]\.?m\b)|[nxyz]\b", re.IGNORECASE
+    r"\s*(?:mod|percent|in (?:base|binary|octal|hex|Z)|o.?clock|[ap]\.?m\b)|[nxyz]\b", re.IGNORECASE
 )
 """Behind 10 + 5 = 3: it holds on a clock, or goes on with an unknown."""
 _IN_OTHER_ARITHMETIC = re.compile(
@@ -39,7 +39,6 @@ _IN_OTHER_ARITHMETIC = re.compile(
 )
 """In front of 3 + 4 = 12: "in base 5, ", with no other number between."""
 _NUMBER = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
-_FRACTION_BELOW = re.compile(r"/ (\d+/\d+)(?![\d/])")
 _NO_PART = (
     r"(?!(?:of|by|than|from|plus|minus|negative|times|mod|between|and|over|twice|double|triple|half|third"
     r"|quarter|square|squared|cube|cubed|root|sqrt|power|abs|exp|log|ln|sin|cos|tan)\b)"
@@ -90,8 +89,9 @@ def equations(text: str) -> Iterator[tuple[str, bool]]:
         for at, (left, right) in enumerate(pairwise(sides)):
             if not _is_checkable(left, right, first=at == 0):
                 continue
-            if pairs := [*product(_values(left), _values(right))]:
-                yield f"{left} = {right}", any(_equal(a, b, right) or _equal(b, a, left) for a, b in pairs)
+            a, b = _value(left), _value(right)
+            if a is not None and b is not None:
+                yield f"{left} = {right}", _equal(a, b, right) or _equal(b, a, left)
 
 
 def _mixes_units(sums: str) -> bool:
@@ -188,12 +188,6 @@ def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
     decimals = min(len(number["decimals"] or ""), _DECIMALS)
     rounds = decimals > 0 or exact.denominator > 1
     return rounds and abs(exact - stated) < Fraction(1, 10**decimals)
-
-
-def _values(text: str) -> list[Fraction]:
-    """The value, and the other one of 25 / 1/3, which people mean; empty without any."""
-    readings = dict.fromkeys((text, _FRACTION_BELOW.sub(r"/ (\1)", text)))
-    return [value for each in readings if (value := _value(each)) is not None]
 
 
 def _value(text: str) -> Fraction | None:
