@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from importlib import metadata
 from pathlib import Path
 
 import llama_cpp.llama_cpp as C
@@ -48,6 +49,9 @@ _LOAD_FAILURES = (
     (r"unknown pre-tokenizer type: '(.*)'", 'uses the tokenizer "{}" that this llama.cpp does not know'),
     (r"not within the file bounds|wrong number of tensors", "is incomplete"),
 )
+_SINCE = {"lfm3": "b11960"}
+"""The release of llama.cpp that first reads a model, by a part of its name, where ours is older."""
+
 _CAUSE = re.compile(r"error|fail|invalid|missing|not found|duplicate|unsupported", re.IGNORECASE)
 _NO_MEMORY = re.compile(r"unable to allocate|failed to allocate|out of memory", re.IGNORECASE)
 
@@ -119,9 +123,14 @@ def explain_load_failure(file: str) -> ModelError | MemoryOverflowError:
     log = "\n".join(log_lines)
     for pattern, words in _LOAD_FAILURES:
         if found := re.search(pattern, log):
-            return ModelCorruptError(
-                f"{file} {words.format(*map(excerpt, found.groups()))}", hint=FETCH_AGAIN
-            )
+            said = f"{file} {words.format(*map(excerpt, found.groups()))}"
+            if not found.groups():
+                return ModelCorruptError(said, hint=FETCH_AGAIN)
+            facts = [f"this is the llama.cpp of llama-cpp-python {metadata.version('llama-cpp-python')}"]
+            name = f"{file} {found[1]}".lower()
+            facts += [f"llama.cpp {build} and later read it" for key, build in _SINCE.items() if key in name]
+            hint = "pip install --upgrade llama-cpp-python"
+            return ModelCorruptError(said, *facts, hint=hint, slug="unknown-architecture")
     refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
     if refused:
         hint = f"a smaller {setting('ctx_size')}, fewer {setting('samples')} or a smaller model needs less"
@@ -217,6 +226,12 @@ class LlamaModel:
             "bos_token": self.token_text(C.llama_vocab_bos(self.vocab)),
             "eos_token": self.token_text(C.llama_vocab_eos(self.vocab)),
         }
+
+    @property
+    def end_of_turn(self) -> int:
+        """Token behind a whole reply."""
+        turn = C.llama_vocab_eot(self.vocab)
+        return int(C.llama_vocab_eos(self.vocab) if turn < 0 else turn)
 
     def tokenize(self, text: str, *, special: bool, follows: bool = False) -> list[int]:
         """Token ids of a text, without BOS.

@@ -189,6 +189,13 @@ def test_load_failures_are_explained(
         assert line in error.facts
 
 
+def test_a_model_that_is_too_new_names_what_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = failure(monkeypatch, "unknown model architecture: 'lfm3'")
+    assert "llama-cpp-python 0." in error.facts[0]
+    assert "b11960" in error.facts[1]
+    assert error.hint == "pip install --upgrade llama-cpp-python"
+
+
 @pytest.mark.parametrize(
     ("own", "count"),
     [({}, "10000"), ({"OMP_WAIT_POLICY": "active"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")],
