@@ -6,18 +6,19 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.errors import UsageError
 
-from .files.catalog import DEFAULT_GENERATOR
+from .files.catalog import DEFAULT_GENERATOR, CardSampling
 from .upstream.address import is_address
 
 if TYPE_CHECKING:
     from adascale.engine.ports import BranchStart
     from adascale.engine.request import SearchRequest
     from adascale.engine.strategies import Strategy
-    from adascale.engine.types import Mode, PromptName
+    from adascale.engine.types import PromptName
 
     from .files.cache import Confirm, Report
     from .files.gguf import GGUFInfo
@@ -126,14 +127,14 @@ class SamplingParams:
     """The sampler of tokens: the filters in this order, then the temperature.
 
     Attributes:
-        temperature: Above 0; the greedy strategy ignores it.
+        temperature: Above 0, or 0 for the likeliest token; greedy branches have that of ``greedy``.
         top_k: Candidates kept first; without it top_p alone costs 1.8 ms a token over 152k entries.
         top_p: Share of probability kept, in (0, 1].
         min_p: Candidates less likely than this share of the likeliest one are dropped, in [0, 1); 0 for off.
         max_tokens: Tokens of one trajectory without its thoughts; a longer one ends with finish "length".
         think_tokens: Tokens of its thoughts, which are closed there; 0 without thoughts.
-        repeat_penalty, presence_penalty, frequency_penalty, logit_bias: As ``SamplingChange`` has them; only
-            a question of its own sampler has any.
+        repeat_penalty, presence_penalty, frequency_penalty, logit_bias: As ``SamplingChange`` has them.
+        greedy: Temperature of greedy branches: 0, but for a model that repeats itself without end there.
     """
 
     temperature: float = 0.8
@@ -146,11 +147,13 @@ class SamplingParams:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
+    greedy: float = 0.0
 
     def record(self) -> dict[str, Any]:
         """Its numbers by name, for logs and calibrations; without filters that are off."""
         known = dataclasses.asdict(self)
-        return {name: value for name, value in known.items() if value and name != "repeat_penalty"}
+        off = {"repeat_penalty": 1.0}
+        return {name: value for name, value in known.items() if value and value != off.get(name)}
 
     @property
     def filters(self) -> tuple[int, float, float, float]:
@@ -168,7 +171,8 @@ class SamplingParams:
         own = {"max_tokens": reply_tokens} if reply_tokens and branch.prefix.problem.is_chat else {}
         found = dataclasses.replace(self, **(own | branch.sampling.numbers))
         most = found.max_tokens if branch.max_tokens is None else min(found.max_tokens, branch.max_tokens)
-        return dataclasses.replace(found, max_tokens=most)
+        temperature = self.greedy if branch.greedy else found.temperature
+        return dataclasses.replace(found, max_tokens=most, temperature=temperature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ class SamplingOverrides:
     """The user's own sampler settings.
 
     None takes a number from the calibration, whose probabilities hold for its own sampler alone, or without a
-    calibration from ``SamplingParams``.
+    calibration from the model's card, or from ``SamplingParams``.
     """
 
     temperature: float | None = None
@@ -284,15 +288,37 @@ def check_idle(is_busy: bool) -> None:
         )
 
 
+Samplers = Mapping["PromptName | Literal['text']", SamplingParams]
+"""Sampler of each prompt that solutions are written below; replies that nobody can check have their own."""
+
+
 def samplers(
-    by_mode: Mapping[Mode, SamplingParams], options: SessionOptions
-) -> dict[PromptName, SamplingParams]:
-    """Samplers by prompt: that of the prompt's mode, with fewer tokens where solutions are short."""
-    found: dict[PromptName, SamplingParams] = {mode: by_mode[mode] for mode in by_mode}
-    found |= dict.fromkeys(("date", "check"), by_mode["program"])
+    options: SessionOptions,
+    think_tokens: int = 0,
+    usual: SamplingParams = SamplingParams(),
+    card: CardSampling = MappingProxyType({}),
+) -> dict[PromptName | Literal["text"], SamplingParams]:
+    """Samplers by prompt: the user's numbers, then the model's, then the usual ones.
+
+    Args:
+        options: Options of the session.
+        think_tokens: Tokens of the thought of a trajectory.
+        usual: What neither says.
+        card: The model's own; what computes has that of mathematics.
+    """
+
+    def of(kind: Literal["usual", "maths"]) -> SamplingParams:
+        own = card.get("thinking" if think_tokens else kind, card.get("usual", {}))
+        return options.sampling.over(dataclasses.replace(usual, **dict[str, Any](own)), think_tokens)
+
+    plain, maths = of("usual"), of("maths")
+    found: dict[PromptName | Literal["text"], SamplingParams] = {
+        **dict.fromkeys(("prose", "program", "date", "check"), maths),
+        **dict.fromkeys(("code", "call", "text"), plain),
+    }
     for name, most in SHORT.items():
         is_asked = options.sampling.max_tokens is not None
-        found[name] = by_mode["prose"] if is_asked else dataclasses.replace(by_mode["prose"], max_tokens=most)
+        found[name] = plain if is_asked else dataclasses.replace(plain, max_tokens=most)
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.errors import CalibrationError, UsageError, setting
 from adascale.engine.kinds import KINDS, prompt_of
-from adascale.engine.types import MODES, KindName, PromptName
+from adascale.engine.types import KindName, PromptName
 
 from .calibration.artefact import (
     Artefact,
@@ -30,7 +30,16 @@ from .files.library import ModelFile, resolve
 from .llama.chat import ChatFormat, ToolFormat
 from .llama.model import LlamaModel
 from .llama.thinking import plan_thinking
-from .options import PROGRAM_OPENING, PROMPTS, Reporting, SamplingParams, SessionOptions, samplers, with_own
+from .options import (
+    PROGRAM_OPENING,
+    PROMPTS,
+    Reporting,
+    Samplers,
+    SamplingParams,
+    SessionOptions,
+    samplers,
+    with_own,
+)
 from .prm.formats import head_file, settle_format, split_reference
 
 
@@ -97,7 +106,6 @@ def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
 
 
 Chats = Mapping[PromptName, ChatFormat]
-Sampling = Mapping[PromptName, SamplingParams]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +123,7 @@ class PromptPlan:
     """
 
     chats: Chats
-    sampling: Sampling
+    sampling: Samplers
     fingerprints: Mapping[KindName, Fingerprint]
     calibrations: Mapping[KindName, Artefact]
     posteriors: Mapping[KindName, Posterior]
@@ -137,8 +145,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
     """
     chats = chat_formats(model, options.system, options.think)
     think_tokens = chats["prose"].think_tokens
-    by_mode = {mode: options.sampling.over(SamplingParams(), think_tokens) for mode in MODES}
-    usual = samplers(by_mode, options)
+    usual = samplers(options, think_tokens, card=files.generator.sampling)
     is_searched = options.calibration == "auto" and options.prm != "none"
     available = read_installed() if is_searched else InstalledCalibrations()
     if files.calibration is not None:
@@ -156,11 +163,11 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         if kind in heads or (kind in judged and is_searched and files.prm is None)
     }
     fitted = {
-        mode: options.sampling.over(SamplingParams(**dict[str, Any](known)), think_tokens)
+        prompt_of(kind, mode): options.sampling.over(SamplingParams(**dict[str, Any](known)), think_tokens)
         for kind, artefact in calibrations.items()
         for mode, known in artefact.card.samplers().items()
     }
-    sampling = samplers(by_mode | fitted, options)
+    sampling = usual | fitted
     fingerprints = _fingerprints(files, chats, sampling, window)
     return PromptPlan(chats, sampling, fingerprints, calibrations, posteriors, available.errors)
 
@@ -195,7 +202,7 @@ def chat_formats(model: LlamaModel, system: str, think: int | None) -> dict[Prom
 
 
 def _fingerprints(
-    files: SessionFiles, chats: Chats, sampling: Sampling, window: int
+    files: SessionFiles, chats: Chats, sampling: Samplers, window: int
 ) -> dict[KindName, Fingerprint]:
     models = files.generator.sha256, files.prm_sha256(), files.prm_format
     program = ProgramFingerprint(chats["program"].sha256(), sampling["program"].record())

@@ -350,6 +350,9 @@ class Search:
         # Ties go to the trajectory that was drawn first.
         ended = sorted(self._record.candidates, key=lambda each: tree.draw_order(each.node))
         shown = [each for each in ended if self._can_be_shown(each)]
+        if strategy.rule == "first" and (self.settings.models.sampling or {}).get("greedy"):
+            # The model cannot decode greedily: of the first two readings the likelier one is the answer.
+            shown[:2] = sorted(shown[:2], key=lambda each: each.nll or 0.0)
         same = self._kind.equality(self.problem)
         result = choose(shown, strategy.rule, same, lambda node: tree[node].mode)
         # A failed program cannot be shown, and speaks against the answer all the same.

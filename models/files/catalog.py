@@ -14,7 +14,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -26,6 +26,9 @@ from ..upstream.address import HUB_HOST, is_address
 Role = Literal["generator", "prm"]
 ThinkingSupport = Literal["no", "switch"]
 
+CardSampling = Mapping[Literal["usual", "maths", "thinking"], Mapping[str, float]]
+"""Numbers of the sampler that a model's card advises, named as in ``SamplingParams``; empty without any."""
+
 DEFAULT_GENERATOR = "qwen2.5-coder-1.5b"
 
 
@@ -35,11 +38,11 @@ class HubRef:
 
     Attributes:
         repo: ``owner/name``.
-        revision: Commit hash; None if it is unknown, and ``main`` is followed.
+        revision: Commit hash.
     """
 
     repo: str
-    revision: str | None = None
+    revision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class ModelSpec:
         thinking: Thinking before an answer; ``switch`` if the chat template turns it on.
         kv_bytes_per_token: Size of a token in the KV cache, 16-bit values; None if unknown.
         state_bytes: Size of the running states of one branch, 0 for a transformer.
+        sampling: The sampler by its card.
     """
 
     name: str
@@ -100,6 +104,12 @@ class ModelSpec:
     thinking: ThinkingSupport = "no"
     kv_bytes_per_token: int | None = None
     state_bytes: int = 0
+    sampling: CardSampling = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        """Name without the size."""
+        return self.name.rpartition("-")[0]
 
 
 @functools.cache
@@ -113,6 +123,22 @@ def catalog() -> Mapping[str, ModelSpec]:
         entry["hub"] = HubRef(**entry["hub"])
         entry["wheel"] = WheelRef(**entry["wheel"]) if "wheel" in entry else None
     return MappingProxyType({name: ModelSpec(name=name, **entry) for name, entry in entries.items()})
+
+
+def sampling_of(architecture: str, parameters: int, names: Iterable[str]) -> CardSampling:
+    """The sampler of a file without an entry: that of its family, of the model nearest in size.
+
+    Args:
+        architecture: Name of the architecture in the file.
+        parameters: Number of its weights.
+        names: Names of the model, as ``gguf.names_of`` has them.
+    """
+    text = " ".join(names)
+    family = (
+        spec for spec in catalog().values() if spec.architecture == architecture and spec.family in text
+    )
+    nearest = min(family, key=lambda spec: abs((spec.parameters or 0) - parameters), default=None)
+    return {} if nearest is None else nearest.sampling
 
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
@@ -153,7 +179,7 @@ class RemoteFile:
     Attributes:
         name: Reference to the model, for messages and commands.
         repo: ``owner/name`` on the Hub, which also names the folder in the cache.
-        revision: Commit hash, or the first 40 digits of ``sha256`` if the commit is unknown.
+        revision: Commit hash.
         file: Path inside the repository, with forward slashes.
         size_bytes: Size of the file.
         sha256: Lowercase hex digest.
@@ -186,11 +212,6 @@ class RemoteFile:
                 slug="bad-checksum",
             )
 
-    @property
-    def hub_revision(self) -> str:
-        """Revision to ask the Hub for: ``main`` if the commit is unknown."""
-        return "main" if self.revision == self.sha256[:40] else self.revision
-
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
@@ -211,12 +232,13 @@ class ModelReference:
     spec: ModelSpec | None = None
 
     def exact(self) -> RemoteFile | None:
-        """The exact file, if the catalogue knows all of it; a wheel's bytes are known without a commit."""
+        """The exact file, if the catalogue knows all of it."""
         spec = self.spec
-        if spec is None or spec.size_bytes is None or not (spec.hub.revision or spec.wheel):
+        if spec is None or spec.size_bytes is None:
             return None
-        revision = spec.hub.revision or spec.sha256[:40]
-        return RemoteFile(self.name, self.repo, revision, spec.file, spec.size_bytes, spec.sha256, spec)
+        return RemoteFile(
+            self.name, self.repo, spec.hub.revision, spec.file, spec.size_bytes, spec.sha256, spec
+        )
 
 
 @dataclass(frozen=True, slots=True)

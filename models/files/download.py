@@ -218,13 +218,13 @@ def exact_file(reference: ModelReference) -> RemoteFile:
 
 def _download_from_hub(remote: RemoteFile, area: Path, report: Report) -> Path:
     path = area / "hub.part"
-    url, headers = _request(remote.repo, remote.file, remote.hub_revision)
+    url, headers = _request(remote.repo, remote.file, remote.revision)
     with explained(host(), remote.repo, remote.file), path.open("ab") as file:
         transfer(url, headers, file, partial(report_bytes, remote, report, 0), remote.size_bytes)
     return path
 
 
-def _request(repo: str, file: str, revision: str | None) -> tuple[str, dict[str, str]]:
+def _request(repo: str, file: str, revision: str) -> tuple[str, dict[str, str]]:
     """The address of a file, and the user's token, which a redirect to another host does not get."""
     return hf_hub_url(repo, file, revision=revision), build_hf_headers(library_name="adascale")
 

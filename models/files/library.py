@@ -39,6 +39,7 @@ from ..storage import read_json
 from . import cache
 from .cache import Confirm, Report, Source, file_sha256
 from .catalog import (
+    CardSampling,
     ModelReference,
     ModelSpec,
     StoreReference,
@@ -48,8 +49,9 @@ from .catalog import (
     model_files,
     parse,
     quant_of,
+    sampling_of,
 )
-from .gguf import GGUFInfo, read_info
+from .gguf import GGUFInfo, names_of, read_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,14 @@ class ModelFile(LocalFile):
     """
 
     info: GGUFInfo
+
+    @property
+    def sampling(self) -> CardSampling:
+        """The sampler by the card of the model, or of its family."""
+        if self.spec is not None:
+            return self.spec.sampling
+        info = self.info
+        return sampling_of(info.architecture, info.parameter_count, names_of(info.name, self.path))
 
 
 def resolve(

@@ -20,7 +20,7 @@ from adascale.engine.types import (
     Turn,
 )
 
-from ..options import SamplingParams, round_window_up, spellings
+from ..options import Samplers, round_window_up, spellings
 from .calls import CallWriter, Rules, call_rules, object_rules
 from .chat import ChatFormat, ToolFormat
 from .context import LlamaContext, Snapshot
@@ -54,7 +54,7 @@ class LlamaPolicy:
         self,
         context: LlamaContext,
         chats: Mapping[PromptName, ChatFormat],
-        sampling: Mapping[PromptName, SamplingParams],
+        sampling: Samplers,
         cache: PrefixCache,
         batching: Batching,
         park_steps: bool = True,
@@ -144,7 +144,7 @@ class LlamaPolicy:
             row, reused = self._evaluate_options(problem, sequence, head, tokens)
         logits = self._context.logits(row)
         scores = [
-            np.logaddexp.reduce([logits[token] for token in _first_tokens(self._model, word)])
+            np.logaddexp.reduce([logits[token] for token in first_tokens(self._model, word)])
             for word in asked.words
         ]
         total = np.logaddexp.reduce(scores)
@@ -182,7 +182,8 @@ class LlamaPolicy:
         """Queue a branch; the next ``advance`` gives it a KV sequence."""
         prefix, problem = branch.prefix, branch.prefix.problem
         name = prompt_of(problem.kind, prefix.mode)
-        chat, params = self._chats[name], self._sampling[name].of(branch, self._reply_tokens)
+        chat, sampler = self._chats[name], self._sampling["text" if problem.kind == "text" else name]
+        params = sampler.of(branch, self._reply_tokens)
         prompt = self._tokens[problem.id, prefix.mode]
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:
@@ -320,6 +321,6 @@ def _shared_head(problem: Problem, chat: ChatFormat, prompt: Tokens) -> Tokens |
     return chat.head if prompt[: len(chat.head)] == chat.head else ()
 
 
-def _first_tokens(model: LlamaModel, word: str) -> set[int]:
+def first_tokens(model: LlamaModel, word: str) -> set[int]:
     """Tokens that a reply that begins with a word may begin with."""
     return {model.tokenize(spelling, special=False, follows=True)[0] for spelling in spellings(word)}

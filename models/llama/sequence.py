@@ -105,7 +105,7 @@ class Sequence:
     last: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stream = Stream(None if self.start.greedy else self.start.seed)
+        self.stream = Stream(self.start.seed if self.sampling.temperature else None)
         self.tokens = list(self.prefix)
         self._begin_step(b"" if self.phase == "inside" else self.opening)
 

@@ -151,7 +151,7 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
     check_reachable()
     status(f"Fetching the head of {file.name} from {source.repo}...")
     tensors = read_remote(source, _TENSORS)
-    save_tensors(_fetched_path(source), tensors, {"repo": source.repo, "revision": source.revision or ""})
+    save_tensors(_fetched_path(source), tensors, {"repo": source.repo, "revision": source.revision})
 
 
 def head_file(model: ModelFile | LlamaModel, name: str) -> Path | None:

@@ -34,7 +34,7 @@ from adascale.engine.types import (
 from ..options import (
     PROGRAM_OPENING,
     THINK_TOKENS,
-    SamplingParams,
+    Samplers,
     SessionOptions,
     spellings,
     with_own,
@@ -125,7 +125,7 @@ class UpstreamPolicy:
         client: Client,
         facts: Facts,
         parameters: float,
-        sampling: Mapping[PromptName, SamplingParams],
+        sampling: Samplers,
         options: SessionOptions,
         stopped: threading.Event,
     ) -> None:
@@ -189,7 +189,7 @@ class UpstreamPolicy:
         schema = self._schema(problem, None if branch.greedy else branch.seed)
         asked = Asked(
             messages,
-            0.0 if branch.greedy else params.temperature,
+            params.temperature,
             params.top_p,
             left + (THINK_TOKENS if self._facts.thinks else 0),
             branch.seed & 0x7FFFFFFF,  # some servers read 31 bits

@@ -18,7 +18,7 @@ from adascale.engine.ports import Clock, Policy, SequenceLogprob
 from adascale.engine.request import Conditions
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
-from adascale.engine.types import MODES, KindName, Mode, Notice, Schedule
+from adascale.engine.types import KindName, Mode, Notice, Schedule
 
 from ..calibration.artefact import (
     Fingerprint,
@@ -88,8 +88,7 @@ class UpstreamSession:
         self._reporting.status(f"Asking {self._address.server}...")
         self.facts = facts = probe(self._address, self._notices.append, options.patience)
         usual = SamplingParams() if "top_k" in SERVERS[facts.server].filters else SamplingParams(top_k=0)
-        by_mode = {mode: options.sampling.over(usual, 0) for mode in MODES}
-        self._sampling = samplers(by_mode, options)
+        self._sampling = samplers(options, usual=usual)
         self.size = size = options.size or facts.parameters or ASSUMED_SIZE
         self.executor = self._stack.enter_context(ProgramExecutor(unsandboxed=options.unsandboxed))
         client = self._stack.enter_context(closing(Client(self._address, self._say)))

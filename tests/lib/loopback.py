@@ -154,5 +154,6 @@ def publish_repo(server: Server, repo: str, files: Mapping[str, bytes | int]) ->
             }
             server.add(f"/{repo}/resolve/{COMMIT}/{quote(name)}", content, **headers)
     info = {"id": repo, "sha": COMMIT, "siblings": siblings}
-    server.add(f"/api/models/{repo}", info, Content_Type="application/json")
+    for path in (repo, f"{repo}/revision/{COMMIT}"):
+        server.add(f"/api/models/{path}", info, Content_Type="application/json")
     server.add("/", b"hello")

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scripted import logs_of, ticking
@@ -64,7 +65,7 @@ class Machine:
         policy = LlamaPolicy(
             context,
             chats,
-            dict.fromkeys(chats, sampling or SamplingParams(max_tokens=64)),
+            dict.fromkeys((*chats, "text"), sampling or SamplingParams(max_tokens=64)),
             cache or PrefixCache(1 << 28),
             batching or StepCosts({}).partition,
             park_steps,
@@ -82,12 +83,13 @@ class Machine:
         states: bool = True,
         even: bool = False,
         cache_bytes: int = 1 << 28,
+        sampling: SamplingParams | None = None,
     ) -> dict[str, list[Event]]:
         """Logs by problem."""
         policy, _ = self.policy(
             slots,
             states=states,
-            sampling=SamplingParams(max_tokens=48),
+            sampling=sampling or SamplingParams(max_tokens=48),
             cache=PrefixCache(cache_bytes),
             batching=even_width if even else StepCosts({}).partition,
         )
@@ -134,9 +136,9 @@ class Machine:
                 checked += 1
         return checked
 
-    def check_logprobs(self, problem: Problem, strategy: Strategy, *, even: bool = False) -> int:
+    def check_logprobs(self, problem: Problem, strategy: Strategy, **how: Any) -> int:
         """Compare the log-probabilities of a search with those of the same tokens; returns how many steps."""
-        tree = replay(self.search([problem], strategy, states=False, even=even)[problem.id])
+        tree = replay(self.search([problem], strategy, states=False, **how)[problem.id])
         prompt, checked = self.prompt(problem), 0
         for steps in self._paths(tree):
             logprobs = self.logprobs_one_by_one([*prompt, *tokens_of(steps)])[len(prompt) - 1 :]

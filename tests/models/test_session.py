@@ -17,10 +17,19 @@ from adascale.engine.calibration.posterior import VOTES, rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
 from adascale.engine.types import Mode
+from adascale.models.files.catalog import CardSampling
 from adascale.models.files.library import ModelFile
 from adascale.models.llama import stepcost
 from adascale.models.llama.stepcost import StepCosts
-from adascale.models.options import THINK_TOKENS, Reporting, SamplingOverrides, SamplingParams, SessionOptions
+from adascale.models.options import (
+    SHORT,
+    THINK_TOKENS,
+    Reporting,
+    SamplingOverrides,
+    SamplingParams,
+    SessionOptions,
+    samplers,
+)
 from adascale.models.session import Session
 
 
@@ -158,3 +167,34 @@ def test_the_record_of_a_sampler_makes_it_again() -> None:
 def test_a_filter_is_part_of_what_a_calibration_is_fitted_for_where_it_is_on() -> None:
     assert "min_p" not in SamplingParams().record()
     assert SamplingParams(**SamplingParams(min_p=0.1).record()).min_p == 0.1
+    assert SamplingParams(**SamplingParams(repeat_penalty=1.1).record()).repeat_penalty == 1.1
+
+
+CARD: CardSampling = {
+    "usual": {"temperature": 0.7, "presence_penalty": 1.5, "greedy": 0.6},
+    "maths": {"temperature": 1.0, "top_p": 1.0},
+    "thinking": {"temperature": 0.9},
+}
+
+
+def test_the_sampler_is_that_of_the_models_card_below_what_is_asked_for() -> None:
+    found = samplers(SessionOptions(), card=CARD)
+    assert {found[name].temperature for name in ("prose", "program", "date", "check")} == {1.0}
+    assert {found[name].presence_penalty for name in ("text", "fact", "json", "call", "code")} == {1.5}
+    assert (found["fact"].max_tokens, found["text"].top_k) == (SHORT["fact"], SamplingParams().top_k)
+    asked = samplers(SessionOptions(sampling=SamplingOverrides(temperature=0.2)), card=CARD)
+    assert {each.temperature for each in asked.values()} == {0.2}
+    assert asked["text"].presence_penalty == 1.5
+    assert {each.temperature for each in samplers(SessionOptions(), 64, card=CARD).values()} == {0.9}
+    assert samplers(SessionOptions(), card={"usual": {"top_k": 5}})["prose"].top_k == 5
+
+
+def test_a_session_takes_the_sampler_of_the_family_of_its_file(
+    chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adascale.models.files.library.sampling_of", lambda *_: CARD)
+    with Session(SessionOptions(str(chain_gguf), branches=2)) as session:
+        assert session.prompts.fingerprints["value"].sampling["top_p"] == 1.0
+        told = session.conditions("fact").models.sampling
+        assert told is not None
+        assert told["presence_penalty"] == 1.5

@@ -44,9 +44,9 @@ def row(key: str) -> tuple[object, str]:
 
 
 def test_a_model_without_a_known_name_is_not_kept(config: Path) -> None:
-    done = run_here(environment(ADASCALE_CONFIG=str(config)), "config", "set", "model", "llama3")
+    done = run_here(environment(ADASCALE_CONFIG=str(config)), "config", "set", "model", "qwen3.5")
     assert (done.returncode, config.exists()) == (4, False)
-    assert "did you mean llama-3.2-3b?" in done.stderr
+    assert "did you mean qwen3.5-4b?" in done.stderr
 
 
 def test_flag_then_environment_then_file_then_default(

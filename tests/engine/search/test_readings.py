@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from adascale.engine.answers.choosing import DOUBTFUL, SearchResult
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.kinds.structured import JsonObject
 from adascale.engine.ports import BranchStart, Prefix
+from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import EFFORTS, Strategy
 from adascale.engine.types import BranchId, Problem, Step
@@ -71,6 +73,23 @@ def test_others_that_agree_against_the_first_reading_only_make_it_doubtful() -> 
     assert json.loads(found.answer or "")["age"] == 3
     assert found.fields["age"].votes == 1
     assert found.fields["age"].probability < 0.5 < DOUBTFUL < found.fields["name"].probability
+
+
+@pytest.mark.parametrize(("sampling", "age"), [({}, 3), ({"greedy": 0.7}, 4)])
+def test_of_two_readings_the_likelier_counts_where_none_is_greedy(
+    sampling: dict[str, float], age: int
+) -> None:
+    surest = iter([-9.0, -1.0, -5.0, -5.0, -5.0, -5.0])
+    written = iter([3, 4, 5, 6, 7, 8])
+
+    def script(prefix: Prefix, rng: random.Random) -> Step:
+        return replace(scripted_step(ann(next(written)), "stop"), logprob=next(surest))
+
+    models, strategy = ModelDescription(sampling=sampling), EFFORTS["json"]["medium"]
+    log = log_of(script, strategy, ASKED, judge=judging("json", 0.5), width=1, models=models)
+    found = Record.of(log).result
+    assert found is not None
+    assert json.loads(found.answer or "")["age"] == age
 
 
 def test_other_readings_have_at_most_a_few_times_the_tokens_of_the_greedy_one() -> None:

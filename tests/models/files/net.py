@@ -126,7 +126,7 @@ class Net:
         """Lay a file down in the cache as huggingface_hub does."""
         folder = self.cache / f"models--{spec.hub.repo.replace('/', '--')}"
         blob = folder / "blobs" / hashlib.sha256(data).hexdigest()
-        link = folder / "snapshots" / (revision or spec.hub.revision or "") / spec.file
+        link = folder / "snapshots" / (revision or spec.hub.revision) / spec.file
         for path in (blob, link):
             path.parent.mkdir(parents=True, exist_ok=True)
         blob.write_bytes(data)

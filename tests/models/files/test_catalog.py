@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -19,7 +20,9 @@ from adascale.models.files.catalog import (
     choose_file,
     parse,
     quant_of,
+    sampling_of,
 )
+from adascale.models.options import SamplingParams
 
 FILES = [
     "a-IQ4_0.gguf",
@@ -44,10 +47,38 @@ def test_every_entry_is_well_formed() -> None:
         assert spec.file.endswith(".gguf")
         assert re.fullmatch(r"[\w.-]+/[\w.-]+-GGUF", spec.hub.repo)
         assert re.fullmatch(r"[0-9a-f]{64}", spec.sha256)
-        assert spec.hub.revision is None or re.fullmatch(r"[0-9a-f]{40}", spec.hub.revision)
+        assert re.fullmatch(r"[0-9a-f]{40}", spec.hub.revision)
         assert bool(spec.architecture) is (spec.role == "generator")
         assert (spec.kv_bytes_per_token is not None) is (spec.role == "generator")
         assert spec.thinking in get_args(ThinkingSupport)
+        for numbers in spec.sampling.values():
+            assert SamplingParams(**dict[str, Any](numbers)).record()["max_tokens"]
+
+
+def test_the_llama_cpp_that_is_installed_knows_the_architecture_of_every_entry() -> None:
+    found = importlib.util.find_spec("llama_cpp")
+    assert found is not None
+    assert found.origin is not None
+    library = next((Path(found.origin).parent / "lib").glob("*llama.*")).read_bytes()
+    named = {spec.architecture for spec in catalog().values()} - {""}
+    assert not {name for name in named if f"{name}\0".encode() not in library}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "parameters", "name", "like"),
+    [
+        ("qwen35", 752_000_000, "qwen3.5-0.8b-base-q8-0", "qwen3.5-0.8b"),
+        ("qwen35", 8_950_000_000, "unsloth-qwen3.5-9b", "qwen3.5-4b"),
+        ("llama", 1_080_632_832, "minicpm5-1b-f16", "minicpm5-1b"),
+        ("llama", 1_240_000_000, "llama-3.2-1b-instruct", None),
+        ("gemma3", 4_300_000_000, "gemma-4-e4b", None),
+    ],
+)
+def test_a_file_without_an_entry_has_the_sampler_of_its_family(
+    architecture: str, parameters: int, name: str, like: str | None
+) -> None:
+    expected = catalog()[like].sampling if like else {}
+    assert sampling_of(architecture, parameters, [name]) == expected
 
 
 def test_importing_the_library_imports_nothing_heavy() -> None:
@@ -109,9 +140,9 @@ def test_a_path_that_cannot_be_one_is_no_model(ref: str) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ModelNotFoundError, match=r'no model called "qwen2\.5-1\.5"') as raised:
-        parse("qwen2.5-1.5")
-    assert "did you mean qwen2.5-1.5b" in raised.value.hint
+    with pytest.raises(ModelNotFoundError, match=r'no model called "qwen3\.5-2"') as raised:
+        parse("qwen3.5-2")
+    assert "did you mean qwen3.5-2b" in raised.value.hint
     with pytest.raises(ModelNotFoundError) as raised:
         parse("zzzzzz")
     assert raised.value.hint == "`adascale list` shows what is here"

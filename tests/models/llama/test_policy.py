@@ -289,6 +289,36 @@ def test_tokens_have_their_odds_where_they_are_asked_for(make: Make, random_gguf
     assert not any(step.logprobs for step in steps[BranchId(1)])
 
 
+def test_a_greedy_branch_is_drawn_where_the_model_cannot_decode_greedily(
+    make: Make, random_gguf: Path
+) -> None:
+    def drawn(greedy: float, seed: int) -> tuple[int, ...]:
+        policy, _ = make(random_gguf, sampling=SamplingParams(max_tokens=9, greedy=greedy))
+        policy.open(PROBLEM)
+        policy.start(BranchId(0), BranchStart(Prefix(PROBLEM), seed, "answer", True))
+        tokens: list[int] = []
+        while growths := policy.advance():
+            tokens += [token for each in growths if each.step.finish for token in each.step.token_ids]
+        return tuple(tokens)
+
+    assert drawn(0.0, 1) == drawn(0.0, 2)
+    assert drawn(1.0, 1) != drawn(1.0, 2)
+
+
+def test_a_reply_that_nobody_can_check_has_its_own_sampler(make: Make, endless: Path) -> None:
+    policy, _ = make(endless, sampling=SamplingParams(max_tokens=9))
+    policy._sampling = {**policy._sampling, "text": SamplingParams(max_tokens=5)}
+    for problem, tokens in ((PROBLEM, 9), (Problem("t", "a", kind="text"), 5)):
+        [log] = search(policy, "greedy", [problem]).values()
+        assert tree_tokens(replay(log)) == tokens
+
+
+def test_likelihoods_are_those_of_the_logits_before_penalties(random_gguf: Path) -> None:
+    params = SamplingParams(max_tokens=48, presence_penalty=3.0, repeat_penalty=1.5)
+    with opened(random_gguf) as machine:
+        assert machine.check_logprobs(PROBLEM, strategy_named("vote", samples=3), sampling=params) > 1
+
+
 def test_a_raw_text_is_read_without_a_template(make: Make, random_gguf: Path) -> None:
     policy, context = make(random_gguf)
     raw = Problem("r", " a\n", kind="text", details={"raw": True})

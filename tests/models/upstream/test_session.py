@@ -33,8 +33,8 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy, Vote
-from adascale.engine.types import MODES, Execution, Problem, SamplingChange
-from adascale.models.options import PROGRAM_OPENING, PROMPTS, SamplingParams, SessionOptions, samplers
+from adascale.engine.types import Execution, Problem, SamplingChange
+from adascale.models.options import PROGRAM_OPENING, PROMPTS, SessionOptions, samplers
 from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
 from adascale.models.upstream.policy import QUEUED, UpstreamPolicy
@@ -96,7 +96,7 @@ FACTS = Facts("llama-server", "tiny", 1e9, 2048, 4, logprobs=True, continues=Tru
 def policy_over(says: Words, facts: Facts = FACTS, **options: Any) -> tuple[UpstreamPolicy, FakeClient]:
     client: Any = FakeClient(says)
     session = SessionOptions("http://127.0.0.1:1", **options)
-    by_prompt = samplers(dict.fromkeys(MODES, SamplingParams()), session)
+    by_prompt = samplers(session)
     policy = UpstreamPolicy(client, facts, 1e9, by_prompt, session, threading.Event())
     return policy, client
 
@@ -316,7 +316,7 @@ def test_an_interrupt_closes_all_streams_at_once() -> None:
 
     client: Any = FakeClient(endless)  # type: ignore[arg-type]
     options = SessionOptions("http://127.0.0.1:1")
-    by_prompt = samplers(dict.fromkeys(MODES, SamplingParams()), options)
+    by_prompt = samplers(options)
     policy = UpstreamPolicy(client, FACTS, 1e9, by_prompt, options, stopped)
     driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
     [log] = logs_of(driver.run([SUM], Settings(Vote(4)))).values()
