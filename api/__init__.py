@@ -6,8 +6,8 @@
     print(result.answer, result.confidence)
 
 Names are imported when they are first used, so that ``import adascale`` costs nothing. ``asking`` answers in
-this process; ``codetasks``, ``export`` and ``serve`` are satellites, which a search of a question never
-loads.
+this process; ``codetasks``, ``export``, ``labels`` and ``serve`` are satellites, which a search of a question
+never loads.
 """
 
 from __future__ import annotations
@@ -52,12 +52,14 @@ if TYPE_CHECKING:
     from .asking import ask as ask
     from .asking import search as search
     from .codetasks.coding import code as code
+    from .labels.labelling import label as label
 
 __version__ = "0.3.0"
 
 _NAMES = {
     "adascale.asking": "ask search",
     "adascale.codetasks.coding": "code",
+    "adascale.labels.labelling": "label",
     "adascale.engine.answer": "Answer",
     "adascale.engine.answers.choosing": "SearchResult",
     "adascale.engine.errors": "AdascaleError",

@@ -48,6 +48,7 @@ COMMANDS = {
     "chat": ("chat.chat", "Talk with a model that stays loaded; so does adascale alone."),
     "code": ("code.code", "Write a program that passes your tests."),
     "batch": ("batch.batch", "Answer many questions, and write one JSON object a line."),
+    "label": ("label.label", "Label the rows of a table, each with a probability."),
     "serve": ("serve.serve", "Answer over HTTP as OpenAI, Anthropic and Ollama do."),
     "mcp": ("mcp.mcp", "Offer solve and code to an agent."),
     "pull": ("models.pull", "Download models."),

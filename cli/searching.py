@@ -165,7 +165,7 @@ def say_status(terminal: TerminalOptions) -> Callable[[str], None]:
 
 
 @contextmanager
-def _reporting(
+def reporting(
     options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None]
 ) -> Iterator[Reporting]:
     """Callbacks of a session. The bars of downloads end at the first status: one of both has the terminal."""
@@ -210,10 +210,10 @@ def open_worker(
         status: Shows a status line; an empty one frees the terminal.
         keep_alive: Seconds that they stay open for the next command.
     """
-    with _reporting(options, terminal, status) as reporting:
+    with reporting(options, terminal, status) as report:
         from adascale.models.worker.client import Worker
 
-        with Worker(options, reporting, keep_alive) as worker:
+        with Worker(options, report, keep_alive) as worker:
             _say_files(terminal, worker.open_models.files)
             yield worker
 
@@ -234,10 +234,10 @@ def open_cluster(
 @contextmanager
 def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[AnySession]:
     """Fetch, check and load the models of a calibration, in this process."""
-    with _reporting(options, terminal, say_status(terminal)) as reporting, ExitStack() as stack:
+    with reporting(options, terminal, say_status(terminal)) as report, ExitStack() as stack:
         from adascale import models
 
-        session = models.open_session(options, reporting)
+        session = models.open_session(options, report)
         files = session.listing()  # downloads what is missing
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(session.abort.set, ends=SIGNALS):

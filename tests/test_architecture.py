@@ -28,8 +28,8 @@ MAY_IMPORT = {
         "ray", "safetensors", "unearth",
     },
     "cli": {
-        "adascale", "adascale.codetasks", "adascale.engine", "adascale.export", "adascale.models",
-        "adascale.serve",
+        "adascale", "adascale.codetasks", "adascale.engine", "adascale.export", "adascale.labels",
+        "adascale.models", "adascale.serve",
         "filelock", "llama_cpp", "markdown_it", "prompt_toolkit", "pydantic", "rich", "tomlkit", "typer",
     },
     "api": {
@@ -201,7 +201,7 @@ def test_a_core_command_imports_no_satellite(name: str) -> None:
         "    for module in pkgutil.iter_modules(package.__path__, f'{package.__name__}.'):\n"
         "        if module.name != 'adascale.cli.commands.export':\n"
         "            importlib.import_module(module.name)\n"
-        "rooms = ('adascale.codetasks', 'adascale.export', 'adascale.serve')\n"
+        "rooms = ('adascale.codetasks', 'adascale.export', 'adascale.labels', 'adascale.serve')\n"
         "found = [name for name in sys.modules if name.startswith(rooms)]\n"
         "assert not found, found\n"
     )
@@ -230,7 +230,7 @@ try:
     main()
 except SystemExit:
     pass
-rooms = ("codetasks", "export", "serve", "engine.calibration.fit")
+rooms = ("codetasks", "export", "labels", "serve", "engine.calibration.fit")
 found = [name for name in sys.modules if name.startswith(tuple(f"adascale.{{room}}" for room in rooms))]
 assert not found, found
 """

@@ -8,7 +8,6 @@ Pearson (Biometrika 26, 1934): 95 of 100 promises hold, if other rows are like t
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
@@ -40,16 +39,14 @@ class Promise:
     least: float
 
 
-def promise(known: Sequence[Known], wanted: float, seed: int = 0) -> Promise | None:
-    """The lowest threshold above which labels are correct as often as is wanted; None if none can be promised.
+def promise(chosen: Sequence[Known], tested: Sequence[Known], wanted: float) -> Promise | None:
+    """The lowest threshold above which labels are correct as often as asked; None if there is none.
 
     Args:
-        known: Rows whose label is known.
+        chosen: Half of the rows whose label is known, which chooses where to begin.
+        tested: The other half.
         wanted: Share of correct labels, in (0, 1).
-        seed: Seed of the halves.
     """
-    order = random.Random(seed).sample(known, len(known))
-    chosen, tested = order[::2], order[1::2]
     thresholds = sorted({p for p, _ in chosen}, reverse=True)
     best = max(thresholds, key=lambda each: least_share(*_above(chosen, each)), default=1.0)
     kept: Promise | None = None
@@ -72,7 +69,7 @@ def _above(known: Sequence[Known], threshold: float) -> tuple[int, int]:
 
 
 def least_share(rows: int, correct: int) -> float:
-    """Share q of correct labels at least: P(so many or more of the rows are correct | q) is 1 - CONFIDENCE."""
+    """Least share q of correct labels: P(so many or more rows are correct | q) is 1 - CONFIDENCE."""
     if not correct:
         return 0.0
     low, high = 0.0, correct / rows

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer.models import OptionInfo
 
@@ -91,6 +91,12 @@ class ViewOptions:
 
 
 _UNSANDBOXED = {"unsandboxed": flag("--unsandboxed", "Run code tasks without a sandbox, with limits alone.")}
+
+
+_MODEL_ALONE: Mapping[str, OptionInfo | None] = dict.fromkeys(
+    ("size", "prm", "calibration", "system", "think", "force", "sampling")
+)
+"""Settings of a session that nothing but a search has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,63 @@ class BatchOptions:
             "ray", "batch: Ray cluster, on all of whose nodes to run.", unit="ADDRESS or auto", usual="none"
         ),
     ] = None
+    terminal: TerminalOptions = TerminalOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelOptions:
+    """Options of ``label``."""
+
+    text: Annotated[str, flag("--text", "Column with the text.", metavar="COLUMN")] = "text"
+    labels: Annotated[
+        str,
+        flag("--labels", "Labels, or a file with one a line: NAME or NAME: DESCRIPTION.", metavar="A,B|FILE"),
+    ] = ""
+    question: Annotated[
+        str, flag("--ask", 'What a label tells: "Which team should read this?"', metavar="TEXT")
+    ] = ""
+    many: Annotated[bool, flag("--many", "A row may have several labels, or none.")] = False
+    output: Annotated[
+        str, flag("--output", "File to write, in the form of the input.", metavar="FILE|-", show_default=True)
+    ] = "-"
+    review: Annotated[
+        Path | None, flag("--review", "File for the rows that a person should label.", metavar="FILE")
+    ] = None
+    below: Annotated[
+        float,
+        flag(
+            "--below",
+            "Probability below which a row goes there.",
+            metavar="P",
+            min=0.0,
+            max=1.0,
+            show_default=True,
+        ),
+    ] = 0.8
+    merge: Annotated[
+        Path | None, flag("--merge", "Take the labels that a person wrote into such a file.", metavar="FILE")
+    ] = None
+    known: Annotated[
+        str, flag("--known", "Column with correct labels, empty where nobody knows.", metavar="COLUMN")
+    ] = ""
+    at_least: Annotated[
+        float | None,
+        flag(
+            "--at-least",
+            "Find the probability from which on so many percent are correct.",
+            metavar="PERCENT",
+            min=50.0,
+            max=99.9,
+        ),
+    ] = None
+    to: Annotated[
+        Literal["labelstudio"] | None,
+        flag("--to", "Write tasks of Label Studio with predictions.", metavar="labelstudio"),
+    ] = None
+    limit: Annotated[
+        int | None, flag("--limit", "Read only this many rows.", metavar="N", min=1, max=1_000_000_000)
+    ] = None
+    session: Annotated[SessionOptions, _MODEL_ALONE] = SessionOptions()
     terminal: TerminalOptions = TerminalOptions()
 
 
@@ -294,6 +357,7 @@ OPTION_TYPES: Sequence[type[Any]] = (
     ChatOptions,
     CodeOptions,
     BatchOptions,
+    LabelOptions,
     ServeOptions,
     McpOptions,
     FitOptions,

@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 LINE_EVERY_S: Final = 10.0
 """Seconds between two lines of progress."""
 
-Unit = Literal["questions", "bytes"]
+Unit = Literal["questions", "rows", "bytes"]
 
-_IN_WORDS: Final[dict[Unit, tuple[int, str]]] = {"questions": (1, "questions"), "bytes": (10**6, "MB")}
+_IN_WORDS: Final[dict[Unit, tuple[int, str]]] = {
+    "questions": (1, "questions"),
+    "rows": (1, "rows"),
+    "bytes": (10**6, "MB"),
+}
 
 
 @dataclass(slots=True)
@@ -130,7 +134,7 @@ def _new_bars(unit: Unit) -> Bars:
 
     counts = (
         (MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
-        if unit == "questions"
+        if unit != "bytes"
         else (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     )
     return Bars(

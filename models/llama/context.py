@@ -158,6 +158,7 @@ class LlamaContext:
         abort: Read by llama.cpp between graph nodes (CPU only).
         states: Also keep the final hidden states of batches in which every run is one token.
         grows: Take memory as sequences need it; False takes all of it at once.
+        shared: All sequences share the ``window`` cells, so that one may begin with the cells of another.
 
     Attributes:
         has_flash_attention: Attention by flash attention, which changes the cost of a step.
@@ -178,12 +179,14 @@ class LlamaContext:
         *,
         states: bool = False,
         grows: bool = True,
+        shared: bool = False,
     ) -> None:
         self.model = model
         self.window = window
         self.sequences = sequences
         self.threads = threads
         self.states = states
+        self._shared = shared
         self.has_flash_attention = _has_flash_attention(model, window)
         self.evaluated_tokens = 0
         self._abort = abort
@@ -281,14 +284,14 @@ class LlamaContext:
 
     def _params(self, size: _Size) -> C.llama_context_params:
         params = C.llama_context_default_params()
-        params.n_ctx = math.prod(size)
+        params.n_ctx = size.cells if self._shared else math.prod(size)
         params.n_seq_max = size.sequences
         params.n_batch = params.n_ubatch = MAX_BATCH_TOKENS
         params.n_threads = params.n_threads_batch = self.threads
         params.flash_attn_type = int(
             C.LLAMA_FLASH_ATTN_TYPE_ENABLED if self.has_flash_attention else C.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
-        params.kv_unified = False
+        params.kv_unified = self._shared
         params.swa_full = True
         params.no_perf = True
         return params
@@ -411,6 +414,10 @@ class LlamaContext:
             if oldest > max(0, length - window):
                 return False
         return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
+
+    def branch(self, sequence: int, parent: int) -> None:
+        """Let a sequence begin with the cells of another, where all share them."""
+        C.llama_memory_seq_cp(self._memory, parent, sequence, -1, -1)
 
     def clear(self, sequence: int) -> None:
         """Empty a sequence."""

@@ -1,0 +1,220 @@
+"""Log-probabilities of labels behind many texts: nothing is generated, and a text is evaluated once.
+
+The prompt before a text is evaluated once for all of them. Texts share batches, whatever their lengths, in a
+context whose sequences share their cells. A label is read token by token, as constrained decoding would write
+it: where the labels that are left differ, the probabilities of their next tokens are made to add up to one,
+and a token that all of them share costs nothing. So labels that differ in their first token cost no
+evaluation beyond that of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .chat import ChatFormat
+from .context import MAX_BATCH_TOKENS, LlamaContext, Run
+from .model import MAX_TOKEN_BYTES, LlamaModel
+from .policy import first_tokens
+from .prefixes import Tokens, evaluate_tokens
+
+FloatArray = NDArray[np.float64]
+
+SEQUENCES = 128
+"""Sequences of the context: the prompt, texts in one half, what is read behind them in the other."""
+
+_TEXTS = SEQUENCES // 2 - 1
+
+_FOLLOWED = float(np.log(1e-3))
+"""Log-probability of the beginning of labels below which its labels share it equally, without evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A place behind a text at which candidates for the next token are compared.
+
+    Attributes:
+        path: Tokens between the text and the place.
+        candidates: For each candidate, the tokens that count for it.
+        parent: Look and candidate that lead here; None for a look of every text.
+    """
+
+    path: Tokens
+    candidates: tuple[frozenset[int], ...]
+    parent: tuple[int, int] | None = None
+
+
+class LabelReader:
+    """Reads looks behind texts.
+
+    Args:
+        context: Has ``SEQUENCES`` sequences that share their cells; sequence 0 keeps the prompt.
+        head: Tokens of the prompt before every text.
+        looks: Each behind its parent.
+    """
+
+    def __init__(self, context: LlamaContext, head: Tokens, looks: Sequence[Look]) -> None:
+        self._context, self._looks, self._head = context, looks, len(head)
+        firsts = [look.path for look in looks if look.parent is None]
+        self._shared = len(_common(firsts))
+        self._lead = list(firsts[0][: self._shared])
+        evaluate_tokens(context, 0, 0, head)
+
+    @property
+    def room(self) -> int:
+        """Tokens that a text may have."""
+        longest = max(len(look.path) for look in self._looks)
+        return self._context.window - self._head - longest - MAX_BATCH_TOKENS
+
+    def tokens(self, text: str) -> Tokens | None:
+        """Tokens of a text; None for one that is too long, most of which are not even tokenized."""
+        text = text.strip()
+        if len(text) > MAX_TOKEN_BYTES * self._context.window:
+            return None
+        tokens = tuple(self._context.model.tokenize(text, special=False, follows=True))
+        return tokens if len(tokens) <= self.room else None
+
+    def read(self, texts: Sequence[Tokens]) -> Iterator[list[FloatArray]]:
+        """Log-probabilities of the candidates of each look, one list a text, in their order.
+
+        Args:
+            texts: Tokens as of ``tokens``.
+        """
+        at = 0
+        while at < len(texts):
+            size, count = 0, 0
+            while at + count < len(texts) and count < _TEXTS:
+                size += len(texts[at + count]) + len(self._lead)
+                if count and size > MAX_BATCH_TOKENS:
+                    break
+                count += 1
+            yield from self._read_batch(texts[at : at + count])
+            at += count
+
+    def _read_batch(self, texts: Sequence[Tokens]) -> list[list[FloatArray]]:
+        """The looks behind texts that fit in one batch, or behind a single long one."""
+        context, behind = self._context, [*self._lead]
+        runs = [Run(n, self._head, (*text, *behind)) for n, text in enumerate(texts, start=1)]
+        for run in runs:
+            context.branch(run.sequence, 0)
+        if len(runs) == 1:
+            row = evaluate_tokens(context, 1, self._head, runs[0].tokens)
+            rows = [row]
+        else:
+            context.decode(runs)
+            rows = _rows(runs)
+        results: list[list[FloatArray]] = [[] for _ in texts]
+        own = [look for look in self._looks if look.parent is None and len(look.path) == self._shared]
+        for look in own:
+            for result, row in zip(results, rows, strict=True):
+                result.append(_compared(context.logits(row), look))
+        for look in self._looks[len(own) :]:
+            self._follow(look, runs, results)
+        for run in runs:
+            context.clear(run.sequence)
+        return results
+
+    def _follow(self, look: Look, runs: Sequence[Run], results: list[list[FloatArray]]) -> None:
+        """Read one look behind the texts in which its beginning is likely enough."""
+        wanted = []
+        for run, result in zip(runs, results, strict=True):
+            likely = 0.0 if look.parent is None else _reached(self._looks, look, result)
+            if likely > _FOLLOWED:
+                wanted.append((run, result))
+            else:
+                result.append(np.full(len(look.candidates), -np.log(len(look.candidates))))
+        path = look.path[self._shared :]
+        step = max(1, min(SEQUENCES - _TEXTS - 1, MAX_BATCH_TOKENS // len(path)))
+        for at in range(0, len(wanted), step):
+            part = wanted[at : at + step]
+            branches = [
+                Run(_TEXTS + 1 + n, run.start + len(run.tokens), path) for n, (run, _) in enumerate(part)
+            ]
+            for branch, (run, _) in zip(branches, part, strict=True):
+                self._context.branch(branch.sequence, run.sequence)
+            self._context.decode(branches)
+            for row, (_, result) in zip(_rows(branches), part, strict=True):
+                result.append(_compared(self._context.logits(row), look))
+            for branch in branches:
+                self._context.clear(branch.sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels as a model reads them.
+
+    Attributes:
+        looks: Places at which labels differ.
+        routes: For each label the candidates that spell it: the number of a look, and of its candidate.
+    """
+
+    looks: tuple[Look, ...]
+    routes: tuple[tuple[tuple[int, int], ...], ...]
+
+    def log_probs(self, results: Sequence[FloatArray]) -> FloatArray:
+        """``[labels]`` log-probabilities from the looks behind a text; their probabilities add up to one."""
+        return np.array([sum(results[look][n] for look, n in route) for route in self.routes])
+
+
+def one_of(model: LlamaModel, chat: ChatFormat, labels: Sequence[str]) -> Labels:
+    """The looks that tell labels apart, one of which the model would write as its whole reply."""
+    spelt = [(*model.tokenize(label, special=False), model.end_of_turn) for label in labels]
+    looks: list[Look] = []
+    routes: list[tuple[tuple[int, int], ...]] = [()] * len(labels)
+
+    def add(path: Tokens, route: tuple[tuple[int, int], ...]) -> None:
+        here = [n for n, each in enumerate(spelt) if each[: len(path)] == path]
+        for n in here:
+            routes[n] = route
+        while len(tokens := dict.fromkeys(spelt[n][len(path)] for n in here)) == 1 and len(here) > 1:
+            path = (*path, *tokens)
+        if len(here) == 1:
+            return
+        look, parent = len(looks), route[-1] if route else None
+        looks.append(Look((*chat.tail, *path), tuple(frozenset([token]) for token in tokens), parent))
+        for n, token in enumerate(tokens):
+            add((*path, token), (*route, (look, n)))
+
+    add((), ())
+    return Labels(tuple(looks), tuple(routes))
+
+
+def each_of(model: LlamaModel, chat: ChatFormat, questions: Sequence[str]) -> Labels:
+    """A look at yes or no for each question behind a text."""
+    words = [frozenset(first_tokens(model, word)) for word in ("Yes", "No")]
+    looks = (
+        Look((*model.tokenize(f"\n\n{question}", special=False, follows=True), *chat.tail), (*words,))
+        for question in questions
+    )
+    return Labels(tuple(looks), tuple(((n, 0),) for n in range(len(questions))))
+
+
+def _reached(looks: Sequence[Look], look: Look, result: Sequence[FloatArray]) -> float:
+    """Log-probability of the beginning that leads to a look."""
+    total = 0.0
+    while look.parent is not None:
+        number, candidate = look.parent
+        total += float(result[number][candidate])
+        look = looks[number]
+    return total
+
+
+def _common(paths: Sequence[Tokens]) -> Tokens:
+    """The longest beginning of all paths."""
+    first, last = min(paths), max(paths)
+    same = (n for n, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    return first[: next(same, min(len(first), len(last)))]
+
+
+def _rows(runs: Sequence[Run]) -> list[int]:
+    """Rows of the last tokens of runs in their batch."""
+    return [int(end) - 1 for end in np.cumsum([len(run.tokens) for run in runs])]
+
+
+def _compared(logits: NDArray[np.float32], look: Look) -> FloatArray:
+    """Log-probabilities of the candidates of a look among themselves."""
+    scores = [np.logaddexp.reduce([float(logits[t]) for t in tokens]) for tokens in look.candidates]
+    return np.array(scores) - float(np.logaddexp.reduce(scores))
