@@ -25,7 +25,7 @@ from adascale.engine.types import Notice, Problem, Schedule
 from adascale.models.questions import BadLine, count_lines, read_problems
 
 from ..disk.files import check_apart
-from ..disk.results import Results, open_results, run_conditions
+from ..disk.results import Results, open_results, run_conditions, write_table
 from ..disk.traces import TraceFolder
 from ..exit_codes import INTERRUPTED
 from ..options.by_command import BatchOptions
@@ -76,7 +76,8 @@ def batch(
     adascale batch questions.jsonl --output answers.jsonl
     cat questions.txt | adascale batch --effort low > answers.jsonl
 
-    The same command continues where it stopped, and asks failed questions again.
+    The same command continues where it stopped, and asks failed questions again. An output named .csv is a
+    table, with the records beside it.
     """
     path = Path(source)
     answers = "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
@@ -87,9 +88,14 @@ def batch(
     stream = stdin_stream("adascale batch questions.txt") if source == "-" else path
     lines = _read_lines(stream, options, search, search_all=chooses_search(context))
     fallback = open_fallback(options.fallback)
-    with open_results(options.output, overwrite=options.overwrite) as results:
+    # A CSV is made of records, by which a run goes on.
+    table = Path(options.output) if options.output.lower().endswith(".csv") else None
+    records = options.output if table is None else f"{options.output}.jsonl"
+    with open_results(records, overwrite=options.overwrite) as results:
         run = _Run(options, search, source, results, fallback)
         run.ask_all(lines)
+        if table is not None:
+            write_table(Path(records), table)
     _finish(run.counts, options)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
+import itertools
 import json
 import os
 import shlex
@@ -19,7 +22,7 @@ from adascale.models.questions import BadLine
 from adascale.models.storage import atomic_write
 
 from ..terminal.streams import JSON_ESCAPES, json_text, write_payload
-from .files import ANSWER_SCHEMA, check_writable, writing
+from .files import ANSWER_SCHEMA, check_writable, write_file, writing
 
 _BEGIN = b'{"line": '
 """Beginning of every record of a batch, which tells a torn first record from another kind of file."""
@@ -177,6 +180,31 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
             results.read(path)
         stack.callback(results.close)
         yield results
+
+
+_COLUMNS = ("status", "answer", "probability", "band")
+
+
+def write_table(records: Path, path: Path) -> None:
+    """Write the records of a batch as a CSV: id, question, the user's own fields, and the answer.
+
+    Raises:
+        DiskFullError, UsageError: it cannot be written.
+    """
+    rows = []
+    for line in read_lines(records):
+        record = json.loads(line.data)
+        confidence = record.get("confidence") or {}
+        before = itertools.takewhile(lambda item: item[0] != "schema", record.items())
+        row = {"id": record["id"], "question": record.get("question"), **dict(before)}
+        row |= {"status": record["status"], "answer": record.get("answer")}
+        rows.append(row | {"probability": confidence.get("p"), "band": confidence.get("band")})
+    names = dict.fromkeys(name for row in rows for name in row if name not in (*_COLUMNS, "line"))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*names, *_COLUMNS], extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_file(path, text.getvalue().encode("utf-8", "replace"))
 
 
 def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:

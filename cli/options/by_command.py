@@ -155,7 +155,9 @@ class CodeOptions:
 class BatchOptions:
     """Options of ``batch``."""
 
-    output: Annotated[str, flag("--output", "File for the records, as JSON Lines.", metavar="FILE|-")] = "-"
+    output: Annotated[
+        str, flag("--output", "File for the records: JSON Lines, or a table (answers.csv).", metavar="FILE|-")
+    ] = "-"
     overwrite: Annotated[
         bool, flag("--overwrite", "Start with an empty output instead of continuing it.")
     ] = False

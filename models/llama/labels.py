@@ -60,7 +60,7 @@ class LabelReader:
         self._context, self._looks, self._head = context, looks, len(head)
         firsts = [look.path for look in looks if look.parent is None]
         self._shared = len(_common(firsts))
-        self._lead = list(firsts[0][: self._shared])
+        self._lead = firsts[0][: self._shared]
         evaluate_tokens(context, 0, 0, head)
 
     @property
@@ -96,13 +96,12 @@ class LabelReader:
 
     def _read_batch(self, texts: Sequence[Tokens]) -> list[list[FloatArray]]:
         """The looks behind texts that fit in one batch, or behind a single long one."""
-        context, behind = self._context, [*self._lead]
-        runs = [Run(n, self._head, (*text, *behind)) for n, text in enumerate(texts, start=1)]
+        context = self._context
+        runs = [Run(n, self._head, (*text, *self._lead)) for n, text in enumerate(texts, start=1)]
         for run in runs:
             context.branch(run.sequence, 0)
-        if len(runs) == 1:
-            row = evaluate_tokens(context, 1, self._head, runs[0].tokens)
-            rows = [row]
+        if len(runs) == 1:  # it may be longer than a batch
+            rows = [evaluate_tokens(context, 1, self._head, runs[0].tokens)]
         else:
             context.decode(runs)
             rows = _rows(runs)

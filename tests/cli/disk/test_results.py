@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import io
 import json
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from adascale.cli.disk.results import open_results, run_conditions
+from adascale.cli.disk.results import open_results, run_conditions, write_table
 from adascale.engine.errors import DiskFullError, UsageError
 from adascale.engine.types import Problem
 
@@ -207,3 +208,13 @@ def test_no_lock_stays_behind(path: Path) -> None:
     with pytest.raises(ZeroDivisionError), open_results(str(path.with_name("never.jsonl"))):
         raise ZeroDivisionError
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_table_has_the_fields_of_the_user_and_the_answer(path: Path, tmp_path: Path) -> None:
+    more = {"question": "2, or 3?", "answer": "2", "confidence": {"p": 0.9, "band": "very likely"}}
+    write(path, {"line": 1, "mine": "x\ny", **record("a", **more)}, record("b", status="error"))
+    write_table(path, tmp_path / "out.csv")
+    first, second = csv.DictReader((tmp_path / "out.csv").open(newline=""))
+    assert first == {"id": "a", "question": "2, or 3?", "mine": "x\ny", "status": "answered", "answer": "2",
+                     "probability": "0.9", "band": "very likely"}  # fmt: skip
+    assert (second["id"], second["status"], second["answer"]) == ("b", "error", "")
