@@ -38,6 +38,8 @@ _LOOKUP_TABLES = {
     _INPUT_EMBEDDING, "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight",
 }  # fmt: skip
 
+_LONG_FACTORS = "rope_factors_long.weight"
+
 _STATE_VALUE_BYTES = 4
 """llama.cpp keeps running states as 32-bit numbers."""
 
@@ -55,6 +57,8 @@ class GGUFInfo:
         active_parameters: Parameters that one token is multiplied by: no lookup table, unless the input
             embedding is the output matrix too, and only the experts in use of a mixture.
         size_bytes: Size of the file, about the memory of the weights.
+        short_window: Largest window with the first of two sets of angles of positions (LongRoPE); 0 if there
+            is one set.
     """
 
     architecture: str
@@ -68,6 +72,7 @@ class GGUFInfo:
     parameter_count: int
     active_parameters: int
     size_bytes: int
+    short_window: int = 0
 
     @property
     def effective_parameters(self) -> float:
@@ -238,6 +243,7 @@ def _facts(header: _Header, size_bytes: int) -> GGUFInfo:
         raise ValueError("more layers than any model has")
     width = number("embedding_length") // heads if heads else 0
     key = number("attention.key_length", width)
+    has_two_sets = _LONG_FACTORS in header.elements
     return GGUFInfo(
         architecture=excerpt(header.architecture, 60),
         name=str(header.values.get("general.name", "")),
@@ -250,6 +256,7 @@ def _facts(header: _Header, size_bytes: int) -> GGUFInfo:
         parameter_count=sum(header.elements.values()),
         active_parameters=_active_parameters(header),
         size_bytes=size_bytes,
+        short_window=number("rope.scaling.original_context_length") if has_two_sets else 0,
     )
 
 

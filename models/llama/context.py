@@ -39,6 +39,7 @@ from adascale.engine.errors import (
 )
 
 from .. import machine
+from ..options import WINDOW_UNIT
 from .model import AbortFlag, LlamaModel, decode_error, explain_load_failure, log_lines, trim_heap
 
 FloatArray = NDArray[np.float32]
@@ -193,7 +194,10 @@ class LlamaContext:
         self._batch = BatchArrays()
         self._refused: float = math.inf
         self._stack = ExitStack()
-        self._least = _Size(1, min(window, _FIRST_CELLS)) if grows else _Size(sequences, window)
+        first, short = _FIRST_CELLS, model.info.short_window
+        if short < window:  # the angles change there, and what a smaller cache held would keep its own
+            first = max(first, short + WINDOW_UNIT)
+        self._least = _Size(1, min(window, first)) if grows else _Size(sequences, window)
         self._use(self._make(self._least), self._least)
         self._has_counts = grows and C.llama_state_seq_get_size(self.handle, 0) == _HEAD + 4
         if grows and not self._has_counts:

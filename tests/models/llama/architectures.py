@@ -133,6 +133,21 @@ def _gemma4(layer: int) -> Shapes:
     return attention | per_layer | _feed_forward()
 
 
+def _phi3(_layer: int) -> Shapes:
+    """One matrix for queries, keys and values, and one for the gate and the values behind it."""
+    return {
+        "attn_qkv.weight": (_QUERIES + 2 * _KEYS, WIDTH),
+        "attn_output.weight": (WIDTH, _QUERIES),
+        "ffn_norm.weight": (WIDTH,),
+        "ffn_up.weight": (2 * HIDDEN, WIDTH),
+        "ffn_down.weight": (WIDTH, HIDDEN),
+    }
+
+
+def _granite_hybrid(layer: int) -> Shapes:
+    return (_attention() if layer % 2 else _mamba2()) | _feed_forward()
+
+
 def _lfm2(layer: int) -> Shapes:
     mixer = _attention() | _head_norms() if layer % 2 else _short_convolution()
     return mixer | _feed_forward()
@@ -174,6 +189,13 @@ class Architecture:
     more: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
+_GRANITE: Mapping[str, tiny.Field] = {
+    "logit_scale": 1.0,
+    "residual_scale": 0.5,
+    "embedding_scale": 2.0,
+    "attention.scale": 0.25,
+}
+
 ARCHITECTURES = (
     Architecture("llama", _dense),
     Architecture("qwen2", _qwen2),
@@ -203,10 +225,22 @@ ARCHITECTURES = (
     ),
     Architecture("smollm3", _dense, 4),
     Architecture(
-        "granite",
-        _dense,
-        fields={"logit_scale": 1.0, "residual_scale": 0.5, "embedding_scale": 2.0, "attention.scale": 0.25},
+        "phi3",
+        _phi3,
+        # The angles of its positions change with the size of the cache.
+        fields={"rope.scaling.original_context_length": 256, "rope.dimension_count": 12},
+        embedding=4.0,
+        more={"rope_factors_long.weight": (6,), "rope_factors_short.weight": (6,)},
     ),
+    Architecture("granite", _dense, fields=_GRANITE),
+    Architecture(
+        "granitehybrid",
+        _granite_hybrid,
+        4,
+        {**_GRANITE, **_SSM, "attention.head_count_kv": [0, KV_HEADS, 0, KV_HEADS]},
+        "hybrid",
+    ),
+    Architecture("minicpm", _dense, fields={"logit_scale": 1.0}, embedding=2.0),
     Architecture(
         "lfm2",
         _lfm2,
