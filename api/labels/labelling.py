@@ -110,7 +110,11 @@ def read_scores(
 
 
 def decide(
-    task: LabelTask, scores: Sequence[Scores | None], known: Mapping[int, str], seed: int = 0
+    task: LabelTask,
+    scores: Sequence[Scores | None],
+    known: Mapping[int, str],
+    reviewed: Mapping[int, str] = {},
+    seed: int = 0,
 ) -> Outcome:
     """Labels of rows by their scores.
 
@@ -118,14 +122,18 @@ def decide(
         task: The labels.
         scores: As of ``read_scores``.
         known: Labels that people gave, by the place of the row.
+        reviewed: Those of rows that a person got because the model was in doubt: they tell nothing of the
+            bias of labels among the others.
         seed: Seed of the halves of the known rows.
     """
-    places = [n for n in known if scores[n] is not None]
+    labels = {**known, **reviewed}
+    places = [n for n in labels if scores[n] is not None]
     random.Random(seed).shuffle(places)
     chosen, tested = places[::2], places[1::2]
-    unbiased, is_unbiased = without_bias(task, scores, {n: known[n] for n in chosen})
+    typical = {n: known[n] for n in chosen if n in known and n not in reviewed}
+    unbiased, is_unbiased = without_bias(task, scores, typical)
     rows = [labelled(task, each) for each in unbiased]
-    return Outcome(rows, known, is_unbiased, chosen, tested)
+    return Outcome(rows, labels, is_unbiased, chosen, tested)
 
 
 def label(

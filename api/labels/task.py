@@ -18,6 +18,9 @@ from adascale.models.labelling import LabelPrompt
 Scores = Sequence[float]
 """Log-probabilities of the labels of a text; log-odds of yes where a text may have several."""
 
+_FEWEST = 20
+"""Known rows by which the bias of labels is judged."""
+
 SEPARATOR = "; "
 """Between the labels of a row that may have several."""
 
@@ -126,7 +129,7 @@ def without_bias(
         known: Labels of rows that people gave, by the place of the row.
     """
     names, read = [*task.labels], [each for each in scores if each is not None]
-    if task.many or not known:
+    if task.many or len(known) < _FEWEST:
         return scores, False
     bias = [sum(each[n] for each in read) / len(read) for n in range(len(names))]
     without = [None if each is None else [s - b for s, b in zip(each, bias, strict=True)] for each in scores]

@@ -77,7 +77,7 @@ def label(
         reviewed = read_table(read_text(options.merge), str(options.merge))
         by_person = labels_of_review(reviewed, table, options.text)
     scores = _read(table, task, options)
-    outcome = decide(task, scores, known | by_person)
+    outcome = decide(task, scores, known, by_person)
     rows = [
         Labelled(by_person[n], by_person=True) if n in by_person else each
         for n, each in enumerate(outcome.rows)
