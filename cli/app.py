@@ -57,7 +57,7 @@ COMMANDS = {
     "rm": ("models.rm", "Delete a model from the cache."),
     "runs": ("runs.app", "List and delete kept searches."),
     "replay": ("replay.replay", "Show a recorded search again, or write its tree as a picture."),
-    "calibrate": ("calibrate.app", "Fit and check what turns scores into probabilities."),
+    "calibrate": ("calibrate.app", "Fit and list what turns scores into probabilities."),
     "export": ("export.export", "Write searches as training data."),
     "config": ("config.app", "List what is set, or can be, and set defaults in a file."),
     "doctor": ("doctor.doctor", "Check this machine, and say how to fix what is wrong."),

@@ -1,4 +1,4 @@
-"""How good a calibration is, from recorded solutions: what ``adascale calibrate check --json`` says.
+"""How good a calibration is on other questions, from recorded solutions (``bench.evidence.draw``).
 
 Usage: ``python -m bench.evidence.calibration_check FILE.jsonl.gz ...``
 
@@ -21,10 +21,10 @@ from adascale.engine.calibration import fit
 from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF, Stage
 from adascale.engine.calibration.fit import Sample, answer_examples
 from adascale.engine.calibration.head import Calibration
-from adascale.engine.calibration.metrics import Predictions, report
-from adascale.engine.codec import to_plain
+from adascale.engine.calibration.metrics import Predictions
 
 from ..common import close
+from ..metrics import full_report
 from . import recorded_draws
 
 Rows = list[tuple[int, Sequence[float], float, float]]
@@ -92,8 +92,8 @@ def main() -> None:
     if len({header["calibration_sha256"] for header in headers}) > 1:
         parser.error("the files were drawn with several calibrations: check them one by one")
     records = [record for own in found for record in own]
-    stages = report(check(records, recorded_draws.calibration_of(headers[0], args.calibration)))
-    close({"model": headers[0]["model"], "questions": len(records), "stages": to_plain(stages)})
+    stages = full_report(check(records, recorded_draws.calibration_of(headers[0], args.calibration)))
+    close({"model": headers[0]["model"], "questions": len(records), "stages": stages})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from adascale.engine.calibration.metrics import auc
 from adascale.engine.calibration.options import OWN_OPTIONS, OptionWeights
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import Settings
@@ -36,6 +35,7 @@ from adascale.models.session import Session
 
 from ..common import Played, append, close, judged, kept_lines, level, read_lines, share, table
 from ..kept_draws import DrawStore, ReplayingPolicy
+from ..metrics import auc
 
 AT_ONCE = 32
 

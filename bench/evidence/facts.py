@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.calibration.metrics import auc
 from adascale.engine.calibration.posterior import VOTES, Posterior
 from adascale.engine.kinds.value import Fact, same_name
 from adascale.engine.request import Settings
@@ -36,6 +35,7 @@ from adascale.engine.strategies import EFFORTS, Strategy, Vote
 from adascale.engine.types import Problem, probability_of
 
 from ..common import Played, close, judged, level, share, table
+from ..metrics import auc
 from .calls_table import played_back, searched
 from .likelihood import constants
 from .tool_calls import SEED, Drawn, draw_prose, load

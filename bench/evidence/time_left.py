@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 
 from adascale.cli.render.state import ViewState
-from adascale.engine.calibration.metrics import auc
 from adascale.engine.request import Request, Settings
 from adascale.engine.strategies import Adaptive
 from adascale.engine.types import probability_of
 
 from ..common import close, judged, table
+from ..metrics import auc
 from . import recorded_draws
 from .seconds import CURVES, curve_of
 

@@ -305,10 +305,12 @@ class McpOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationOptions:
-    """Options of ``calibrate check``, which are also some of ``calibrate fit``."""
+class FitOptions:
+    """Options of ``calibrate fit``, which makes a calibration and uses none."""
 
-    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="rollouts")
+    session: Annotated[SessionOptions, {"calibration": None}] = SessionOptions(
+        calibration="none", branches=MAX_BRANCHES, purpose="rollouts"
+    )
     data: Annotated[
         list[Path], flag("--data -d", "JSON Lines with question and answer; repeatable.", metavar="FILE")
     ] = field(default_factory=list)
@@ -331,15 +333,6 @@ class CalibrationOptions:
     ] = 3
     json_output: JsonOption = False
     terminal: TerminalOptions = TerminalOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class FitOptions(CalibrationOptions):
-    """Options of ``calibrate fit``, which makes a calibration and uses none."""
-
-    session: Annotated[SessionOptions, {"calibration": None}] = SessionOptions(
-        calibration="none", branches=MAX_BRANCHES, purpose="rollouts"
-    )
     output: Annotated[
         Path | None, flag("--output", "File to write; by default where ask finds it.", metavar="FILE")
     ] = None
@@ -363,7 +356,6 @@ OPTION_TYPES: Sequence[type[Any]] = (
     ServeOptions,
     McpOptions,
     FitOptions,
-    CalibrationOptions,
     DoctorOptions,
 )
 """All of them. ``adascale config`` has the default of the first one with a setting."""

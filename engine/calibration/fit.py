@@ -1,4 +1,4 @@
-"""Fits a calibration on finished solutions of questions, and measures one on others; no search needs it.
+"""Fits a calibration on finished solutions of questions; no search needs it.
 
 The heads of a stage are fitted by cross-fitting: each fold of the questions is held out of one head, so there
 are estimates that no head has seen. From those of the stages the answer's heads learn.
@@ -43,9 +43,6 @@ _RATE = 0.02
 
 _DECAY = 10.0
 """Prior precision of a weight, in questions: with more of them it matters less."""
-
-_SURFACE = ("steps", "tokens", "step_tokens", "cut_off")
-"""Numbers of a prefix that nothing of the model is needed for."""
 
 _SHRUNK = np.array([0.0, 0.1])
 """``[OUTPUTS]``, share of the weight decay that pulls each constant to zero."""
@@ -222,7 +219,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """Data to fit or measure a calibration on.
+    """Data to fit a calibration on.
 
     Attributes:
         stages: Examples of each stage; in the question stages, the i-th is of question i.
@@ -255,39 +252,6 @@ def fit_calibration(
     answers = [*answer_examples(training.samples, held_out, spreads, seed)]
     answer, held_out["answer"] = fit_stage(answers, HeadConfig(components=0, folds=config.folds), seed)
     return Calibration(stages, answer, domains, spreads), held_out
-
-
-def measure(calibration: Calibration, training: Training, seed: int) -> dict[str, Predictions]:
-    """Estimates of a calibration on other questions, by stage.
-
-    Args:
-        calibration: Its modes are measured.
-        training: The questions.
-        seed: Seed of the replayed searches.
-    """
-    found: dict[str, Predictions] = {
-        stage: predictions(calibration.stages[stage], examples)
-        for stage, examples in training.stages.items()
-        if stage in calibration.stages
-    }
-    answers = [*answer_examples(training.samples, found, calibration.spreads, seed)]
-    return {**found, "answer": predictions(calibration.answer, answers)}
-
-
-def surface_estimates(training: Training) -> dict[str, Predictions]:
-    """Held-out estimates by a fit of length and format alone, of each stage that has steps."""
-    found: dict[str, Predictions] = {}
-    for stage, examples in training.stages.items():
-        if stage in QUESTION.values() or not examples:
-            continue
-        surface = []
-        for each in examples:
-            numbers = {name: each.observation.numbers[name] for name in _SURFACE}
-            # A failed program is known to be wrong whatever its length; a wrong sum is neither of the two.
-            offset = 0.0 if stage in STAGES_OF["prose"] else each.observation.offset
-            surface.append(replace(each, observation=Observation(numbers, offset=offset)))
-        _, found[stage] = fit_stage(surface, HeadConfig(components=0), seed=0)
-    return found
 
 
 def mode_spread(questions: Sequence[Sequence[Sample]], mode: Mode) -> float:

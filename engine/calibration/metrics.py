@@ -8,25 +8,16 @@ can predict; skill compares with the best constant on the same data.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codec import omitted
-from .posterior import Array, logit, sigmoid
+from .posterior import Array
 
 Number = float | None
 """A number of four digits; None where it is not defined."""
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """Metrics of other estimates of the same prefixes."""
-
-    skill: Number
-    auc: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +27,8 @@ class StageReport:
     Attributes:
         n: Number of prefixes.
         questions: Number of questions that they belong to.
-        base_rate, brier, skill, ece, auc, coverage: Metrics of this module.
+        base_rate, brier, skill, ece: Metrics of this module.
         ece_floor: ECE that noise alone would show.
-        intervals: 95 % interval of the skill over questions, by its name.
-        auc_within: AUC within questions; None where no question has several prefixes.
-        surface: Length and format alone (``fit.surface_estimates``): what the states add is the difference.
     """
 
     n: int
@@ -49,45 +37,31 @@ class StageReport:
     brier: Number
     skill: Number
     ece: Number
-    auc: Number
-    coverage: Number
     ece_floor: Number
-    intervals: Mapping[str, tuple[Number, Number]]
-    auc_within: Number = omitted(None)
-    surface: Baseline | None = omitted(None)
 
 
-def report(
-    predictions: Mapping[str, Predictions], surface: Mapping[str, Predictions] | None = None
-) -> dict[str, StageReport]:
-    """Metrics of the estimates of each stage that occurred, beside those of length and format alone."""
-    found = {}
-    for name, data in predictions.items():
-        if not len(data.right):
-            continue
-        (low, high), questions = bootstrap(data, skill), len(np.unique(data.question))
-        beside = surface.get(name) if surface else None
-        figures = (base_rate, brier, skill, ece, auc, coverage, ece_floor)
-        found[name] = StageReport(
+def report(predictions: Mapping[str, Predictions]) -> dict[str, StageReport]:
+    """Metrics of the estimates of each stage that occurred."""
+    figures = (base_rate, brier, skill, ece, ece_floor)
+    return {
+        name: StageReport(
             n=len(data.right),
-            questions=questions,
-            **{each.__name__: _four_digits(each(data)) for each in figures},
-            intervals={"skill": (_four_digits(low), _four_digits(high))},
-            auc_within=_four_digits(auc_within(data)) if len(data.right) > questions else None,
-            surface=Baseline(_four_digits(skill(beside)), _four_digits(auc(beside))) if beside else None,
+            questions=len(np.unique(data.question)),
+            **{each.__name__: four_digits(each(data)) for each in figures},
         )
-    return found
+        for name, data in predictions.items()
+        if len(data.right)
+    }
 
 
-def _four_digits(value: float) -> Number:
+def four_digits(value: float) -> Number:
+    """A metric for people and files."""
     return None if math.isnan(value) else round(float(value), 4)
 
 
 _BINS_MAX = 10
 _QUESTIONS_PER_BIN = 10
-_GRID = (np.arange(100) + 0.5) / 100
 _FLIPS = 200
-_TAIL = np.log(9.0)  # logit of the upper level
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,24 +153,6 @@ def ece_floor(data: Predictions) -> float:
     return float(np.abs(signs @ added).sum(axis=1).mean())
 
 
-def coverage(data: Predictions) -> float:
-    """Share of outcomes in the central 80 % of the predicted distribution; .8 is ideal.
-
-    Only counts are observed, not the probability. Its logit is assumed to be logistic on either side of the
-    median, and the PIT of a count is spread evenly over its step (Czado, Gneiting and Held, Biometrics 2009).
-    nan if nothing can be counted.
-    """
-    groups = count_groups(data)
-    if not len(groups.right):
-        return float("nan")
-    low, high = _pit(groups.quantiles, groups.right, groups.total)
-    inside = np.minimum(high, 0.9) - np.maximum(low, 0.1)
-    # An outcome that was next to impossible has no width of its own, only a place.
-    place = (low >= 0.1) & (low <= 0.9)
-    share = np.where(high > low, np.clip(inside, 0, None) / np.maximum(high - low, 1e-12), place)
-    return float(groups.weights() @ share)
-
-
 def count_groups(data: Predictions) -> Predictions:
     """Outcomes that can be counted together, each group as one row: counts, mean quantiles, and its weight.
 
@@ -222,61 +178,3 @@ def count_groups(data: Predictions) -> Predictions:
     weight = data.weights() if data.weight is None else data.weight
     shares = np.bincount(question, weight, len(names))[of] / np.bincount(of, minlength=len(names))[of]
     return Predictions(names[of], np.column_stack(sums) / size[:, None], right, total, shares)
-
-
-def _pit(quantiles: Array, right: Array, total: Array) -> tuple[Array, Array]:
-    """``[n]`` twice: probability of fewer correct outcomes than observed, and of at most as many."""
-    lower, median, upper = (logit(q)[:, None] for q in quantiles.T)
-    levels = logit(_GRID)
-    p = sigmoid(median + levels * np.where(levels < 0, median - lower, upper - median) / _TAIL)
-    low, high = np.zeros(len(p)), np.zeros(len(p))
-    choose = np.ones(len(p))
-    for k in range(int(total.max()) + 1):
-        left = total - k
-        mass = np.where(
-            left >= 0, choose * np.mean(p**k * (1 - p) ** np.maximum(left, 0)[:, None], axis=1), 0
-        )
-        low += mass * (right > k)
-        high += mass * (right >= k)
-        choose = choose * np.maximum(left, 0) / (k + 1)
-    return low, np.minimum(high, 1.0)
-
-
-def auc(data: Predictions) -> float:
-    """Probability that a correct outcome has a higher median than a wrong one.
-
-    Ties count half; nan if all outcomes are equal.
-    """
-    w = data.weights()
-    good, bad = w * data.right / data.total, w * (data.total - data.right) / data.total
-    values, inverse = np.unique(data.quantiles[:, 1], return_inverse=True)
-    right = np.bincount(inverse, good, len(values))
-    wrong = np.bincount(inverse, bad, len(values))
-    pairs = right.sum() * wrong.sum()
-    below = np.cumsum(wrong) - wrong
-    return float((right * (below + wrong / 2)).sum() / pairs) if pairs > 0 else float("nan")
-
-
-def auc_within(data: Predictions) -> float:
-    """Mean over questions of the AUC among their own prefixes; nan if no question has both outcomes.
-
-    It measures what a search needs: to tell correct and wrong solutions of one question apart.
-    """
-    every = (data.question == question for question in np.unique(data.question))
-    found = [auc(replace(data, weight=own.astype(float))) for own in every]
-    known = [value for value in found if not np.isnan(value)]
-    return float(np.mean(known)) if known else float("nan")
-
-
-def bootstrap(
-    data: Predictions, metric: Callable[[Predictions], float], rounds: int = 400
-) -> tuple[float, float]:
-    """95 % interval of a metric over questions that are drawn with replacement."""
-    rng = np.random.default_rng(0)
-    names, index = np.unique(data.question, return_inverse=True)
-    weights, values = data.weights(), np.empty(rounds)
-    for at in range(rounds):
-        times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[index]
-        values[at] = metric(replace(data, weight=weights * times))
-    low, high = np.nanpercentile(values, (2.5, 97.5))
-    return float(low), float(high)

@@ -399,13 +399,6 @@ def mismatches(card: Card, used: Fingerprint) -> list[Notice]:
     return [Notice("calibration-mismatch", f"{said} {what}", far, hint) for what in found]
 
 
-def overlap(card: Card, problems: Sequence[Problem]) -> list[Notice]:
-    """A notice if a calibration is to be measured on questions that it was fitted on."""
-    again = sum(question_key(problem.question) in card.questions for problem in problems)
-    said = f"the calibration was fitted on {again} of these questions: its figures will flatter it"
-    return [Notice("fitted-on-this", said, hint="check on questions that are new to it")] if again else []
-
-
 def wrong_kind(card: Card, kind: KindName) -> Notice:
     """The notice of a named calibration that is for another kind of problem."""
     return Notice(

@@ -22,7 +22,6 @@ from adascale.engine.calibration.fit import (
     Sample,
     Training,
     fit_calibration,
-    surface_estimates,
 )
 from adascale.engine.calibration.metrics import report
 from adascale.engine.errors import UsageError, setting
@@ -39,16 +38,16 @@ FEWEST = 20
 """Questions below which a fit says nothing."""
 
 
-def check_enough(count: int, fewest: int = FEWEST) -> None:
-    """Refuse a fit or a check on too few questions.
+def check_enough(count: int) -> None:
+    """Refuse a fit on too few questions.
 
     Raises:
-        UsageError: there are fewer than ``fewest``.
+        UsageError: there are fewer than ``FEWEST``.
     """
-    if count < fewest:
+    if count < FEWEST:
         raise UsageError(
             f"{count} {'question is' if count == 1 else 'questions are'} too few",
-            f"{fewest} or more are needed; a good calibration takes hundreds",
+            f"{FEWEST} or more are needed; a good calibration takes hundreds",
             hint=f"another file in addition, or a larger {setting('questions')}",
         )
 
@@ -102,15 +101,11 @@ def open_rollouts(session: Session, problems: Sequence[Problem], plan: DrawPlan)
         yield RolloutRun(problems, plan, store, prm)
 
 
-def training_of(run: RolloutRun, fewest: int = FEWEST) -> tuple[Training, list[Problem]]:
+def training_of(run: RolloutRun) -> tuple[Training, list[Problem]]:
     """Training data of what was drawn, and scored by the PRM if there is one; and its problems.
 
-    Args:
-        run: The rollouts.
-        fewest: Number of problems that are needed, at least 1.
-
     Raises:
-        UsageError: fewer than ``fewest`` problems could be searched.
+        UsageError: fewer than ``FEWEST`` problems could be searched.
     """
     drawn, rewards = [], []
     for problem in run.problems:
@@ -119,7 +114,7 @@ def training_of(run: RolloutRun, fewest: int = FEWEST) -> tuple[Training, list[P
         if all(kept) and (run.prm is None or scored is not None):
             drawn.append([rollouts for rollouts in kept if rollouts is not None])
             rewards += [] if scored is None else [scored]
-    check_enough(len(drawn), fewest)
+    check_enough(len(drawn))
     found = training_set(*zip(*drawn, strict=True), rewards=rewards or None)
     return found, [own[0].problem for own in drawn]
 
@@ -145,6 +140,6 @@ def fit_rollouts(session: Session, run: RolloutRun, data: Sequence[str]) -> Arte
         samples=run.plan.samples,
         programs=run.plan.programs,
         seed=run.plan.seed,
-        held_out=report(held_out, surface_estimates(training)),
+        held_out=report(held_out),
     )
     return Artefact(calibration, card)

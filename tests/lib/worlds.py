@@ -9,11 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scripted import ScriptedExecutor, records_of, ticking
 
 from adascale.engine.calibration.features import Observation, States
-from adascale.engine.calibration.fit import Example, HeadConfig, Training, fit_calibration
+from adascale.engine.calibration.fit import (
+    Example,
+    HeadConfig,
+    Training,
+    answer_examples,
+    fit_calibration,
+    predictions,
+)
 from adascale.engine.calibration.head import Calibration
 from adascale.engine.calibration.metrics import Predictions, StageReport, report
 from adascale.engine.calibration.posterior import Array
@@ -44,6 +52,19 @@ def scored(
     names = np.arange(len(p)) if question is None else np.asarray(question)
     return Predictions(
         names, quantiles, right, np.ones(len(p)) if total is None else np.asarray(total, float)
+    )
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Predictions:
+    """Up to 30 prefixes of up to 8 questions, with ties among the estimates."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    n = draw(st.integers(2, 30))
+    question = rng.integers(0, draw(st.integers(1, 8)), n)
+    quantiles = np.sort(rng.integers(0, 11, (n, 3)) / 10, axis=1)
+    total = rng.integers(1, 6, n)
+    return Predictions(
+        question, quantiles, rng.binomial(total, rng.random(n)).astype(float), total.astype(float)
     )
 
 
@@ -187,6 +208,15 @@ def fitted(programs: int = 0) -> tuple[Calibration, dict[str, Predictions]]:
     """A quick fit on the first questions; the same one for every test that asks."""
     config = HeadConfig(steps=120, folds=3)
     return fit_calibration(training(problems(60), programs), config, seed=0)
+
+
+def measured(calibration: Calibration, data: Training) -> dict[str, Predictions]:
+    """Estimates of a calibration on other questions, by stage."""
+    found: dict[str, Predictions] = {
+        stage: predictions(calibration.stages[stage], own) for stage, own in data.stages.items()
+    }
+    answers = [*answer_examples(data.samples, found, calibration.spreads, seed=0)]
+    return {**found, "answer": predictions(calibration.answer, answers)}
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import beta_world, examples, fitted, problems, searched, training
+from worlds import beta_world, examples, fitted, measured, problems, searched, training
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_answers
 from adascale.engine.calibration.features import answer_observation
@@ -18,16 +18,15 @@ from adascale.engine.calibration.fit import (
     answer_examples,
     fit_calibration,
     fit_stage,
-    measure,
     mode_spread,
     predictions,
-    surface_estimates,
 )
 from adascale.engine.calibration.head import HeadModel
-from adascale.engine.calibration.metrics import Predictions, coverage, report, skill
+from adascale.engine.calibration.metrics import Predictions, skill
 from adascale.engine.calibration.posterior import SPREADS, log_odds, logit, of_votes, sigmoid
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Mode, NodeId
+from bench.metrics import coverage
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
@@ -83,23 +82,12 @@ def test_the_features_of_an_answer_by_hand() -> None:
 
 def test_every_stage_has_skill_held_out_and_on_new_questions() -> None:
     assert set(fitted()[1]) == STAGES
-    new = measure(fitted()[0], training(problems(60, 1000)), seed=0)
+    new = measured(fitted()[0], training(problems(60, 1000)))
     assert set(new) == STAGES
     for stage in STAGES:
         assert skill(fitted()[1][stage]) > 0.05, stage
         assert skill(new[stage]) > 0.05, stage
         assert np.all(np.diff(new[stage].quantiles, axis=1) >= 0)
-
-
-def test_a_report_has_what_length_alone_would_say_beside_what_the_states_do() -> None:
-    """A guess costs success, and its state tells it; how long a solution is tells less here."""
-    found = report(fitted()[1], surface_estimates(training(problems(60))))
-    assert {stage for stage, each in found.items() if each.surface} == {"step", "finished"}
-    finished = found["finished"]
-    assert finished.surface is not None
-    assert finished.surface.skill is not None
-    assert finished.skill is not None
-    assert finished.skill > finished.surface.skill + 0.1
 
 
 @pytest.mark.slow
@@ -108,7 +96,7 @@ def test_programs_have_estimates_of_their_own() -> None:
     assert calibration.modes == ("prose", "program")
     assert set(held_out) == STAGES | {"program question", "program"}
     data = training(problems(60, 1000), programs=3)
-    new = measure(calibration, data, seed=0)
+    new = measured(calibration, data)
     for stage in ("program question", "program", "answer"):
         assert skill(held_out[stage]) > 0.05, stage
         assert skill(new[stage]) > 0.05, stage

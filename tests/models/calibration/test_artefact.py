@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save as serialise
-from worlds import fitted, fitted_report, problems, training
+from worlds import fitted, fitted_report, measured, problems, training
 
 from adascale.engine.calibration.features import QUESTION, Observation
-from adascale.engine.calibration.fit import measure
 from adascale.engine.calibration.head import stack_states
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
@@ -46,7 +45,7 @@ CARD = Card(
     questions=tuple(question_key(f"question {i}") for i in range(60)),
     samples=4,
     seed=0,
-    held_out={**fitted_report(), "finished": replace(fitted_report()["finished"], auc=None)},
+    held_out={**fitted_report(), "finished": replace(fitted_report()["finished"], ece_floor=None)},
 )
 
 
@@ -72,7 +71,7 @@ def test_a_loaded_calibration_says_the_same(tmp_path: Path, programs: int) -> No
     samplers = (json.dumps(dict(each.fingerprint.sampling), sort_keys=True) for each in (found.card, card))
     assert len(set(samplers)) == 1  # whole numbers stay whole
     data = training(problems(10, 100), programs)
-    ours, theirs = (measure(each, data, 0) for each in (before, found.calibration))
+    ours, theirs = (measured(each, data) for each in (before, found.calibration))
     assert ours.keys() == theirs.keys()
     for stage, expected in ours.items():
         assert theirs[stage].quantiles == pytest.approx(expected.quantiles, abs=1e-6)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from scripted import ScriptedPRM, ticking
-from worlds import ReadingPolicy, drawn, problems, solve
+from worlds import ReadingPolicy, drawn, measured, problems, solve
 
-from adascale.engine.calibration.fit import HeadConfig, fit_calibration, measure
+from adascale.engine.calibration.fit import HeadConfig, fit_calibration
 from adascale.engine.calibration.metrics import report
 from adascale.engine.calibration.posterior import sigmoid
 from adascale.engine.errors import AdascaleError, ContextOverflowError, ModelCorruptError
@@ -230,7 +230,7 @@ def test_a_model_that_answers_in_one_step_can_be_fitted_and_measured() -> None:
     whole = training_set(drawn(problems(30)))
     training = replace(whole, stages={**whole.stages, "step": []})
     calibration, held_out = fit_calibration(training, HeadConfig(steps=20, folds=2), seed=0)
-    new = measure(calibration, training, 0)
+    new = measured(calibration, training)
     assert len(new["step"].right) == 0
     for found in (held_out, new):
         assert set(report(found)) == {"question", "finished", "answer"}

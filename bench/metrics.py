@@ -1,0 +1,104 @@
+"""Metrics of estimates for research: ranks, intervals, coverage; the product has those that a card shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from adascale.engine.calibration.metrics import Predictions, count_groups, four_digits, report, skill
+from adascale.engine.calibration.posterior import Array, logit, sigmoid
+from adascale.engine.codec import to_plain
+
+_GRID = (np.arange(100) + 0.5) / 100
+_TAIL = np.log(9.0)  # logit of the upper level
+
+
+def full_report(predictions: Mapping[str, Predictions]) -> dict[str, dict[str, Any]]:
+    """Metrics of the estimates of each stage that occurred, as JSON: those of a card, and those below."""
+    found: dict[str, dict[str, Any]] = to_plain(report(predictions))
+    for name, own in found.items():
+        data = predictions[name]
+        own |= {each.__name__: four_digits(each(data)) for each in (auc, coverage)}
+        own["intervals"] = {"skill": [*map(four_digits, bootstrap(data, skill))]}
+        if own["n"] > own["questions"]:
+            own["auc_within"] = four_digits(auc_within(data))
+    return found
+
+
+def coverage(data: Predictions) -> float:
+    """Share of outcomes in the central 80 % of the predicted distribution; .8 is ideal.
+
+    Only counts are observed, not the probability. Its logit is assumed to be logistic on either side of the
+    median, and the PIT of a count is spread evenly over its step (Czado, Gneiting and Held, Biometrics 2009).
+    nan if nothing can be counted.
+    """
+    groups = count_groups(data)
+    if not len(groups.right):
+        return float("nan")
+    low, high = _pit(groups.quantiles, groups.right, groups.total)
+    inside = np.minimum(high, 0.9) - np.maximum(low, 0.1)
+    # An outcome that was next to impossible has no width of its own, only a place.
+    place = (low >= 0.1) & (low <= 0.9)
+    share = np.where(high > low, np.clip(inside, 0, None) / np.maximum(high - low, 1e-12), place)
+    return float(groups.weights() @ share)
+
+
+def _pit(quantiles: Array, right: Array, total: Array) -> tuple[Array, Array]:
+    """``[n]`` twice: probability of fewer correct outcomes than observed, and of at most as many."""
+    lower, median, upper = (logit(q)[:, None] for q in quantiles.T)
+    levels = logit(_GRID)
+    p = sigmoid(median + levels * np.where(levels < 0, median - lower, upper - median) / _TAIL)
+    low, high = np.zeros(len(p)), np.zeros(len(p))
+    choose = np.ones(len(p))
+    for k in range(int(total.max()) + 1):
+        left = total - k
+        mass = np.where(
+            left >= 0, choose * np.mean(p**k * (1 - p) ** np.maximum(left, 0)[:, None], axis=1), 0
+        )
+        low += mass * (right > k)
+        high += mass * (right >= k)
+        choose = choose * np.maximum(left, 0) / (k + 1)
+    return low, np.minimum(high, 1.0)
+
+
+def auc(data: Predictions) -> float:
+    """Probability that a correct outcome has a higher median than a wrong one.
+
+    Ties count half; nan if all outcomes are equal.
+    """
+    w = data.weights()
+    good, bad = w * data.right / data.total, w * (data.total - data.right) / data.total
+    values, inverse = np.unique(data.quantiles[:, 1], return_inverse=True)
+    right = np.bincount(inverse, good, len(values))
+    wrong = np.bincount(inverse, bad, len(values))
+    pairs = right.sum() * wrong.sum()
+    below = np.cumsum(wrong) - wrong
+    return float((right * (below + wrong / 2)).sum() / pairs) if pairs > 0 else float("nan")
+
+
+def auc_within(data: Predictions) -> float:
+    """Mean over questions of the AUC among their own prefixes; nan if no question has both outcomes.
+
+    It measures what a search needs: to tell correct and wrong solutions of one question apart.
+    """
+    every = (data.question == question for question in np.unique(data.question))
+    found = [auc(replace(data, weight=own.astype(float))) for own in every]
+    known = [value for value in found if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def bootstrap(
+    data: Predictions, metric: Callable[[Predictions], float], rounds: int = 400
+) -> tuple[float, float]:
+    """95 % interval of a metric over questions that are drawn with replacement."""
+    rng = np.random.default_rng(0)
+    names, index = np.unique(data.question, return_inverse=True)
+    weights, values = data.weights(), np.empty(rounds)
+    for at in range(rounds):
+        times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[index]
+        values[at] = metric(replace(data, weight=weights * times))
+    low, high = np.nanpercentile(values, (2.5, 97.5))
+    return float(low), float(high)
