@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from adascale.models.options import Reporting, SessionOptions
 from adascale.models.storage import cache_folder, keyed_path
 
 from .promise import Promise, promise
+from .review import added_cells
+from .rows import Table
 from .task import Labelled, LabelTask, Scores, labelled, without_bias
 
 _TABLE = "scores"
@@ -159,7 +162,8 @@ def label(
         model: Catalogue name, path, ``hf:user/repo[:quant]``, or address of a server.
 
     Returns:
-        The same kind of rows with ``label``, ``probability``, ``band`` and ``runner_up``.
+        The same kind of rows with ``label``, ``probability``, ``band`` and ``runner_up``, which begin with
+        ``adascale_`` if one of these names is taken.
 
     Raises:
         AdascaleError: The model cannot be had or loaded, or there are fewer than two labels.
@@ -170,15 +174,22 @@ def label(
     """
     records = list(_records(rows))
     task = LabelTask(labels if isinstance(labels, Mapping) else dict.fromkeys(labels, ""), question, many)
-    given = {n: str(row[known]) for n, row in enumerate(records) if known and row[known]}
-    scores = read_scores([str(row[text]) for row in records], task, SessionOptions(str(model)))
-    added = [each.cells() for each in decide(task, scores, given).rows]
+    given = {n: cell for n, row in enumerate(records) if known and (cell := _text(row[known]))}
+    scores = read_scores([_text(row[text]) for row in records], task, SessionOptions(str(model)))
+    table = Table(records, tuple(dict.fromkeys(chain.from_iterable(records))))
+    added = added_cells(table, decide(task, scores, given).rows)
     columns = {name: [row[name] for row in added] for name in (added[0] if added else ())}
     if hasattr(rows, "assign"):  # pandas
         return rows.assign(**columns)
     if hasattr(rows, "hstack"):  # polars
         return rows.hstack(type(rows)(columns))
     return [{**row, **more} for row, more in zip(records, added, strict=True)]
+
+
+def _text(cell: Any) -> str:
+    """The text of a cell; empty for one that is missing, as pandas has it too."""
+    text = str(cell).strip()
+    return "" if not isinstance(cell, str) and text in ("None", "nan", "<NA>") else text
 
 
 def _records(rows: Any) -> Iterator[Mapping[str, Any]]:

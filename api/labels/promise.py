@@ -48,13 +48,13 @@ def promise(chosen: Sequence[Known], tested: Sequence[Known], wanted: float) -> 
         wanted: Share of correct labels, in (0, 1).
     """
     thresholds = sorted({p for p, _ in chosen}, reverse=True)
-    best = max(thresholds, key=lambda each: least_share(*_above(chosen, each)), default=1.0)
+    best = min(thresholds, key=lambda each: _tail(*_above(chosen, each), wanted), default=1.0)
     kept: Promise | None = None
     for threshold in thresholds[thresholds.index(best) :] if thresholds else ():
         rows, correct = _above(tested, threshold)
-        if (least := least_share(rows, correct)) < wanted:
+        if _tail(rows, correct, wanted) > 1.0 - CONFIDENCE:
             break
-        kept = Promise(threshold, rows, correct, least)
+        kept = Promise(threshold, rows, correct, least_share(rows, correct))
     return kept
 
 

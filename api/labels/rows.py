@@ -8,8 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Literal
 
 from adascale.engine.errors import UsageError
@@ -19,6 +21,9 @@ Row = Mapping[str, Any]
 _DELIMITERS = ",;\t|"
 _LARGEST_CELL = 64 << 20
 """Characters of a cell; the ``csv`` module stops at 131,072 by itself."""
+_LONGEST_HEADER = 1 << 20
+"""Characters in which the header of a CSV ends."""
+
 TEXT = "text"
 """Column of the rows of a file with a text a line."""
 
@@ -63,12 +68,15 @@ class Table:
         """The table as the contents of a file."""
         if self.form == "jsonl":
             return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows)
-        lines = io.StringIO()
-        writer = csv.writer(lines, delimiter=self.delimiter, lineterminator="\n")
+        lines: list[str] = []
+        # Cells with a character of the line's end are quoted, and with no other line break.
+        writer = csv.writer(
+            SimpleNamespace(write=lines.append), delimiter=self.delimiter, lineterminator="\r\n"
+        )
         writer.writerow(self.columns)
         for row in self.rows:
             writer.writerow(["" if row.get(name) is None else row[name] for name in self.columns])
-        return lines.getvalue()
+        return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def read_table(text: str, name: str = "") -> Table:
@@ -82,14 +90,14 @@ def read_table(text: str, name: str = "") -> Table:
     if name.endswith((".jsonl", ".ndjson")) or text.lstrip().startswith("{"):
         objects = list(_objects(text.split("\n")))
         return Table(objects, tuple(dict.fromkeys(key for row in objects for key in row)), "jsonl")
-    first = text.lstrip("\n").split("\n", 1)[0]
+    first = re.sub('"[^"]*"', "", text.lstrip()[:_LONGEST_HEADER]).split("\n", 1)[0]
     delimiter = max(_DELIMITERS, key=first.count)
     if delimiter not in first and not name.endswith((".csv", ".tsv")):
         lines = (line.rstrip("\r") for line in text.split("\n"))
         return Table([{TEXT: line} for line in lines if line.strip()], (TEXT,))
     csv.field_size_limit(_LARGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    columns = tuple(next(reader))
+    columns = tuple(next(filter(None, reader)))
     if twice := sorted({column for column in columns if columns.count(column) > 1}):
         raise UsageError(f"the header has {', '.join(twice)} twice", "every column needs a name of its own")
     try:

@@ -35,7 +35,7 @@ class LabelTask:
         many: A row may have several labels, or none: each is a question for yes or no.
 
     Raises:
-        UsageError: there are fewer than two labels, or one for yes or no, or one is empty.
+        UsageError: there are fewer than two labels, or one for yes or no, or one is empty, or two read alike.
     """
 
     labels: Mapping[str, str]
@@ -46,11 +46,18 @@ class LabelTask:
         """Refuse labels between which nothing can be chosen."""
         if len(self.labels) < 2 - self.many or not all(name.strip() for name in self.labels):
             raise UsageError("a label is chosen from two or more", hint="--labels billing,technical,other")
+        if len(set(self.words)) < len(self.labels):
+            raise UsageError("two labels have the same words", hint="_ and a space are the same to a model")
+
+    @property
+    def words(self) -> list[str]:
+        """The names as a model reads them: ``card_arrival`` is two words."""
+        return [" ".join(name.replace("_", " ").split()) for name in self.labels]
 
     @property
     def prompt(self) -> LabelPrompt:
         """What a model is asked."""
-        labels = [" ".join(name.replace("_", " ").split()) for name in self.labels]  # card_arrival: two words
+        labels = self.words
         options = [
             f"{name}: {text}" if text else name
             for name, text in zip(labels, self.labels.values(), strict=True)

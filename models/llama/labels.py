@@ -168,10 +168,10 @@ def one_of(model: LlamaModel, chat: ChatFormat, labels: Sequence[str]) -> Labels
         here = [n for n, each in enumerate(spelt) if each[: len(path)] == path]
         for n in here:
             routes[n] = route
-        while len(tokens := dict.fromkeys(spelt[n][len(path)] for n in here)) == 1 and len(here) > 1:
-            path = (*path, *tokens)
         if len(here) == 1:
             return
+        while len(tokens := dict.fromkeys(spelt[n][len(path)] for n in here)) == 1:
+            path = (*path, *tokens)
         look, parent = len(looks), route[-1] if route else None
         looks.append(Look((*chat.tail, *path), tuple(frozenset([token]) for token in tokens), parent))
         for n, token in enumerate(tokens):

@@ -1,0 +1,94 @@
+"""Labels behind many texts have the log-probabilities of each text by itself, spelt token by token."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from machine import SYSTEM, Machine
+
+from adascale.models.llama import labels as module
+from adascale.models.llama.chat import ChatFormat
+from adascale.models.llama.context import MAX_BATCH_TOKENS, LlamaContext, Run
+from adascale.models.llama.labels import SEQUENCES, FloatArray, LabelReader, each_of, one_of
+from adascale.models.llama.model import AbortFlag
+from adascale.models.llama.policy import first_tokens
+
+TEXTS = ["Hm?", "word " * 80, "Where is my card?", "x" * 700, *(f"Message {n}." for n in range(70)), "é" * 40]
+ALIKE = ["card lost", "card late", "card", "top up", "top", "other"]
+
+
+@pytest.fixture
+def shared(machine: Machine) -> LlamaContext:
+    context = LlamaContext(machine.model, 2048, SEQUENCES, 1, AbortFlag(), grows=False, shared=True)
+    machine.stack.callback(context.close)
+    return context
+
+
+def log_softmax(logits: FloatArray) -> FloatArray:
+    return np.asarray(logits - np.logaddexp.reduce(logits))
+
+
+def alone(machine: Machine, tokens: tuple[int, ...]) -> FloatArray:
+    """Logits behind tokens that nothing is evaluated beside."""
+    context = machine.context(states=False, window=1024)
+    for at in range(0, len(tokens), MAX_BATCH_TOKENS):
+        row = len(tokens[at : at + MAX_BATCH_TOKENS]) - 1
+        context.decode([Run(0, at, tokens[at : at + MAX_BATCH_TOKENS])])
+    logits = context.logits(row).astype(float)
+    context.close()
+    return logits
+
+
+def test_labels_are_as_likely_as_written_alone_where_only_labels_may_be_written(
+    machine: Machine, shared: LlamaContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FOLLOWED", -np.inf)
+    model, chat = machine.model, ChatFormat(machine.model, SYSTEM)
+    labels = one_of(model, chat, ALIKE)
+    reader = LabelReader(shared, chat.head, labels.looks)
+    read = [*reader.read([reader.tokens(text) or () for text in TEXTS])]
+    spelt = [(*model.tokenize(label, special=False), model.end_of_turn) for label in ALIKE]
+    for n in (0, 1, 2, 3, 73, 74):
+        expected = np.zeros(len(ALIKE))
+        for path in {label[:at] for label in spelt for at in range(len(label))}:
+            here = [label for label in spelt if label[: len(path)] == path]
+            tokens = sorted({label[len(path)] for label in here})
+            if len(tokens) > 1:
+                log_p = log_softmax(alone(machine, (*chat.prompt(TEXTS[n]), *path))[tokens])
+                for label in here:
+                    expected[spelt.index(label)] += log_p[tokens.index(label[len(path)])]
+        assert labels.log_probs(read[n]) == pytest.approx(expected, abs=2e-2), TEXTS[n][:20]
+
+
+def test_a_hundred_labels_share_a_probability_of_one(machine: Machine, shared: LlamaContext) -> None:
+    chat = ChatFormat(machine.model, SYSTEM)
+    labels = one_of(
+        machine.model, chat, [f"{word} {n}" for n in range(25) for word in ("a", "ab", "b", "cd")]
+    )
+    reader = LabelReader(shared, chat.head, labels.looks)
+    for looks in reader.read([reader.tokens(text) or () for text in TEXTS]):
+        assert np.exp(labels.log_probs(looks)).sum() == pytest.approx(1)
+
+
+def test_yes_and_no_are_asked_of_each_label_by_itself(machine: Machine, shared: LlamaContext) -> None:
+    model, chat = machine.model, ChatFormat(machine.model, SYSTEM)
+    questions = ["Is it red?", "Is it blue and very, very large?"]
+    reader = LabelReader(shared, chat.head, each_of(model, chat, questions).looks)
+    words = [[*first_tokens(model, word)] for word in ("Yes", "No")]
+    for text, looks in zip(
+        TEXTS[:4], reader.read([reader.tokens(each) or () for each in TEXTS[:4]]), strict=True
+    ):
+        for question, look in zip(questions, looks, strict=True):
+            logits = alone(machine, tuple(chat.prompt(f"{text.strip()}\n\n{question}")))
+            expected = log_softmax(np.array([np.logaddexp.reduce(logits[each]) for each in words]))
+            assert look == pytest.approx(expected, abs=2e-2)
+
+
+def test_a_text_without_room_has_no_tokens(machine: Machine, shared: LlamaContext) -> None:
+    chat = ChatFormat(machine.model, SYSTEM)
+    reader = LabelReader(shared, chat.head, one_of(machine.model, chat, ALIKE).looks)
+    fits = reader.tokens("x" * reader.room)
+    assert fits is not None
+    assert len([*reader.read([fits])]) == 1
+    assert reader.tokens("x" * (reader.room + 1)) is None
+    assert reader.tokens("x" * 10_000_000) is None
