@@ -139,7 +139,7 @@ class ServerReader:
 
     def __init__(self, options: SessionOptions, prompt: LabelPrompt, reporting: Reporting) -> None:
         if prompt.each:
-            raise UsageError("a server gives one label a text", hint="--many with a model of this machine")
+            raise UsageError("a server gives one label a text", hint="a model of this machine gives several")
         self.key = options.generator
         self._prompt = prompt
         self._request = SearchRequest("?", kind="choice", choices=list(prompt.options), seed=0)

@@ -49,7 +49,7 @@ def labels_of_review(reviewed: Table, table: Table, column: str) -> dict[int, st
         UsageError: a row is none of the input.
     """
     for name in (_ROW, _LABEL):
-        reviewed.check_column(name, "--merge")
+        reviewed.check_column(name)
     labels: dict[int, str] = {}
     for row in reviewed.rows:
         number = str(row[_ROW])

@@ -44,7 +44,7 @@ class Table:
     form: Literal["csv", "jsonl"] = "csv"
     delimiter: str = ","
 
-    def check_column(self, name: str, flag: str) -> None:
+    def check_column(self, name: str, hint: str = "") -> None:
         """Refuse a column that is not there.
 
         Raises:
@@ -54,7 +54,7 @@ class Table:
             raise UsageError(
                 f'there is no column "{name}"',
                 f"columns: {', '.join(self.columns)}",
-                hint=f"{flag} {self.columns[0]}",
+                hint=hint and f"{hint} {self.columns[0]}",
                 slug="no-column",
             )
 

@@ -118,7 +118,7 @@ def read_info(path: Path) -> GGUFInfo:
     if parts > 1:
         raise ModelCorruptError(
             f"{path.name} is one of {parts} parts of a model, and only models in one file are opened",
-            hint="join them first: llama-gguf-split --merge FIRST-PART WHOLE.gguf",
+            hint="join them first with llama-gguf-split, which comes with llama.cpp",
         )
     return info
 

@@ -150,4 +150,4 @@ def test_a_part_of_a_model_says_how_the_parts_are_joined(tmp_path: Path) -> None
     part = write(tmp_path, gguf_bytes(METADATA | {"split.count": 2}))
     with pytest.raises(ModelCorruptError, match="one of 2 parts") as raised:
         read_info(part)
-    assert "llama-gguf-split --merge" in raised.value.hint
+    assert "llama-gguf-split" in raised.value.hint
