@@ -27,6 +27,9 @@ from .options import WINDOW, Reporting, SessionOptions, round_window_up
 from .upstream.address import is_address
 from .upstream.session import UpstreamSession
 
+_CHOSEN = 0.51
+"""Least probability of an answer by votes, whose own may be 0: it stays likelier than the other labels."""
+
 _LEAST = 1e-6
 """Least probability of an option of a server, which may list the likeliest ones alone."""
 
@@ -187,7 +190,7 @@ class ServerReader:
         """Logarithms of the options' probabilities; without them the answer has that of its votes."""
         if result is None or result.answer is None or result.confidence is None:
             return None
-        p = result.options or {result.answer: result.confidence.median}
+        p = result.options or {result.answer: max(_CHOSEN, result.confidence.median)}
         others = max(_LEAST, 1.0 - sum(p.values())) / len(self._prompt.options)
         scores = np.array([max(_LEAST, p.get(option, others)) for option in self._prompt.options])
         return np.log(scores / scores.sum())  # type: ignore[no-any-return]

@@ -53,7 +53,6 @@ def test_forms_of_files(text: str, columns: tuple[str, ...], rows: list[list[str
     ("text", "says"),
     [
         ("", "no rows"),
-        (" \n\n", "no rows"),
         ("a,b,a\n1,2,3\n", "a twice"),
         ("a,b\n1,2\n1,2,3\n", "line 3 has 3 cells"),
         ('{"a": 1}\n\n{"a": \n', "line 3"),

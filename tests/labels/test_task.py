@@ -8,7 +8,7 @@ import pytest
 
 from adascale.engine.errors import UsageError
 from adascale.labels.labelling import decide
-from adascale.labels.review import added_cells, label_studio, labels_of_review, review
+from adascale.labels.review import added_cells, labels_of_review, review
 from adascale.labels.rows import read_table
 from adascale.labels.task import Labelled, LabelTask, Scores, labelled
 
@@ -23,8 +23,6 @@ def scores(*shares: float) -> Scores:
 def test_the_likeliest_label_is_taken_and_the_next_one_is_named() -> None:
     row = labelled(TASK, scores(0.2, 0.7, 0.1))
     assert (row.label, row.probability, row.runner_up) == ("green", pytest.approx(0.7), "red")
-    row = labelled(TASK, None)
-    assert (row.label, row.probability, row.band) == ("", None, "not read")
 
 
 @pytest.mark.parametrize(
@@ -86,18 +84,9 @@ def test_the_most_doubtful_rows_come_first_and_come_back_with_the_label_of_a_per
     ]
     filled = asked.text().replace(";\n", "; green \n", 2)
     assert labels_of_review(read_table(filled), TABLE, "body") == {2: "green", 0: "green"}
-    assert labels_of_review(read_table(asked.text()), TABLE, "body") == {}
-    assert labels_of_review(review(TABLE, ROWS, 0), TABLE, "body") == {}
 
 
 @pytest.mark.parametrize("row", ["5;one", "0;one", "-1;four", "x;one", "1;two"])
 def test_a_row_of_another_file_is_not_merged(row: str) -> None:
     with pytest.raises(UsageError, match="not in the input"):
         labels_of_review(read_table(f"row;body;label\n{row};red\n"), TABLE, "body")
-
-
-def test_label_studio_gets_a_prediction_for_each_row_that_was_read() -> None:
-    tasks = label_studio(TABLE, ROWS, "model")
-    assert [task["data"]["body"] for task in tasks] == ["one", "two", "three", "four"]
-    assert [[p["score"] for p in task["predictions"]] for task in tasks] == [[0.7], [0.95], [], [None]]
-    assert tasks[0]["predictions"][0]["result"][0]["value"] == {"choices": ["red"]}

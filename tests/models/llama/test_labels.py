@@ -8,10 +8,11 @@ from machine import SYSTEM, Machine
 
 from adascale.models.llama import labels as module
 from adascale.models.llama.chat import ChatFormat
-from adascale.models.llama.context import MAX_BATCH_TOKENS, LlamaContext, Run
+from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.labels import SEQUENCES, FloatArray, LabelReader, each_of, one_of
 from adascale.models.llama.model import AbortFlag
 from adascale.models.llama.policy import first_tokens
+from adascale.models.llama.prefixes import evaluate_tokens
 
 TEXTS = ["Hm?", "word " * 80, "Where is my card?", "x" * 700, *(f"Message {n}." for n in range(70)), "é" * 40]
 ALIKE = ["card lost", "card late", "card", "top up", "top", "other"]
@@ -31,10 +32,7 @@ def log_softmax(logits: FloatArray) -> FloatArray:
 def alone(machine: Machine, tokens: tuple[int, ...]) -> FloatArray:
     """Logits behind tokens that nothing is evaluated beside."""
     context = machine.context(states=False, window=1024)
-    for at in range(0, len(tokens), MAX_BATCH_TOKENS):
-        row = len(tokens[at : at + MAX_BATCH_TOKENS]) - 1
-        context.decode([Run(0, at, tokens[at : at + MAX_BATCH_TOKENS])])
-    logits = context.logits(row).astype(float)
+    logits = context.logits(evaluate_tokens(context, 0, 0, tokens)).astype(float)
     context.close()
     return logits
 
@@ -91,4 +89,3 @@ def test_a_text_without_room_has_no_tokens(machine: Machine, shared: LlamaContex
     assert fits is not None
     assert len([*reader.read([fits])]) == 1
     assert reader.tokens("x" * (reader.room + 1)) is None
-    assert reader.tokens("x" * 10_000_000) is None
