@@ -213,6 +213,7 @@ MARKERS = (
     "[TOOL_CALLS]",  # Mistral
     "<|python_tag|>",  # Llama 3
     "<|tool_call|>",  # Phi-4-mini
+    "<|tool_call>",  # Gemma 4
     "<|tool_call_start|>",  # LFM
     "<start_function_call>",  # FunctionGemma
     "<function_call>",
@@ -221,8 +222,8 @@ MARKERS = (
 """Texts that begin a call."""
 
 _CLOSERS = re.compile(
-    r"</?(?:tool_call|tools|tool_response|function_call)>|\[/?TOOL_CALLS\]|<\|(?:python_tag|eom_id)\|>"
-    r"|<\|/?tool_call(?:_start|_end)?\|>|<(?:start|end)_function_call>|```\w*|\[[\s,]*\]"
+    r"</?(?:tools|tool_response|function_call)>|\[/?TOOL_CALLS\]|<\|(?:python_tag|eom_id)\|>"
+    r"|<\|?/?tool_call(?:_start|_end)?\|?>|<(?:start|end)_function_call>|```\w*|\[[\s,]*\]"
 )
 
 _LONGEST = 20_000
