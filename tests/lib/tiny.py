@@ -85,6 +85,29 @@ def vocabulary(words: Sequence[str] = _WORDS) -> list[str]:
     return [*byte_tokens(), spelled("\n\n"), *map(spelled, words), START, END]
 
 
+IMPOSSIBLE = -30.0
+"""Logit of a token that a chain has not behind another."""
+
+Chain = Mapping[str, Mapping[str, float]]
+
+
+def chain_vocabulary(chain: Chain, control: Collection[str] = ()) -> list[str]:
+    """The usual vocabulary, with the words of a chain and the control tokens that it lacks."""
+    known = vocabulary()
+    own = dict.fromkeys(word for word in (*chain, *control) if spelled(word) not in known)
+    return vocabulary([*_WORDS, *own])
+
+
+def chain_logits(chain: Chain, tokens: Sequence[str]) -> NDArray[np.float32]:
+    """``[words, words]``: logit of each token (row) behind each token (column)."""
+    ids = {token: id_ for id_, token in enumerate(tokens)}
+    logits = np.full((len(tokens), len(tokens)), IMPOSSIBLE, np.float32)
+    for current, following in chain.items():
+        for word, logit in following.items():
+            logits[ids[spelled(word)], ids[spelled(current)]] = logit
+    return logits
+
+
 SIZES = 64, 4, 2, 2, 96
 """Width, heads, heads of keys and values, layers and hidden width of a random transformer."""
 
@@ -154,20 +177,13 @@ def write_chain(
         template: Chat template.
         control: Words of the chain that are control tokens.
     """
-    known = vocabulary()
-    own = [word for word in chain if word not in known and spelled(word) not in known]
-    tokens = vocabulary([*_WORDS, *own])
-    ids = {token: id_ for id_, token in enumerate(tokens)}
+    tokens = chain_vocabulary(chain)
     width = 288  # one-hot embeddings, rounded up to a multiple of the 32 that flash attention likes
     embedding = np.zeros((len(tokens), width), np.float32)
     embedding[np.arange(len(tokens)), np.arange(len(tokens))] = 1.0
     # RMS norm makes a one-hot row sqrt(width) long; dividing by it turns logits into the chain's own numbers.
-    output = np.full((len(tokens), width), -30.0 / np.sqrt(width), np.float32)
-    for current, following in chain.items():
-        for word, logit in following.items():
-            output[
-                ids.get(word, ids.get(spelled(word), -1)), ids.get(current, ids.get(spelled(current), -1))
-            ] = logit / np.sqrt(width)
+    output = np.full((len(tokens), width), IMPOSSIBLE / np.sqrt(width), np.float32)
+    output[:, : len(tokens)] = chain_logits(chain, tokens) / np.sqrt(width)
     ones, zeros = np.ones(width, np.float32), np.zeros((width, width), np.float32)
     block: dict[str, NDArray[np.float32]] = {"attn_norm": ones, "ffn_norm": ones}
     block |= dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), zeros)
@@ -213,10 +229,16 @@ def begin(path: Path, architecture: str, fields: Mapping[str, Field], name: str 
 
 
 def add_vocabulary(
-    writer: gguf.GGUFWriter, tokens: Sequence[str], template: str | None, control: Collection[str] = ()
+    writer: gguf.GGUFWriter,
+    tokens: Sequence[str],
+    template: str | None = CHATML,
+    control: Collection[str] = (),
+    bos: str = "",
+    end: str = END,
 ) -> None:
     """Add the tokenizer of ``vocabulary``, in which ``control`` are control tokens too, and a template."""
-    add_bpe(writer, tokens, {START, END, *control}, [("\n", "\n")], START, END, template=template)
+    controls, merges = {START, END, *control}, [("\n", "\n")]
+    add_bpe(writer, tokens, controls, merges, bos or START, end, adds_bos=bos > "", template=template)
 
 
 def add_bpe(

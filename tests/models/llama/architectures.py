@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tiny
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 Shapes = dict[str, tuple[int, ...]]
 
-WIDTH, HEADS, KV_HEADS, HEAD, HIDDEN, CONTEXT = 64, 4, 2, 16, 96, 512
+WIDTH, HEADS, KV_HEADS, HEAD, HIDDEN, CONTEXT = 64, 4, 2, 16, 96, 2048
 _QUERIES, _KEYS = HEADS * HEAD, KV_HEADS * HEAD
 
 # State-space layers: inner width, state, heads, groups, kernel of the convolution.
@@ -274,10 +275,24 @@ def named(name: str) -> Architecture:
     return next(each for each in ARCHITECTURES if each.name == name)
 
 
-def write(path: Path, architecture: Architecture, seed: int = 0) -> Path:
-    """A model of an architecture with random float32 weights and the vocabulary of ``tiny``."""
+_LOUD = 300.0
+"""Makes embeddings so loud that what the layers add is lost: the last token alone decides, as in a chain."""
+
+
+def write(
+    path: Path, architecture: Architecture, seed: int = 0, chain: tiny.Chain | None = None, **vocabulary: Any
+) -> Path:
+    """A model of an architecture with random float32 weights and the vocabulary of ``tiny``.
+
+    Args:
+        path: The file.
+        architecture: The architecture.
+        seed: Seed of the weights.
+        chain: As ``tiny.write_chain`` has it, for a model that goes by its last token; None for a random one.
+        vocabulary: Arguments of ``tiny.add_vocabulary``.
+    """
     rng = np.random.default_rng(seed)
-    tokens = tiny.vocabulary()
+    tokens = tiny.chain_vocabulary(chain or {}, vocabulary.get("control", ()))
     shapes: Shapes = {"token_embd.weight": (len(tokens), WIDTH), "output.weight": (len(tokens), WIDTH)}
     shapes[architecture.final_norm] = (WIDTH,)
     shapes |= {
@@ -287,12 +302,19 @@ def write(path: Path, architecture: Architecture, seed: int = 0) -> Path:
     for layer in range(architecture.layers):
         own = {"attn_norm.weight": (WIDTH,)} | architecture.layer(layer)
         shapes |= {f"blk.{layer}.{name}": shape for name, shape in own.items()}
-    tensors = {name: _random(rng, name, shape, architecture.embedding) for name, shape in shapes.items()}
+    loudness = architecture.embedding * (_LOUD if chain else 1)
+    tensors = {name: _random(rng, name, shape, loudness) for name, shape in shapes.items()}
     tiny.louder(tensors["output.weight"], tokens)
+    if chain:
+        logits = tiny.chain_logits(chain, tokens) - tiny.IMPOSSIBLE
+        spoken = logits.any(axis=0)
+        states = tensors["token_embd.weight"][spoken]
+        states *= tensors[architecture.final_norm] / np.sqrt(np.mean(states**2, axis=1, keepdims=True))
+        tensors["output.weight"] = logits[:, spoken] @ np.linalg.pinv(states.T)
     fields = tiny.decoder(CONTEXT, WIDTH, HEADS, KV_HEADS, architecture.layers, HIDDEN, len(tokens))
     fields |= {"attention.key_length": HEAD, "attention.value_length": HEAD, **architecture.fields}
     writer = tiny.begin(path, architecture.name, fields)
-    tiny.add_vocabulary(writer, tokens, tiny.CHATML)
+    tiny.add_vocabulary(writer, tokens, **vocabulary)
     return tiny.finish(writer, tensors, path)
 
 
