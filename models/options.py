@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from .files.cache import Confirm, Report
     from .files.gguf import GGUFInfo
 
-Purpose = Literal["search", "rollouts", "replay"]
-"""Use of a session: to search questions as they come; to draw rollouts for a calibration, scored afterwards;
-or to draw for an evaluation of ``bench``, which keeps what was drawn and plays it back. A trajectory of the
-last two does not depend on what else is in the batch."""
+Purpose = Literal["search", "conversation", "rollouts", "replay"]
+"""Use of a session: to search questions as they come; to do so in conversations, which need more room; to
+draw rollouts for a calibration, scored afterwards; or to draw for an evaluation of ``bench``, which keeps what
+was drawn and plays it back. A trajectory of the last two does not depend on what else is in the batch."""
 
 QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
 """Form of a file of questions; ``auto`` goes by the file's name, then line by line."""
@@ -35,7 +35,7 @@ WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
 
 ROOMY_WINDOW = 8192
-"""Tokens of one trajectory of a server, if the model and the memory allow it; a thought adds to them."""
+"""Tokens of one trajectory in a conversation, if model and memory allow it; a thought adds to them."""
 
 WINDOW_UNIT = 256
 """Every window is a multiple of this many tokens, as llama.cpp's caches are."""
@@ -212,17 +212,14 @@ class SessionOptions:
         system: System prompt below the built-in ones; empty for none.
         think: Tokens that a model may think before it answers, after which its thought is closed; 0 for no
             thought, None to let the model decide, with ``THINK_TOKENS`` at most.
-        ctx_size: Tokens of one trajectory; None for ``WINDOW`` and ``think``, or what the model allows.
+        ctx_size: Tokens of one trajectory; None for what ``sizing.plan_load`` chooses.
         threads: CPU threads; None for the physical cores.
         gpu_layers: Layers to offload, -1 for all; None for all if this build can.
         offline: Never touch the network.
         force: Load even if memory looks too small.
-        is_roomy: Without ``ctx_size``, take up to ``ROOMY_WINDOW`` tokens, those of a thought and fewer
-            branches, as far as half of the free memory allows: for conversations.
         branches: Branches that run at once, 1 to 256.
         places: Streams that run at once at a server; None for twice its places.
         patience: Seconds that a server may take before the first solution; None for its limits of silence.
-        width_sets_branches: A smaller width means fewer branches, which is advised if memory is short.
         purpose: Use of the session.
         unsandboxed: Run programs of code tasks in a bare CPython, with limits of time and memory alone.
     """
@@ -239,23 +236,21 @@ class SessionOptions:
     gpu_layers: int | None = None
     offline: bool = False
     force: bool = False
-    is_roomy: bool = False
     branches: int = 8
     places: int | None = None
     patience: float | None = None
-    width_sets_branches: bool = False
     purpose: Purpose = "search"
     unsandboxed: bool = False
 
     @property
     def is_repeatable(self) -> bool:
         """Batches have one width and contexts keep hidden states, whichever calibration is used."""
-        return self.purpose != "search"
+        return self.purpose in ("rollouts", "replay")
 
     @property
     def reply_tokens(self) -> int | None:
         """Tokens of a reply in a conversation; None for those of any solution."""
-        return REPLY_TOKENS if self.is_roomy and self.sampling.max_tokens is None else None
+        return REPLY_TOKENS if self.purpose == "conversation" and self.sampling.max_tokens is None else None
 
     def for_one(self, strategy: Strategy, search: SearchRequest) -> Self:
         """Options for one question: as many branches as its strategy draws, or as may run side by side.
@@ -265,8 +260,8 @@ class SessionOptions:
         """
         branches = strategy.branches if strategy.branches == 1 else max(strategy.branches, USUAL_BRANCHES)
         branches = min(search.width or MAX_BRANCHES, branches, MAX_BRANCHES)
-        if not is_address(self.generator):
-            return dataclasses.replace(self, branches=branches, width_sets_branches=True)
+        if not is_address(self.generator):  # a worker that stays open compares options
+            return dataclasses.replace(self, branches=branches)
         return dataclasses.replace(self, places=search.width, patience=search.budget.max_seconds)
 
     def references(self) -> tuple[str, ...]:

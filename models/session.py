@@ -33,7 +33,7 @@ from .prm.formats import FORMATS
 from .prm.scorer import StepPRM
 from .programs.executor import ProgramExecutor
 from .session_plan import PromptPlan, SessionFiles, fetch_files, plan_prompts
-from .sizing import SessionLoad, Window, check_memory, choose_window, make_roomy
+from .sizing import SessionLoad, plan_load
 
 _CACHE_SHARE = 1 / 4
 """Share of the memory left by the plan that the cache of prefixes of each of the two models may take."""
@@ -201,16 +201,13 @@ class Session:
         if (log := self._reporting.log) is not None:
             listeners.append(log)
             self._stack.callback(listeners.remove, log)
-        if self.options.is_roomy:
-            self.options = make_roomy(self.options, files.generator.info, _judge(files))
-        options = self.options
-        chosen = choose_window(options, files.generator)
-        window = chosen.tokens
-        cache_bytes = _cache_bytes(options, files, chosen)
+        options, available = self.options, machine.free_memory_bytes()
+        load = plan_load(options, files.generator, _judge(files), available)
+        window, cache_bytes = load.window, _cache_bytes(load, available)
         self.model = self._load_model(files.generator)
         self.prompts = plan_prompts(options, files, self.model, window)
         states = bool(self.prompts.calibrations) or options.is_repeatable
-        self.context = self._make_context(self.model, window, options.branches, states=states)
+        self.context = self._make_context(self.model, window, load.branches, states=states)
         self.step_costs = stepcost.StepCosts({})
         if options.purpose != "rollouts":
             self.step_costs = self._load_step_costs(files.generator)
@@ -278,15 +275,7 @@ def _judge(files: SessionFiles) -> GGUFInfo | None:
     return generator.info if prm.path == generator.path else prm.info
 
 
-def _cache_bytes(options: SessionOptions, files: SessionFiles, window: Window) -> int:
-    """Capacity of the cache of prefixes of each of the two models.
-
-    Raises:
-        MemoryOverflowError: the models do not fit into memory.
-    """
-    judge, fewer = _judge(files), options.width_sets_branches
-    load = SessionLoad(files.generator.info, window, options.branches, judge, fewer)
-    free = machine.free_memory_bytes()
-    if not options.force:
-        check_memory(load, free)
-    return min(_CACHE_MAX, int(max(_CACHE_SHARE * (free - load.total_bytes), _CACHE_LEAST * free)))
+def _cache_bytes(load: SessionLoad, available: int) -> int:
+    """Capacity of the cache of prefixes of each of the two models."""
+    left = available - load.total_bytes
+    return min(_CACHE_MAX, int(max(_CACHE_SHARE * left, _CACHE_LEAST * available)))

@@ -7,7 +7,6 @@ takes its share as solutions run and grow long, and gives it back behind them: t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -30,83 +29,22 @@ _BUFFER_MIN = 200 * 10**6
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The length of one trajectory.
-
-    Attributes:
-        tokens: Tokens of the whole trajectory, prompt included.
-        thought: How many of these tokens were added for thinking.
-        smallest: Tokens of the smallest window for a short question, the same thought and an answer.
-    """
-
-    tokens: int
-    thought: int = 0
-    smallest: int = _WITHOUT_THOUGHT
-
-
-def choose_window(options: SessionOptions, file: ModelFile) -> Window:
-    """``ctx_size``, or ``WINDOW`` and the thought as far as the model was trained for it.
-
-    Raises:
-        UsageError: more than the model was trained for is asked for, or a thought leaves no room in it.
-    """
-    thought = room_for_thoughts(options.think, file.info.chat_template)
-    allowed = file.info.context_length or WINDOW + thought
-    wanted = options.ctx_size or min(WINDOW + thought, allowed)
-    if wanted > allowed:
-        raise UsageError(
-            f"{setting('ctx_size', wanted)} is more than {file.name} was trained for ({allowed:,})",
-            hint=setting("ctx_size", allowed),
-        )
-    if thought and thought + _WITHOUT_THOUGHT > wanted:
-        needed, room = round_window_up(thought + _WITHOUT_THOUGHT), max(0, wanted - _WITHOUT_THOUGHT)
-        raise UsageError(
-            f"a thought of {thought:,} tokens leaves no room for an answer in a window of {wanted:,}",
-            hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
-            slug="think-budget",
-        )
-    tokens = round_window_up(wanted)
-    added = 0 if options.ctx_size else tokens - round_window_up(min(WINDOW, allowed))
-    return Window(tokens, added, smallest=thought + _WITHOUT_THOUGHT)
-
-
-def make_roomy(options: SessionOptions, generator: GGUFInfo, prm: GGUFInfo | None) -> SessionOptions:
-    """Options with a larger window, so that half of the free memory stays free.
-
-    The window is ``ROOMY_WINDOW`` or half of it, with a thought on top. It comes before the branches, of
-    which half or a quarter may be left. Options that name a window stay as they are, and so do all if no
-    larger window than the usual one fits.
-    """
-    if options.ctx_size:
-        return options
-    thought = room_for_thoughts(options.think, generator.chat_template)
-    allowed = generator.context_length or ROOMY_WINDOW + thought
-    available = machine.free_memory_bytes()
-    for wanted, share in product((ROOMY_WINDOW, ROOMY_WINDOW // 2), (1, 2, 4)):
-        tokens, branches = min(wanted + thought, allowed), max(1, options.branches // share)
-        load = SessionLoad(generator, Window(round_window_up(tokens)), branches, prm)
-        if tokens > WINDOW + thought and 2 * load.total_bytes <= available:
-            return replace(options, ctx_size=tokens, branches=branches)
-    return options
-
-
-@dataclass(frozen=True, slots=True)
 class SessionLoad:
     """The models and contexts that a session may have in memory.
 
     Attributes:
         generator: Header of the generator.
-        window: Length of one trajectory.
+        window: Tokens of one trajectory, prompt included.
         branches: Branches that are in the generator's KV cache at once, at most.
         prm: Header of the PRM; the generator's own if it judges itself, so that its weights count once.
-        width_sets_branches: A smaller width means fewer branches, as it does for a single question.
+        smallest: Tokens of the smallest window for a short question, a thought and an answer.
     """
 
     generator: GGUFInfo
-    window: Window
+    window: int
     branches: int
     prm: GGUFInfo | None = None
-    width_sets_branches: bool = False
+    smallest: int = _WITHOUT_THOUGHT
 
     @property
     def weights(self) -> list[tuple[str, int]]:
@@ -119,9 +57,9 @@ class SessionLoad:
     @property
     def contexts(self) -> list[tuple[GGUFInfo, int, int]]:
         """Header, tokens of a sequence, and sequences of each context: the generator's, and that of a PRM."""
-        found = [(self.generator, self.window.tokens, self.branches)]
+        found = [(self.generator, self.window, self.branches)]
         if self.prm is not None:
-            found.append((self.prm, prm_window(self.prm, self.window.tokens), 1))
+            found.append((self.prm, prm_window(self.prm, self.window), 1))
         return found
 
     @property
@@ -141,6 +79,51 @@ class SessionLoad:
     def total_bytes(self) -> int:
         """Weights, contexts and buffers together."""
         return sum(size for _, size in self.weights) + self.context_bytes + self.buffer_bytes
+
+
+def plan_load(options: SessionOptions, file: ModelFile, prm: GGUFInfo | None, available: int) -> SessionLoad:
+    """Choose the window and the branches of a session, once, by its purpose and the free memory.
+
+    The window is ``ctx_size``, or ``WINDOW`` and the thought as far as the model was trained for it. That of
+    a conversation is ``ROOMY_WINDOW`` or half of it, with the thought on top, if half of the memory stays
+    free; it comes before the branches, of which half or a quarter may be left.
+
+    Args:
+        options: Options of the session.
+        file: The generator.
+        prm: Header of the PRM, as ``SessionLoad.prm``.
+        available: Bytes of memory that are free.
+
+    Raises:
+        UsageError: more than the model was trained for is asked for, or a thought leaves no room in it.
+        MemoryOverflowError: the models do not fit.
+    """
+    thought = room_for_thoughts(options.think, file.info.chat_template)
+    usual, smallest = WINDOW + thought, _WITHOUT_THOUGHT + thought
+    allowed = file.info.context_length or ROOMY_WINDOW + thought
+    wanted = options.ctx_size or min(usual, allowed)
+    if wanted > allowed:
+        raise UsageError(
+            f"{setting('ctx_size', wanted)} is more than {file.name} was trained for ({allowed:,})",
+            hint=setting("ctx_size", allowed),
+        )
+    if thought and smallest > wanted:
+        needed, room = round_window_up(smallest), max(0, wanted - _WITHOUT_THOUGHT)
+        raise UsageError(
+            f"a thought of {thought:,} tokens leaves no room for an answer in a window of {wanted:,}",
+            hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
+            slug="think-budget",
+        )
+    load = SessionLoad(file.info, round_window_up(wanted), options.branches, prm, smallest)
+    if options.purpose == "conversation" and options.ctx_size is None and allowed > usual:
+        for window, share in product((ROOMY_WINDOW, ROOMY_WINDOW // 2), (1, 2, 4)):
+            tokens, branches = round_window_up(min(window + thought, allowed)), options.branches // share
+            larger = replace(load, window=tokens, branches=max(1, branches))
+            if 2 * larger.total_bytes <= available:
+                return larger
+    if not options.force:
+        check_memory(load, available)
+    return load
 
 
 def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_bytes: int) -> int | None:
@@ -180,29 +163,14 @@ def check_memory(load: SessionLoad, available: int) -> None:
         f"context {contexts}: {gigabytes(load.context_bytes)} GB",
         f"buffers {gigabytes(load.buffer_bytes)} GB",
     ]
-    advice = f"a smaller model: {command('list')}"
-    for change, smaller in _smaller(load):
+    advice, window = f"a smaller model: {command('list')}", load.window
+    while (window := window // 2 // WINDOW_UNIT * WINDOW_UNIT) >= load.smallest:
+        smaller = replace(load, window=window)
         if smaller.total_bytes <= available:
-            advice = f"{change} needs {gigabytes(smaller.total_bytes)} GB"
+            advice = f"{setting('ctx_size', window)} needs {gigabytes(smaller.total_bytes)} GB"
             break
     raise MemoryOverflowError(
         f"{who} {gigabytes(load.total_bytes)} GB, {gigabytes(available)} GB are free{inside}",
         " + ".join(parts),
         hint=f"{advice}; {setting('force', True)} tries anyway",
     )
-
-
-def _smaller(load: SessionLoad) -> Iterator[tuple[str, SessionLoad]]:
-    """Settings that take less memory: no thoughts, half the context again and again, then the branches."""
-    window = load.window
-    if window.thought:
-        yield setting("think", 0), replace(load, window=Window(window.tokens - window.thought))
-    for tokens in _halvings(window.tokens, window.smallest, WINDOW_UNIT):
-        yield setting("ctx_size", tokens), replace(load, window=Window(tokens))
-    for branches in _halvings(load.branches, 1) if load.width_sets_branches else ():
-        yield setting("width", branches), replace(load, branches=branches)
-
-
-def _halvings(start: int, smallest: int, unit: int = 1) -> Iterator[int]:
-    while (start := start // 2 // unit * unit) >= smallest:
-        yield start

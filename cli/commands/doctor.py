@@ -143,7 +143,7 @@ def _memory(name: str) -> str:
     from adascale.models.files.gguf import read_info
     from adascale.models.files.library import locate
     from adascale.models.options import WINDOW
-    from adascale.models.sizing import SessionLoad, Window, check_memory
+    from adascale.models.sizing import SessionLoad, check_memory
 
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
@@ -155,8 +155,7 @@ def _memory(name: str) -> str:
         info = None
     if info is None:
         return said
-    window = Window(min(WINDOW, info.context_length or WINDOW))
-    load = SessionLoad(info, window, Adaptive().branches, width_sets_branches=True)
+    load = SessionLoad(info, min(WINDOW, info.context_length or WINDOW), Adaptive().branches)
     check_memory(load, machine.free_memory_bytes())
     context = human_bytes(load.context_bytes)
     needed = human_bytes(load.total_bytes - load.context_bytes)

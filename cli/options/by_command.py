@@ -116,7 +116,7 @@ class AskOptions:
 class ChatOptions:
     """Options of ``chat``; ``goes_on`` continues the conversation of the last run."""
 
-    session: SessionOptions = SessionOptions(is_roomy=True)
+    session: SessionOptions = SessionOptions(purpose="conversation")
     search: Annotated[SearchRequest, {"choices": None, "min_confidence": None}] = SearchRequest()
     goes_on: ContinueOption = False
     view: ViewOptions = ViewOptions()
@@ -256,7 +256,7 @@ class LabelOptions:
 class ServeOptions:
     """Options of ``serve``; a request may lower the limit of tokens of ``budget``."""
 
-    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, is_roomy=True)
+    session: SessionOptions = SessionOptions(branches=MAX_BRANCHES, purpose="conversation")
     search: Annotated[SearchRequest, _only("effort", "budget")] = SearchRequest()
     host: Annotated[
         str,

@@ -18,10 +18,8 @@ from adascale.models.files.library import ModelFile, resolve
 from adascale.models.options import THINK_TOKENS, WINDOW, SessionOptions, round_window_up
 from adascale.models.sizing import (
     SessionLoad,
-    Window,
     check_memory,
-    choose_window,
-    make_roomy,
+    plan_load,
 )
 
 GB = 10**9
@@ -48,17 +46,17 @@ def no_container(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_sum() -> None:
-    load = SessionLoad(SMALL, Window(4096), 8)
+    load = SessionLoad(SMALL, 4096, 8)
     assert load.context_bytes == 28_672 * 4096 * 8
     assert load.buffer_bytes == 200 * 10**6
     assert load.total_bytes == 1_117_320_768 + load.context_bytes + load.buffer_bytes
-    assert SessionLoad(LARGE, Window(512), 1).buffer_bytes == 470_000_000
+    assert SessionLoad(LARGE, 512, 1).buffer_bytes == 470_000_000
 
 
 def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory_limit_bytes", lambda: 8 * GB)
     with pytest.raises(MemoryOverflowError) as raised:
-        check_memory(SessionLoad(SMALL, Window(8192), 1, LARGE), 7 * GB)
+        check_memory(SessionLoad(SMALL, 8192, 1, LARGE), 7 * GB)
     error = raised.value
     assert error.message == "the two models need 7.2 GB, 7.0 GB are free (container limit 8.0 GB)"
     assert error.facts == (
@@ -69,7 +67,7 @@ def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("window", "branches", "share"), [(2048, 8, 0.95), (4096, 64, 0.7)])
 def test_the_window_that_is_advised_fits(window: int, branches: int, share: float) -> None:
-    load = SessionLoad(SMALL, Window(window), branches, LARGE)
+    load = SessionLoad(SMALL, window, branches, LARGE)
     room = int(share * load.total_bytes)
     with pytest.raises(MemoryOverflowError) as raised:
         check_memory(load, room)
@@ -77,7 +75,7 @@ def test_the_window_that_is_advised_fits(window: int, branches: int, share: floa
     assert advised is not None
     size = int(advised[1])
     assert size < window
-    smaller = replace(load, window=Window(round_window_up(size)))
+    smaller = replace(load, window=round_window_up(size))
     check_memory(smaller, room)
 
 
@@ -89,20 +87,20 @@ def model(tmp_path: Path, context: int = 1 << 15) -> ModelFile:
 
 
 @pytest.mark.parametrize(
-    ("think", "ctx_size", "context", "expected"),
+    ("think", "ctx_size", "window", "smallest"),
     [
-        (0, None, 1 << 15, Window(WINDOW, 0, 512)),
-        (0, 700, 1 << 15, Window(768, 0, 512)),
-        (1024, None, 1 << 15, Window(WINDOW + 1024, 1024, 1536)),
-        (None, None, 1 << 15, Window(WINDOW + THINK_TOKENS, THINK_TOKENS, THINK_TOKENS + 512)),
-        (1024, 4096, 1 << 15, Window(4096, 0, 1536)),
+        (0, None, WINDOW, 512),
+        (0, 700, 768, 512),
+        (1024, None, WINDOW + 1024, 1536),
+        (None, None, WINDOW + THINK_TOKENS, THINK_TOKENS + 512),
+        (1024, 4096, 4096, 1536),
     ],
 )
 def test_a_window_grows_by_what_may_be_thought_unless_it_was_asked_for(
-    tmp_path: Path, think: int | None, ctx_size: int | None, context: int, expected: Window
+    tmp_path: Path, think: int | None, ctx_size: int | None, window: int, smallest: int
 ) -> None:
-    options = SessionOptions(think=think, ctx_size=ctx_size)
-    assert choose_window(options, model(tmp_path, context)) == expected
+    load = plan_load(SessionOptions(think=think, ctx_size=ctx_size), model(tmp_path), None, 64 << 30)
+    assert (load.window, load.smallest) == (window, smallest)
 
 
 @pytest.mark.parametrize(
@@ -110,26 +108,28 @@ def test_a_window_grows_by_what_may_be_thought_unless_it_was_asked_for(
     [
         (1 << 15, 64, 0, (8192, 64)),
         (1 << 15, 6, 0, (8192, 16)),
-        (2048, 64, 0, (None, 64)),
+        (1 << 15, 3, 0, (4096, 16)),
+        (2048, 64, 0, (WINDOW, 64)),
         (1 << 15, 64, None, (8192 + THINK_TOKENS, 64)),
-        (12000, 64, 8192, (12000, 64)),
+        (12000, 64, 8192, (round_window_up(12000), 64)),
     ],
 )
-def test_a_server_opens_a_larger_window_where_half_of_the_memory_has_room_for_it(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    context: int,
-    free_gb: int,
-    think: int | None,
-    expected: tuple[int, int],
+def test_a_conversation_has_a_larger_window_if_half_of_the_memory_has_room_for_it(
+    tmp_path: Path, context: int, free_gb: int, think: int | None, expected: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(machine, "free_memory_bytes", lambda: free_gb << 30)
     file = model(tmp_path, context)
-    info = replace(file.info, kv_bytes_per_token=1 << 14)
-    opened = make_roomy(SessionOptions(branches=64, think=think), info, None)
-    assert (opened.ctx_size, opened.branches) == expected
-    choose_window(opened, file)
-    assert make_roomy(SessionOptions(ctx_size=512), info, None).ctx_size == 512
+    file = replace(file, info=replace(file.info, kv_bytes_per_token=1 << 14))
+    options = SessionOptions(branches=64, think=think, purpose="conversation")
+    load = plan_load(options, file, None, free_gb << 30)
+    assert (load.window, load.branches) == expected
+    assert plan_load(replace(options, think=0, ctx_size=512), file, None, free_gb << 30).window == 512
+
+
+def test_models_that_do_not_fit_are_refused_unless_forced(tmp_path: Path) -> None:
+    options = SessionOptions(purpose="conversation")
+    with pytest.raises(MemoryOverflowError):
+        plan_load(options, model(tmp_path), None, 1000)
+    assert plan_load(replace(options, force=True), model(tmp_path), None, 1000).window == WINDOW
 
 
 def group(root: Path, files: dict[str, str]) -> None:
