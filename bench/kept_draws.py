@@ -121,7 +121,7 @@ def _prompt_key(problem: Problem, mode: Mode) -> str:
 def as_kept(step: Step) -> Step:
     """The step as it comes back from a store, so that what was just drawn is the same to the last bit."""
     [reading] = _readings_from(_reading_arrays([step.reading]), 1)
-    return replace(step, reading=reading, wrong_sums=(), logprobs=())
+    return replace(step, reading=reading, wrong_sums=())
 
 
 def _steps_from(rows: Any, arrays: Arrays) -> tuple[Step, ...]:

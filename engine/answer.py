@@ -228,16 +228,14 @@ class GrowingReply:
 
     Args:
         stops: Texts before which the reply ends.
-        keeps_blanks: Keep blanks at its beginning.
 
     Attributes:
         sent: Text that ``take`` has returned so far.
         stopped_at: The stop text that ended the reply; None so far.
     """
 
-    def __init__(self, stops: Sequence[str] = (), *, keeps_blanks: bool = False) -> None:
+    def __init__(self, stops: Sequence[str] = ()) -> None:
         self.sent = ""
-        self._keeps_blanks = keeps_blanks
         self.stopped_at: str | None = None
         self._steps = ""
         self._stops = stops
@@ -253,8 +251,7 @@ class GrowingReply:
                 text = self._steps + event.text
             case _:
                 return ""
-        text = text if self._keeps_blanks else text.lstrip()
-        kept, stop = cut_at_stop(text, self._stops)
+        kept, stop = cut_at_stop(text.lstrip(), self._stops)
         self.stopped_at = self.stopped_at or stop
         if stop is None:  # half of a stop, half of a character or a last blank may stand at the end
             kept = kept[: max(0, len(kept) - self._held)]

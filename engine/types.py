@@ -142,11 +142,6 @@ class Problem:
         """True if there is a text to read: above the question, or in the conversation."""
         return bool(self.history) or "\n" in self.question
 
-    @property
-    def is_raw(self) -> bool:
-        """True if its question is no message but a text, which is continued without a chat template."""
-        return self.is_chat and "raw" in self.details
-
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -249,21 +244,6 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLogprob:
-    """How likely a token was under the full softmax at temperature 1.
-
-    Attributes:
-        piece: Its bytes; a character may span several tokens.
-        logprob: Natural logarithm of its probability.
-        likeliest: The likeliest tokens in its place, as many as were asked for.
-    """
-
-    piece: tuple[int, ...]
-    logprob: float
-    likeliest: tuple[TokenLogprob, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """Text up to and including a step delimiter, with the tokens that were sampled for it.
 
@@ -279,7 +259,6 @@ class Step:
         wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
             them when the step is complete, unless the generator knew them (a record without texts).
         thought: Its role in a thought; None for a step of the solution.
-        logprobs: Log-probabilities of each sampled token that has text, where a client asked for them.
     """
 
     text: str
@@ -289,7 +268,6 @@ class Step:
     reading: Reading | None = field(default=None, compare=False, repr=False, metadata=UNRECORDED)
     wrong_sums: tuple[str, ...] = omitted(())
     thought: Thought | None = omitted(None)
-    logprobs: tuple[TokenLogprob, ...] = omitted(())
 
     @property
     def is_thought(self) -> bool:
@@ -464,8 +442,6 @@ class SamplingChange:
         frequency_penalty: Taken from it once more for each time that the token stands there.
         logit_bias: Tokens, each with what is added to its logit.
         max_tokens: Tokens of one solution without its thoughts, at least 1.
-        logprobs: Number of likeliest tokens that are recorded with each token and its log-probability; None
-            to record none.
     """
 
     temperature: float | None = None
@@ -477,13 +453,11 @@ class SamplingChange:
     frequency_penalty: float | None = None
     logit_bias: tuple[tuple[int, float], ...] | None = None
     max_tokens: int | None = None
-    logprobs: int | None = None
 
     @property
     def numbers(self) -> dict[str, Any]:
         """The numbers of the sampler that are given, by name."""
-        given = asdict(self)
-        return {name: value for name, value in given.items() if value is not None and name != "logprobs"}
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @property
     def odds(self) -> dict[str, Any]:

@@ -22,11 +22,10 @@ from adascale.engine.errors import AdascaleError, excerpt
 from adascale.models.fallback import Fallback
 from adascale.models.upstream.client import HANDED_ON
 
-from .chat import CHAT, COMPLETIONS
+from .chat import CHAT
 from .http import (
     Access,
     EventStream,
-    JsonObject,
     Refusal,
     json_response,
     read_body,
@@ -35,13 +34,13 @@ from .http import (
 )
 from .hub import Hub
 from .messages import MESSAGES
-from .ollama import OLLAMA_CHAT, OLLAMA_GENERATE, model_routes
+from .ollama import OLLAMA_CHAT, model_routes
 from .page import STATUS, TAKE, page_routes
 from .request import Ask, ServedEffort, ServedModel
 from .responses import RESPONSES
 from .stream import Protocol, collect, follow, stream
 
-PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, COMPLETIONS, RESPONSES, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
+PROTOCOLS: tuple[Protocol[Any], ...] = (CHAT, RESPONSES, MESSAGES, OLLAMA_CHAT)
 """All protocols."""
 
 PLAIN = "X-Adascale-Plain"
@@ -138,14 +137,12 @@ class _Server:
         async def answer(request: HttpRequest) -> Response:
             data = await read_body(request)
 
-            def read() -> tuple[Any, JsonObject | Ask]:
+            def read() -> tuple[Any, Ask]:
                 body = protocol.body.read(read_object(data))
                 return body, protocol.read(body, self.served())
 
             # In a thread: a long body with many schemas must not keep other clients waiting.
             body, ask = await asyncio.to_thread(read)
-            if not isinstance(ask, Ask):
-                return json_response(ask)
             if PLAIN in request.headers or HANDED_ON in request.headers:
                 ask = replace(ask, is_told=False)
             writer = protocol.writer(body, ask)

@@ -1,14 +1,14 @@
-"""OpenAI's chat completions (``POST /v1/chat/completions``), and completions of texts as they are."""
+"""OpenAI's chat completions: ``POST /v1/chat/completions``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, AliasPath, BeforeValidator, Field
+from pydantic import AliasChoices, AliasPath, Field
 
 from adascale.engine.tools.calls import Choice
-from adascale.engine.types import TokenLogprob, Usage
+from adascale.engine.types import Usage
 
 from .body import (
     Arguments,
@@ -26,9 +26,6 @@ from .outcome import Completion, Outcome
 from .request import Ask, Messages, ServedModel, calling, returned, spoken
 from .stream import Protocol, Writer, to_json
 
-MAX_LIKELIEST = 20
-"""Largest number of alternatives to each token."""
-
 
 class ToolsBody(Body):
     """Fields of a body with tools, in every protocol but Anthropic's."""
@@ -43,15 +40,6 @@ class ToolsBody(Body):
         return Messages(
             said, [each.tool() for each in self.tools], self.tool_choice, self.parallel_tool_calls
         )
-
-
-class ChoicesBody(Body):
-    """Fields of a body whose answer is a list of choices."""
-
-    n: Annotated[int, Field(ge=1, le=16)] = 1
-    """Number of replies; in a search the different answers come first, likeliest first."""
-    include_usage: bool = Field(False, validation_alias=AliasPath("stream_options", "include_usage"))
-    """The stream ends with a chunk that has the usage."""
 
 
 def _usage(outcome: Outcome) -> JsonObject:
@@ -103,39 +91,30 @@ class Message(Fields):
 class MessagesBody(ToolsBody):
     """Fields of a chat, here and in Ollama's."""
 
-    messages: list[Message] = []
+    messages: Annotated[list[Message], Field(min_length=1)]
 
     def asked(self) -> Messages:
         """The conversation."""
         return self.with_tools([each.said() for each in self.messages])
 
 
-class ChatBody(ChoicesBody, MessagesBody):
+class ChatBody(MessagesBody):
     """Body of a chat completion."""
 
-    messages: Annotated[list[Message], Field(min_length=1)]
-    logprobs: bool = False
-    """Give the log-probability of each token of the answer; a stream has them at its end."""
-    top_logprobs: Annotated[int, Field(ge=0, le=MAX_LIKELIEST)] = 0
-    """Number of likeliest alternatives to each token."""
+    n: Annotated[int, Field(ge=1, le=16)] = 1
+    """Number of replies; in a search the different answers come first, likeliest first."""
+    include_usage: bool = Field(False, validation_alias=AliasPath("stream_options", "include_usage"))
+    """The stream ends with a chunk that has the usage."""
 
 
 def _read(body: ChatBody, served: ServedModel) -> Ask:
-    return served.ask(body, body.asked(), body.n, body.top_logprobs if body.logprobs else None)
+    return served.ask(body, body.asked(), body.n)
 
 
-class ChatWriter(Writer[ChoicesBody]):
-    """Writes a ``chat.completion``, or its chunks, of which the last one is ``[DONE]``.
+class ChatWriter(Writer[ChatBody]):
+    """Writes a ``chat.completion``, or its chunks, of which the last one is ``[DONE]``."""
 
-    Attributes:
-        prefix: Beginning of the object's id.
-        kinds: Names of the object, and of a chunk.
-    """
-
-    prefix = "chatcmpl"
-    kinds = ("chat.completion", "chat.completion.chunk")
-
-    def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
+    def _choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
         """A whole answer."""
         message = {
             "role": "assistant",
@@ -144,21 +123,12 @@ class ChatWriter(Writer[ChoicesBody]):
             **({"tool_calls": self._calls(choice)} if choice.calls else {}),
             **(_reasoning(reasoning) if reasoning else {}),
         }
-        logprobs = _logprobs(choice.logprobs)
-        return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": choice.finish}
-
-    def part(self, at: int, text: str) -> JsonObject:
-        """A piece of an answer; answers after the first come in one piece."""
-        return _delta(at, {"role": "assistant", "content": text} if at else {"content": text})
-
-    def ended(self, at: int, choice: Completion) -> JsonObject:
-        """The end of an answer: the reason, and the log-probabilities."""
-        return _delta(at, {}, choice.finish, _logprobs(choice.logprobs))
+        return {"index": at, "message": message, "logprobs": None, "finish_reason": choice.finish}
 
     def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The object; its first answer has the reasoning."""
-        choices = [self.choice(at, each, "" if at else reasoning) for at, each in enumerate(outcome.choices)]
-        found = self._object(self.kinds[0], choices)
+        choices = [self._choice(at, each, "" if at else reasoning) for at, each in enumerate(outcome.choices)]
+        found = self._object("chat.completion", choices)
         return {**found, "usage": _usage(outcome), "adascale": outcome.summary}
 
     def begin(self, prompt: Usage) -> Iterator[bytes]:
@@ -171,7 +141,7 @@ class ChatWriter(Writer[ChoicesBody]):
 
     def write(self, text: str) -> Iterator[bytes]:
         """A chunk with text."""
-        yield self._chunk(self.part(0, text))
+        yield self._chunk(_delta(0, {"content": text}))
 
     def end(self, outcome: Outcome) -> Iterator[bytes]:
         """The calls, the other answers, the reason why each has ended, and the usage."""
@@ -179,9 +149,10 @@ class ChatWriter(Writer[ChoicesBody]):
             yield self._chunk(_delta(0, {"tool_calls": [{"index": at, **call}]}))
         for at, choice in enumerate(outcome.choices):
             if at:
-                yield self._chunk(self.part(at, choice.content))
+                yield self._chunk(_delta(at, {"role": "assistant", "content": choice.content}))
         for at, choice in enumerate(outcome.choices):
-            yield self._chunk(self.ended(at, choice), **({} if at else {"adascale": outcome.summary}))
+            ended = _delta(at, {}, choice.finish)
+            yield self._chunk(ended, **({} if at else {"adascale": outcome.summary}))
         if self.body.include_usage:
             yield self._chunk(usage=_usage(outcome))
         yield b"data: [DONE]\n\n"
@@ -193,11 +164,11 @@ class ChatWriter(Writer[ChoicesBody]):
     def _chunk(self, *choices: JsonObject, **more: Any) -> bytes:
         """A chunk with choices, and with further fields."""
         usage = {"usage": None} if self.body.include_usage else {}
-        return event({**self._object(self.kinds[1], choices), **usage, **more})
+        return event({**self._object("chat.completion.chunk", choices), **usage, **more})
 
     def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
         return {
-            "id": f"{self.prefix}-{self.token}",
+            "id": f"chatcmpl-{self.token}",
             "object": kind,
             "created": self.created,
             "model": self.ask.model,
@@ -218,63 +189,10 @@ class ChatWriter(Writer[ChoicesBody]):
 CHAT = Protocol("/v1/chat/completions", ChatBody, _read, ChatWriter)
 
 
-def _delta(
-    at: int, delta: Mapping[str, Any], finish: str | None = None, logprobs: JsonObject | None = None
-) -> JsonObject:
-    return {"index": at, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+def _delta(at: int, delta: Mapping[str, Any], finish: str | None = None) -> JsonObject:
+    return {"index": at, "delta": delta, "logprobs": None, "finish_reason": finish}
 
 
 def _reasoning(text: str) -> dict[str, str]:
     """Reasoning under both names that clients look for."""
     return {"reasoning_content": text, "reasoning": text}
-
-
-def _logprobs(logprobs: Sequence[TokenLogprob] | None) -> JsonObject | None:
-    """Log-probabilities of the tokens of an answer; None if they were not asked for."""
-    if logprobs is None:
-        return None
-    content = [{**_token(each), "top_logprobs": list(map(_token, each.likeliest))} for each in logprobs]
-    return {"content": content, "refusal": None}
-
-
-def _token(token: TokenLogprob) -> JsonObject:
-    text = bytes(token.piece).decode("utf-8", "replace")  # half a character becomes a replacement character
-    return {"token": text, "logprob": token.logprob, "bytes": list(token.piece)}
-
-
-def _only_text(value: Any) -> Any:
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-class CompletionBody(ChoicesBody):
-    """Body of a completion."""
-
-    prompt: Annotated[str, Field(min_length=1), BeforeValidator(_only_text)]
-    """The text to continue, without a chat template; special tokens in it are parsed."""
-
-
-def _read_completion(body: CompletionBody, served: ServedModel) -> Ask:
-    return served.ask(body, body.prompt, body.n)
-
-
-class CompletionWriter(ChatWriter):
-    """Writes a ``text_completion``, or its parts; the first one has text, and nothing is reasoned."""
-
-    prefix = "cmpl"
-    kinds = ("text_completion", "text_completion")
-    begin = Writer.begin
-
-    def choice(self, at: int, choice: Completion, reasoning: str) -> JsonObject:
-        """A whole text."""
-        return {**self.ended(at, choice), "text": choice.content}
-
-    def part(self, at: int, text: str) -> JsonObject:
-        """A piece of a text."""
-        return {"index": at, "text": text, "logprobs": None, "finish_reason": None}
-
-    def ended(self, at: int, choice: Completion) -> JsonObject:
-        """The end of a text."""
-        return {**self.part(at, ""), "finish_reason": choice.finish}
-
-
-COMPLETIONS = Protocol("/v1/completions", CompletionBody, _read_completion, CompletionWriter)

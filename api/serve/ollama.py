@@ -1,4 +1,4 @@
-"""Ollama's chat and generate (``/api/chat``, ``/api/generate``) in JSON lines, and its views of the model."""
+"""Ollama's chat (``/api/chat``) in JSON lines, and its views of the model."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from starlette.routing import BaseRoute, Route
 from adascale import __version__
 from adascale.engine.tools.calls import Call
 
-from .body import Body, Fields, Nothing
+from .body import Fields
 from .chat import MessagesBody
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
 from .outcome import Outcome
-from .request import Ask, Messages, ServedModel, spoken
+from .request import Ask, ServedModel
 from .stream import Protocol, Writer
 
 _LINES = "application/x-ndjson"
 
 
-class OllamaBody(Body):
-    """Fields of chat and generate, inside ``options`` or beside it."""
+class OllamaBody(MessagesBody):
+    """Body of a chat, whose ``options`` may stand beside it."""
 
     stream: bool = True
     """Answer in lines of JSON."""
@@ -51,22 +51,8 @@ class OllamaBody(Body):
         return asked
 
 
-class ChatBody(OllamaBody, MessagesBody):
-    """Body of a chat; without messages it only loads the model."""
-
-
-class GenerateBody(OllamaBody):
-    """Body of a completion; without a prompt it only loads the model."""
-
-    prompt: str = ""
-    system: str = ""
-    raw: bool = False
-    """Continue the prompt as it is, without a chat template."""
-    images: Nothing = []
-
-
 class OllamaWriter(Writer[OllamaBody]):
-    """Writes the answer of a chat or of a completion, or its lines."""
+    """Writes the answer of a chat, or its lines."""
 
     def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
         """The answer, with its calls."""
@@ -98,8 +84,6 @@ class OllamaWriter(Writer[OllamaBody]):
     def _said(self, content: str, thinking: str = "", calls: Sequence[Call] = ()) -> JsonObject:
         """The field that holds what was written."""
         thought = {"thinking": thinking} if thinking and self.body.think is not False else {}
-        if not isinstance(self.body, ChatBody):
-            return {"response": content, **thought}
         called = {"tool_calls": [{"function": call.record()} for call in calls]} if calls else {}
         return {"message": {"role": "assistant", "content": content, **thought, **called}}
 
@@ -123,25 +107,8 @@ class OllamaWriter(Writer[OllamaBody]):
         }
 
 
-def _read_chat(body: ChatBody, served: ServedModel) -> Ask | JsonObject:
-    if not body.messages:
-        return _loaded(body, served, {"message": {"role": "assistant", "content": ""}})
+def _read(body: OllamaBody, served: ServedModel) -> Ask:
     return served.ask(body, body.asked())
-
-
-def _read_generate(body: GenerateBody, served: ServedModel) -> Ask | JsonObject:
-    if not body.prompt:
-        return _loaded(body, served, {"response": ""})
-    if body.raw:
-        return served.ask(body, body.prompt)
-    system = [spoken("system", body.system)] if body.system else []
-    return served.ask(body, Messages([*system, spoken("user", body.prompt)]))
-
-
-def _loaded(body: OllamaBody, served: ServedModel, said: JsonObject) -> JsonObject:
-    """The reply to a request without a question: the model is loaded."""
-    served.effort_of(body.model, body.effort)
-    return {**_head(body.model or served.name), **said, "done": True, "done_reason": "load"}
 
 
 def _head(model: str) -> JsonObject:
@@ -156,8 +123,7 @@ def _json_line(value: JsonObject) -> bytes:
     return to_bytes(value) + b"\n"
 
 
-OLLAMA_CHAT = Protocol("/api/chat", ChatBody, _read_chat, OllamaWriter, _LINES)
-OLLAMA_GENERATE = Protocol("/api/generate", GenerateBody, _read_generate, OllamaWriter, _LINES)
+OLLAMA_CHAT = Protocol("/api/chat", OllamaBody, _read, OllamaWriter, _LINES)
 
 
 VERSION = "0.12.6"

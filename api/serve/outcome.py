@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -13,12 +13,10 @@ from adascale.engine.answers.program import read_program
 from adascale.engine.codec import to_plain
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.search.tree import Node
 from adascale.engine.tools.calls import Call, ToolRequest, calls_of, read_reply
 from adascale.engine.types import (
     NodeId,
     Notice,
-    TokenLogprob,
     Usage,
     rounded_probability,
 )
@@ -37,14 +35,12 @@ class Completion:
         content: The solution, up to where it was cut.
         finish: ``stop`` if it ended by itself or at a stop text, ``length`` if a token limit cut it.
         stopped_at: The stop text before which it was cut; None if there is none.
-        logprobs: Log-probabilities of its tokens; None unless requested.
         calls: Tool calls; the content may be empty then.
     """
 
     content: str
     finish: Literal["stop", "length", "tool_calls"]
     stopped_at: str | None = None
-    logprobs: Sequence[TokenLogprob] | None = None
     calls: Sequence[Call] = ()
 
 
@@ -74,9 +70,8 @@ class Outcome:
     @cached_property
     def choices(self) -> list[Completion]:
         """As many as requested: different answers first, likeliest first; those without a text were cut."""
-        tree = self.record.tree
         if self.cut is not None:
-            return [Completion(self.cut[0], "stop", self.cut[1], self._logprobs(tree, *self.cut))]
+            return [Completion(self.cut[0], "stop", self.cut[1])]
         if self.answer.fallback is not None:
             content, stopped_at = cut_at_stop(self.answer.solution, self.ask.stop)
             return [Completion(content, "stop", stopped_at)]
@@ -178,16 +173,14 @@ class Outcome:
 
     def _choice(self, node: NodeId) -> Completion:
         tree = self.record.tree
-        step, text = tree[node].step, tree.text(node)
-        text = text if self.ask.problem.is_raw else text.strip()
+        step, text = tree[node].step, tree.text(node).strip()
         if self.ask.is_searched:
             text = self._with_answer(node, text)
         kept, stopped_at = cut_at_stop(text, self.ask.stop)
         is_long = stopped_at is None and step is not None and step.finish == "length"
-        logprobs = self._logprobs(tree.path(node), kept, stopped_at)
         if self.answer.is_guess and kept == self.answer.answer:  # a fact has no other words
             kept = _GUESS + kept
-        return Completion(kept, "length" if is_long else "stop", stopped_at, logprobs)
+        return Completion(kept, "length" if is_long else "stop", stopped_at)
 
     def _with_answer(self, node: NodeId, text: str) -> str:
         """A solution with its answer below it; a program in a code block, with its output."""
@@ -195,7 +188,7 @@ class Outcome:
         if execution is not None:
             code = read_program(text) or text
             text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
-        elif not problem.is_chat and self.ask.search.sampling.logprobs is None:  # those are of its tokens
+        elif not problem.is_chat:
             text = without_latex(text)
         answer = next((group.answer for group in self.answer.groups if node in group.nodes), None)
         shown = kind_of(problem).shown(problem, answer, execution)
@@ -205,27 +198,6 @@ class Outcome:
             return text
         guess = _GUESS if self.answer.is_guess else ""
         return f"{text}\n\n{guess}Answer: {readable(shown)}"
-
-    def _logprobs(
-        self, nodes: Iterable[Node], content: str, stopped_at: str | None
-    ) -> Sequence[TokenLogprob] | None:
-        """Log-probabilities of an answer's tokens; None unless requested.
-
-        They are without those of thoughts, of leading blanks and of what a stop text cut off.
-        """
-        if self.ask.search.sampling.logprobs is None:
-            return None
-        steps = [node.step for node in nodes if node.step is not None and not node.step.is_thought]
-        found, text = [], b""
-        for each in (token for step in steps for token in step.logprobs):
-            piece = bytes(each.piece)
-            if not text and not (piece.strip() or content[:1].isspace()):
-                continue
-            if stopped_at is not None and len(text) >= len(content.encode()):
-                break
-            text += piece
-            found.append(each)
-        return found
 
 
 def result_of(answer: Answer) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class ServedModel:
 
     @property
     def is_remote(self) -> bool:
-        """True if a server behind this one runs it, which continues no raw text and no call of a tool."""
+        """True if a server behind this one runs it, which calls no tools."""
         return not self.sha256
 
     @classmethod
@@ -151,22 +151,15 @@ class ServedModel:
         assert generator is not None, "only a log of scripted models has no generator"
         return cls(public_name(generator), generator.sha256, generator.n_ctx, effort)
 
-    def ask(
-        self,
-        body: Body,
-        asked: Messages | str,
-        answers: int = 1,
-        logprobs: int | None = None,
-    ) -> Ask:
+    def ask(self, body: Body, asked: Messages, answers: int = 1) -> Ask:
         """The search of a body.
 
         A reply by a schema without properties to compare, and where nothing is searched, is plain.
 
         Args:
             body: The fields that every protocol has.
-            asked: The conversation, or a text to continue as it is.
+            asked: The conversation.
             answers: Number of answers.
-            logprobs: As in ``SamplingChange``.
 
         Raises:
             Refusal: the model is another one, or the request cannot be searched.
@@ -177,7 +170,7 @@ class ServedModel:
         used = named or ("none" if body.wants_greedy else self.effort)
         self._check(asked, answers, is_greedy=is_greedy)
         is_plain = is_greedy or answers > 1 or used in ("none", "chat")
-        sampling = replace(body.sampling(is_greedy=is_greedy), logprobs=logprobs)
+        sampling = body.sampling(is_greedy=is_greedy)
         search = SearchRequest(
             is_searched=named is not None,
             kind="text" if used == "chat" else None,
@@ -201,17 +194,15 @@ class ServedModel:
             answers,
             tuple(body.stop),
             tuple(body.unknown),
-            body.stream and answers == 1 and not body.stop and logprobs is None and schema is None,
+            body.stream and answers == 1 and not body.stop and schema is None,
         )
 
-    def _check(self, asked: Messages | str, answers: int, *, is_greedy: bool) -> None:
+    def _check(self, asked: Messages, answers: int, *, is_greedy: bool) -> None:
         """Refuse what cannot be done, before anything is searched."""
-        may_call = isinstance(asked, Messages) and asked.may_call
-        if self.is_remote and (may_call or isinstance(asked, str)):
-            what, field = ("tools", "tools") if may_call else ("texts without a chat template", "prompt")
-            text = f"this model runs on another server, over which {what} are not possible"
-            raise Refusal.of_field(field, f"{text}: serve a model's name or file")
-        if answers > 1 and (may_call or is_greedy):
+        if self.is_remote and asked.may_call:
+            text = "this model runs on another server, over which tools are not possible"
+            raise Refusal.of_field("tools", f"{text}: serve a model's name or file")
+        if answers > 1 and (asked.may_call or is_greedy):
             raise Refusal.of_field("n", "a request with tools or at temperature 0 has one reply: leave n out")
 
     def effort_of(self, model: str | None, asked: str | None) -> ServedEffort | None:
@@ -245,13 +236,9 @@ def new_id() -> str:
     return secrets.token_hex(12)
 
 
-def _problem(asked: Messages | str, search: SearchRequest, *, is_plain: bool) -> Problem:
+def _problem(asked: Messages, search: SearchRequest, *, is_plain: bool) -> Problem:
     """The question of a request, under a new id."""
     schema = search.schema
-    if isinstance(asked, str):
-        if schema is not None:
-            raise Refusal.of_field("format", "is for conversations, not for a raw text")
-        return Problem(new_id(), asked, kind="text", details={"raw": True})
     said = _ending_with_a_question(asked)
     if asked.may_call:
         if schema is not None:

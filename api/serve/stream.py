@@ -89,7 +89,7 @@ async def follow(
         Refusal: the search failed; if it failed early, before the first part.
     """
     record: Record | None = None
-    text = GrowingReply(ask.stop, keeps_blanks=ask.problem.is_raw)
+    text = GrowingReply(ask.stop)
     is_searched, is_streamed = ask.is_searched, ask.is_streamed
     prompt, begun, is_cut, spoke = Usage(), False, False, time.monotonic()
     async with aclosing(events):
@@ -201,14 +201,14 @@ class Protocol(Generic[B]):
     Attributes:
         path: Path of its route.
         body: Model of a request's body.
-        read: Reads a body: the search, or the response to a body that needs none.
+        read: Reads a body.
         writer: Makes the writer of an answer.
         media_type: Media type of a stream.
     """
 
     path: str
     body: type[B]
-    read: Callable[[B, ServedModel], Ask | JsonObject]
+    read: Callable[[B, ServedModel], Ask]
     writer: Callable[[Any, Ask], Writer[Any]]
     media_type: str = "text/event-stream"
 
@@ -239,9 +239,9 @@ class Writer(ABC, Generic[B]):
         """The beginning of a stream; nothing where the first text is one."""
         return iter(())
 
+    @abstractmethod
     def reason(self, line: str) -> Iterator[bytes]:
-        """A line of reasoning; a protocol without a place for one shows that the search goes on."""
-        return self.keep_alive()
+        """A line of reasoning."""
 
     @abstractmethod
     def write(self, text: str) -> Iterator[bytes]:

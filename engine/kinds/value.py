@@ -10,8 +10,7 @@ program is drawn. Two answers are equal if they have the same words, or one cont
 compared by value.
 
 A text is a message of a conversation, whose reply nobody can check. It is asked below no built-in prompt,
-one reply is drawn, no calibration judges it, and it is reported token by token as it is written. With
-``raw`` among its details it is no message but a text, which is continued as it stands.
+one reply is drawn, no calibration judges it, and it is reported token by token as it is written.
 """
 
 from __future__ import annotations

@@ -240,10 +240,6 @@ class ChatFormat:
         head = self._conversation(system, history) if history or is_chat else self.head
         return self._ask(head, question)
 
-    def raw_prompt(self, text: str) -> tuple[int, ...]:
-        """All prompt tokens of a text that is continued, control tokens in it taken as such."""
-        return with_bos(self._model, self._model.tokenize(text, special=True))
-
     @property
     def think_tokens(self) -> int:
         """Tokens that the thoughts of one trajectory may have; 0 if the model knows none."""

@@ -110,8 +110,7 @@ class LlamaPolicy:
         chat, statement = self._chats[name], kind_of(problem).statement(problem)
         self._check_length(statement, problem.history)
         tokens = self._write(chat, problem, statement, with_tools=mode == "call")
-        thought = 0 if problem.is_raw else self._sampling[name].think_tokens
-        self._check_fit(len(tokens), chat, thought, problem.history)
+        self._check_fit(len(tokens), chat, self._sampling[name].think_tokens, problem.history)
         self._tokens[problem.id, mode] = tokens
         parked, reused = self._cache.get(tokens), len(tokens)
         if parked is None or parked.logits is None:  # a finished reply is parked without
@@ -174,8 +173,6 @@ class LlamaPolicy:
         if isinstance(chat, ToolFormat):
             request = ToolRequest.of(problem.details)
             return chat.request_prompt(request, with_tools=with_tools, behind=behind)
-        if problem.is_raw and not behind:
-            return chat.raw_prompt(statement)
         return chat.prompt(statement, problem.history, is_chat=problem.is_chat)
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
@@ -191,7 +188,7 @@ class LlamaPolicy:
             # A finished step is parked without its last token, which was sampled but not evaluated.
             ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
         thought = None
-        if chat.thoughts is not None and not problem.is_raw:
+        if chat.thoughts is not None:
             thought = ThoughtProgress(chat.thoughts, params.think_tokens, prefix.steps)
         rules = self._rules.get((problem.id, prefix.mode))
         if problem.kind == "json" and not branch.greedy:

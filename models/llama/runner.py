@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache, partial
 
-from adascale.engine.types import TokenLogprob
-
 from .context import FloatArray, LlamaContext, Run
 from .prefixes import PrefixCache, evaluate_tokens
-from .sampling import Sampler, certainty, largest, penalised
+from .sampling import Sampler, certainty, penalised
 from .sequence import SampledToken, Sequence
 from .stepcost import Batching
 
@@ -77,15 +75,4 @@ class ModelRunner:
         grammar = None if calls is None else calls.grammar
         token = self._sampler(params.filters).sample(sequence.stream, scores, grammar)
         sure = certainty(logits, token)
-        piece, most = self._model.piece(token), sequence.start.sampling.logprobs
-        odds = None if most is None or not piece else self._odds(logits, token, sure.logprob, most)
-        return SampledToken(token, piece, self._model.is_end(token), sure, state.copy(), odds)
-
-    def _odds(self, logits: FloatArray, token: int, logprob: float, most: int) -> TokenLogprob:
-        """Log-probabilities of a token drawn from ``logits``, ``[vocab_size]``, and of the likeliest ones."""
-        normaliser, piece = float(logits[token]) - logprob, self._model.piece
-        likeliest = (
-            TokenLogprob(tuple(piece(each)), float(logits[each]) - normaliser)
-            for each in largest(logits, most)
-        )
-        return TokenLogprob(tuple(piece(token)), logprob, tuple(likeliest))
+        return SampledToken(token, self._model.piece(token), self._model.is_end(token), sure, state.copy())

@@ -102,14 +102,6 @@ def penalised(
     return found
 
 
-def largest(logits: FloatArray, most: int) -> list[int]:
-    """Indices of the largest logits of ``[vocab_size]``, the largest first."""
-    if not most:
-        return []
-    found = np.argpartition(logits, -most)[-most:]
-    return [int(each) for each in found[np.argsort(-logits[found])]]
-
-
 class Stream:
     """The random numbers of one branch; ``seed=None`` takes the most likely token instead."""
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adascale.engine.ports import BranchStart, PrefixWork
-from adascale.engine.types import BranchId, Finish, Reading, Step, Thought, TokenLogprob
+from adascale.engine.types import BranchId, Finish, Reading, Step, Thought
 
 from ..options import SamplingParams
 from ..steps import ends_program, ends_step
@@ -29,7 +29,6 @@ class SampledToken(NamedTuple):
         is_end: It ends a turn.
         certainty: Log-probability of the token and entropy of its distribution, in nats.
         state: ``[width]``, the hidden state that it was drawn from; empty if none are kept.
-        odds: Its log-probability beside those of the likeliest tokens, where they are asked for.
     """
 
     id: int
@@ -37,7 +36,6 @@ class SampledToken(NamedTuple):
     is_end: bool
     certainty: Certainty
     state: FloatArray
-    odds: TokenLogprob | None
 
 
 def pooled(total: FloatArray, last: FloatArray, certainties: list[Certainty]) -> Reading | None:
@@ -77,7 +75,7 @@ class Sequence:
         cost: Evaluated and reused tokens of the prefix, until a growth reports them.
         begins: Lengths at which its steps begin; the last is that of the unfinished one.
         text: Bytes of the unfinished step.
-        certainties, odds: Certainty and likeliest tokens of each token that was sampled for it.
+        certainties: Certainty of each token that was sampled for it.
         total, last: Sum of their states, and the last one.
     """
 
@@ -100,7 +98,6 @@ class Sequence:
     begins: list[int] = field(default_factory=list)
     text: bytearray = field(init=False)
     certainties: list[Certainty] = field(init=False)
-    odds: list[TokenLogprob] = field(init=False)
     total: FloatArray = field(init=False)
     last: FloatArray = field(init=False)
 
@@ -132,7 +129,6 @@ class Sequence:
         part: Thought | None = "cut"  # what closes a thought takes the place of the end of a turn in it
         if self.phase != "inside" or not drawn.is_end:
             self._append([drawn.id], drawn.piece)
-            self.odds += [] if drawn.odds is None else [drawn.odds]
             part = self._read_thought(drawn.piece)
         if part is None:
             finish = self._finish(drawn, self._read_calls(drawn))
@@ -168,8 +164,6 @@ class Sequence:
         if verdict == "replaced":  # the last token is not evaluated yet
             self.tokens.pop()
             del self.text[len(self.text) - len(drawn.piece) :]
-            if drawn.odds is not None:
-                self.odds.pop()
         if verdict in ("begun", "replaced"):
             self._append(*self.calls.rules.lead(verdict))
             self.calls.begin(bytes(self.text))
@@ -198,7 +192,7 @@ class Sequence:
         if finish is None:
             return Step(text, tokens, logprob, None, thought=part)
         reading = pooled(self.total, self.last, self.certainties)
-        step = Step(text, tokens, logprob, finish, reading, thought=part, logprobs=tuple(self.odds))
+        step = Step(text, tokens, logprob, finish, reading, thought=part)
         if part is not None and self.thought is not None:
             self.thought.end_step(step)
         self._begin_step(b"" if part is None or self.phase == "inside" else self.opening)
@@ -206,5 +200,5 @@ class Sequence:
 
     def _begin_step(self, opening: bytes) -> None:
         self.begins.append(len(self.tokens))
-        self.text, self.certainties, self.odds = bytearray(opening), [], []
+        self.text, self.certainties = bytearray(opening), []
         self.total = self.last = NO_STATE

@@ -223,12 +223,8 @@ class UpstreamPolicy:
 
     def _check(self, problem: Problem) -> None:
         if problem.kind == "call":
-            text, hint = "tools need a model in this process", "a model's name or file, or no tools"
-        elif problem.is_raw:
-            text, hint = "a server continues no raw text", "a message, or a model's name or file"
-        else:
-            return
-        raise UsageError(text, hint=hint)
+            text = "tools need a model in this process"
+            raise UsageError(text, hint="a model's name or file, or no tools")
 
     def _messages(self, name: PromptName, problem: Problem, text: str) -> list[dict[str, Any]]:
         """The conversation up to the model's turn: one system message at most, and turns that alternate."""

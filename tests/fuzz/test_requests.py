@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from scripted_server import CHAT, COMPLETIONS, GENERATE, MESSAGES, OLLAMA, RESPONSES, Served, say, served
+from scripted_server import CHAT, MESSAGES, OLLAMA, RESPONSES, Served, say, served
 
 from adascale.serve.app import PROTOCOLS
 
@@ -57,13 +57,11 @@ OPTIONS = {"temperature": 0.5, "seed": 1, "num_predict": 9, "stop": ["x"], "top_
 SAMPLES: list[tuple[str, Any]] = [
     (CHAT, {"messages": TALK, "tools": [TOOL], "tool_choice": FORCED, "parallel_tool_calls": False}),
     (CHAT, {"messages": [QUESTION], "response_format": FORM, "n": 2, "stop": ["x"], **SAMPLER}),
-    (COMPLETIONS, {"prompt": "Echo 3", "n": 2, "stop": "x", **SAMPLER}),
     (MESSAGES, {"max_tokens": 9, **CLAUDE, "tool_choice": {"type": "any"}}),
     (MESSAGES, {"max_tokens": 9, "messages": [QUESTION], "output_config": FLAT, "stop_sequences": ["x"]}),
     (RESPONSES, {"input": RESPONSES_TALK, "tools": [{"type": "function", **FUNCTION}], **SAMPLER}),
     (RESPONSES, {"input": "3", "text": FLAT, "max_output_tokens": 99}),
     (OLLAMA, {"messages": TALK, "tools": [TOOL], "think": "low", "options": OPTIONS}),
-    (GENERATE, {"prompt": "Echo 3", "system": "Be brief.", "format": SCHEMA, "options": OPTIONS}),
     ("/api/show", {"model": "scripted", "verbose": True}),
 ]
 """Paths and bodies that are answered."""

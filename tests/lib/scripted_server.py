@@ -28,8 +28,8 @@ from bench.scripted import InlineWorker, ScriptedPolicy, echo, scripted_step
 
 LOCAL = Access("127.0.0.1")
 
-CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
-MESSAGES, OLLAMA, GENERATE = "/v1/messages", "/api/chat", "/api/generate"
+CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
+OLLAMA = "/api/chat"
 
 
 def say(content: object, role: str = "user", **more: object) -> dict[str, object]:
@@ -40,11 +40,9 @@ def say(content: object, role: str = "user", **more: object) -> dict[str, object
 _SAY_42 = {"messages": [say("Say 42")]}
 _ASKED: Mapping[str, Mapping[str, object]] = {
     CHAT: _SAY_42,
-    COMPLETIONS: {"prompt": "Say 42"},
     RESPONSES: {"input": "Say 42"},
     MESSAGES: _SAY_42,
     OLLAMA: {**_SAY_42, "stream": False},
-    GENERATE: {"prompt": "Say 42", "stream": False},
 }
 """A body of each protocol."""
 

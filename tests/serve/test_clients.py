@@ -16,7 +16,6 @@ from scripted_server import EchoPolicy, Served, open_weather, say, served
 from adascale.engine.types import Turn
 from bench.scripted import MODEL, WAYS, echo_as_asked
 
-SOLUTION = "We look at 42.\n\nIt is \\boxed{42}."
 SHOWN = "We look at 42.\n\nIt is **42**."
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOL: Any = {"name": "get_weather", "description": "The weather of a city.", "parameters": SCHEMA}
@@ -233,17 +232,15 @@ def test_errors_are_those_of_the_client_also_behind_the_beginning_of_a_stream(
         client(server.url, [say("an unreadable one")], stream=True)
 
 
-def test_openais_client_reads_completions_replies_log_probabilities_and_json() -> None:
+def test_openais_client_reads_replies_and_json() -> None:
     asked: Any = {"model": MODEL, "messages": [say("Say 42")]}
     with (
         served(policy=EchoPolicy(echo_as_asked)) as server,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="none") as client,
     ):
-        [text] = client.completions.create(model=MODEL, prompt="Say 42").choices
-        replies = client.chat.completions.create(**asked, n=2, logprobs=True, reasoning_effort="none").choices
+        replies = client.chat.completions.create(**asked, n=2, reasoning_effort="none").choices
         written = client.chat.completions.create(**asked, **WAYS["schema"]).choices[0].message.content
-    assert "42" in text.text
-    assert [reply.logprobs is not None for reply in replies] == [True, True]
+    assert ["42" in (reply.message.content or "") for reply in replies] == [True, True]
     assert json.loads(written)["number"] == 42
 
 
@@ -253,9 +250,7 @@ def test_views_of_the_model_are_read(server: Served) -> None:
     with ollama.Client(server.url) as local:
         [entry], [running] = local.list().models, local.ps().models
         shown = local.show(entry.model or "")
-        written = local.generate(entry.model, "Say 42", options={"temperature": 0})
     assert shown.capabilities == ["completion", "tools"]
     assert shown.modelinfo is not None
     assert shown.modelinfo["general.architecture"] == "adascale"
     assert running.model == entry.model
-    assert written.response == SOLUTION

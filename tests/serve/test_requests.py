@@ -11,8 +11,6 @@ import pytest
 from scripted import judging
 from scripted_server import (
     CHAT,
-    COMPLETIONS,
-    GENERATE,
     MESSAGES,
     OLLAMA,
     RESPONSES,
@@ -27,14 +25,13 @@ from starlette.testclient import TestClient
 
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.tools.schema import SchemaReader
-from adascale.engine.types import AS_USUAL, SamplingChange, Turn
+from adascale.engine.types import AS_USUAL, SamplingChange
 from adascale.models.upstream.client import HANDED_ON
 from adascale.serve import chat
 from adascale.serve.app import PLAIN
 from adascale.serve.http import Refusal
 from adascale.serve.ollama import model_routes
 from adascale.serve.request import ServedModel, public_name
-from bench.scripted import MODEL
 
 IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
 HI = [say("hi")]
@@ -67,7 +64,6 @@ FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "'medium'"),
         (CHAT, {"n": 2, "temperature": 0}, "n", "has one reply"),
         (CHAT, {"n": 2, **with_tools({})}, "n", "has one reply"),
-        (COMPLETIONS, {"prompt": ["a", "b"]}, "prompt", ""),
         (CHAT, {"messages": [say("", "assistant", tool_calls=[BAD_CALL])]}, "messages[0]", "EOF"),
         (RESPONSES, {"reasoning": {"effort": "huge"}}, "reasoning.effort", "'medium'"),
         (RESPONSES, {"input": " "}, None, "is empty"),
@@ -82,9 +78,10 @@ FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
         (OLLAMA, {"model": "llama3"}, None, "there is scripted"),
         ("/api/show", {"model": "llama3"}, None, "there is scripted"),
         (OLLAMA, {"messages": [say("x", images=["aaaa"])]}, None, "images"),
+        (OLLAMA, {"messages": []}, None, "messages: "),
         (OLLAMA, {"options": {"think": 3}}, None, "think: "),
         (OLLAMA, {"options": 7}, None, "options: "),
-        (GENERATE, {"prompt": "a long one"}, None, "9,999 tokens, the context has room for 2,048"),
+        (OLLAMA, {"messages": [say("a long one")]}, None, "9,999 tokens, the context has room for 2,048"),
         ("/api/embed", {"input": "x"}, None, "/api/embed"),
     ],
 )
@@ -123,7 +120,7 @@ def test_others_are_answered_while_schemas_are_read(server: Served, monkeypatch:
 
 def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
     more = {"options": {"num_ctx": 4096}, "keep_alive": "5m"}
-    nothing = {"frequency_penalty": 0, "logit_bias": {}, "logprobs": False, "beam_width": None, "user": "me"}
+    nothing = {"frequency_penalty": 0, "logit_bias": {}, "beam_width": None, "user": "me"}
     sampler = {"temperature": 0.5, "top_p": 0.95, "min_p": 0}
     found = server.ask(seed=1, **sampler, **more, **nothing)["adascale"]
     assert sorted(found["ignored"]) == ["keep_alive", "options", "user"]
@@ -191,34 +188,21 @@ def test_an_effort_and_a_limit_of_tokens_hold_in_every_protocol(
 def test_options_of_ollama_hold_at_either_place(server: Served) -> None:
     numbers = {"temperature": 0, "num_predict": 9, "repeat_penalty": 1.1, "num_ctx": 4096, "stop": "boxed"}
     for body in ({"options": numbers}, numbers):
-        found = server.ask(GENERATE, system="Be brief.", **body)
-        assert found["response"] == "We look at 42.\n\nIt is \\"
+        found = server.ask(OLLAMA, **body)
+        assert found["message"]["content"] == "We look at 42.\n\nIt is \\"
         assert found["adascale"]["ignored"] == ["num_ctx"]
         assert server.policy.samplers[-1] == SamplingChange(repeat_penalty=1.1, max_tokens=9)
-        assert server.policy.opened[-1].history == (Turn("system", "Be brief."),)
 
 
-@pytest.mark.parametrize("path", [OLLAMA, GENERATE])
-def test_ollamas_thinking_is_left_out_where_it_is_not_wanted_and_has_an_effort(
-    server: Served, path: str
-) -> None:
+def test_ollamas_thinking_is_left_out_where_it_is_not_wanted_and_has_an_effort(server: Served) -> None:
     def think(value: object) -> tuple[bool, int]:
-        found = server.ask(path, format="", keep_alive=-1, think=value, options={"seed": 2})
+        found = server.ask(OLLAMA, format="", keep_alive=-1, think=value, options={"seed": 2})
         assert found["total_duration"] >= found["eval_duration"] >= 0
-        return "thinking" in found.get("message", found), found["adascale"]["tokens"]
+        return "thinking" in found["message"], found["adascale"]["tokens"]
 
     assert [think(value)[0] for value in (None, True, False)] == [True, True, False]
     # The first four solutions of this seed do not all agree.
     assert think("low")[1] < think("high")[1]
-
-
-def test_a_request_of_ollama_without_a_question_says_that_the_model_is_loaded(server: Served) -> None:
-    for path, empty, said in (
-        (OLLAMA, {"messages": []}, {"message": say("", "assistant")}),
-        (GENERATE, {"prompt": ""}, {"response": ""}),
-    ):
-        found = server.ask(path, model=MODEL, keep_alive="5m", **empty)
-        assert found.items() >= {"done": True, "done_reason": "load", **said}.items()
 
 
 def test_a_question_that_ends_the_worker_is_not_to_be_repeated(server: Served) -> None:
@@ -253,13 +237,9 @@ def test_the_name_of_a_model_says_no_folder(name: str, file: str, public: str) -
 def test_a_model_behind_another_server_is_said_to_do_what_it_can() -> None:
     described = ModelDescription(GeneratorDescription("qwen3:4b"))
     remote = ServedModel.of(described, "low")
-    for protocol, body, field in (
-        (chat.CHAT, with_tools({}), "tools"),
-        (chat.COMPLETIONS, {"prompt": "def f"}, "prompt"),
-    ):
-        with pytest.raises(Refusal, match="runs on another server") as refused:
-            protocol.read(protocol.body.read(body), remote)
-        assert (refused.value.status, refused.value.param) == (400, field)
+    with pytest.raises(Refusal, match="runs on another server") as refused:
+        chat.CHAT.read(chat.CHAT.body.read(with_tools({})), remote)
+    assert (refused.value.status, refused.value.param) == (400, "tools")
     [*_, show] = model_routes(lambda: remote, 0.0)
     with TestClient(Starlette(routes=[show])) as client:
         shown = client.post("/api/show", json={}).json()

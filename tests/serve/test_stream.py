@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,17 +15,16 @@ from sample_log import Log, wide
 from scripted import PLANETS, PRIME, search_options
 from scripted_server import EchoPolicy, Served, say, served
 
-from adascale.engine.ports import Prefix
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import BranchGrew, Event, PromptRead
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy
-from adascale.engine.types import ROOT, KindName, Problem, Step, TokenLogprob, Usage
+from adascale.engine.types import ROOT, KindName, Problem, Usage
 from adascale.serve import stream
 from adascale.serve.outcome import Outcome
 from adascale.serve.request import Ask
 from adascale.serve.stream import Part
-from bench.scripted import echo, scripted_step
+from bench.scripted import echo
 
 SEARCH = SearchRequest("What?", is_searched=True)
 REQUEST = Ask(SEARCH.problem("1"), SEARCH)
@@ -138,16 +136,9 @@ def test_a_solution_is_shown_with_the_option_that_it_chose() -> None:
     assert choice.content == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
 
 
-def spelled(prefix: Prefix, rng: random.Random) -> Step:
-    """As ``echo``, with logprobs of each character; a raw text is gone on with by blanks and a word."""
-    step = scripted_step("  so be it.  ", "stop") if prefix.problem.is_raw else echo(prefix, rng)
-    likeliest = (TokenLogprob((ord("~"),), -0.25),)
-    return replace(step, logprobs=tuple(TokenLogprob((ord(each),), -0.5, likeliest) for each in step.text))
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
-    with served(policy=EchoPolicy(spelled)) as running:
+    with served(policy=EchoPolicy(echo)) as running:
         yield running
 
 
@@ -202,36 +193,6 @@ def test_one_solution_is_streamed_as_it_is_written(server: Served) -> None:
     assert sum(bool(delta.get("content")) for delta in deltas) > 3
     assert not any("reasoning" in delta for delta in deltas)
     assert chunks[-1]["adascale"]["votes"]["finished"] == 1
-
-
-@pytest.mark.parametrize("stop", [None, "boxed"])
-@pytest.mark.parametrize("effort", ["none", "low"])
-def test_tokens_of_the_answer_that_is_shown_have_log_probabilities(
-    server: Served, stop: str | None, effort: str
-) -> None:
-    asked = {"logprobs": True, "top_logprobs": 1, "stop": stop, "reasoning_effort": effort, "seed": 1}
-    [choice] = server.ask(**asked)["choices"]
-    tokens = choice["logprobs"]["content"]
-    text = "".join(each["token"] for each in tokens)
-    assert text.startswith("We look at 42.\n\nIt is \\")
-    assert choice["message"]["content"].startswith(text)
-    assert {(each["logprob"], each["top_logprobs"][0]["token"]) for each in tokens} == {(-0.5, "~")}
-    ends = [end["logprobs"] for chunk in server.stream(**asked) for end in chunk["choices"]]
-    assert [each for end in ends if end for each in end["content"]] == tokens
-
-
-@pytest.mark.parametrize("more", [{}, {"stop": " it"}])
-def test_a_text_is_gone_on_with_as_it_stands(server: Served, more: dict[str, object]) -> None:
-    asked = {"prompt": " def f(x):\n", "max_tokens": 30, **more}
-    found = server.ask(scripted_server.COMPLETIONS, **asked)
-    problem = server.policy.opened[-1]
-    assert (problem.question, problem.details, problem.history) == (" def f(x):\n", {"raw": True}, ())
-    assert server.policy.samplers[-1].max_tokens == 30
-    assert found["choices"][0]["text"] == ("  so be" if more else "  so be it.  ")
-    chunks = server.stream(scripted_server.COMPLETIONS, **asked)
-    assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == found["choices"][0]["text"]
-    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
-    assert server.ask(scripted_server.GENERATE, prompt="def f", raw=True)["response"] == "  so be it.  "
 
 
 def test_events_of_a_response_build_what_the_last_one_has(server: Served) -> None:

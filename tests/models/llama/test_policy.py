@@ -271,24 +271,6 @@ def test_a_branch_has_a_limit_of_its_own_below_that_of_the_sampler(
     assert (sum(len(step.token_ids) for step in steps), steps[-1].finish) == (tokens, "length")
 
 
-def test_tokens_have_their_odds_where_they_are_asked_for(make: Make, random_gguf: Path) -> None:
-    policy, _ = make(random_gguf)
-    policy.open(PROBLEM)
-    for branch, asked in enumerate((SamplingChange(logprobs=2, max_tokens=9), SamplingChange(max_tokens=9))):
-        policy.start(BranchId(branch), BranchStart(Prefix(PROBLEM), 1, "answer", True, asked))
-    steps: dict[BranchId, list[Step]] = {BranchId(0): [], BranchId(1): []}
-    while not all(found and found[-1].finish != "step" for found in steps.values()):
-        for grown in policy.advance():
-            steps[grown.branch] += [grown.step] if grown.step.finish else []
-    for step in steps[BranchId(0)]:
-        assert abs(step.logprob - sum(each.logprob for each in step.logprobs)) < 1e-3
-        assert b"".join(bytes(each.piece) for each in step.logprobs).decode("utf-8", "replace") == step.text
-        for each in step.logprobs:  # a greedy token is the likeliest one
-            assert each.likeliest[0].logprob == pytest.approx(each.logprob, abs=1e-4)
-            assert each.likeliest[0].logprob >= each.likeliest[1].logprob
-    assert not any(step.logprobs for step in steps[BranchId(1)])
-
-
 def test_a_greedy_branch_is_drawn_where_the_model_cannot_decode_greedily(
     make: Make, random_gguf: Path
 ) -> None:
@@ -317,15 +299,6 @@ def test_likelihoods_are_those_of_the_logits_before_penalties(random_gguf: Path)
     params = SamplingParams(max_tokens=48, presence_penalty=3.0, repeat_penalty=1.5)
     with opened(random_gguf) as machine:
         assert machine.check_logprobs(PROBLEM, strategy_named("vote", samples=3), sampling=params) > 1
-
-
-def test_a_raw_text_is_read_without_a_template(make: Make, random_gguf: Path) -> None:
-    policy, context = make(random_gguf)
-    raw = Problem("r", " a\n", kind="text", details={"raw": True})
-    work = policy.open(raw)
-    assert work.evaluated_tokens == len(context.model.tokenize(" a\n", special=True)) + (
-        context.model.bos is not None
-    )
 
 
 def test_a_growth_has_the_unfinished_step_and_a_cancelled_branch_has_none(

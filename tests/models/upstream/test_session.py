@@ -275,16 +275,13 @@ def test_readings_of_a_text_see_their_fields_in_other_orders() -> None:
     assert len({json.dumps(each.messages) for each in client.asked}) == 1
 
 
-def test_a_request_with_tools_and_a_raw_text_are_refused_before_anything_is_sent() -> None:
+def test_a_request_with_tools_is_refused_before_anything_is_sent() -> None:
     tool = {"type": "function", "function": {"name": "say", "parameters": {"type": "object"}}}
     messages = [{"role": "user", "content": "Say it."}]
-    for problem in (
-        Problem("1", "Say it.", kind="call", details={"messages": messages, "tools": [tool]}),
-        Problem("1", "def f(", kind="text", details={"raw": True}),
-    ):
-        log, client = search(lambda asked: words("18"), problem)
-        assert isinstance(log[-1], SearchFailed)
-        assert not client.asked
+    problem = Problem("1", "Say it.", kind="call", details={"messages": messages, "tools": [tool]})
+    log, client = search(lambda asked: words("18"), problem)
+    assert isinstance(log[-1], SearchFailed)
+    assert not client.asked
 
 
 def test_hundreds_of_questions_are_bounded_by_the_places() -> None:

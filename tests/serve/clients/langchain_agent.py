@@ -8,7 +8,7 @@ from shop_tools import Person, check, get_price, model, multiply, question, url
 
 given = {"model": model, "base_url": f"{url}/v1", "api_key": "none", "max_retries": 0}
 chats = {
-    "chat": ChatOpenAI(**given, logprobs=True),
+    "chat": ChatOpenAI(**given),
     "responses": ChatOpenAI(**given, use_responses_api=True),
     "ollama": ChatOllama(model=model, base_url=url),
 }
