@@ -23,6 +23,7 @@ from adascale.models.fallback import Fallback
 from adascale.models.upstream.client import HANDED_ON
 
 from .chat import CHAT
+from .decisions import DECISIONS, DecisionBody, decide
 from .http import (
     Access,
     EventStream,
@@ -87,6 +88,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
         Route(TAKE, server.take, methods=["POST"]),
         Route("/v1/models", server.list_models),
         *(Route(protocol.path, server.answer_in(protocol), methods=["POST"]) for protocol in PROTOCOLS),
+        Route(DECISIONS, server.decide, methods=["POST"]),
         *model_routes(server.served, time.time()),
         *agents,
         *page_routes(),
@@ -130,6 +132,11 @@ class _Server:
         openai = {"id": name, "object": "model", "created": self._started, "owned_by": "adascale"}
         model = {**openai, "type": "model", "display_name": name, "created_at": created}
         return json_response({"object": "list", "data": [model]})
+
+    async def decide(self, request: HttpRequest) -> Response:
+        """Answers to questions about one input, with the probability of each option."""
+        body = DecisionBody.read(read_object(await read_body(request)))
+        return json_response(await while_connected(request.receive, decide(self._hub, body, self.served())))
 
     def answer_in(self, protocol: Protocol[Any]) -> Callable[[HttpRequest], Awaitable[Response]]:
         """The route of a protocol."""

@@ -39,21 +39,22 @@ def _as_items(value: Any) -> Any:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
+Items = Annotated[list[Item], Field(min_length=1), BeforeValidator(_as_items)]
+"""A text, or a conversation."""
+
+
 class ResponseBody(ToolsBody):
     """Body of a response."""
 
-    input: Annotated[
-        list[Item],
-        Field(min_length=1),
-        BeforeValidator(_as_items),
-    ]
+    input: Items
     """The question as a text, or a conversation."""
     instructions: str = ""
     previous_response_id: None = None
     conversation: None = None
 
 
-def _spoken(item: Item) -> list[JsonObject]:
+def spoken_item(item: Item) -> list[JsonObject]:
+    """The message of an item, if it has one."""
     match item.type:
         case "message":
             return [spoken(item.role, text_of(item.content))]
@@ -68,7 +69,7 @@ def _spoken(item: Item) -> list[JsonObject]:
 def _read(body: ResponseBody, served: ServedModel) -> Ask:
     said = [spoken("system", body.instructions)] if body.instructions else []
     for item in body.input:
-        for each in _spoken(item):
+        for each in spoken_item(item):
             if said and said[-1]["role"] == "assistant" and "tool_calls" in each:  # of one turn
                 calls = [*said[-1].get("tool_calls", ()), *each["tool_calls"]]
                 said[-1] = {**said[-1], "tool_calls": calls}
@@ -168,7 +169,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
         return {
             **self._response(status, output),
             "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
-            "usage": _usage(outcome),
+            "usage": usage_of(outcome.usage, outcome.reasoning_tokens),
             "adascale": outcome.summary,
         }
 
@@ -205,13 +206,18 @@ def _logprobs(block: Block) -> JsonObject:
     return {"logprobs": []} if block.kind == "answer" else {}
 
 
-def _usage(outcome: Outcome) -> JsonObject:
-    usage = outcome.usage
+def usage_of(usage: Usage, reasoning: int = 0) -> JsonObject:
+    """Tokens in the form of responses.
+
+    Args:
+        usage: The tokens.
+        reasoning: Generated ones that are in no answer.
+    """
     prompt = usage.prompt_tokens + usage.reused_tokens
     return {
         "input_tokens": prompt,
         "input_tokens_details": {"cached_tokens": usage.reused_tokens, "cache_write_tokens": 0},
         "output_tokens": usage.generated_tokens,
-        "output_tokens_details": {"reasoning_tokens": outcome.reasoning_tokens},
+        "output_tokens_details": {"reasoning_tokens": reasoning},
         "total_tokens": prompt + usage.generated_tokens,
     }

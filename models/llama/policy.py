@@ -306,9 +306,9 @@ class LlamaPolicy:
 
 
 def _is_conversation(problem: Problem) -> bool:
-    """True for a chat, a request with tools, and a question that has replies before it."""
-    has_reply = any(turn.role == "assistant" for turn in problem.history)
-    return problem.is_chat or problem.kind == "call" or has_reply
+    """True for a chat, a request with tools, and a question that has replies or a text before it."""
+    has_turns = any(turn.role != "system" for turn in problem.history)
+    return problem.is_chat or problem.kind == "call" or has_turns
 
 
 def _shared_head(problem: Problem, chat: ChatFormat, prompt: Tokens) -> Tokens | None:
