@@ -27,9 +27,9 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import SearchRequest
@@ -51,16 +51,10 @@ _LETTERS = string.ascii_uppercase
 """Options are told apart by their letters; the form allows 255 choices."""
 
 
-def _value(value: Any) -> Any:
-    if not isinstance(value, str | bool):
-        raise ValueError("has to be a text, true or false")
-    return value
-
-
 class Choice(Fields):
     """An option of a choice; a text and a boolean of the same spelling differ."""
 
-    value: Annotated[str | bool, PlainValidator(_value)]
+    value: Text | StrictBool
     description: str = ""
 
 
@@ -85,7 +79,7 @@ class Question(Fields):
         if not text_of(self.instructions).strip():
             raise ValueError("the instructions are empty")
         if self.type != "predicate" and not self.options:
-            raise ValueError(f"a {self.type} needs {'choices' if self.type == 'choice' else 'levels'}")
+            raise ValueError("its choices, or the levels of a score, are missing")
         if len({(type(each.value), each.value) for each in self.choices}) < len(self.choices):
             raise ValueError("two choices have the same value")
         return self
@@ -103,26 +97,26 @@ class Question(Fields):
         if self.type == "predicate":
             asked = asked if asked.endswith("?") else f"Is this true? {asked}"
             return Problem(new_id(), asked, history=history, kind="yes-no")
-        names = [(value if isinstance(value, str) else str(value).lower(), of) for value, of in self.options]
-        texts = [f"{name}: {of}" if of else name for name, of in names]
+        texts = [f"{value}: {of}" if of else f"{value}" for value, of in self.options]
         details = {"stem": asked, "texts": texts, "letters": [*_LETTERS[: len(texts)]]}
         return Problem(new_id(), asked, history=history, kind="choice", details=details)
 
     def answer(self, chances: Sequence[float]) -> JsonObject:
         """The answer, by the probability of each option; of a predicate that of yes and of no."""
-        named, rounded = {"type": self.type, "name": self.name}, [round(p, 4) for p in chances]
+        found: JsonObject = {"type": self.type, "name": self.name}
         if self.type == "predicate":
-            return {**named, "probability": rounded[0]}
-        most, values = max(chances), [value for value, _ in self.options]
-        confidence = round((len(chances) * most - 1) / (len(chances) - 1), 4)
+            return {**found, "probability": round(chances[0], 4)}
+        most, places = max(chances), range(len(chances))
+        found["confidence"] = round((len(chances) * most - 1) / (len(chances) - 1), 4)
+        values = [value for value, _ in self.options]
+        each: list[JsonObject] = [{"value": value} for value in values]
         if self.type == "choice":
-            found: JsonObject = {"choice": values[chances.index(most)]}
-            each: list[JsonObject] = [{"value": value} for value in values]
+            found["choice"] = values[chances.index(most)]
         else:
-            found = {"score": round(sum(at * p for at, p in enumerate(chances)), 4)}
-            each = [{"value": at, "label": label} for at, label in enumerate(values)]
-        probabilities = [{**of, "probability": p} for of, p in zip(each, rounded, strict=True)]
-        return {**named, **found, "confidence": confidence, "probabilities": probabilities}
+            found["score"] = round(sum(at * chances[at] for at in places), 4)
+            each = [{"value": at, "label": values[at]} for at in places]
+        found["probabilities"] = [{**each[at], "probability": round(chances[at], 4)} for at in places]
+        return found
 
 
 class DecisionBody(Fields):
