@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import cast
 
 import cpython
 import pytest
@@ -15,7 +13,7 @@ from scripted import ScriptedExecutor, ticking
 from adascale.codetasks.reading import read_task
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.request import Request, SearchRequest
+from adascale.engine.request import SearchRequest
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import (
     EFFORTS,
@@ -23,11 +21,9 @@ from adascale.engine.strategies import (
     Beam,
     BestOfN,
     Passing,
-    Strategy,
     Vote,
 )
-from adascale.engine.strategies.sampling import Readings
-from adascale.engine.types import Estimate, Execution, KindName, Problem, Schedule, Step, Trial, Usage
+from adascale.engine.types import Estimate, Execution, Problem, Schedule, Step, Trial, Usage
 from bench.evaluation.compare import Comparison
 from bench.evaluation.evaluate import Contestant, Outcome, evaluate, for_kind, parse_contestants
 from bench.scripted import ScriptedPolicy, scripted_step
@@ -110,35 +106,6 @@ def test_an_interrupted_evaluation_ends() -> None:
     assert all(outcome.stop_reason != "interrupted" for outcome in rest)
 
 
-@pytest.mark.parametrize(
-    ("contestant", "expected"),
-    [
-        (
-            Contestant("adaptive", Adaptive(4), is_auto=True),
-            [("program", "prose"), ("prose",), ("call", "prose")],
-        ),
-        (Contestant("adaptive/prose", Adaptive(4)), [("prose",), ("prose",), ("call", "prose")]),
-        (Contestant("vote:4", Vote(4), is_auto=True), [("prose",), ("prose",), ("call",)]),
-    ],
-)
-def test_modes_are_those_of_a_question_unless_named(contestant: Contestant, expected: list[object]) -> None:
-    asked: list[object] = []
-
-    class Asked:
-        def serve(self, requests: Iterable[Request], at_once: int) -> Iterator[object]:
-            asked.extend(each.settings.strategy.modes for each in requests)
-            yield from ()
-
-    problems = [
-        Problem("value", "2 + 2?"),
-        Problem("choice", "Which?", kind="choice", details={"choices": ["a", "b"]}),
-        Problem("call", "Call.", kind="call"),
-    ]
-    driver = cast(Driver, Asked())
-    assert not list(evaluate(driver, [contestant], problems, 1, 0, modes=("program", "prose")))
-    assert asked == expected
-
-
 def test_contestants_say_what_they_fix() -> None:
     request = SearchRequest(samples=9, beams=3, branching=5, lead=5)
     text = (
@@ -166,27 +133,6 @@ def test_contestants_say_what_they_fix() -> None:
         "best-of-n:8+n+redraw": BestOfN(8, adapt="n", redraws=2),
         "adaptive:8/both+redraw": Adaptive(8, lead=5, modes=("prose", "program"), redraws=2),
     }
-
-
-def test_a_contestant_that_names_no_mode_searches_as_a_question_does() -> None:
-    found = {each.name: each.is_auto for each in parse_contestants("adaptive,adaptive/prose,vote:2/both")}
-    assert found == {"adaptive": True, "adaptive/prose": False, "vote:2/both": False}
-
-
-def test_an_effort_has_the_numbers_of_the_kind_that_is_searched() -> None:
-    def strategies(text: str, kind: KindName) -> list[Strategy]:
-        return [each.strategy for each in parse_contestants(text, kind=kind)]
-
-    assert strategies("adaptive,adaptive@low", "choice") == [
-        EFFORTS["choice"]["medium"],
-        EFFORTS["choice"]["low"],
-    ]
-    assert strategies("agreement,agreement@high", "call") == [
-        EFFORTS["call"]["medium"],
-        EFFORTS["call"]["high"],
-    ]
-    assert strategies("adaptive@max,readings:3", "json") == [EFFORTS["json"]["max"], Readings(3)]
-    assert strategies("adaptive", "call") == [EFFORTS["call"]["medium"]]
 
 
 @pytest.mark.parametrize(

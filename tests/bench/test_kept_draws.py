@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,15 @@ import numpy as np
 import pytest
 from scripted import ScriptedExecutor, ended, logs_of, sized, ticking
 
-from adascale.engine.errors import AdascaleError, ContextOverflowError
-from adascale.engine.kinds import OptionsPrompt, recognise
-from adascale.engine.ports import BranchStart, OptionLogits, Prefix, PrefixWork, SequenceLogprob
+from adascale.engine.errors import AdascaleError
+from adascale.engine.kinds import recognise
+from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import Event, SearchFailed
+from adascale.engine.search.events import Event
 from adascale.engine.search.record import replay
 from adascale.engine.strategies import STRATEGIES, Vote
-from adascale.engine.types import BranchId, Execution, Mode, Problem, Reading, Step
+from adascale.engine.types import BranchId, Execution, Problem, Reading, Step
 from bench.kept_draws import DrawStore, ReplayingPolicy, draw_key
 from bench.scripted import ScriptedPolicy, scripted_step
 
@@ -76,11 +75,6 @@ def test_what_was_kept_before_and_who_else_is_asked_change_nothing(
     assert after == alone
 
 
-def test_strategies_share_their_draws(store: DrawStore) -> None:
-    run("vote", store)
-    assert run("best-of-n", store)[1].drawn_tokens == 0
-
-
 def test_a_replay_draws_what_the_generator_itself_draws(store: DrawStore) -> None:
     logs, _ = run("vote", store)
     driver = Driver(ScriptedPolicy(script, 8), SequenceLogprob(), {}, ticking())
@@ -89,79 +83,6 @@ def test_a_replay_draws_what_the_generator_itself_draws(store: DrawStore) -> Non
         a, b = (sorted(tree.text(node.id) for node in tree) for tree in (replay(log), replay(live[id_])))
         assert a == b
         assert ended(log).usage.generated_tokens == ended(live[id_]).usage.generated_tokens
-
-
-def test_time_is_that_of_a_question_alone_in_its_batches(store: DrawStore) -> None:
-    def one_step(prefix: Prefix, rng: random.Random) -> Step:
-        return scripted_step("18", "stop") if rng.random() < 0.5 else scripted_step("18 or so", "stop")
-
-    policy = ReplayingPolicy(ScriptedPolicy(one_step, 2), store, lambda branches: float(10 * branches))
-    driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
-    last = ended([event for _, event in driver.run(PROBLEMS[:1], Settings(Vote(4), seed=5))])
-    assert last.usage.seconds == pytest.approx(10.0 * last.usage.generated_tokens)
-
-
-@dataclass(slots=True)
-class Windowed(ScriptedPolicy):
-    """Reads no question that is longer than its window, and draws only from those that it has read."""
-
-    window: int = 40
-    read: set[str] = field(default_factory=set)
-
-    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
-        if len(problem.question) > self.window:
-            raise ContextOverflowError("the question is too long", hint="a shorter question")
-        self.read.add(problem.id)
-        return ScriptedPolicy.open(self, problem, mode)
-
-    def start(self, id_: BranchId, branch: BranchStart) -> None:
-        assert branch.prefix.problem.id in self.read, "its prompt was not read"
-        ScriptedPolicy.start(self, id_, branch)
-
-
-@pytest.mark.parametrize("place", [0, 2, 4])
-def test_a_question_that_does_not_fit_fails_alone(store: DrawStore, place: int) -> None:
-    policy = ReplayingPolicy(Windowed(script, 2), store, lambda branches: 1.0)
-    driver = Driver(policy, SequenceLogprob(), {}, lambda: 0.0)
-    asked = [*PROBLEMS[:place], Problem("long", "x" * 50), *PROBLEMS[place:]]
-    logs = logs_of(driver.run(asked, Settings(Vote(4)), 3))
-    assert [id_ for id_, log in logs.items() if isinstance(log[-1], SearchFailed)] == ["long"]
-    assert len(logs) == len(asked)
-
-
-def test_equal_questions_share_a_greedy_draw(store: DrawStore) -> None:
-    live = ScriptedPolicy(script, 4)
-    policy = ReplayingPolicy(live, store, lambda branches: 1.0)
-    for id_, problem in enumerate((PROBLEMS[0], replace(PROBLEMS[0], id="again"))):
-        policy.open(problem)
-        policy.start(BranchId(id_), BranchStart(Prefix(problem), 0, "answer", True))
-    grown = [
-        growth.branch for _ in range(99) for growth in policy.advance() if growth.step.finish is not None
-    ]
-    assert set(grown) == {0, 1}
-    assert len(store) == 1
-    assert live.batches == policy.drawn_tokens
-
-
-def test_all_branches_of_a_search_are_shown_as_far_as_the_shortest_one_goes(store: DrawStore) -> None:
-    lengths = itertools.cycle((4, 10))
-
-    def by_turns(prefix: Prefix, rng: random.Random) -> Step:
-        return scripted_step("x" * next(lengths), "stop", -1.0)
-
-    policy = ReplayingPolicy(ScriptedPolicy(by_turns, 4), store, lambda branches: 1.0)
-    problem = PROBLEMS[0]
-    policy.open(problem)
-    for id_, seed in ((0, 1), (1, 2)):
-        policy.start(BranchId(id_), BranchStart(Prefix(problem), seed, "answer", False))
-    grown = []
-    while not grown:
-        grown = list(policy.advance())
-    assert [growth.new_tokens for growth in grown] == [4, 4]
-    whole, part = (growth.step for growth in grown)
-    assert whole.finish == "stop"
-    assert (part.text, len(part.token_ids), part.finish) == ("xxxx", 4, None)
-    assert part.logprob == pytest.approx(-0.4)
 
 
 @pytest.mark.parametrize("most", [3, 4, 6, 8, 20])
@@ -215,17 +136,6 @@ def test_what_is_kept_comes_back_as_it_was(store: DrawStore) -> None:
     assert store.prompt(PROBLEMS[0], "prose") == PrefixWork(12)
     assert store.prompt(PROBLEMS[0], "program") is None
     assert store.prompt(PROBLEMS[1], "prose") is None
-
-
-def test_a_look_costs_its_whole_prompt_whichever_question_was_looked_at_first(store: DrawStore) -> None:
-    class Shares(ScriptedPolicy):
-        def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
-            return OptionLogits((-0.5, -1.0), 3, 7)  # seven tokens were read for another question
-
-    asked = OptionsPrompt("look-choice", "Which?", ("A", "B"))
-    policy = ReplayingPolicy(Shares(script, 2), store, lambda branches: 1.0)
-    seen = [policy.option_logits(asked, PROBLEMS[0]) for _ in range(2)]
-    assert seen == [OptionLogits((-0.5, -1.0), 10)] * 2
 
 
 def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:
