@@ -5,7 +5,7 @@ JSON from the network is checked here, and nowhere later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
@@ -187,17 +187,7 @@ _GREEDY_BELOW = 0.01
 Penalty = Annotated[float, Field(ge=-100, le=100)]
 
 
-def _biases(value: Any) -> Any:
-    """Biases by token id; JSON has the ids as strings."""
-    if not isinstance(value, Mapping):
-        return value
-    try:
-        return {int(token): bias for token, bias in value.items()}
-    except ValueError:
-        raise Refusal.of_field("logit_bias", "its names have to be ids of tokens") from None
-
-
-Biases = Annotated[dict[Annotated[int, Field(ge=0, le=1 << 24)], Penalty], BeforeValidator(_biases)]
+Biases = dict[Annotated[int, Field(ge=0, le=1 << 24)], Penalty]
 
 
 class Body(Fields):

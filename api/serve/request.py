@@ -17,7 +17,7 @@ from typing import Any, Literal, Self, get_args
 from adascale.engine.bands import LEAST
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
-from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
+from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.strategies import Adaptive, Effort, Greedy, Strategy, Vote
 from adascale.engine.tools.calls import Choice, ToolRequest, in_words
 from adascale.engine.tools.schema import object_schema
@@ -166,10 +166,10 @@ class ServedModel:
             UsageError: a schema cannot be kept, or the question is empty.
         """
         named, schema = self.effort_of(body.model, body.effort), body.wanted_schema
-        is_greedy = body.wants_greedy and named in (None, "none", "chat")
         used = named or ("none" if body.wants_greedy else self.effort)
+        is_plain = used in ("none", "chat")
+        is_greedy = is_plain and body.wants_greedy
         self._check(asked, answers, is_greedy=is_greedy)
-        is_plain = is_greedy or answers > 1 or used in ("none", "chat")
         sampling = body.sampling(is_greedy=is_greedy)
         search = SearchRequest(
             is_searched=named is not None,
@@ -179,10 +179,10 @@ class ServedModel:
             seed=body.seed,
             sampling=sampling,
         )
-        problem = _problem(asked, search, is_plain=is_plain)
+        problem = _problem(asked, search, is_plain=is_plain or answers > 1)
         if is_greedy or (used == "none" and answers == 1 and sampling.temperature is None):
             search = replace(search, strategy=Greedy())
-        elif problem.is_chat or used in ("none", "chat") or (answers > 1 and problem.kind not in _MANY):
+        elif problem.is_chat or is_plain or (answers > 1 and problem.kind not in _MANY):
             search = replace(search, strategy=Vote(samples=answers))
         elif answers > 1:
             most = max(2 * answers, search.strategy_for(problem.kind).at_most or 0)
@@ -335,7 +335,7 @@ def _with_names(messages: Sequence[JsonObject]) -> list[JsonObject]:
     return found
 
 
-def public_name(model: GeneratorDescription | PRMDescription) -> str:
+def public_name(model: GeneratorDescription) -> str:
     """The name of a model, without the folders of a path."""
     is_path = model.name.endswith(".gguf") or Path(model.name).name == model.file
     return model.file.removesuffix(".gguf") if is_path else model.name

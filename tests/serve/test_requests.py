@@ -58,7 +58,7 @@ FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
         (CHAT, {"messages": [say(" ")]}, None, "is empty"),
         (CHAT, {"messages": [say(IMAGE)]}, "messages[0].content[0].type", "only text"),
         (CHAT, {"top_p": 1.5}, "top_p", "1"),
-        (CHAT, {"logit_bias": {"yes": 5}}, "logit_bias", "ids of tokens"),
+        (CHAT, {"logit_bias": {"yes": 5}}, "logit_bias", "integer"),
         (CHAT, {"tools": [{"type": "function"}]}, "tools[0].name", ""),
         (CHAT, {"tool_choice": "required"}, "tool_choice", "there is no such tool"),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "'medium'"),
