@@ -89,7 +89,7 @@ class DrawStore(KeyedLines):
         return self.has(_DRAWS, key)
 
     def __len__(self) -> int:
-        return self.count(_DRAWS)
+        return sum(1 for _ in self.values(_DRAWS))
 
 
 def _drawn_with(session: Session, kind: KindName) -> list[Any]:

@@ -228,10 +228,6 @@ class KeyedLines:
         """True if the table has a record with this key."""
         return key in self._places.get(table, {})
 
-    def count(self, table: str) -> int:
-        """Number of keys of a table."""
-        return len(self._places.get(table, {}))
-
     @contextmanager
     def decoding(self) -> Iterator[None]:
         """Context of code that makes objects of a value.

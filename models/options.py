@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Purpose = Literal["search", "conversation", "rollouts", "replay"]
 """Use of a session: to search questions as they come; to do so in conversations, which need more room; to
-draw rollouts for a calibration, scored afterwards; or to draw for an evaluation of ``bench``, which keeps what
-was drawn and plays it back. A trajectory of the last two does not depend on what else is in the batch."""
+draw rollouts for a calibration, scored afterwards; or to draw for an evaluation of ``bench``, which keeps
+draws and plays them back. A trajectory of the last two does not depend on what else is in the batch."""
 
 QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
 """Form of a file of questions; ``auto`` goes by the file's name, then line by line."""
@@ -107,7 +107,7 @@ def with_own(name: PromptName, own: str) -> str:
     return f"{PROMPTS[name]}\n\n{own}".strip()
 
 
-SHORT: Mapping[PromptName, int] = {"choice": 320, "yes-no": 320, "fact": 128, "json": 1024}
+SHORT: Mapping[str, int] = {"choice": 320, "yes-no": 320, "fact": 128, "json": 1024}
 """Tokens of a solution below prompts that ask for short ones; a small model may repeat itself without end."""
 
 REPLY_TOKENS = 2048
@@ -166,10 +166,9 @@ class SamplingParams:
         penalties = self.repeat_penalty - 1.0, self.presence_penalty, self.frequency_penalty
         return any(penalties) or bool(self.logit_bias)
 
-    def of(self, branch: BranchStart, reply_tokens: int | None) -> Self:
-        """The sampler with the numbers that a branch asks for, and in a chat the tokens of a reply."""
-        own = {"max_tokens": reply_tokens} if reply_tokens and branch.prefix.problem.is_chat else {}
-        found = dataclasses.replace(self, **(own | branch.sampling.numbers))
+    def of(self, branch: BranchStart) -> Self:
+        """The sampler with the numbers that a branch asks for."""
+        found = dataclasses.replace(self, **branch.sampling.numbers)
         most = found.max_tokens if branch.max_tokens is None else min(found.max_tokens, branch.max_tokens)
         temperature = self.greedy if branch.greedy else found.temperature
         return dataclasses.replace(found, max_tokens=most, temperature=temperature)
@@ -247,11 +246,6 @@ class SessionOptions:
         """Batches have one width and contexts keep hidden states, whichever calibration is used."""
         return self.purpose in ("rollouts", "replay")
 
-    @property
-    def reply_tokens(self) -> int | None:
-        """Tokens of a reply in a conversation; None for those of any solution."""
-        return REPLY_TOKENS if self.purpose == "conversation" and self.sampling.max_tokens is None else None
-
     def for_one(self, strategy: Strategy, search: SearchRequest) -> Self:
         """Options for one question: as many branches as its strategy draws, or as may run side by side.
 
@@ -283,6 +277,9 @@ def check_idle(is_busy: bool) -> None:
         )
 
 
+_MATHS = ("prose", "program", "date", "check")
+"""Prompts of solutions that compute."""
+
 Samplers = Mapping["PromptName | Literal['text']", SamplingParams]
 """Sampler of each prompt that solutions are written below; replies that nobody can check have their own."""
 
@@ -301,20 +298,18 @@ def samplers(
         usual: What neither says.
         card: The model's own; what computes has that of mathematics.
     """
+    lengths = dict(SHORT)
+    if options.purpose == "conversation":
+        lengths["text"] = REPLY_TOKENS
 
-    def of(kind: Literal["usual", "maths"]) -> SamplingParams:
-        own = card.get("thinking" if think_tokens else kind, card.get("usual", {}))
-        return options.sampling.over(dataclasses.replace(usual, **dict[str, Any](own)), think_tokens)
+    def of(name: PromptName | Literal["text"]) -> SamplingParams:
+        own = card.get("thinking" if think_tokens else "maths" if name in _MATHS else "usual")
+        numbers: dict[str, Any] = {**(own or card.get("usual", {}))}
+        if name in lengths:
+            numbers["max_tokens"] = lengths[name]
+        return options.sampling.over(dataclasses.replace(usual, **numbers), think_tokens)
 
-    plain, maths = of("usual"), of("maths")
-    found: dict[PromptName | Literal["text"], SamplingParams] = {
-        **dict.fromkeys(("prose", "program", "date", "check"), maths),
-        **dict.fromkeys(("code", "call", "text"), plain),
-    }
-    for name, most in SHORT.items():
-        is_asked = options.sampling.max_tokens is not None
-        found[name] = plain if is_asked else dataclasses.replace(plain, max_tokens=most)
-    return found
+    return {"text": of("text"), **{name: of(name) for name in PROMPTS}}
 
 
 def spellings(word: str) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from adascale.engine.types import KindName, Mode, Notice, Schedule
 
 from . import machine
 from .calibration.artefact import describe, describe_prior, mismatches, wrong_kind
-from .files.gguf import GGUFInfo
 from .files.library import ModelFile
 from .llama import stepcost
 from .llama.context import LlamaContext
@@ -155,13 +154,11 @@ class Session:
         Warnings name options without effect, mismatches with the calibration, and calibrations that cannot be
         read.
         """
-        prompts, entry, described = self.prompts, KINDS[kind], kind if KINDS[kind].judged_by else "value"
-        generator, prm, calibration, unfitted = self.files.generator, self.files.prm, None, None
-        judge = prompts.posteriors.get(kind) if entry.judged_by else None
-        if judge is not None:
-            calibration = describe_prior(judge)
-        if judge is not None and kind in prompts.calibrations:
-            calibration, unfitted = describe(prompts.calibrations[kind]), describe_prior(judge.unfitted)
+        prompts, described = self.prompts, kind if KINDS[kind].judged_by else "value"
+        generator, prm = self.files.generator, self.files.prm
+        fit, judge = prompts.calibrations.get(kind), prompts.posteriors.get(kind)
+        calibration = None if judge is None else describe(fit) if fit else describe_prior(judge)
+        unfitted = describe_prior(judge.unfitted) if judge and fit else None
         models = ModelDescription(
             GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.context.window),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
@@ -202,7 +199,7 @@ class Session:
             listeners.append(log)
             self._stack.callback(listeners.remove, log)
         options, available = self.options, machine.free_memory_bytes()
-        load = plan_load(options, files.generator, _judge(files), available)
+        load = plan_load(options, files.generator, files.prm, available)
         window, cache_bytes = load.window, _cache_bytes(load, available)
         self.model = self._load_model(files.generator)
         self.prompts = plan_prompts(options, files, self.model, window)
@@ -218,7 +215,6 @@ class Session:
             PrefixCache(cache_bytes),
             stepcost.even_width if options.is_repeatable else self.step_costs.partition,
             park_steps=options.purpose != "replay",
-            reply_tokens=options.reply_tokens,
         )
         self._stack.callback(policy.close)
         self.reward_model = self._open_prm(files, window, cache_bytes)
@@ -265,14 +261,6 @@ class Session:
             known = stepcost.measure(self.context)
             stepcost.save(path, known)
         return known
-
-
-def _judge(files: SessionFiles) -> GGUFInfo | None:
-    """Header of the PRM; the generator's own if it judges itself."""
-    generator, prm = files.generator, files.prm
-    if prm is None:
-        return None
-    return generator.info if prm.path == generator.path else prm.info
 
 
 def _cache_bytes(load: SessionLoad, available: int) -> int:

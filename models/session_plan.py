@@ -185,20 +185,15 @@ def chat_formats(model: LlamaModel, system: str, think: int | None) -> dict[Prom
         ModelCorruptError: the template cannot be rendered, or does not show the question.
     """
     thinking, silent = plan_thinking(model, think), plan_thinking(model, 0)
-    formats: dict[PromptName, ChatFormat] = {}
-    for name in PROMPTS:
-        asked = with_own(name, system)
-        match name:
-            case "program" | "code" | "date" | "check":
-                formats[name] = ChatFormat(model, asked, PROGRAM_OPENING, thinking)
-            case "look-choice" | "look-yes-no":
-                formats[name] = ChatFormat(model, asked, thinking=silent)
-            case "call" | "look-call":
-                own = thinking if name == "call" else silent
-                formats[name] = ToolFormat(model, asked, thinking=own)
-            case _:
-                formats[name] = ChatFormat(model, asked, thinking=thinking, chat_system=system)
-    return formats
+
+    def of(name: PromptName) -> ChatFormat:
+        asked, own = with_own(name, system), silent if name.startswith("look-") else thinking
+        if name in ("call", "look-call"):
+            return ToolFormat(model, asked, thinking=own)
+        opening = PROGRAM_OPENING if name in ("program", "code", "date", "check") else ""
+        return ChatFormat(model, asked, opening, own, chat_system=system)
+
+    return {name: of(name) for name in PROMPTS}
 
 
 def _fingerprints(
@@ -207,10 +202,9 @@ def _fingerprints(
     models = files.generator.sha256, files.prm_sha256(), files.prm_format
     program = ProgramFingerprint(chats["program"].sha256(), sampling["program"].record())
 
-    def of(kind: KindName, program: ProgramFingerprint | None = None) -> Fingerprint:
-        mode = KINDS[kind].modes[0]
-        name = prompt_of(kind, mode)
-        return Fingerprint(*models, chats[name].sha256(), sampling[name].record(), window, program, kind)
+    def of(kind: KindName) -> Fingerprint:
+        name = prompt_of(kind, KINDS[kind].modes[0])
+        sampler, own = sampling[name].record(), program if kind == "value" else None
+        return Fingerprint(*models, chats[name].sha256(), sampler, window, own, kind)
 
-    found = {kind: of(kind) for kind, entry in KINDS.items() if entry.judged_by}
-    return found | {"value": of("value", program)}
+    return {kind: of(kind) for kind, entry in KINDS.items() if entry.judged_by}

@@ -50,7 +50,7 @@ class SessionLoad:
     def weights(self) -> list[tuple[str, int]]:
         """Role and bytes of each model, mapped into memory whole."""
         found = [("generator", self.generator.size_bytes)]
-        if self.prm is not None and self.prm is not self.generator:  # one that judges itself is there once
+        if self.prm not in (None, self.generator):  # one that judges itself is there once
             found.append(("PRM", self.prm.size_bytes))
         return found
 
@@ -81,7 +81,7 @@ class SessionLoad:
         return sum(size for _, size in self.weights) + self.context_bytes + self.buffer_bytes
 
 
-def plan_load(options: SessionOptions, file: ModelFile, prm: GGUFInfo | None, available: int) -> SessionLoad:
+def plan_load(options: SessionOptions, file: ModelFile, prm: ModelFile | None, available: int) -> SessionLoad:
     """Choose the window and the branches of a session, once, by its purpose and the free memory.
 
     The window is ``ctx_size``, or ``WINDOW`` and the thought as far as the model was trained for it. That of
@@ -91,7 +91,7 @@ def plan_load(options: SessionOptions, file: ModelFile, prm: GGUFInfo | None, av
     Args:
         options: Options of the session.
         file: The generator.
-        prm: Header of the PRM, as ``SessionLoad.prm``.
+        prm: The PRM; the same file if the generator judges itself.
         available: Bytes of memory that are free.
 
     Raises:
@@ -114,7 +114,8 @@ def plan_load(options: SessionOptions, file: ModelFile, prm: GGUFInfo | None, av
             hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
             slug="think-budget",
         )
-    load = SessionLoad(file.info, round_window_up(wanted), options.branches, prm, smallest)
+    judge = None if prm is None else prm.info
+    load = SessionLoad(file.info, round_window_up(wanted), options.branches, judge, smallest)
     if options.purpose == "conversation" and options.ctx_size is None and allowed > usual:
         for window, share in product((ROOMY_WINDOW, ROOMY_WINDOW // 2), (1, 2, 4)):
             tokens, branches = round_window_up(min(window + thought, allowed)), options.branches // share

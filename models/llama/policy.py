@@ -47,7 +47,6 @@ class LlamaPolicy:
         batching: Decides how a batch is split.
         park_steps: Park the prefix behind each finished step for its children. Without it every child
             evaluates its whole prefix again, so that its tokens do not depend on which siblings ran before.
-        reply_tokens: Tokens of a reply to a chat; None for those of any solution.
     """
 
     def __init__(
@@ -58,14 +57,12 @@ class LlamaPolicy:
         cache: PrefixCache,
         batching: Batching,
         park_steps: bool = True,
-        reply_tokens: int | None = None,
     ) -> None:
         self._context = context
         self._model = context.model
         self._chats = chats
         self._sampling = sampling
         self._park_steps = park_steps
-        self._reply_tokens = reply_tokens
         self._scheduler = Scheduler(context, cache, park_steps)
         self._runner = ModelRunner(context, cache, batching, self.slots + len(sampling))
         self._cache = cache
@@ -180,7 +177,7 @@ class LlamaPolicy:
         prefix, problem = branch.prefix, branch.prefix.problem
         name = prompt_of(problem.kind, prefix.mode)
         chat, sampler = self._chats[name], self._sampling["text" if problem.kind == "text" else name]
-        params = sampler.of(branch, self._reply_tokens)
+        params = sampler.of(branch)
         prompt = self._tokens[problem.id, prefix.mode]
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:

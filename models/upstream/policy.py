@@ -131,7 +131,7 @@ class UpstreamPolicy:
     ) -> None:
         self._client, self._facts = client, facts
         self._sampling, self._own_system = sampling, options.system
-        self._reply_tokens, self._patience = options.reply_tokens, options.patience or math.inf
+        self._patience = options.patience or math.inf
         self._stopped = stopped
         self._branches: dict[int, _Branch] = {}  # streams have the numbers of branches
         self._open: set[str] = set()
@@ -178,7 +178,7 @@ class UpstreamPolicy:
         """Begin a stream."""
         prefix, problem = branch.prefix, branch.prefix.problem
         name = prompt_of(problem.kind, prefix.mode)
-        params = self._sampling[name].of(branch, self._reply_tokens)
+        params = self._sampling["text" if problem.is_chat else name].of(branch)
         written = "".join(step.text for step in prefix.steps)
         is_program = prefix.mode in PROGRAMS and self._facts.continues
         opening = PROGRAM_OPENING if is_program and not written else ""

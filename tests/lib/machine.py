@@ -57,19 +57,19 @@ class Machine:
         cache: PrefixCache | None = None,
         batching: Batching | None = None,
         park_steps: bool = True,
-        reply_tokens: int | None = None,
+        text: SamplingParams | None = None,
     ) -> tuple[LlamaPolicy, LlamaContext]:
         """A policy and its context."""
         context = self.context(slots, window=window, states=states, grows=batching is not even_width)
         chats = chats or {"prose": ChatFormat(self.model, SYSTEM)}
+        sampling = sampling or SamplingParams(max_tokens=64)
         policy = LlamaPolicy(
             context,
             chats,
-            dict.fromkeys((*chats, "text"), sampling or SamplingParams(max_tokens=64)),
+            {**dict.fromkeys(chats, sampling), "text": text or sampling},
             cache or PrefixCache(1 << 28),
             batching or StepCosts({}).partition,
             park_steps,
-            reply_tokens,
         )
         self.stack.callback(policy.close)
         return policy, context

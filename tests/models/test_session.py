@@ -189,6 +189,14 @@ def test_the_sampler_is_that_of_the_models_card_below_what_is_asked_for() -> Non
     assert samplers(SessionOptions(), card={"usual": {"top_k": 5}})["prose"].top_k == 5
 
 
+def test_a_reply_in_a_conversation_may_be_longer_than_a_solution_unless_its_length_is_given() -> None:
+    options = SessionOptions(purpose="conversation")
+    assert (samplers(options)["text"].max_tokens, samplers(options)["prose"].max_tokens) == (2048, 768)
+    assert samplers(SessionOptions())["text"].max_tokens == 768
+    short = replace(options, sampling=SamplingOverrides(max_tokens=9))
+    assert {each.max_tokens for each in samplers(short).values()} == {9}
+
+
 def test_a_session_takes_the_sampler_of_the_family_of_its_file(
     chain_gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -251,8 +251,8 @@ def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_ggu
         assert (step.token_ids, step.finish) == ((token,) * (3 + branch), "length")
 
 
-def test_a_reply_to_a_chat_may_be_longer_than_a_solution(make: Make, endless: Path) -> None:
-    policy, _ = make(endless, reply_tokens=20, sampling=SamplingParams(max_tokens=9))
+def test_a_reply_to_a_chat_has_a_sampler_of_its_own(make: Make, endless: Path) -> None:
+    policy, _ = make(endless, text=SamplingParams(max_tokens=20), sampling=SamplingParams(max_tokens=9))
     for problem, tokens in ((PROBLEM, 9), (Problem("c", "a", kind="text"), 20)):
         [log] = search(policy, "greedy", [problem]).values()
         assert tree_tokens(replay(log)) == tokens
