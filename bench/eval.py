@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -30,12 +31,12 @@ from adascale.cli.terminal.errors import show_error, show_warning
 from adascale.cli.terminal.progress import Progress
 from adascale.cli.terminal.streams import say, write_json, write_payload
 from adascale.engine.codec import to_plain
-from adascale.engine.errors import AdascaleError
+from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.request import Conditions, SearchRequest
 from adascale.engine.types import KindName, Notice, Problem, Schedule
 from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.programs.executor import ProgramExecutor
-from adascale.models.questions import choose_questions, only_kind, read_known
+from adascale.models.questions import choose_questions, read_known
 
 from .baselines import register_baselines
 from .evaluation.compare import Comparison, markdown
@@ -81,6 +82,22 @@ class EvalOptions:
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
+def _only_kind(problems: Sequence[Problem]) -> KindName:
+    """The one kind of all problems, of which there is at least one.
+
+    Raises:
+        UsageError: they are of several kinds.
+    """
+    kinds = Counter(problem.kind for problem in problems)
+    if len(kinds) > 1:
+        raise UsageError(
+            "the records are of several kinds, which no figure can sum up",
+            ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common()),
+            hint="keep them in files of their own, and run the command once for each kind",
+        )
+    return problems[0].kind
+
+
 @app.command(cls=Command, help=__doc__)
 @with_options(EvalOptions)
 def compare(
@@ -91,7 +108,7 @@ def compare(
     """Compare strategies."""
     search = options.search
     problems = choose_questions(read_known(data), options.questions, search.seed or 0)
-    kind = only_kind(problems)
+    kind = _only_kind(problems)
     contestants = for_kind(parse_contestants(options.strategies, search, kind), kind)
     with open_session(options.session, options.terminal) as session:
         conditions = session.conditions(kind)

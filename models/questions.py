@@ -9,7 +9,6 @@ import json
 import math
 import random
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from typing import Any, BinaryIO
 from adascale.engine.codec import encodable, nesting
 from adascale.engine.errors import UsageError, conversion_hint, excerpt, reason_of, setting
 from adascale.engine.kinds import KINDS, kind_of, recognise
-from adascale.engine.types import KindName, Problem
+from adascale.engine.types import Problem
 
 from .options import QuestionFormat
 
@@ -76,8 +75,17 @@ def read_problems(
         rows = _csv_rows(lines, field) if form == "csv" else _line_rows(lines, form, field or _FIELD)
         seen: dict[int, int] = {}
         for number, text, data in rows:
-            found = data if isinstance(data, UsageError) else _make_problem(number, data, field, seen)
-            yield BadLine(number, text[:_SHOWN], found) if isinstance(found, UsageError) else found
+            raw = text.encode("utf-8", "surrogateescape")
+            try:
+                raw.decode("utf-8")
+                record = _json_object(number, text) if data is None else data
+                yield _make_problem(number, record, field, seen)
+            except UnicodeDecodeError as exc:
+                place = f"byte {exc.start} of it, 0x{raw[exc.start]:02x}"
+                error = _bad(number, f"is not UTF-8 ({place})", hint=conversion_hint(raw))
+                yield BadLine(number, raw.decode("utf-8", "replace")[:_SHOWN], error)
+            except UsageError as error:
+                yield BadLine(number, text[:_SHOWN], error)
 
 
 def count_lines(path: Path, form: QuestionFormat = "auto") -> int | None:
@@ -109,26 +117,21 @@ def _open(path: Path) -> BinaryIO:
         raise UsageError(f"cannot read {path}: {reason_of(error)}", hint=hint, slug="unreadable") from error
 
 
-_Line = tuple[int, str, UsageError | None]
-_Row = tuple[int, str, dict[str, Any] | UsageError]
+_Row = tuple[int, str, dict[str | None, Any] | None]
+"""Number of its first line, its text, and its fields; None for those of a JSON object."""
 
 
-def _decode(stream: Iterable[bytes]) -> Iterator[_Line]:
-    """Lines with their numbers, without their ends; what is no text in UTF-8 comes with an error.
+def _decode(stream: Iterable[bytes]) -> Iterator[str]:
+    """Lines without their ends; bytes that are not UTF-8 become surrogates, by which their row is refused.
 
     Raises:
         UsageError: they are in UTF-16, as PowerShell on Windows writes files.
     """
-    for number, raw in enumerate(stream, start=1):
-        if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    for number, raw in enumerate(stream):
+        if not number and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise UsageError("the questions are in UTF-16, not in UTF-8", hint=conversion_hint(raw))
-        data, error = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw, None
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError as exc:
-            place = f"byte {exc.start} of it, 0x{data[exc.start]:02x}"
-            error = _bad(number, f"is not UTF-8 ({place})", hint=conversion_hint(data))
-        yield number, data.decode("utf-8", "replace").rstrip("\r\n"), error
+        data = raw if number else raw.removeprefix(codecs.BOM_UTF8)
+        yield data.decode("utf-8", "surrogateescape").rstrip("\r\n")
 
 
 def _bad(number: int, why: str, *facts: str, hint: str = "") -> UsageError:
@@ -136,31 +139,25 @@ def _bad(number: int, why: str, *facts: str, hint: str = "") -> UsageError:
     return UsageError(f"line {number} {why}", *facts, hint=hint, slug="bad-line")
 
 
-def _line_rows(lines: Iterable[_Line], form: QuestionFormat, question_field: str) -> Iterator[_Row]:
-    for number, text, error in lines:
-        line = text.strip()
-        if error is not None:
-            yield number, line, error
-        elif not line:
-            continue
-        elif form != "text" and (line == "[" or line.startswith("[{")):
-            hint = "jq -c '.[]' questions.json > questions.jsonl"
-            yield number, line, _bad(number, "begins a JSON array; a record a line is read here", hint=hint)
-        elif form == "text" or (form == "auto" and not line.startswith("{")):
-            yield number, line, {question_field: line}
-        else:
-            yield number, line, _json_object(number, line)
+def _line_rows(lines: Iterable[str], form: QuestionFormat, question_field: str) -> Iterator[_Row]:
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        is_json = form == "jsonl" or (form == "auto" and (line == "[" or line.startswith(("{", "[{"))))
+        if line:
+            yield number, line, None if is_json else {question_field: line}
 
 
-def _json_object(number: int, line: str) -> dict[str, Any] | UsageError:
+def _json_object(number: int, line: str) -> dict[str | None, Any]:
+    if line.startswith("["):
+        hint = "jq -c '.[]' questions.json > questions.jsonl"
+        raise _bad(number, "begins a JSON array; a record a line is read here", hint=hint)
     try:
         data = _DECODER.decode(line)
     except (ValueError, RecursionError) as exc:
-        return _bad(number, f"is not valid JSON: {exc}")
+        raise _bad(number, f"is not valid JSON: {exc}") from exc
     if not isinstance(data, dict):
-        return _bad(number, "is no JSON object")
+        raise _bad(number, "is no JSON object")
     if nesting(data) > _DEEPEST:
-        return _bad(number, f"is nested more than {_DEEPEST} levels deep")
+        raise _bad(number, f"is nested more than {_DEEPEST} levels deep")
     return data
 
 
@@ -173,21 +170,14 @@ _DECODER = json.JSONDecoder(parse_constant=lambda name: None, parse_float=_finit
 """Reads NaN and Infinity, as Python and pandas write them, as null: a record could not carry them."""
 
 
-def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
+def _csv_rows(lines: Iterable[str], field: str | None) -> Iterator[_Row]:
     """Rows below the header; a field in quotes may hold line ends.
 
     Raises:
         UsageError: it is no CSV, or has no such field.
     """
-    wrong: list[UsageError] = []
-
-    def texts() -> Iterator[str]:
-        for _, text, error in lines:
-            wrong.extend([error] if error else [])
-            yield text + "\n"
-
     csv.field_size_limit(2**31 - 1)  # the largest number of a C long on Windows
-    reader = csv.DictReader(texts(), strict=True)
+    reader = csv.DictReader((f"{line}\n" for line in lines), strict=True)
     try:
         header = list(reader.fieldnames or [])
     except csv.Error as exc:
@@ -198,22 +188,16 @@ def _csv_rows(lines: Iterable[_Line], field: str | None) -> Iterator[_Row]:
             f"it has: {', '.join(header) or 'nothing'}",
             hint=_field_advice(field, header[0]) if header else "",
         )
-    while True:
-        wrong.clear()
+    row: dict[str | None, Any] | None = {}
+    while row is not None:
         first = reader.line_num + 1
         try:
-            row: dict[str | None, Any] = next(reader)
-        except StopIteration:
-            return
+            row = next(reader, None)
         except csv.Error as exc:
-            yield first, "", _bad(first, f"is no CSV: {exc}")
-            continue
-        more = row.pop(None, [])
-        found = {str(name): value for name, value in row.items() if value}
-        if more:
-            count = len(header) + len(more)
-            wrong.append(_bad(first, f"has {count} fields, the header {len(header)}"))
-        yield first, ",".join(found.values()), wrong[0] if wrong else found
+            row = {None: [str(exc)]}  # as fields beyond the header, which have no name
+        if row is not None:
+            found = {name: value for name, value in row.items() if value}
+            yield first, ",".join(map(str, found.values())), found
 
 
 def _field_advice(field: str | None, name: str) -> str:
@@ -222,13 +206,15 @@ def _field_advice(field: str | None, name: str) -> str:
 
 
 def _make_problem(
-    number: int, data: Mapping[str, Any], field: str | None, seen: dict[int, int]
-) -> Problem | UsageError:
-    question_field, data = field or _FIELD, encodable(data)
+    number: int, record: Mapping[str | None, Any], field: str | None, seen: dict[int, int]
+) -> Problem:
+    if None in record:
+        raise _bad(number, "does not fit the header of the CSV", ", ".join(record[None]))
+    question_field, data = field or _FIELD, encodable(record)
     question = data.get(question_field, _last_message(data) if field is None else None)
     if not isinstance(question, str) or not question.strip():
         others = [name for name, value in data.items() if isinstance(value, str) and name not in _OWN]
-        return _bad(
+        raise _bad(
             number,
             f'has no text in its field "{question_field}"',
             *([f"it has: {', '.join(others)}"] if others else []),
@@ -237,26 +223,30 @@ def _make_problem(
     given = data.get("id")
     id_ = _question_name(question.strip(), seen) if given is None else str(given)
     if id_digest(id_) in seen:
-        return _bad(number, f'repeats the id "{id_}"')
+        raise _bad(number, f'repeats the id "{id_}"')
     seen[id_digest(id_)] = 1
-    known = data.get("answer")
-    answer = json.dumps(known) if isinstance(known, dict) else None if known is None else str(known)
     try:
         kind, details = recognise(question, data)
     except UsageError as error:
-        return UsageError(f"line {number}: {error.message}", *error.facts, hint=error.hint, slug=error.slug)
+        raise UsageError(
+            f"line {number}: {error.message}", *error.facts, hint=error.hint, slug=error.slug
+        ) from error
     own = {*_OWN, "line", question_field, *KINDS[kind].fields}
     meta = {"line": number, **{k: v for k, v in data.items() if k not in own}}
-    answer = answer if answer and answer.strip() else None
-    return Problem(id_, question.strip(), answer, meta, kind=kind, details=details)
+    known = data.get("answer")
+    answer = json.dumps(known) if isinstance(known, dict) else str("" if known is None else known)
+    return Problem(
+        id_, question.strip(), answer if answer.strip() else None, meta, kind=kind, details=details
+    )
 
 
 def _last_message(data: Mapping[str, Any]) -> str | None:
     """The text of the user's last message, of a record that has a conversation in place of a question."""
     messages = data.get("messages")
-    said = [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
-    asked = [each.get("content") for each in said if each.get("role") == "user"]
-    return asked[-1] if asked and isinstance(asked[-1], str) else None
+    for said in reversed(messages if isinstance(messages, list) else []):
+        if isinstance(said, dict) and said.get("role") == "user":
+            return said["content"] if isinstance(said.get("content"), str) else None
+    return None
 
 
 def _question_name(question: str, seen: dict[int, int]) -> str:
@@ -355,19 +345,3 @@ def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, 
         random.Random(str(seed)).shuffle(order)
     turns = [each for turn in zip_longest(*orders) for each in turn if each is not None]
     return turns[:questions]
-
-
-def only_kind(problems: Sequence[Problem]) -> KindName:
-    """The one kind of all problems, of which there is at least one.
-
-    Raises:
-        UsageError: they are of several kinds.
-    """
-    kinds = Counter(problem.kind for problem in problems)
-    if len(kinds) > 1:
-        raise UsageError(
-            "the records are of several kinds, which no figure can sum up",
-            ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common()),
-            hint="keep them in files of their own, and run the command once for each kind",
-        )
-    return problems[0].kind

@@ -178,7 +178,7 @@ def choose_problems(options: FitOptions) -> list[Problem]:
     """
     from adascale.models.calibration.artefact import built_in_questions
     from adascale.models.calibration.training import check_enough
-    from adascale.models.questions import choose_questions, only_kind, read_known
+    from adascale.models.questions import choose_questions, read_known
 
     if options.session.prm == "none":
         raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
@@ -187,9 +187,9 @@ def choose_problems(options: FitOptions) -> list[Problem]:
     else:
         problems = built_in_questions()[: options.questions]
     check_enough(len(problems))
-    if (kind := only_kind(problems)) != "value":
+    if others := {problem.kind for problem in problems} - {"value"}:
         raise UsageError(
-            f"nothing is fitted for questions of the kind {kind}",
+            f"nothing is fitted for questions of the kind {', '.join(sorted(others))}",
             hint="questions whose answer is a number or a formula",
         )
     return problems

@@ -70,6 +70,12 @@ def test_csv_has_a_header_and_may_hold_line_ends_in_quotes(file: Path) -> None:
     ]
 
 
+def test_a_row_that_does_not_fit_its_header_is_told_and_the_rest_is_read(file: Path) -> None:
+    found = read(file, 'question,answer\nOne?,1,2\n"Two"?,2\nThree?,3\n', "csv")
+    assert bad(found) == [(n, f"line {n} does not fit the header of the CSV") for n in (2, 3)]
+    assert questions(found) == ["Three?"]
+
+
 def test_a_header_without_the_field_says_what_there_is(file: Path) -> None:
     with pytest.raises(UsageError, match='no field "question"') as error:
         read(file, "problem,answer\nOne?,1\n", "csv")
