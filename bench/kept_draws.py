@@ -23,6 +23,7 @@ from adascale.models.lines import Arrays, KeyedLines
 from adascale.models.options import PROMPTS
 from adascale.models.session import Session
 from adascale.models.storage import data_folder, keyed_path
+from adascale.models.upstream.session import UpstreamSession
 
 if TYPE_CHECKING:
     from adascale.models import AnySession
@@ -49,7 +50,8 @@ class DrawStore(KeyedLines):
     @classmethod
     def of(cls, session: AnySession, kind: KindName) -> Self:
         """The draws of a session's generator for a kind of problem."""
-        drawn_with = _drawn_with(session, kind) if isinstance(session, Session) else session.drawn_with(kind)
+        at_server = isinstance(session, UpstreamSession) and session.drawn_with(kind)
+        drawn_with = at_server or _drawn_with(session, kind)
         return cls(keyed_path(data_folder() / "draws", [_CONTENTS, *drawn_with], ".jsonl"))
 
     def put_prompt(self, problem: Problem, mode: Mode, prompt: PrefixWork) -> None:
@@ -92,8 +94,9 @@ class DrawStore(KeyedLines):
         return sum(1 for _ in self.values(_DRAWS))
 
 
-def _drawn_with(session: Session, kind: KindName) -> list[Any]:
+def _drawn_with(session: AnySession, kind: KindName) -> list[Any]:
     """All that a draw for a kind of problem depends on but its prefix and seed, as JSON."""
+    assert isinstance(session, Session), "it has files"
     fingerprint = session.prompts.fingerprints[kind]
     return [
         fingerprint.generator,

@@ -12,16 +12,61 @@ asks. ``lines`` are files that only grow, and ``storage`` has the folders of wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self
 
 from adascale.engine.answers.equality import use_verifier
 
 if TYPE_CHECKING:
-    from .options import Reporting, SessionOptions
-    from .session import Session
-    from .upstream.session import UpstreamSession
+    from pathlib import Path
+    from threading import Event
 
-    AnySession: TypeAlias = Session | UpstreamSession
+    from adascale.engine.ports import Clock, Policy
+    from adascale.engine.request import Conditions
+    from adascale.engine.search.driver import Driver
+    from adascale.engine.types import KindName, Mode, Schedule
+
+    from .llama.model import AbortFlag
+    from .options import Reporting, SessionOptions
+
+
+class AnySession(Protocol):
+    """A model that is open for searches, in this process or behind a server; a context manager."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+    @property
+    def abort(self) -> AbortFlag | Event:
+        """Stops what runs; safe to set from any thread or signal handler."""
+
+    @property
+    def options(self) -> SessionOptions:
+        """Options of the session."""
+
+    @property
+    def policy(self) -> Policy:
+        """The model as the engine sees it."""
+
+    @property
+    def is_open(self) -> bool:
+        """True from entry to exit."""
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """Modes that ``auto`` may use for a value, the one that is drawn first in front."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """Branches of a search that run side by side."""
+
+    def listing(self) -> list[tuple[str, Path, str]]:
+        """Label, path and sha256 of each file, which is downloaded if it is missing."""
+
+    def conditions(self, kind: KindName) -> Conditions:
+        """Models and warnings of the searches of one kind of problem."""
+
+    def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
+        """A driver over the model, or a policy in its place, after clearing an earlier abort."""
 
 
 def _ask_math_verify(gold: str, answer: str) -> bool | None:
