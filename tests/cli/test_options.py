@@ -33,10 +33,8 @@ NO_MODEL = 4
 @pytest.mark.parametrize(
     ("words", "stdin"),
     [
-        (["What is twice 2?", "-m", "no.gguf"], b""),
         (["-m", "no.gguf", "two\nlines"], b""),
         (["17*a", "-v", "-m", "no.gguf"], b""),
-        (["hi", "-m", "no.gguf"], b""),
         ([], b"What is twice 2?"),
     ],
 )
@@ -90,11 +88,6 @@ def test_a_question_needs_no_quotes(typed: str) -> None:
         (["lits", "--fits"], "lits is no command", "did you mean adascale list?"),
         (["shwo", "it"], "shwo is no command", "adascale show? adascale ask 'shwo it' asks it"),
         (["ask", "--efort", "low", "hi"], "adascale ask has no option --efort", "did you mean --effort?"),
-        (
-            ["ask", "-e", "hihg", "hi"],
-            "--effort 'hihg' is not one of 'low'",
-            "adascale ask -h",
-        ),
         (["ask", "--strategy", "passing", "hi"], "--strategy passing is not one of", "adascale ask -h"),
         (["ask", "--time-limit", "soon", "hi"], "--time-limit soon is not a time, such as 90s", "ask -h"),
         (
@@ -109,7 +102,6 @@ def test_a_question_needs_no_quotes(typed: str) -> None:
         (["ask", "hi", "-o", "ctxsize", "8192"], "adascale ask has no -o ctxsize", "-o ctx_size 8192"),
         (["ask", "hi", "-o", "effort", "low"], "adascale ask has no -o effort", "--effort low"),
         (["ask", "hi", "-o", "ctx_size", "100"], "-o ctx_size should be greater", "adascale config"),
-        (["ask", "hi", "-o", "force", "so"], "-o force should be a valid boolean", "adascale config"),
         (["ask", "hi", "-o", "ctx_size"], "requires 2 arguments", "adascale ask -h"),
         (["ask", "hi", "--ctx-size", "8192"], "adascale ask has no option --ctx-size", "-o ctx_size?"),
         (["ask", "--force", "hi"], "adascale ask has no option --force", "-o force?"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -28,16 +27,9 @@ def test_the_answer_and_only_the_answer_is_on_stdout(ask) -> None:  # type: igno
     assert (record["search"]["strategy"], record["prm"] is None) == ("greedy", False)
 
 
-@pytest.mark.parametrize(
-    ("args", "code", "said"),
-    [
-        (["  \n "], 2, "error[empty-question]"),
-        (["Which colour?", "--choices", " , "], 2, "--choices red,green,blue"),
-    ],
-)
-def test_bad_input_has_its_own_message_and_code(ask, args: list[str], code: int, said: str) -> None:  # type: ignore[no-untyped-def]
-    done = ask(*args)
-    assert (done.returncode, done.stdout, said in done.stderr) == (code, "", True)
+def test_choices_without_an_option_are_refused(ask) -> None:  # type: ignore[no-untyped-def]
+    done = ask("Which colour?", "--choices", " , ")
+    assert (done.returncode, done.stdout, "--choices red,green,blue" in done.stderr) == (2, "", True)
 
 
 def test_the_question_comes_from_a_pipe_with_or_without_a_dash(ask) -> None:  # type: ignore[no-untyped-def]
@@ -77,20 +69,12 @@ def test_a_message_without_an_answer_gets_one_reply_and_no_probability(ask) -> N
     assert "know" not in done.stdout + done.stderr
     assert "tokens" not in done.stderr
     assert "● question" not in ask("hi", "--show-tree").stderr, "a reply has no tree"
-    assert re.search(r"(?m)^\d+ tokens · [\d,.]+ tokens/s · [\d.]+ s$", ask("hi", "-v").stderr)
 
-    record = json.loads(ask("hi", "--json", more={"ADASCALE_MIN_CONFIDENCE": ".8"}).stdout)
+    flags = ["--effort", "low", "-o", "min_confidence", ".8"]  # do not ask for a search
+    record = json.loads(ask("hi", "--json", *flags).stdout)
     assert (record["status"], record["kind"], record["answer"]) == ("answered", "text", None)
     assert record["solution"] == done.stdout.strip()
-    assert {record["confidence"][name] for name in ("p", "score", "vote_share")} == {None}
-    assert record["calibration"] is None
-
-
-def test_a_flag_that_does_not_say_how_to_search_leaves_a_text_its_reply(ask) -> None:  # type: ignore[no-untyped-def]
-    flags = ["--effort", "low", "-o", "min_confidence", ".8"]
-    done = ask("hi", *flags)
-    assert (done.returncode, done.stdout) == (0, ask("hi").stdout)
-    assert json.loads(ask("hi", "--json", *flags).stdout)["kind"] == "text"
+    assert record["confidence"]["p"] is None
 
 
 def test_what_is_piped_in_stands_below_the_question(ask, env: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
@@ -109,7 +93,3 @@ def test_an_answer_below_the_wanted_confidence_is_printed_and_exits_3(ask) -> No
     # A score is no probability, however high.
     assert (done.returncode, done.stdout) == (3, "18\n")
     assert "less sure than -o min_confidence 0.8" in done.stderr
-    unsure = ["--json", "-o", "min_confidence", ".8", "--calibration", "none"]
-    record = json.loads(ask("What is twice 9?", *unsure).stdout)
-    assert (record["status"], record["answer"]) == ("low_confidence", "18")
-    assert ask("What is twice 9?", "-o", "min_confidence", "0").returncode == 0

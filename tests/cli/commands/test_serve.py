@@ -67,15 +67,11 @@ def serving(home: Home, *options: str) -> Iterator[Serving]:
 
 def test_a_server_answers_survives_its_workers_death_and_ends_when_told(home: Home) -> None:
     with serving(home) as server:
-        assert httpx2.get(f"{server.url}/health").json() == {"status": "ok"}
         found = server.post("What is twice 9?", seed=1).json()
         assert found["choices"][0]["message"]["content"].endswith("\n\nAnswer: 18")
         assert found["model"] == "chain"
         usage = server.post("What is twice 9?", seed=1).json()["usage"]
         assert usage["prompt_tokens_details"]["cached_tokens"] > 0
-        too_long = server.post("word " * 2000)
-        assert too_long.status_code == 400
-        assert "tokens, the context has room for 2,048" in too_long.json()["error"]["message"]
         [loaded] = httpx2.get(f"{server.url}/api/ps").json()["models"]
         assert loaded["context_length"] == 2048
 
@@ -138,7 +134,6 @@ def test_an_unsure_answer_is_handed_on_and_its_trace_and_key_are_kept(
         (("--port", "{taken}"), {}, 2, "cannot-listen"),
         (("--api-key-file", "{empty}"), {}, 2, "usage"),
         ((), {"ADASCALE_API_KEY": "schlüssel"}, 2, "usage"),
-        (("--cors-origin", "pages.example"), {}, 2, "usage"),
         (("--port", "0", "-m", os.devnull + ".gguf"), {}, 4, "model-not-found"),
     ],
 )

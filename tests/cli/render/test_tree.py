@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,46 +20,12 @@ from adascale.cli.render.summary import closing_lines
 from adascale.cli.render.tree import final_tree, live_tree
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.strategies import STRATEGIES
-from adascale.engine.types import ROOT, BranchId, Budget
+from adascale.engine.types import ROOT, BranchId
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "views"
 
 
-def hostile() -> Log:
-    log = Log("[bold]一支钢笔[/bold] is \x1b[2J[/] $2 \\textbf{and} `this`? 👩‍🚀", pace=0.1)
-    log.finish_path(
-        log.step(ROOT, "[red]\x1b]0;title\x07 100% & <b>\n", 0.4),
-        "\\boxed{\\frac{1}{2}} \u202eabc 所以是九支 ✍️",
-        0.6,
-        "[/]",
-    )
-    log.start(ROOT, "\r\rover\bwritten\t\ttabs", 4)
-    return log
-
-
-def large() -> Log:
-    rng = random.Random(7)
-    log = Log("How does a search of 100 nodes fit a screen?", budget=Budget(max_tokens=64_000), pace=0.01)
-    log.read_prompt()
-    open_ = [ROOT]
-    for node in range(90):
-        parent = open_[rng.randrange(len(open_))]
-        p = rng.random()
-        found = log.step(parent, f"thought {node}\n", (p / 2, p, (1 + p) / 2), tokens=9)
-        if node % 17 == 0:
-            log.prune(found)
-        elif node % 7 == 0:
-            log.finish_path(found, f"so {node % 5}", p, str(node % 5), tokens=5)
-        else:
-            open_.append(found)
-    for node in open_[-5:]:
-        log.start(node, "and here is one that is being written", 7)
-    return log
-
-
 SEARCHES: dict[str, tuple[Callable[[], Log], int]] = {
-    "hostile": (hostile, 60),
-    "large": (large, 120),
     "pens": (lambda: pens(pace=0.3), 80),
     "programs": (lambda: programs(pace=0.3), 60),
 }
