@@ -43,12 +43,10 @@ def scored(
     right: Array,
     total: Array | None = None,
     question: NDArray[np.int64] | None = None,
-    lower: Array | None = None,
-    upper: Array | None = None,
 ) -> Predictions:
     """Every row its own question and one outcome, unless said otherwise."""
     p, right = np.asarray(p, float), np.asarray(right, float)
-    quantiles = np.column_stack([p if lower is None else lower, p, p if upper is None else upper])
+    quantiles = np.column_stack([p, p, p])
     names = np.arange(len(p)) if question is None else np.asarray(question)
     return Predictions(
         names, quantiles, right, np.ones(len(p)) if total is None else np.asarray(total, float)

@@ -230,30 +230,20 @@ def test_a_slip_in_the_first_step_is_left_to_the_votes() -> None:
 
 BOTH: tuple[Mode, ...] = ("program", "prose")
 
-Draws = Mapping[Mode, Callable[[random.Random], str]]
-"""Answer of one solution, by its mode."""
-
-
-def at(rate: float, wrong: str | None = None) -> Callable[[random.Random], str]:
-    """Right as often; else one mistake, or a mistake of its own."""
-    return lambda rng: "18" if rng.random() < rate else (wrong or str(rng.randint(100, 10**6)))
-
 
 def sums(source: str) -> Execution:
     first, _, second = source.removeprefix("print(").removesuffix(")").partition(" + ")
     return Execution(str(int(first) + int(second)), "", 0.0)
 
 
-def searched(
-    draw: Mapping[Mode, Callable[[random.Random], str]], strategy: Strategy, prior: float = 0.55
-) -> Record:
+def searched(draw: Mapping[Mode, Callable[[random.Random], str]], strategy: Strategy) -> Record:
     def script(prefix: Prefix, rng: random.Random) -> Step:
         answer = draw[prefix.mode](rng)
         if prefix.mode == "prose":
             return scripted_step(f"Answer: {answer}.", "stop", -30.0 - rng.random())
         return scripted_step(f"```python\nprint({int(answer) - 1} + 1)\n```", "stop", -30.0 - rng.random())
 
-    return Record.of(log_of(script, strategy, judge=judging("value", prior), execute=sums, width=1))
+    return Record.of(log_of(script, strategy, judge=judging("value", 0.55), execute=sums, width=1))
 
 
 @pytest.mark.parametrize(

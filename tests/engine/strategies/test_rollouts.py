@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import ticking
-from worlds import ReadingPolicy, drawn, problems, reading, solve
+from scripted import log_of
+from worlds import ReadingPolicy, drawn, problems, reading
 
-from adascale.engine.ports import Prefix, SequenceLogprob
-from adascale.engine.request import Settings
-from adascale.engine.search.driver import Driver
+from adascale.engine.ports import Prefix
 from adascale.engine.search.events import AnswerFound, BranchStarted, Event, StepProposed
 from adascale.engine.search.outcomes import PrefixOutcome, prefix_outcomes
 from adascale.engine.search.record import Record
@@ -24,17 +21,6 @@ from adascale.engine.strategies.redraws import RolloutDraws
 from adascale.engine.types import ROOT, NodeId, Problem, Step
 from adascale.models.calibration.rollouts import Rollouts
 from bench.scripted import scripted_step
-
-
-def log_of(
-    asked: list[Problem],
-    strategy: RolloutDraws,
-    slots: int = 8,
-    script: Callable[[Prefix, random.Random], Step] = solve,
-) -> list[Event]:
-    """All events of the last problem."""
-    driver = Driver(ReadingPolicy(script, slots), SequenceLogprob(), {}, ticking())
-    return [e for p, e in driver.run(asked, Settings(strategy)) if p == asked[-1]]
 
 
 def draws(log: list[Event]) -> list[tuple[NodeId, list[NodeId], str | None]]:
@@ -52,7 +38,7 @@ def draws(log: list[Event]) -> list[tuple[NodeId, list[NodeId], str | None]]:
 @settings(max_examples=20, deadline=None)
 def test_a_draw_counts_from_its_own_start_down(question: int, samples: int, slots: int) -> None:
     problem = Problem("q", f"What is {question} * 2?", "18")
-    log = log_of([problem], RolloutDraws(samples=samples), slots, script=sloppy)
+    log = log_of(ReadingPolicy(sloppy, slots), RolloutDraws(samples=samples), problem)
     record = Record.of(log)
     expected = {node.id: PrefixOutcome() for node in record.tree}
     for start, nodes, answer in draws(log):
@@ -87,7 +73,7 @@ def test_a_step_with_a_wrong_sum_is_drawn_again_and_the_first_goes_on(slots: int
     strategy = RolloutDraws(samples=4, slips=50)
     again = 0
     for problem in problems(10):
-        log = log_of([problem], strategy, slots, script=sloppy)
+        log = log_of(ReadingPolicy(sloppy, slots), strategy, problem)
         record = Record.of(log)
         slipped = {n.id for n in record.tree if n.step is not None and "17" in n.step.text}
         found = draws(log)
