@@ -103,10 +103,8 @@ def count_lines(path: Path, form: QuestionFormat = "auto") -> int | None:
 
 
 def _form_of(source: Path | BinaryIO, form: QuestionFormat) -> QuestionFormat:
-    if form != "auto" or not isinstance(source, Path):
-        return form
-    known: Mapping[str, QuestionFormat] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-    return known.get(source.suffix.lower(), "auto")
+    suffix = source.suffix.lower() if isinstance(source, Path) and form == "auto" else ""
+    return "csv" if suffix == ".csv" else "jsonl" if suffix in (".jsonl", ".ndjson") else form
 
 
 def _open(path: Path) -> BinaryIO:
@@ -285,9 +283,10 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
             _check_known(problem, source.name)
             statement = kind_of(problem).statement(kind_of(problem).for_search(problem))
             if statement not in asked:
-                named = _with_free_id(problem, source.stem, taken)
-                files[-1].append(named)
-                taken.add(named.id)
+                while problem.id in taken:
+                    problem = replace(problem, id=f"{source.stem}:{problem.id}")
+                files[-1].append(problem)
+                taken.add(problem.id)
                 asked.add(statement)
         if problem is None:
             hint = 'one on each line, such as {"question": "What is 17 * 23?", "answer": "391"}'
@@ -326,13 +325,6 @@ def _good_lines(source: Path) -> Iterator[Problem]:
             raise
         message, hint = f"{source.name}: {error.message}", error.hint or "mend or remove the line"
         raise UsageError(message, *error.facts, hint=hint, slug=error.slug) from error
-
-
-def _with_free_id(problem: Problem, name: str, taken: set[str]) -> Problem:
-    id_ = problem.id
-    while id_ in taken:
-        id_ = f"{name}:{id_}"
-    return replace(problem, id=id_)
 
 
 def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,9 @@ def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
             raise UsageError(text, hint=setting("prm", "probe"))
         calibration = load_artefact(Path(options.calibration))
 
-    def model(ref: str) -> ModelFile:
-        return resolve(
-            ref, offline=options.offline, on_progress=reporting.on_progress, confirm=reporting.confirm
-        )
-
+    model = partial(
+        resolve, offline=options.offline, on_progress=reporting.on_progress, confirm=reporting.confirm
+    )
     generator = model(options.generator)
     if options.prm in ("none", "probe"):
         return SessionFiles(generator, calibration=calibration)
