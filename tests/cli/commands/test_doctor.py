@@ -94,16 +94,12 @@ def test_a_broken_model_and_a_broken_config_fail_alone(
     found, code = checked("--offline", "-m", str(torn))
     assert (found["generator"]["result"], found["config"]["result"], code) == ("FAIL", "ok", 1)
     assert "is incomplete" in found["generator"]["detail"]
-    broken.write_text("effort = = 3")
+    broken.write_text("threads = 0")
     found, code = checked("--offline")
     assert (found["config"]["result"], found["llama.cpp"]["result"], code) == ("FAIL", "ok", 1)
 
 
-def test_a_wrong_setting_is_a_failure(checked: Checked, tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text("unknown = true\nthreads = 0\n")
-    found, code = checked("--offline")
-    assert (found["config"]["result"], code) == ("FAIL", 1)
-    assert "threads should be greater" in found["config"]["detail"]
+def test_an_unknown_setting_is_a_warning(checked: Checked, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("unknown = true\n")
     assert checked("--offline")[0]["config"]["result"] == "warn"
 

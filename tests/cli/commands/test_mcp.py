@@ -111,7 +111,6 @@ def printed(*options: str) -> list[str]:
     [
         (["-mmodel.gguf"], "--model", "{}/model.gguf"),
         (["--prm", "judge=model.gguf"], "--prm", "judge={}/model.gguf"),
-        (["--prm=self"], "--prm", "self"),
         (["--model=later.gguf"], "--model", "{}/later.gguf"),
         (["--model=http://a:1#qwen3:4b"], "--model", "http://a:1#qwen3:4b"),
     ],

@@ -63,9 +63,7 @@ def test_a_batch_compares_known_answers(home: Home, tmp_path: Path) -> None:
     assert record["correct"] is False  # no floor 3 in the schema
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "[]", "[" * 100_000, '{"type": "string"}', '{"type": "object", "maximum": NaN}']
-)
+@pytest.mark.parametrize("text", ["{", '{"type": "string"}'])
 def test_what_is_no_schema_of_an_object_is_refused_before_a_model_is_opened(home: Home, text: str) -> None:
     (home.folder / "bad.json").write_text(text)
     done = ask(home, schema="bad.json")

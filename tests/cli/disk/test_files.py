@@ -67,10 +67,8 @@ def safetensors(header: bytes) -> bytes:
     ("old", "options", "refused"),
     [
         (TRACE, {"is_ours": is_trace}, ""),
-        (TRACE + b"}", {"is_ours": is_trace}, ""),
         (b"A trace begins with " + TRACE, {"is_ours": is_trace}, "was not written by this command"),
         (b"GGUF", {"is_ours": is_trace}, "was not written by this command"),
-        (b"GGUF", {"is_ours": is_trace, "overwrite": True}, ""),
         (safetensors(CALIBRATION), {"is_ours": is_calibration}, ""),
         (safetensors(b"{}") + CALIBRATION, {"is_ours": is_calibration}, "was not written by this command"),
         (CALIBRATION, {"is_ours": is_calibration}, "was not written by this command"),

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_log import Log, pens, written
 
-from adascale.cli.disk.traces import TraceWriter, read_record, read_trace
+from adascale.cli.disk.traces import read_record, read_trace
 from adascale.engine.errors import TraceError
 from adascale.engine.search.record import Record
 
@@ -93,15 +92,6 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
         read_trace(tmp_path / "none.jsonl")
     with pytest.raises(TraceError, match="is a directory"):
         read_trace(tmp_path)
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_full_disk_ends_the_trace_and_not_the_search(capsys: pytest.CaptureFixture[str]) -> None:
-    with TraceWriter(Path("/dev/full")) as writer:
-        for event in pens().events:
-            writer.write(event)
-
-    assert capsys.readouterr().err.count("warning[trace-stopped]: cannot write /dev/full: no space left") == 1
 
 
 def damage(trace: Path, data: st.DataObject) -> int:

@@ -20,7 +20,6 @@ from adascale.cli.render.solution import (
     write_answer,
 )
 from adascale.cli.render.state import ViewState
-from adascale.cli.render.summary import summary
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.search.events import (
@@ -114,8 +113,6 @@ def test_two_lines_have_the_answer_as_it_stands_and_how_far_the_search_is() -> N
     assert status == "◐ 5 of up to 16 solutions · 11 s, about 25 s left · 7 of 10 such answers stay"
     state.takes = True
     assert "Enter takes it" in said(state)[0]
-    log.end("taken")
-    assert summary(log.state()).plain.endswith(f" · 2 of 5 solutions agree{reason} · taken by you · 12 s")
 
 
 def looked(problem: Problem, p: float) -> list[Event]:
@@ -197,14 +194,10 @@ def test_on_a_screen_the_answer_stands_once_unless_it_is_wanted_alone(
 
 
 @pytest.mark.usefixtures("on_screen")
-def test_a_long_program_is_folded_unless_more_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_program_is_folded() -> None:
     state = program("# sum\n" + "\n".join(f"a{n} = {n}" for n in range(15)) + "\nprint(391)")
     folded = shown(search_frame(state, 24), 80).splitlines()
     assert [line.rstrip() for line in folded[8:10]] == ["a8 = 8", "… 7 more lines of the program"]
-    write_answer(state, verbose=1)
-    whole = capsys.readouterr().out
-    assert whole.startswith("# sum")
-    assert "→ 391" in whole
 
 
 @pytest.mark.parametrize("on_a_screen", [True, False])
