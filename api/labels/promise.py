@@ -15,9 +15,6 @@ from math import exp, lgamma, log
 CONFIDENCE = 0.95
 """Probability that a promise holds."""
 
-_STEPS = 60
-"""Halvings of an interval: more than a float can tell apart."""
-
 Known = tuple[float, bool]
 """Probability of a label, and whether it is correct."""
 
@@ -30,13 +27,11 @@ class Promise:
         threshold: Probability of a label from which on it holds.
         rows: Known rows of the test half at or above the threshold.
         correct: Those of them whose label is correct.
-        least: Share of correct labels at or above the threshold, at least, with ``CONFIDENCE``.
     """
 
     threshold: float
     rows: int
     correct: int
-    least: float
 
 
 def promise(chosen: Sequence[Known], tested: Sequence[Known], wanted: float) -> Promise | None:
@@ -54,7 +49,7 @@ def promise(chosen: Sequence[Known], tested: Sequence[Known], wanted: float) -> 
         rows, correct = _above(tested, threshold)
         if _tail(rows, correct, wanted) > 1.0 - CONFIDENCE:
             break
-        kept = Promise(threshold, rows, correct, least_share(rows, correct))
+        kept = Promise(threshold, rows, correct)
     return kept
 
 
@@ -68,21 +63,8 @@ def _above(known: Sequence[Known], threshold: float) -> tuple[int, int]:
     return len(right), sum(right)
 
 
-def least_share(rows: int, correct: int) -> float:
-    """Least share q of correct labels: P(so many or more rows are correct | q) is 1 - CONFIDENCE."""
-    if not correct:
-        return 0.0
-    low, high = 0.0, correct / rows
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _tail(rows, correct, middle) > 1.0 - CONFIDENCE else (middle, high)
-    return low
-
-
 def _tail(rows: int, correct: int, share: float) -> float:
-    """P(at least so many of the rows are correct), each with probability ``share``."""
-    if not 0.0 < share < 1.0:
-        return float(share > 0.0)
+    """P(at least so many of the rows are correct), each with probability ``share`` in (0, 1)."""
     return sum(
         exp(
             lgamma(rows + 1) - lgamma(k + 1) - lgamma(rows - k + 1)

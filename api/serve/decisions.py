@@ -144,8 +144,8 @@ async def decide(hub: Hub, body: DecisionBody, served: ServedModel) -> JsonObjec
         record = await _asked(hub, question.problem(history))
         problem = record.started.problem
         if not record.options:
-            text = "the options have no probability: the server runs with --calibration none, or over"
-            raise Refusal(400, f"{text} another server without log-probabilities", "no-probability")
+            text = "the options have no probability: no calibration, or a server without log-probabilities"
+            raise Refusal(400, text, "no-probability")
         answers.append(question.answer([record.options[each] for each in kind_of(problem).options(problem)]))
         usage += record.usage
     return {"model": body.model or served.name, "answers": answers, "usage": usage_of(usage)}

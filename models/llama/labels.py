@@ -32,6 +32,10 @@ _FOLLOWED = float(np.log(1e-3))
 """Log-probability of the beginning of labels below which its labels share it equally, without evaluation."""
 
 
+Route = tuple[tuple[int, int], ...]
+"""Numbers of looks, each with that of a candidate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """A place behind a text at which candidates for the next token are compared.
@@ -39,12 +43,12 @@ class Look:
     Attributes:
         path: Tokens between the text and the place.
         candidates: For each candidate, the tokens that count for it.
-        parent: Look and candidate that lead here; None for a look of every text.
+        route: Looks and their candidates that lead here, by number; empty for a look behind every text.
     """
 
     path: Tokens
     candidates: tuple[frozenset[int], ...]
-    parent: tuple[int, int] | None = None
+    route: Route = ()
 
 
 class LabelReader:
@@ -53,12 +57,12 @@ class LabelReader:
     Args:
         context: Has ``SEQUENCES`` sequences that share their cells; sequence 0 keeps the prompt.
         head: Tokens of the prompt before every text.
-        looks: Each behind its parent.
+        looks: Each behind those of its route.
     """
 
     def __init__(self, context: LlamaContext, head: Tokens, looks: Sequence[Look]) -> None:
         self._context, self._looks, self._head = context, looks, len(head)
-        firsts = [look.path for look in looks if look.parent is None]
+        firsts = [look.path for look in looks if not look.route]
         self._shared = len(_common(firsts))
         self._lead = firsts[0][: self._shared]
         evaluate_tokens(context, 0, 0, head)
@@ -106,12 +110,12 @@ class LabelReader:
             context.decode(runs)
             rows = _rows(runs)
         results: list[list[FloatArray]] = [[] for _ in texts]
-        own = [look for look in self._looks if look.parent is None and len(look.path) == self._shared]
-        for look in own:
+        for look in self._looks:
+            if len(look.path) > self._shared:
+                self._follow(look, runs, results)
+                continue
             for result, row in zip(results, rows, strict=True):
                 result.append(_compared(context.logits(row), look))
-        for look in self._looks[len(own) :]:
-            self._follow(look, runs, results)
         for run in runs:
             context.clear(run.sequence)
         return results
@@ -120,8 +124,7 @@ class LabelReader:
         """Read one look behind the texts in which its beginning is likely enough."""
         wanted = []
         for run, result in zip(runs, results, strict=True):
-            likely = 0.0 if look.parent is None else _reached(self._looks, look, result)
-            if likely > _FOLLOWED:
+            if _along(look.route, result) > _FOLLOWED:
                 wanted.append((run, result))
             else:
                 result.append(np.full(len(look.candidates), -np.log(len(look.candidates))))
@@ -147,24 +150,24 @@ class Labels:
 
     Attributes:
         looks: Places at which labels differ.
-        routes: For each label the candidates that spell it: the number of a look, and of its candidate.
+        routes: For each label the candidates that spell it.
     """
 
-    looks: tuple[Look, ...]
-    routes: tuple[tuple[tuple[int, int], ...], ...]
+    looks: Sequence[Look]
+    routes: Sequence[Route]
 
     def log_probs(self, results: Sequence[FloatArray]) -> FloatArray:
         """``[labels]`` log-probabilities from the looks behind a text; their probabilities add up to one."""
-        return np.array([sum(results[look][n] for look, n in route) for route in self.routes])
+        return np.array([_along(route, results) for route in self.routes])
 
 
 def one_of(model: LlamaModel, chat: ChatFormat, labels: Sequence[str]) -> Labels:
     """The looks that tell labels apart, one of which the model would write as its whole reply."""
     spelt = [(*model.tokenize(label, special=False), model.end_of_turn) for label in labels]
     looks: list[Look] = []
-    routes: list[tuple[tuple[int, int], ...]] = [()] * len(labels)
+    routes: list[Route] = [()] * len(labels)
 
-    def add(path: Tokens, route: tuple[tuple[int, int], ...]) -> None:
+    def add(path: Tokens, route: Route) -> None:
         here = [n for n, each in enumerate(spelt) if each[: len(path)] == path]
         for n in here:
             routes[n] = route
@@ -172,33 +175,28 @@ def one_of(model: LlamaModel, chat: ChatFormat, labels: Sequence[str]) -> Labels
             return
         while len(tokens := dict.fromkeys(spelt[n][len(path)] for n in here)) == 1:
             path = (*path, *tokens)
-        look, parent = len(looks), route[-1] if route else None
-        looks.append(Look((*chat.tail, *path), tuple(frozenset([token]) for token in tokens), parent))
+        look = len(looks)
+        looks.append(Look((*chat.tail, *path), tuple(frozenset([token]) for token in tokens), route))
         for n, token in enumerate(tokens):
             add((*path, token), (*route, (look, n)))
 
     add((), ())
-    return Labels(tuple(looks), tuple(routes))
+    return Labels(looks, routes)
 
 
 def each_of(model: LlamaModel, chat: ChatFormat, questions: Sequence[str]) -> Labels:
     """A look at yes or no for each question behind a text."""
     words = [frozenset(first_tokens(model, word)) for word in ("Yes", "No")]
-    looks = (
+    looks = [
         Look((*model.tokenize(f"\n\n{question}", special=False, follows=True), *chat.tail), (*words,))
         for question in questions
-    )
-    return Labels(tuple(looks), tuple(((n, 0),) for n in range(len(questions))))
+    ]
+    return Labels(looks, [((n, 0),) for n in range(len(looks))])
 
 
-def _reached(looks: Sequence[Look], look: Look, result: Sequence[FloatArray]) -> float:
-    """Log-probability of the beginning that leads to a look."""
-    total = 0.0
-    while look.parent is not None:
-        number, candidate = look.parent
-        total += float(result[number][candidate])
-        look = looks[number]
-    return total
+def _along(route: Route, results: Sequence[FloatArray]) -> float:
+    """Log-probability of the candidates of a route, one behind the other."""
+    return float(sum(results[look][n] for look, n in route))
 
 
 def _common(paths: Sequence[Tokens]) -> Tokens:
