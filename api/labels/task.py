@@ -45,7 +45,9 @@ class LabelTask:
     def __post_init__(self) -> None:
         """Refuse labels between which nothing can be chosen."""
         if len(self.labels) < 2 - self.many or not all(name.strip() for name in self.labels):
-            raise UsageError("a label is chosen from two or more", hint="for example billing, technical and other")
+            raise UsageError(
+                "a label is chosen from two or more", hint="for example billing, technical and other"
+            )
         if len(set(self.words)) < len(self.labels):
             raise UsageError("two labels have the same words", hint="_ and a space are the same to a model")
 
