@@ -2,10 +2,10 @@
 
 Usage: ``python docs/make_demo.py``
 
-``choice.svg``, ``code.svg`` and ``server.svg`` are what a command leaves on the screen, and ``search.svg`` is
-what ``adascale replay --output`` writes of ``demo.jsonl``. Each search was recorded by its command with
-``-m qwen2.5-coder-1.5b --seed 1``, that of the server over llama-server;
-``adascale runs path`` names its file.
+``choice.svg``, ``code.svg``, ``label.svg`` and ``server.svg`` are what a command leaves on the screen, and
+``search.svg`` is what ``adascale replay --output`` writes of ``demo.jsonl``. Each search was recorded by
+its command with ``-m qwen2.5-coder-1.5b --seed 1``, that of the server over llama-server;
+``adascale runs path`` names its file. ``label.txt`` is what a run of ``label`` has printed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def files() -> dict[str, str]:
     """What stands beside this file, by name."""
     demo = ViewState.of(read_trace(FOLDER / "demo.jsonl"))
     screens = {f"{name}.svg": document(screen(name)) for name in TYPED}
-    return screens | {"search.svg": document(picture(demo))}
+    labels = Text((FOLDER / "label.txt").read_text(encoding="utf-8").rstrip("\n"))
+    labels.highlight_regex(r"(?m)^[$>] .*$", "bold")
+    return screens | {"label.svg": document(labels), "search.svg": document(picture(demo))}
 
 
 if __name__ == "__main__":
