@@ -8,7 +8,7 @@ from typing import Any
 from adascale.engine.errors import UsageError
 
 from .rows import Table
-from .task import SEPARATOR, Labelled
+from .task import BY_PERSON, SEPARATOR, Labelled
 
 _ROW, _SUGGESTION, _LABEL = "row", "suggestion", "label"
 """Columns of a review: number of the row in the input, label of the model, and of a person."""
@@ -25,7 +25,9 @@ def added_cells(table: Table, rows: Sequence[Labelled]) -> list[dict[str, Any]]:
 
 def review(table: Table, rows: Sequence[Labelled], below: float) -> Table:
     """The rows below a probability, the most doubtful first, with an empty column to fill in."""
-    doubtful = [n for n, each in enumerate(rows) if not each.by_person and (each.probability or 0.0) < below]
+    doubtful = [
+        n for n, each in enumerate(rows) if each.band != BY_PERSON and (each.probability or 0.0) < below
+    ]
     doubtful.sort(key=lambda n: rows[n].probability or 0.0)
     records: list[dict[str, Any]] = []
     for n in doubtful:

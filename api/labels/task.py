@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from adascale.engine.bands import Band, band_of
 from adascale.engine.errors import UsageError
@@ -20,6 +21,9 @@ Scores = Sequence[float]
 
 _FEWEST = 20
 """Known rows by which the bias of labels is judged."""
+
+BY_PERSON: Literal["by a person"] = "by a person"
+"""Band of a label that a person gave."""
 
 SEPARATOR = "; "
 """Between the labels of a row that may have several."""
@@ -86,20 +90,14 @@ class Labelled:
         label: Its name, or names; empty for a row that could not be read.
         probability: Probability in [0, 1] that it is correct; of several decisions that of the least sure.
             None for a row that could not be read, and for a label of a person.
-        runner_up: The second likeliest label, or the label about which is least sure.
+        runner_up: The second likeliest label, or the label of the least sure decision.
+        band: The probability in words; or where the label is from without one.
     """
 
     label: str
     probability: float | None = None
     runner_up: str = ""
-    by_person: bool = False
-
-    @property
-    def band(self) -> Band | str:
-        """The probability in words; who else has labelled the row."""
-        if self.probability is None:
-            return "by a person" if self.by_person else "not read"
-        return band_of(self.probability, {})
+    band: Band | Literal["by a person", "not read"] = "not read"
 
     def cells(self) -> dict[str, str | float | None]:
         """The columns that are added to the row."""
@@ -121,10 +119,11 @@ def labelled(task: LabelTask, scores: Scores | None) -> Labelled:
         yes = [1 / (1 + math.exp(-max(-50.0, min(50.0, score)))) for score in scores]
         sure = [max(p, 1 - p) for p in yes]
         chosen = SEPARATOR.join(name for name, p in zip(names, yes, strict=True) if p >= 0.5)
-        return Labelled(chosen, min(sure), names[sure.index(min(sure))])
+        least = min(sure)
+        return Labelled(chosen, least, names[sure.index(least)], band_of(least, {}, 2))
     order = sorted(range(len(names)), key=lambda n: -scores[n])
-    total = _log_sum(scores)
-    return Labelled(names[order[0]], math.exp(scores[order[0]] - total), names[order[1]])
+    p = math.exp(scores[order[0]] - _log_sum(scores))
+    return Labelled(names[order[0]], p, names[order[1]], band_of(p, {}, len(names)))
 
 
 def without_bias(

@@ -60,7 +60,7 @@ def label(
     from adascale.labels.labelling import decide
     from adascale.labels.review import labels_of_review
     from adascale.labels.rows import read_table
-    from adascale.labels.task import Labelled, LabelTask
+    from adascale.labels.task import BY_PERSON, Labelled, LabelTask
 
     _check_outputs(source, options)
     task = LabelTask(read_labels(options.labels), options.question, options.many)
@@ -79,7 +79,7 @@ def label(
     scores = _read(table, task, options)
     outcome = decide(task, scores, known, by_person)
     rows = [
-        Labelled(by_person[n], by_person=True) if n in by_person else each
+        Labelled(by_person[n], band=BY_PERSON) if n in by_person else each
         for n, each in enumerate(outcome.rows)
     ]
     _write(table, rows, options)
@@ -176,16 +176,16 @@ def _write(table: Table, rows: Sequence[Labelled], options: LabelOptions) -> Non
 
 def _summarise(rows: Sequence[Labelled], outcome: Outcome, options: LabelOptions) -> None:
     """Say on stderr what the rows got, what a person should read, and what known rows vouch for."""
+    from adascale.labels.task import BY_PERSON
+
     counts = Counter(row.label or "(none)" for row in rows)
     others = f", {len(counts) - _SHOWN} more labels" if len(counts) > _SHOWN else ""
     listed = ", ".join(f"{count:,} {excerpt(clean(name), 40)}" for name, count in counts.most_common(_SHOWN))
     say(f"adascale: {plural(len(rows), 'row')}: {listed}{others}")
-    bands = Counter(row.band for row in rows)
-    say(
-        "adascale: " + ", ".join(f"{bands[b]:,} {b}" for b in (*LEAST, "by a person", "not read") if bands[b])
-    )
+    bands = Counter[str](row.band for row in rows)
+    say("adascale: " + ", ".join(f"{bands[b]:,} {b}" for b in (*LEAST, BY_PERSON, "not read") if bands[b]))
     if options.review is not None:
-        doubtful = sum(not row.by_person and (row.probability or 0.0) < options.below for row in rows)
+        doubtful = sum(row.band != BY_PERSON and (row.probability or 0.0) < options.below for row in rows)
         say(
             f"adascale: {plural(doubtful, 'row')} below {options.below:g} for a person: {options.review}; "
             f"fill in its column label, then --merge {shlex.quote(str(options.review))}"

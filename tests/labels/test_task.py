@@ -64,7 +64,7 @@ ROWS = [
     Labelled("red", 0.7, "blue"),
     Labelled("blue", 0.95, "red"),
     Labelled(""),
-    Labelled("red", by_person=True),
+    Labelled("red", band="by a person"),
 ]
 
 
