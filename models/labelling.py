@@ -36,7 +36,7 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class LabelPrompt:
-    """What is asked of each text.
+    """The prompt for each text.
 
     Attributes:
         system: System prompt, the same for all texts.
@@ -58,7 +58,7 @@ class LocalReader:
 
     Args:
         options: The model and its settings.
-        prompt: What is asked.
+        prompt: The prompt for each text.
         reporting: Shows status and downloads.
 
     Attributes:
@@ -98,7 +98,7 @@ class LocalReader:
                 hint="fewer labels, shorter descriptions, or another model",
             )
         threads = options.threads or machine.physical_cores()
-        context = LlamaContext(model, window, SEQUENCES, threads, self._abort, grows=False, shared=True)
+        context = LlamaContext(model, window, SEQUENCES, threads, self._abort, shared=True)
         self._stack.callback(context.close)
         prompt = self._prompt
         self._labels = (

@@ -82,10 +82,10 @@ def read_scores(
 
     Args:
         texts: The texts.
-        task: What is asked.
+        task: The labels and their question.
         options: The model and its settings; it is loaded if a text was not read before.
         reporting: Shows status and downloads.
-        progress: Called with the number of texts that are read.
+        progress: Called with the number of texts whose scores are kept, first before any is read.
         opened: Called with the reader before it reads.
 
     Raises:
@@ -105,6 +105,7 @@ def read_scores(
         if wanted:
             with reader:
                 opened(reader)
+                progress(len(texts) - len(wanted))
                 read = reader.read([*wanted.values()])
                 for count, (key, scores) in enumerate(zip(wanted, read, strict=True), start=1):
                     store.keep(_TABLE, key, None if scores is None else [*map(float, scores)])
@@ -125,8 +126,8 @@ def decide(
         task: The labels.
         scores: As of ``read_scores``.
         known: Labels that people gave, by the place of the row.
-        reviewed: Those of rows that a person got because the model was in doubt: they tell nothing of the
-            bias of labels among the others.
+        reviewed: Labels of rows that people got because the model was in doubt. Such rows are not typical,
+            so the bias of labels is not estimated from them.
         seed: Seed of the halves of the known rows.
     """
     labels = {**known, **reviewed}

@@ -1,4 +1,4 @@
-"""What is asked of each text, and what the model's log-probabilities make of it.
+"""Labels and their prompt, and the label of a row by the model's log-probabilities.
 
 Without known rows a probability is the model's own. Small models favour some labels: the mean log-probability
 of each label over all rows is that bias (batch calibration, arXiv 2309.17249), which is taken off if known
@@ -35,7 +35,7 @@ class LabelTask:
 
     Attributes:
         labels: Description of each label by its name; empty for a name that speaks for itself.
-        question: What a label tells, such as "Which team should read this?".
+        question: The question that a label answers, such as "Which team should read this?".
         many: A row may have several labels, or none: each is a question for yes or no.
 
     Raises:
@@ -62,7 +62,7 @@ class LabelTask:
 
     @property
     def prompt(self) -> LabelPrompt:
-        """What a model is asked."""
+        """Instruction and labels, as a model reads them before a text."""
         labels = self.words
         options = [
             f"{name}: {text}" if text else name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shlex
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -134,29 +133,25 @@ def _read(table: Table, task: LabelTask, options: LabelOptions) -> list[Scores |
 
     texts = [str(row.get(options.text) or "") for row in table.rows]
     quiet, total, done = bool(options.terminal.quiet), len(texts), 0
-    with ExitStack() as stack:
-        report = stack.enter_context(
-            reporting(options.session, options.terminal, say_status(options.terminal))
-        )
-        progress = stack.enter_context(Progress("rows", quiet=quiet))
-        began = (0, 0.0)
+    try:
+        with ExitStack() as stack:
+            report = stack.enter_context(
+                reporting(options.session, options.terminal, say_status(options.terminal))
+            )
+            progress = stack.enter_context(Progress("rows", quiet=quiet))
 
-        def show(count: int) -> None:
-            nonlocal done, began
-            done = count
-            now = time.monotonic()
-            began = began if began[1] else (count, now)
-            rate = 60 * (count - began[0]) / (now - began[1]) if now > began[1] else 0.0
-            progress.show("labelling", count, total, *([f"{rate:,.0f} rows a minute"] if rate else []))
+            def show(count: int) -> None:
+                nonlocal done
+                done = count
+                progress.show("labelling", count, total)
 
-        def opened(reader: LocalReader | ServerReader) -> None:
-            stack.enter_context(graceful(reader.interrupt))
+            def opened(reader: LocalReader | ServerReader) -> None:
+                stack.enter_context(graceful(reader.interrupt))
 
-        try:
             return read_scores(texts, task, options.session, report, show, opened)
-        except DecodeAbortedError as error:
-            say(f"adascale: stopped at {done:,} of {plural(total, 'row')}; the same command goes on")
-            raise typer.Exit(INTERRUPTED) from error
+    except DecodeAbortedError as error:
+        say(f"adascale: stopped at {done:,} of {plural(total, 'row')}; the same command goes on")
+        raise typer.Exit(INTERRUPTED) from error
 
 
 def _write(table: Table, rows: Sequence[Labelled], options: LabelOptions) -> None:
@@ -175,7 +170,7 @@ def _write(table: Table, rows: Sequence[Labelled], options: LabelOptions) -> Non
 
 
 def _summarise(rows: Sequence[Labelled], outcome: Outcome, options: LabelOptions) -> None:
-    """Say on stderr what the rows got, what a person should read, and what known rows vouch for."""
+    """Say on stderr what the rows got, which rows a person should read, and what share of known rows is correct."""
     from adascale.labels.task import BY_PERSON
 
     counts = Counter(row.label or "(none)" for row in rows)
@@ -218,7 +213,7 @@ def _show_confusion(outcome: Outcome) -> None:
 
 
 def _promise(outcome: Outcome, wanted: float) -> str:
-    """What known rows vouch for."""
+    """A sentence: the threshold above which enough rows are correct, or that none can be promised."""
     from adascale.labels.promise import rows_needed
 
     asked = f"{100 * wanted:g} %"

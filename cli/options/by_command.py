@@ -205,7 +205,7 @@ class LabelOptions:
         flag("--labels", "Labels, or a file with one a line: NAME or NAME: DESCRIPTION.", metavar="A,B|FILE"),
     ] = ""
     question: Annotated[
-        str, flag("--ask", 'What a label tells: "Which team should read this?"', metavar="TEXT")
+        str, flag("--ask", 'The question that a label answers: "Which team should read this?"', metavar="TEXT")
     ] = ""
     many: Annotated[bool, flag("--many", "A row may have several labels, or none.")] = False
     output: Annotated[

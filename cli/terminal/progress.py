@@ -101,8 +101,10 @@ class Progress:
         now = self._clock()
         began, at_first = self._began.setdefault(task, (now, done))
         if total and at_first < done < total:
-            left = (total - done) * (now - began) / (done - at_first)
-            facts += (f"about {duration(left)} left",)
+            each = max(now - began, 1e-3) / (done - at_first)  # seconds
+            if self._unit == "rows":
+                facts += (f"{60 / each:,.0f} rows a minute",)
+            facts += (f"about {duration((total - done) * each)} left",)
         if may_animate():
             self._draw(clean(task), done, total, ", ".join(facts))
         elif self._cadence.is_due(now):

@@ -55,6 +55,18 @@ def test_the_first_line_may_come_at_once_and_bytes_are_megabytes(
     assert capsys.readouterr().err == "adascale: fetching m[2J 1/7 MB\n"
 
 
+def test_rows_are_counted_from_the_first_call_with_their_rate(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("rows", clock=clock) as shown:
+        shown.show("labelling", 100, 400)
+        clock.now += 12
+        shown.show("labelling", 120, 400)
+    assert capsys.readouterr().err.splitlines() == [
+        "adascale: labelling 120/400 rows, 100 rows a minute, about 2:48 min left"
+    ]
+
+
 def test_quiet_shows_nothing_at_all(
     clock: Clock, screen: StringIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
