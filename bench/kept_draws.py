@@ -240,7 +240,7 @@ class ReplayingPolicy:
         def seconds(branches: int) -> float:
             if not isinstance(session, Session):
                 return 0.0
-            return session.step_costs.step_seconds(branches, session.policy.slots)
+            return session.step_costs.cheapest(branches)[0]
 
         return cls(session.policy, store, seconds)
 

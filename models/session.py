@@ -213,7 +213,7 @@ class Session:
             self.prompts.chats,
             self.prompts.sampling,
             PrefixCache(cache_bytes),
-            stepcost.even_width if options.is_repeatable else self.step_costs.partition,
+            None if options.is_repeatable else self.step_costs,
             park_steps=options.purpose != "replay",
         )
         self._stack.callback(policy.close)
@@ -236,8 +236,7 @@ class Session:
 
     def _make_context(self, model: LlamaModel, window: int, sequences: int, *, states: bool) -> LlamaContext:
         threads = self.options.threads or machine.physical_cores()
-        grows = not self.options.is_repeatable
-        context = LlamaContext(model, window, sequences, threads, self.abort, states=states, grows=grows)
+        context = LlamaContext(model, window, sequences, threads, self.abort, states=states)
         self._stack.callback(context.close)
         return context
 

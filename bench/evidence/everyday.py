@@ -58,10 +58,9 @@ def search(
     session: Session, asked: Sequence[Asked], strategies: str, curve: StepCosts, seed: int
 ) -> Iterator[Outcome]:
     """Outcomes of every strategy, kind by kind."""
-    rows = session.policy.slots
 
     def seconds(branches: int) -> float:
-        return curve.step_seconds(branches, rows)
+        return curve.cheapest(branches)[0]
 
     by_kind: dict[KindName, list[Problem]] = defaultdict(list)
     for each in asked:

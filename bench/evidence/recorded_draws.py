@@ -349,7 +349,7 @@ def replay_driver(
     policy = TimedPolicy(
         RecordStore(header, records, orders),
         header["flops_per_token"],
-        lambda branches: curve.step_seconds(branches, max(curve.curve, default=1)),
+        lambda branches: curve.cheapest(branches)[0],
     )
     if calibrator is None:
         distances = {record["id"]: record["distance"] for record in records}

@@ -156,10 +156,10 @@ class Adascale:
         self._clock = clock
         self.context = LlamaContext(model, window, branches, threads, AbortFlag(), states=states)
         chat = ChatFormat(model, "You are a writer.")
-        cheapest = measure(self.context).partition
+        costs = measure(self.context)
         cache = PrefixCache(256 << 20)
         sampling = SamplingParams(max_tokens=window)
-        self.policy = LlamaPolicy(self.context, {"prose": chat}, {"prose": sampling}, cache, cheapest)
+        self.policy = LlamaPolicy(self.context, {"prose": chat}, {"prose": sampling}, cache, costs)
         self.branches = branches
         self._next = 0
 

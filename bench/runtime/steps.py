@@ -13,7 +13,7 @@ import time
 
 from adascale.models.llama.context import LlamaContext, Run
 from adascale.models.llama.model import AbortFlag, LlamaModel
-from adascale.models.llama.stepcost import Chunk, measure
+from adascale.models.llama.stepcost import measure
 from adascale.models.machine import physical_cores
 
 from ..common import arguments, close, model_path, table
@@ -21,17 +21,17 @@ from ..common import arguments, close, model_path, table
 ROUNDS = 5
 
 
-def seconds(context: LlamaContext, lengths: list[int], chunks: tuple[Chunk, ...]) -> float:
+def seconds(context: LlamaContext, lengths: list[int], widths: tuple[int, ...]) -> float:
     """One decode step of all branches in these calls; every row stands for a running branch."""
     started = time.perf_counter()
     at = 0
-    for chunk in chunks:
-        rows = range(at, at + chunk.rows)
+    for width in widths:
+        rows = range(at, min(at + width, len(lengths)))
         context.decode([Run(row, lengths[row], [0]) for row in rows])
         context.logits(0)
         for row in rows:
             lengths[row] += 1
-        at += chunk.size
+        at += width
     return time.perf_counter() - started
 
 
@@ -47,16 +47,22 @@ def main() -> None:
     rows, gains = [], {}
     lengths = [0] * args.branches
     for branches in range(2, args.branches + 1):
-        chunks = costs.partition(branches, args.branches)
-        whole = (Chunk(branches, branches),)
-        promised = costs.seconds(branches) / costs.step_seconds(branches, args.branches)
-        if chunks == whole or promised < 1.03:
+        cheapest, widths = costs.cheapest(branches)
+        whole = (branches,)
+        if widths == whole or costs.seconds(branches) < 1.03 * cheapest:
             continue
-        pairs = [(seconds(context, lengths, whole), seconds(context, lengths, chunks)) for _ in range(ROUNDS)]
+        pairs = [(seconds(context, lengths, whole), seconds(context, lengths, widths)) for _ in range(ROUNDS)]
         one, split = (statistics.median(times) for times in zip(*pairs, strict=True))
         gains[str(branches)] = round(one / split, 3)
-        shape = " + ".join(f"{c.size}" if c.size == c.rows else f"{c.size} in {c.rows}" for c in chunks)
-        rows.append([str(branches), shape, f"{one * 1000:.0f}", f"{split * 1000:.0f}", f"{one / split:.2f}"])
+        rows.append(
+            [
+                str(branches),
+                " + ".join(map(str, widths)),
+                f"{one * 1000:.0f}",
+                f"{split * 1000:.0f}",
+                f"{one / split:.2f}",
+            ]
+        )
         if max(lengths) > 200:
             for row in range(args.branches):
                 context.clear(row)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -45,6 +46,10 @@ class Rules:
         is_required: The reply has to begin with it.
         most: Number of JSON objects in a reply.
 
+    Attributes:
+        grammar: Makes the grammar behind the beginning.
+        opening: Pattern of a beginning as a model may write it.
+
     Raises:
         UsageError: a schema cannot be made a grammar.
     """
@@ -60,36 +65,18 @@ class Rules:
         most: int = 1,
     ) -> None:
         self._model = model
-        self._gbnf = gbnf
         self._beginning = beginning
         named = "|".join(map(re.escape, names))
-        self._opening = re.compile(rf"{_LEAD}(?:\{{|<(?:function|invoke)\b|(?:print\()?(?:{named})\s*\()")
+        self.opening = re.compile(rf"{_LEAD}(?:\{{|<(?:function|invoke)\b|(?:print\()?(?:{named})\s*\()")
         self.is_required = is_required
         self.most = most
+        self.grammar = partial(Grammar, model, gbnf)
         self.grammar()
-
-    def grammar(self) -> Grammar:
-        """The grammar behind the beginning."""
-        return Grammar(self._model, self._gbnf)
 
     def lead(self, verdict: Verdict) -> tuple[list[int], bytes]:
         """Tokens that begin the JSON, and their text."""
         text = f"\n{self._beginning}" if verdict == "begun" else self._beginning
         return self._model.tokenize(text, special=False, follows=True), text.encode()
-
-    def verdict(self, text: str, *, behind: bool) -> Verdict:
-        """The meaning of the last token of a text without JSON: a marker, a bracket or XML begins some.
-
-        Args:
-            text: The text.
-            behind: It stands behind JSON; anything but what stands between two calls ends the reply.
-        """
-        if _MARKER.search(text):
-            return "begun"
-        rest = _BETWEEN.sub("", text, count=1) if behind else text
-        if self._opening.match(rest):
-            return "replaced"
-        return "over" if behind and rest else "on"
 
 
 def object_rules(model: LlamaModel, schema: object, seed: int | None = None) -> Rules:
@@ -138,13 +125,22 @@ class CallWriter:
         self.grammar, self._at = self.rules.grammar(), len(text)
 
     def read(self, text: bytes) -> Verdict:
-        """The meaning of the last token of the text of a reply."""
+        """The meaning of the last token of the text of a reply: a marker, a bracket or XML begins a call.
+
+        Behind a call anything but what stands between two of them ends the reply.
+        """
         if self.grammar is not None:
             return self._read_call(text) if self.grammar.is_complete else "on"
-        since = text[self._at :].decode("utf-8", "ignore")
-        if self.rules.is_required and not self._written:
+        is_first = not self._written
+        if self.rules.is_required and is_first:
             return "replaced"
-        return self.rules.verdict(since, behind=bool(self._written))
+        since = text[self._at :].decode("utf-8", "ignore")
+        if _MARKER.search(since):
+            return "begun"
+        rest = since if is_first else _BETWEEN.sub("", since, count=1)
+        if self.rules.opening.match(rest):
+            return "replaced"
+        return "on" if is_first or not rest else "over"
 
     def _read_call(self, text: bytes) -> Verdict:
         """A call is complete: the reply is over if no other may follow, or if it repeats itself."""

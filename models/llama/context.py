@@ -9,14 +9,14 @@ as far as they reach. With streams llama.cpp cuts a batch at every gap in its se
 them ascending and without gaps (a step of 16 branches of the 0.5B: 123 ms without gaps, 215 with two, by
 hand).
 
-llama.cpp zeroes all of a cache when it makes one. So a cache begins small, and a larger one takes its place
-when sequences come or grow long: 3 ms, and .3 s for each gigabyte, on two cores.
+llama.cpp zeroes all of a cache when it makes one: .3 s for each gigabyte, on two cores. So every sequence has
+few cells at first, and a cache with twice as many takes the place of one that is full, with a copy of what
+it holds.
 """
 
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -55,11 +55,6 @@ _SMALL_HEAD = 64
 
 _FIRST_CELLS = 512
 """Cells of each sequence until one needs more: a question with a short solution."""
-
-_HEAD = 12
-"""Bytes before the counts of cells in a snapshot of llama.cpp's plain cache; the last four are the number of
-streams. Each has a count of 4 bytes, 0 for those of other sequences. With a sliding window or running states
-a snapshot is of several caches, or of none: then the number of streams is fixed."""
 
 _PLAIN_WINDOW = 4096
 """Largest window, in tokens, whose attention scores are worth their memory without flash attention."""
@@ -139,26 +134,18 @@ class Snapshot(NamedTuple):
         return self.cells.nbytes + (0 if self.logits is None else self.logits.nbytes) + self.hidden.nbytes
 
 
-class _Size(NamedTuple):
-    """Number of sequences of a KV cache, and cells of each."""
-
-    sequences: int
-    cells: int
-
-
 class LlamaContext:
-    """A KV cache of at most ``sequences`` streams with ``window`` cells each, and the batch that fills it.
+    """A KV cache of ``sequences`` streams with up to ``window`` cells each, and the batch that fills it.
 
-    It takes memory as sequences come and grow (``reserve``), and gives it back (``reset``).
+    It takes memory as sequences grow (``reserve``), and gives it back (``reset``).
 
     Args:
         model: Stays open for as long as the context.
         window: Tokens of one sequence at most, prompt included.
-        sequences: Number of KV streams at most, 1 to 256.
+        sequences: Number of KV streams, 1 to 256.
         threads: CPU threads.
         abort: Read by llama.cpp between graph nodes (CPU only).
         states: Also keep the final hidden states of batches in which every run is one token.
-        grows: Take memory as sequences need it; False takes all of it at once.
         shared: All sequences share the ``window`` cells, so that one may begin with the cells of another.
 
     Attributes:
@@ -179,7 +166,6 @@ class LlamaContext:
         abort: AbortFlag,
         *,
         states: bool = False,
-        grows: bool = True,
         shared: bool = False,
     ) -> None:
         self.model = model
@@ -192,17 +178,12 @@ class LlamaContext:
         self.evaluated_tokens = 0
         self._abort = abort
         self._batch = BatchArrays()
-        self._refused: float = math.inf
         self._stack = ExitStack()
-        first, short = _FIRST_CELLS, model.info.short_window
+        first, short = window if shared else _FIRST_CELLS, model.info.short_window
         if short < window:  # the angles change there, and what a smaller cache held would keep its own
             first = max(first, short + WINDOW_UNIT)
-        self._least = _Size(1, min(window, first)) if grows else _Size(sequences, window)
+        self._least = min(window, first)
         self._use(self._make(self._least), self._least)
-        self._has_counts = grows and C.llama_state_seq_get_size(self.handle, 0) == _HEAD + 4
-        if grows and not self._has_counts:
-            self._least = self._least._replace(sequences=sequences)
-            self._use(self._make(self._least), self._least)
         try:
             self._check_architecture()
         except BaseException:
@@ -213,83 +194,46 @@ class LlamaContext:
         """Free the cache."""
         self._stack.close()
 
-    @property
-    def capacity(self) -> int:
-        """Sequences that there is room for now."""
-        return self._size.sequences
-
-    def reserve(self, sequences: int, cells: int) -> None:
-        """Have room for so many sequences of so many tokens each, as far as the bounds of the context go.
-
-        Both are doubled until they are enough, as what is held is copied then.
+    def reserve(self, cells: int) -> None:
+        """Have room for so many tokens in each sequence, as far as the window goes.
 
         Raises:
-            MemoryOverflowError: there is no memory for them. The sequences stay as they are, and the same
-                is refused at once until ``reset``.
+            MemoryOverflowError: there is no memory for them. The sequences stay as they are.
         """
-        sequences, cells = min(sequences, self.sequences), min(cells, self.window)
-        if sequences <= self._size.sequences and cells <= self._size.cells:
+        larger = self._cells
+        while larger < min(cells, self.window):
+            larger = min(2 * larger, self.window)
+        if larger == self._cells:
             return
-        tip = C.llama_memory_seq_pos_max
-        held = [each for each in range(self.capacity) if tip(self._memory, each) >= 0]
-        size = _Size(
-            _doubled(self._least.sequences, max([sequences, *(each + 1 for each in held)]), self.sequences),
-            _doubled(self._size.cells, cells, self.window),
-        )
-        try:
-            self._check_memory(size)
-            handle = self._make(size)
-        except MemoryOverflowError:
-            self._refused = min(self._refused, math.prod(size))
-            raise
-        for each in held:
-            self._write(handle, size, each, self.snapshot(each))
-        self._use(handle, size)
+        info = self.model.info
+        needed = self.sequences * (larger * info.kv_bytes_per_token + info.state_bytes)
+        # The system would promise more than there is, and then end the process for it.
+        if not self.model.gpu_layers and needed > machine.free_memory_bytes():
+            raise MemoryOverflowError(
+                f"{self.sequences} x {larger:,} tokens of {self.model.name} "
+                f"need {gigabytes(needed)} GB, which are not free",
+                hint=f"a smaller {setting('ctx_size')} or fewer {setting('samples')} need less",
+            )
+        handle, tip = self._make(larger), C.llama_memory_seq_pos_max
+        held = {each: self.snapshot(each) for each in range(self.sequences) if tip(self._memory, each) >= 0}
+        self._use(handle, larger)
+        for sequence, snapshot in held.items():
+            self.restore(sequence, snapshot)
 
     def reset(self) -> None:
         """Empty all sequences, and give back the memory that they took beyond that of the beginning."""
-        self._refused = math.inf
-        if self._size == self._least:
+        if self._cells == self._least:
             C.llama_memory_clear(self._memory, False)
         else:
             self._use(self._make(self._least), self._least)
             trim_heap()
 
-    def _check_memory(self, size: _Size) -> None:
-        """Refuse what the system would promise, and then end the process for."""
-        info = self.model.info
-        needed = size.sequences * (size.cells * info.kv_bytes_per_token + info.state_bytes)
-        is_known = math.prod(size) >= self._refused
-        if is_known or (not self.model.gpu_layers and needed > machine.free_memory_bytes()):
-            raise MemoryOverflowError(
-                f"{size.sequences} x {size.cells:,} tokens of {self.model.name} "
-                f"need {gigabytes(needed)} GB, which are not free",
-                hint=f"a smaller {setting('ctx_size')} or fewer {setting('samples')} need less",
-            )
-
-    def _make(self, size: _Size) -> C.llama_context_p:
-        """A context of llama.cpp without any sequence."""
+    def _make(self, cells: int) -> C.llama_context_p:
+        """A context of llama.cpp with so many cells for each sequence."""
         log_lines.clear()
-        handle = C.llama_init_from_model(self.model.handle, self._params(size))
-        if not handle:
-            error = explain_load_failure(self.model.name)
-            asked = f"a context of {size.sequences} x {size.cells:,} tokens was asked for"
-            error.facts = (asked, *error.facts)
-            raise error
-        C.llama_set_abort_callback(handle, self._abort.callback, self._abort.data)
-        return handle
-
-    def _use(self, handle: C.llama_context_p, size: _Size) -> None:
-        """Take a context of llama.cpp in the place of the one before, which is freed."""
-        self._stack.close()
-        self._stack.callback(C.llama_free, handle)
-        self.handle, self._size = handle, size
-        self._memory = C.llama_get_memory(handle)
-
-    def _params(self, size: _Size) -> C.llama_context_params:
         params = C.llama_context_default_params()
-        params.n_ctx = size.cells if self._shared else math.prod(size)
-        params.n_seq_max = size.sequences
+        params.n_ctx = cells if self._shared else cells * self.sequences
+        params.n_seq_max = self.sequences
         params.n_batch = params.n_ubatch = MAX_BATCH_TOKENS
         params.n_threads = params.n_threads_batch = self.threads
         params.flash_attn_type = int(
@@ -298,7 +242,21 @@ class LlamaContext:
         params.kv_unified = self._shared
         params.swa_full = True
         params.no_perf = True
-        return params
+        handle = C.llama_init_from_model(self.model.handle, params)
+        if not handle:
+            error = explain_load_failure(self.model.name)
+            asked = f"a context of {self.sequences} x {cells:,} tokens was asked for"
+            error.facts = (asked, *error.facts)
+            raise error
+        C.llama_set_abort_callback(handle, self._abort.callback, self._abort.data)
+        return handle
+
+    def _use(self, handle: C.llama_context_p, cells: int) -> None:
+        """Take a context of llama.cpp in the place of the one before, which is freed."""
+        self._stack.close()
+        self._stack.callback(C.llama_free, handle)
+        self.handle, self._cells = handle, cells
+        self._memory = C.llama_get_memory(handle)
 
     def _check_architecture(self) -> None:
         """Refuse a model that does not write, and states that llama.cpp gives in the place of logits."""
@@ -334,7 +292,7 @@ class LlamaContext:
         """
         if self._abort:
             raise DecodeAbortedError("the decode was stopped")
-        self.reserve(1 + max(run.sequence for run in runs), max(run.start + len(run.tokens) for run in runs))
+        self.reserve(max(run.start + len(run.tokens) for run in runs))
         count = self._batch.fill(runs)
         if self.states:
             # With states on, llama.cpp computes logits for every token: not worth it inside a long run.
@@ -374,14 +332,8 @@ class LlamaContext:
 
     def snapshot(self, sequence: int, row: int | None = None) -> Snapshot:
         """A copy of one sequence, with logits and hidden state of a row of the last batch if one is named."""
-        size = C.llama_state_seq_get_size(self.handle, sequence)
-        # The counts of other streams are all put behind the cells, as many as the largest cache has.
-        before, missing = (sequence, self.sequences - self.capacity) if self._has_counts else (0, 0)
-        cells = np.zeros(size + 4 * (before + missing), np.uint8)
-        written = C.llama_state_seq_get_data(self.handle, _pointer(cells), size, sequence)
-        assert written == size
-        head, cells = cells[:_HEAD].copy(), cells[4 * before :]
-        cells[:_HEAD] = head
+        cells = np.empty(C.llama_state_seq_get_size(self.handle, sequence), np.uint8)
+        C.llama_state_seq_get_data(self.handle, _pointer(cells), len(cells), sequence)
         tokens = 1 + C.llama_memory_seq_pos_max(self._memory, sequence)
         if row is None:
             return Snapshot(tokens, cells)
@@ -394,16 +346,9 @@ class LlamaContext:
             DecodeError: the sequence's window is smaller than the snapshot.
             MemoryOverflowError: as ``reserve``.
         """
-        self.reserve(sequence + 1, snapshot.tokens)
-        self._write(self.handle, self._size, sequence, snapshot)
-
-    def _write(self, handle: C.llama_context_p, size: _Size, sequence: int, snapshot: Snapshot) -> None:
-        """Write a snapshot into a sequence of a cache of this size."""
-        cells, length = snapshot.cells, len(snapshot.cells)
-        if self._has_counts:
-            cells[_HEAD - 4 : _HEAD].view(np.uint32)[0] = size.sequences
-            length -= 4 * (self.sequences - size.sequences)
-        if C.llama_state_seq_set_data(handle, _pointer(cells), length, sequence) == 0:
+        self.reserve(snapshot.tokens)
+        cells = snapshot.cells
+        if C.llama_state_seq_set_data(self.handle, _pointer(cells), len(cells), sequence) == 0:
             raise DecodeError("the KV cache has no room for a parked prefix")
 
     def shorten(self, sequence: int, length: int) -> bool:
@@ -425,19 +370,11 @@ class LlamaContext:
 
     def clear(self, sequence: int) -> None:
         """Empty a sequence."""
-        if sequence < self._size.sequences:
-            C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
 
 def _pointer(cells: NDArray[np.uint8]) -> ctypes._Pointer[ctypes.c_uint8]:
     return cells.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
-
-
-def _doubled(size: int, needed: int, most: int) -> int:
-    """The size, doubled until it is what is needed or the most that is allowed."""
-    while size < min(needed, most):
-        size *= 2
-    return min(size, most)
 
 
 def _has_flash_attention(model: LlamaModel, window: int) -> bool:

@@ -19,7 +19,7 @@ from .chat import ChatFormat
 from .context import MAX_BATCH_TOKENS, LlamaContext, Run
 from .model import MAX_TOKEN_BYTES, LlamaModel
 from .policy import first_tokens
-from .prefixes import Tokens, evaluate_tokens
+from .prefixes import Tokens, common_length, evaluate_tokens
 
 FloatArray = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ class LabelReader:
     def __init__(self, context: LlamaContext, head: Tokens, looks: Sequence[Look]) -> None:
         self._context, self._looks, self._head = context, looks, len(head)
         firsts = [look.path for look in looks if not look.route]
-        self._shared = len(_common(firsts))
+        self._shared = common_length(*firsts)
         self._lead = firsts[0][: self._shared]
         evaluate_tokens(context, 0, 0, head)
 
@@ -197,13 +197,6 @@ def each_of(model: LlamaModel, chat: ChatFormat, questions: Sequence[str]) -> La
 def _along(route: Route, results: Sequence[FloatArray]) -> float:
     """Log-probability of the candidates of a route, one behind the other."""
     return float(sum(results[look][n] for look, n in route))
-
-
-def _common(paths: Sequence[Tokens]) -> Tokens:
-    """The longest beginning of all paths."""
-    first, last = min(paths), max(paths)
-    same = (n for n, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
-    return first[: next(same, min(len(first), len(last)))]
 
 
 def _rows(runs: Sequence[Run]) -> list[int]:

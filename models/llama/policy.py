@@ -29,7 +29,7 @@ from .prefixes import PrefixCache, Tokens, common_length, evaluate_prompt, evalu
 from .runner import ModelRunner
 from .scheduler import Scheduler
 from .sequence import Sequence
-from .stepcost import Batching
+from .stepcost import StepCosts
 from .thinking import ThoughtProgress
 
 ANSWER_RESERVE = 256
@@ -44,7 +44,7 @@ class LlamaPolicy:
         chats: Format of each prompt.
         sampling: Sampler of each prompt.
         cache: Parked prefixes of this context.
-        batching: Decides how a batch is split.
+        costs: As ``ModelRunner`` has them.
         park_steps: Park the prefix behind each finished step for its children. Without it every child
             evaluates its whole prefix again, so that its tokens do not depend on which siblings ran before.
     """
@@ -55,7 +55,7 @@ class LlamaPolicy:
         chats: Mapping[PromptName, ChatFormat],
         sampling: Samplers,
         cache: PrefixCache,
-        batching: Batching,
+        costs: StepCosts | None,
         park_steps: bool = True,
     ) -> None:
         self._context = context
@@ -64,7 +64,7 @@ class LlamaPolicy:
         self._sampling = sampling
         self._park_steps = park_steps
         self._scheduler = Scheduler(context, cache, park_steps)
-        self._runner = ModelRunner(context, cache, batching, self.slots + len(sampling))
+        self._runner = ModelRunner(context, cache, costs, self.slots + len(sampling))
         self._cache = cache
         self._tokens: dict[tuple[str, Mode], Tokens] = {}  # of open prompts
         self._last_options: tuple[str, Tokens, Snapshot] | None = None

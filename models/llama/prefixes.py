@@ -56,26 +56,27 @@ class PrefixCache:
         """Let an entry be dropped when others need its room."""
         self._pinned.discard(tokens)
 
-    def most_shared(self, tokens: Tokens) -> tuple[Tokens, int]:
-        """The entry that has most tokens in common with ``tokens``, and their number, below that of all."""
-        shared = {key: common_length(key, tokens) for key in self._parked}
-        longest = max(shared, key=lambda key: (shared[key], -len(key)), default=())
-        return longest, min(shared.get(longest, 0), len(tokens) - 1)
-
-    def longest(self, tokens: Tokens, boundaries: Iterable[int] | None = None) -> Tokens:
-        """The longest parked prefix that is shorter than ``tokens`` and ends at one of the boundaries.
-
-        Without boundaries it may end anywhere; empty if there is none.
-        """
-        lengths = map(len, self._parked) if boundaries is None else boundaries
-        found = (tokens[:length] for length in lengths if 0 < length < len(tokens))
+    def longest(self, tokens: Tokens, boundaries: Iterable[int]) -> Tokens:
+        """The longest parked prefix below the whole that ends at a boundary; empty if there is none."""
+        found = (tokens[:length] for length in boundaries if 0 < length < len(tokens))
         return max((each for each in found if each in self._parked), key=len, default=())
 
+    def most_shared(self, tokens: Tokens) -> list[tuple[Tokens, int]]:
+        """The entry that has most tokens in common with these, and the longest that these go on from.
 
-def common_length(a: Tokens, b: Tokens) -> int:
-    """Number of tokens that both begin with."""
-    differ = (at for at, (one, other) in enumerate(zip(a, b, strict=False)) if one != other)
-    return next(differ, min(len(a), len(b)))
+        Each with the number of tokens in common, below that of all.
+        """
+        shared = {key: min(common_length(key, tokens), len(tokens) - 1) for key in self._parked}
+        best = max(shared, key=lambda key: (shared[key], -len(key)), default=())
+        whole = max((key for key in shared if shared[key] == len(key)), key=len, default=())
+        return [(key, shared.get(key, 0)) for key in (best, whole)]
+
+
+def common_length(*texts: Tokens) -> int:
+    """Number of tokens that all begin with."""
+    first, last = min(texts), max(texts)
+    differ = (n for n, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    return next(differ, min(len(first), len(last)))
 
 
 def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Sequence[int]) -> int:
@@ -83,13 +84,13 @@ def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Se
 
     If the context keeps hidden states, the last token is evaluated by itself to get its own.
     """
-    context.reserve(sequence + 1, start + len(tokens))
-    row, alone = 0, int(context.states)
-    starts = [*range(0, len(tokens) - alone, MAX_BATCH_TOKENS), *([len(tokens) - 1] if alone else [])]
-    for at, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
-        context.decode([Run(sequence, start + at, tokens[at:end])])
-        row = end - at - 1
-    return row
+    context.reserve(start + len(tokens))
+    end = len(tokens) - int(context.states)
+    pieces = [tokens[at : min(at + MAX_BATCH_TOKENS, end)] for at in range(0, end, MAX_BATCH_TOKENS)]
+    for piece in (*pieces, *([tokens[end:]] if context.states else [])):
+        context.decode([Run(sequence, start, piece)])
+        start += len(piece)
+    return len(piece) - 1
 
 
 def evaluate_prompt(
@@ -109,25 +110,20 @@ def evaluate_prompt(
     Returns:
         The row of its logits, and the tokens that had been evaluated before.
     """
-    shared = None if head is None else cache.get(head)
-    if head is None:
-        held = reused = _restore_shared(context, cache, sequence, prompt)
-    elif shared is not None:
-        context.restore(sequence, shared)
-        held = reused = len(head)
-    else:
-        context.clear(sequence)
-        held, reused = len(head), 0
-        if head:
-            evaluate_tokens(context, sequence, 0, head)
-            cache.put(head, context.snapshot(sequence), pin=True)
+    shared = cache.most_shared(prompt) if head is None else [(head, len(head))]
+    held = reused = _restore(context, cache, sequence, shared)
+    if head and not held:
+        evaluate_tokens(context, sequence, 0, head)
+        cache.put(head, context.snapshot(sequence), pin=True)
+        held = len(head)
     return evaluate_tokens(context, sequence, held, prompt[held:]), reused
 
 
-def _restore_shared(context: LlamaContext, cache: PrefixCache, sequence: int, prompt: Tokens) -> int:
-    """Restore the longest beginning of a prompt that can be; returns its number of tokens."""
-    beginning = cache.longest(prompt)
-    for key, length in (cache.most_shared(prompt), (beginning, len(beginning))):
+def _restore(
+    context: LlamaContext, cache: PrefixCache, sequence: int, shared: Iterable[tuple[Tokens, int]]
+) -> int:
+    """Restore the first of these beginnings that can be, else nothing; returns its number of tokens."""
+    for key, length in shared:
         parked = cache.get(key)
         if parked is not None and length:
             context.restore(sequence, parked)

@@ -9,7 +9,7 @@ from .context import FloatArray, LlamaContext, Run
 from .prefixes import PrefixCache, evaluate_tokens
 from .sampling import Sampler, certainty, penalised
 from .sequence import SampledToken, Sequence
-from .stepcost import Batching
+from .stepcost import StepCosts
 
 _PAD = (0,)
 
@@ -20,15 +20,18 @@ class ModelRunner:
     Args:
         context: Has their KV sequences.
         cache: Gets each prefix that was evaluated, with its logits.
-        batching: Decides how a batch is split.
+        costs: Cost of a step, by which a batch is split and padded. None for one call of all sequences: then
+            a branch has the same numbers, bit for bit, whichever others run, as kernels round by the shape.
         samplers: Number of chains of filters that are kept: the first use of a chain is dear.
     """
 
-    def __init__(self, context: LlamaContext, cache: PrefixCache, batching: Batching, samplers: int) -> None:
+    def __init__(
+        self, context: LlamaContext, cache: PrefixCache, costs: StepCosts | None, samplers: int
+    ) -> None:
         self._context = context
         self._model = context.model
         self._cache = cache
-        self._batching = batching
+        self._costs = costs
         self._sampler = lru_cache(samplers)(partial(Sampler, self._model.vocab_size))
 
     def prefill(self, batch: list[Sequence]) -> Iterator[tuple[Sequence, SampledToken]]:
@@ -43,19 +46,20 @@ class ModelRunner:
                 yield sequence, self._sample_row(sequence, row)
 
     def decode(self, batch: list[Sequence]) -> Iterator[tuple[Sequence, SampledToken]]:
-        """Evaluate one token of each branch that runs, in the cheapest partition, and sample."""
-        at = 0
-        # Padding may use only KV sequences that no branch has, and they begin behind the last branch.
-        for chunk in self._batching(len(batch), self._context.capacity):
-            part = batch[at : at + chunk.size]
+        """Evaluate one token of each branch that runs, in the cheapest calls, and sample."""
+        at, most = 0, self._context.sequences
+        widths = self._costs.cheapest(len(batch))[1] if self._costs else (most,) * bool(batch)
+        for width in widths:
+            part = batch[at : at + width]
             runs = [Run(each.kv, each.evaluated, each.pending) for each in part]
-            for kv in range(at + chunk.size, at + chunk.rows):
+            # Padding may use only KV sequences that no branch has, and they begin behind the last branch.
+            for kv in range(at + len(part), min(at + width, most)):
                 self._context.clear(kv)
                 runs.append(Run(kv, 0, _PAD))
             self._context.decode(runs)
             for row, sequence in enumerate(part):
                 yield sequence, self._sample_row(sequence, row)
-            at += chunk.size
+            at += width
 
     def _sample_row(self, sequence: Sequence, row: int) -> SampledToken:
         """Sample behind all tokens of a branch, the last of which has that row of the last batch."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from adascale.engine.errors import MemoryOverflowError
 from adascale.engine.ports import PrefixWork
 from adascale.engine.types import BranchId, Finish
 
@@ -42,14 +39,10 @@ class Scheduler:
 
         Returns:
             The branches, and True if they are of the first sort.
-
-        Raises:
-            MemoryOverflowError: there is not even memory for one branch.
         """
-        room = self._room()
         waiting, self.waiting = self.waiting, []
         for sequence in waiting:
-            if len(self.running) == room or not self._admit(sequence):
+            if len(self.running) == self._context.sequences or not self._admit(sequence):
                 self.waiting.append(sequence)
         unread = [each for each in self.running if each.parked or len(each.pending) > 1]
         return unread or list(self.running), bool(unread)
@@ -92,26 +85,12 @@ class Scheduler:
 
     def spare(self) -> int:
         """A KV sequence that no branch has; where there is none, the last branch gives its own back."""
-        with suppress(MemoryOverflowError):
-            self._context.reserve(len(self.running) + 1, 1)
-        if len(self.running) == self._context.capacity:
-            self._preempt()
+        if len(self.running) == self._context.sequences:
+            sequence = self.running.pop()
+            if sequence.parked is None:
+                sequence.parked = self._context.snapshot(sequence.kv)
+            self.waiting.insert(0, sequence)
         return len(self.running)
-
-    def _room(self) -> int:
-        """Number of branches that may run now; where memory is short the last ones wait again."""
-        wanted = [*self.running, *self.waiting][: self._context.sequences]
-        while wanted:
-            try:
-                self._context.reserve(len(wanted), max(len(each.tokens) for each in wanted))
-                break
-            except MemoryOverflowError:
-                if len(wanted) == 1:
-                    raise
-                wanted.pop()
-                if len(wanted) < len(self.running):
-                    self._preempt()
-        return len(wanted)
 
     def _admit(self, sequence: Sequence) -> bool:
         """Let a branch run: from its parked prefix, or as the leader of those that have the same one.
@@ -138,14 +117,6 @@ class Scheduler:
             self._context.restore(sequence.kv, parked)
         sequence.parked = None if sequence.pending else parked
         return True
-
-    def _preempt(self) -> None:
-        """Let the last branch wait, with its cells in host memory."""
-        sequence = self.running.pop()
-        if sequence.parked is None:
-            sequence.parked = self._context.snapshot(sequence.kv)
-        self._context.clear(sequence.kv)
-        self.waiting.insert(0, sequence)
 
     def _park(self, sequence: Sequence, length: int) -> None:
         """Park that many tokens without logits, unless they are parked: a step of one token adds none."""

@@ -38,20 +38,6 @@ class SampledToken(NamedTuple):
     state: FloatArray
 
 
-def pooled(total: FloatArray, last: FloatArray, certainties: list[Certainty]) -> Reading | None:
-    """The reading of a step; None if no token was sampled for it.
-
-    Args:
-        total: Sum of the ``[width]`` states of its tokens.
-        last: State of the last one.
-        certainties: Certainty of each.
-    """
-    if not certainties:
-        return None
-    logprobs, entropies = zip(*certainties, strict=True)
-    return Reading(last, total / np.float32(len(logprobs)), min(logprobs), sum(entropies) / len(entropies))
-
-
 @dataclass(slots=True, eq=False)
 class Sequence:
     """A branch that waits for a KV sequence, or has one.
@@ -129,7 +115,8 @@ class Sequence:
         part: Thought | None = "cut"  # what closes a thought takes the place of the end of a turn in it
         if self.phase != "inside" or not drawn.is_end:
             self._append([drawn.id], drawn.piece)
-            part = self._read_thought(drawn.piece)
+            written = len(self.tokens) - self.begins[-1]
+            part = None if self.thought is None else self.thought.read(self.text, drawn.piece, written)
         if part is None:
             finish = self._finish(drawn, self._read_calls(drawn))
             return self._step(finish, "part" if self.phase == "inside" else None)
@@ -143,15 +130,6 @@ class Sequence:
     def _append(self, tokens: Iterable[int], text: bytes) -> None:
         self.tokens += tokens
         self.text += text
-
-    def _read_thought(self, piece: bytes) -> Thought | None:
-        """The part of a thought that the last token, of these bytes, completed."""
-        if self.thought is not None:
-            self.thought.look_for_opening(self.text)
-        if self.thought is None or self.phase != "inside":
-            return None
-        written = len(self.tokens) - self.begins[-1]
-        return self.thought.part(self.text, piece, written, at_delimiter=ends_step(self.text, piece))
 
     def _read_calls(self, drawn: SampledToken) -> Verdict:
         """The meaning of the last token for calls; where one begins, its beginning is appended."""
@@ -191,9 +169,12 @@ class Sequence:
         logprob = sum(each.logprob for each in self.certainties)
         if finish is None:
             return Step(text, tokens, logprob, None, thought=part)
-        reading = pooled(self.total, self.last, self.certainties)
+        logprobs, entropies = zip(*self.certainties, strict=True)
+        count = len(logprobs)
+        mean = self.total / np.float32(count)
+        reading = Reading(self.last, mean, min(logprobs), sum(entropies) / count)
         step = Step(text, tokens, logprob, finish, reading, thought=part)
-        if part is not None and self.thought is not None:
+        if self.thought is not None:
             self.thought.end_step(step)
         self._begin_step(b"" if part is None or self.phase == "inside" else self.opening)
         return step

@@ -12,14 +12,12 @@ import functools
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from adascale.engine.errors import MemoryOverflowError
 from adascale.engine.types import Schedule
 
 from .. import machine
@@ -42,26 +40,6 @@ _WORST_STAIR = 1.6
 """Largest cost of a step relative to one of more branches: 15 cost 1.3 of 16; above, the machine was busy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """One decode call: ``size`` branches, and rows in all, the rest of them padding."""
-
-    size: int
-    rows: int
-
-
-Batching = Callable[[int, int], tuple[Chunk, ...]]
-"""Splits a step of so many branches into decode calls of so many rows at most."""
-
-
-def even_width(branches: int, rows: int) -> tuple[Chunk, ...]:
-    """One call of all rows: a branch gets the same numbers, bit for bit, whichever others run.
-
-    Kernels round by the shape of the batch.
-    """
-    return (Chunk(branches, rows),) if branches else ()
-
-
 @functools.cache
 def _recorded_steps() -> list[dict[str, Any]]:
     """Steps of recorded searches by schedule: with n branches at place n - 1, to the first and firm answer.
@@ -73,7 +51,7 @@ def _recorded_steps() -> list[dict[str, Any]]:
 
 
 class StepCosts:
-    """Seconds of a decode step for 1, 2, ... branches, and the batching that costs least (``partition``).
+    """Seconds of a decode step for 1, 2, ... branches, and the calls that cost least (``cheapest``).
 
     Args:
         curve: Branches to seconds. Empty when nothing was measured: then batches are never split.
@@ -83,7 +61,7 @@ class StepCosts:
     def __init__(self, curve: Mapping[int, float], *, is_rough: bool = False) -> None:
         self.curve = dict(sorted(curve.items()))
         self.is_rough = is_rough
-        self._plan = functools.lru_cache(maxsize=None)(self._cheapest)
+        self.cheapest = functools.cache(self._cheapest)
 
     def seconds(self, branches: int) -> float:
         """Cost of one step in one call, interpolated; 0 when nothing was measured."""
@@ -106,64 +84,44 @@ class StepCosts:
 
     def _seconds_of(self, steps: Mapping[str, Sequence[float]], most: int) -> float:
         """Twice the mean seconds to the first answer, and those to the firm one."""
-        costs = [
-            self.step_seconds(min(branches, most), most) for branches in range(1, len(steps["first"]) + 1)
-        ]
+        costs = [self.cheapest(min(branches, most))[0] for branches in range(1, len(steps["first"]) + 1)]
         return float(np.dot(costs, 2 * np.array(steps["first"]) + steps["firm"]))
 
-    def partition(self, branches: int, rows: int) -> tuple[Chunk, ...]:
-        """Cheapest split of a batch into calls; the last may be padded up to ``rows`` rows in all."""
-        return self._plan(branches, rows)[1]
-
-    def step_seconds(self, branches: int, rows: int) -> float:
-        """Cost of one step over the cheapest split, by which widths are compared and replays are timed."""
-        return self._plan(branches, rows)[0]
-
-    def _cheapest(self, branches: int, rows: int) -> tuple[float, tuple[Chunk, ...]]:
-        """Dynamic programme over the size of the first call; only the last call may hold padding."""
+    def _cheapest(self, branches: int) -> tuple[float, tuple[int, ...]]:
+        """Seconds of a step, and widths of its calls; the last one may have more rows than branches."""
         if not branches:
             return 0.0, ()
-        widths = (branches, *(size for size in self.curve if branches < size <= rows))
-        best: tuple[float, tuple[Chunk, ...]] = min(
-            ((self.seconds(width), (Chunk(branches, width),)) for width in widths), key=lambda plan: plan[0]
-        )
-        for size in range(1, branches):
-            if size in self.curve:
-                rest, chunks = self._plan(branches - size, rows - size)
-                total = self.seconds(size) + rest
-                if total < _WORTH * best[0]:
-                    best = (total, (Chunk(size, size), *chunks))
-        return best
+        widths = branches, *(size for size in self.curve if size > branches)
+        one: tuple[float, tuple[int, ...]] = min((self.seconds(width), (width,)) for width in widths)
+        splits = [one]
+        for size in self.curve:
+            if size < branches:
+                seconds, others = self.cheapest(branches - size)
+                splits.append((self.seconds(size) + seconds, (size, *others)))
+        best = min(splits)
+        return best if best[0] < _WORTH * one[0] else one
 
 
 def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
-    """Time decode steps of these numbers of branches on an empty context; leaves it empty.
-
-    The curve is empty where memory is short.
-    """
+    """Time decode steps of these numbers of branches on an empty context; leaves it empty."""
     sizes = [size for size in sizes if size <= context.sequences]
     lengths = [min(_DEPTH, context.window // 2)] * sizes[-1]
     curve: dict[int, float] = {}
-    try:
-        context.reserve(len(lengths), lengths[0])
-        context.decode([Run(0, 0, [0] * lengths[0])])
-        prompt = context.snapshot(0)
-        for sequence in range(1, len(lengths)):
-            context.restore(sequence, prompt)
-        begun = time.perf_counter()
-        for repeat in range(_REPEATS):
-            if repeat and time.perf_counter() - begun > _ENOUGH:
-                break
-            for size in sizes:  # what else the machine does for a second meets each size but once
-                started = time.perf_counter()
-                context.decode([Run(sequence, lengths[sequence], [0]) for sequence in range(size)])
-                context.wait()
-                curve[size] = min(time.perf_counter() - started, curve.get(size, math.inf))
-                lengths[:size] = [length + 1 for length in lengths[:size]]
-    except MemoryOverflowError:
-        return StepCosts({})
-    finally:
-        context.reset()
+    context.decode([Run(0, 0, [0] * lengths[0])])
+    prompt = context.snapshot(0)
+    for sequence in range(1, len(lengths)):
+        context.restore(sequence, prompt)
+    begun = time.perf_counter()
+    for repeat in range(_REPEATS):
+        if repeat and time.perf_counter() - begun > _ENOUGH:
+            break
+        for size in sizes:  # what else the machine does for a second meets each size but once
+            started = time.perf_counter()
+            context.decode([Run(sequence, lengths[sequence], [0]) for sequence in range(size)])
+            context.wait()
+            curve[size] = min(time.perf_counter() - started, curve.get(size, math.inf))
+            lengths[:size] = [length + 1 for length in lengths[:size]]
+    context.reset()
     # Other work disturbed it where many branches cost far less than few. It only adds to a cost, and few
     # branches that are padded cost what many do.
     least = {size: min(cost for many, cost in curve.items() if many >= size) for size in curve}
@@ -181,7 +139,7 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:
-    """The curve of a file; None if it has none, or one that ends below what ``sequences`` branches need.
+    """The curve of a file up to these sequences; None if it has none, or one that ends below what they need.
 
     A batch with more goes on from the last one: nobody waits for a second measurement.
     """
@@ -189,7 +147,8 @@ def load(path: Path, sequences: int) -> StepCosts | None:
     curve = {int(size): float(cost) for size, cost in kept.get("seconds", {}).items()}
     if max(curve, default=0) < min(sequences, len(_recorded_steps()[0]["first"])):
         return None
-    return StepCosts(curve)
+    costs = StepCosts(curve)
+    return StepCosts({size: costs.seconds(size) for size in (*curve, sequences) if size <= sequences})
 
 
 def save(path: Path, costs: StepCosts) -> None:

@@ -9,14 +9,16 @@ again, and the answer is written behind it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from itertools import chain
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Step, Thought
 
 from ..options import THINK_TOKENS
+from ..steps import ends_step
 
 if TYPE_CHECKING:
     from .model import LlamaModel
@@ -28,8 +30,7 @@ CLOSING = "\n\nI have to answer now, with what I have found so far.\n"
 """Text that ends a thought at its budget, before its closing tag."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(NamedTuple):
     """The texts that a model writes around a thought."""
 
     opening: str
@@ -48,8 +49,8 @@ TAGS = (
 
 def without_tags(text: str) -> str:
     """The words of a thought."""
-    for tags in TAGS:
-        text = text.replace(tags.opening, "").replace(tags.closing, "")
+    for tag in chain(*TAGS):
+        text = text.replace(tag, "")
     return text
 
 
@@ -97,21 +98,20 @@ class Thinking:
             behind: Text of the prompt behind the question.
             opening: How the answer begins, behind the thought.
         """
-        cut = f"{CLOSING}{self.tags.closing}\n\n"
-        for tag in (self.tags.opening, self.tags.closing):
+        for tag in self.tags:
             model.spell_out(model.tokenize(tag, special=True))
-        return ThoughtFormat(
-            opening=self.tags.opening.encode(),
-            closing=self.tags.closing.encode(),
-            is_open=self._is_open(behind),
-            cut=tuple(model.tokenize(cut + opening, special=True, follows=True)),
-            cut_text=cut.encode(),
-            lead=tuple(model.tokenize(f"\n\n{opening}", special=True, follows=True)) if opening else (),
-        )
+        cut = model.tokenize(_cut_text(self.tags) + opening, special=True, follows=True)
+        lead = model.tokenize(f"\n\n{opening}", special=True, follows=True) if opening else ()
+        return ThoughtFormat(self.tags, self._is_open(behind), tuple(cut), tuple(lead))
 
     def _is_open(self, text: str) -> bool:
         """True if a prompt ends inside a thought."""
         return text.rfind(self.tags.opening) > text.rfind(self.tags.closing)
+
+
+def _cut_text(tags: Tags) -> str:
+    """Text that closes a thought at its budget."""
+    return f"{CLOSING}{tags.closing}\n\n"
 
 
 def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
@@ -160,33 +160,34 @@ class ThoughtFormat:
     """How thoughts begin and end behind one kind of prompt.
 
     Attributes:
-        opening, closing: The tags, as UTF-8.
+        tags: Tags around a thought.
         is_open: The prompt ends inside a thought.
         cut: Tokens that close a thought at its budget, and lead to the answer.
-        cut_text: Their text, up to where the answer begins.
         lead: Tokens that lead to the answer behind a thought that the model has closed.
     """
 
-    opening: bytes
-    closing: bytes
+    tags: Tags
     is_open: bool
     cut: tuple[int, ...]
-    cut_text: bytes
     lead: tuple[int, ...] = ()
 
     def following(self, part: Thought) -> tuple[tuple[int, ...], bytes]:
         """The tokens that follow a part of a thought, and their text as far as it belongs to the thought."""
-        match part:
-            case "part":
-                return (), b""
-            case "whole":
-                return self.lead, b""
-            case "cut":
-                return self.cut, self.cut_text
+        if part == "cut":
+            return self.cut, _cut_text(self.tags).encode()
+        return self.lead if part == "whole" else (), b""
 
 
 ThoughtPhase = Literal["before", "inside", "behind"]
 """Position of a branch: its text may still become an opening tag, it thinks, or it writes its answer."""
+
+_NEXT: Mapping[Thought | None, ThoughtPhase] = {
+    None: "behind",
+    "part": "inside",
+    "whole": "before",
+    "cut": "before",
+}
+"""The phase behind a step, by its part of a thought; some models think again behind a thought."""
 
 
 class ThoughtProgress:
@@ -204,40 +205,38 @@ class ThoughtProgress:
     def __init__(self, form: ThoughtFormat, budget: int, steps: Sequence[Step]) -> None:
         self.form = form
         self.phase: ThoughtPhase = "inside" if form.is_open else "before"
-        if steps:
-            self.phase = _phase_behind(steps[-1])
-        self._budget = budget
-        self._tokens = sum(len(step.token_ids) for step in steps if step.is_thought)
+        self._budget, self._tokens = budget, 0
+        for step in steps:
+            self.end_step(step)
 
-    def look_for_opening(self, text: bytearray) -> None:
-        """Look for the opening tag at the beginning of a step's text."""
-        if self.phase != "before":
-            return
-        begun = bytes(text.lstrip())
-        if begun.startswith(self.form.opening):
-            self.phase = "inside"
-        elif not self.form.opening.startswith(begun):
-            self.phase = "behind"
-
-    def part(self, text: bytearray, last_piece: bytes, tokens: int, *, at_delimiter: bool) -> Thought | None:
-        """The part of the thought that ends with the last token of a step; None if the step goes on.
+    def read(self, text: bytearray, last_piece: bytes, tokens: int) -> Thought | None:
+        """The part of the thought that ends with the last token of a step; None if none does.
 
         Args:
             text: Text of the step.
             last_piece: Bytes of its last token.
             tokens: Number of its tokens.
-            at_delimiter: A blank line ends it.
         """
-        if self.form.closing in text[-(len(last_piece) + len(self.form.closing) - 1) :]:
+        opening, closing = (tag.encode() for tag in self.form.tags)
+        if self.phase == "before":
+            begun = bytes(text.lstrip())
+            if begun.startswith(opening):
+                self.phase = "inside"
+            elif not opening.startswith(begun):
+                self.phase = "behind"
+        if self.phase != "inside":
+            return None
+        if closing in text[-(len(last_piece) + len(closing) - 1) :]:
             return "whole"
         if self._tokens + tokens >= self._budget:
             return "cut"
-        return "part" if at_delimiter and tokens >= MIN_STEP else None
+        return "part" if tokens >= MIN_STEP and ends_step(text, last_piece) else None
 
     def end_step(self, step: Step) -> None:
-        """Count a complete step of the thought."""
-        self._tokens += len(step.token_ids)
-        self.phase = _phase_behind(step)
+        """Count a complete step; those of thoughts have a budget."""
+        self.phase = _NEXT[step.thought]
+        if step.thought is not None:
+            self._tokens += len(step.token_ids)
 
     def uncounted_tokens(self, tokens: int) -> int:
         """Tokens of thoughts that do not count as tokens of the solution, at most those of one thought.
@@ -247,14 +246,3 @@ class ThoughtProgress:
         """
         written = self._tokens + (tokens if self.phase == "inside" else 0)
         return min(written, self._budget + len(self.form.cut))
-
-
-def _phase_behind(step: Step) -> ThoughtPhase:
-    """The phase behind a step; some models think again behind a thought."""
-    match step.thought:
-        case None:
-            return "behind"
-        case "part":
-            return "inside"
-        case "whole" | "cut":
-            return "before"

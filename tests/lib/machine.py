@@ -25,10 +25,11 @@ from adascale.models.llama.context import FloatArray, LlamaContext, Run
 from adascale.models.llama.model import AbortFlag, LlamaModel
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.prefixes import PrefixCache
-from adascale.models.llama.stepcost import Batching, StepCosts, even_width
+from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SamplingParams
 
 SYSTEM = "Be brief."
+UNMEASURED = StepCosts({})
 
 
 @dataclass
@@ -38,11 +39,9 @@ class Machine:
     model: LlamaModel
     stack: ExitStack
 
-    def context(
-        self, slots: int = 1, *, window: int = 512, states: bool = True, grows: bool = True
-    ) -> LlamaContext:
+    def context(self, slots: int = 1, *, window: int = 512, states: bool = True) -> LlamaContext:
         """A context of one thread: two would wait for each other more than they compute."""
-        context = LlamaContext(self.model, window, slots, 1, AbortFlag(), states=states, grows=grows)
+        context = LlamaContext(self.model, window, slots, 1, AbortFlag(), states=states)
         self.stack.callback(context.close)
         return context
 
@@ -55,12 +54,12 @@ class Machine:
         chats: Mapping[Mode, ChatFormat] | None = None,
         sampling: SamplingParams | None = None,
         cache: PrefixCache | None = None,
-        batching: Batching | None = None,
+        costs: StepCosts | None = UNMEASURED,
         park_steps: bool = True,
         text: SamplingParams | None = None,
     ) -> tuple[LlamaPolicy, LlamaContext]:
         """A policy and its context."""
-        context = self.context(slots, window=window, states=states, grows=batching is not even_width)
+        context = self.context(slots, window=window, states=states)
         chats = chats or {"prose": ChatFormat(self.model, SYSTEM)}
         sampling = sampling or SamplingParams(max_tokens=64)
         policy = LlamaPolicy(
@@ -68,7 +67,7 @@ class Machine:
             chats,
             {**dict.fromkeys(chats, sampling), "text": text or sampling},
             cache or PrefixCache(1 << 28),
-            batching or StepCosts({}).partition,
+            costs,
             park_steps,
         )
         self.stack.callback(policy.close)
@@ -91,7 +90,7 @@ class Machine:
             states=states,
             sampling=sampling or SamplingParams(max_tokens=48),
             cache=PrefixCache(cache_bytes),
-            batching=even_width if even else StepCosts({}).partition,
+            costs=None if even else UNMEASURED,
         )
         driver = Driver(policy, SequenceLogprob(), {}, ticking())
         return logs_of(driver.run(problems, Settings(strategy, seed=7)))

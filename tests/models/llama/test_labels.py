@@ -20,7 +20,7 @@ ALIKE = ["card lost", "card late", "card", "top up", "top", "other"]
 
 @pytest.fixture
 def shared(machine: Machine) -> LlamaContext:
-    context = LlamaContext(machine.model, 2048, SEQUENCES, 1, AbortFlag(), grows=False, shared=True)
+    context = LlamaContext(machine.model, 2048, SEQUENCES, 1, AbortFlag(), shared=True)
     machine.stack.callback(context.close)
     return context
 

@@ -23,7 +23,6 @@ from adascale.engine.search.record import Record, replay
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import strategy_named
 from adascale.engine.types import ROOT, BranchId, KindName, Problem, SamplingChange, Step, Turn
-from adascale.models import machine
 from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.policy import LlamaPolicy
 from adascale.models.llama.stepcost import StepCosts
@@ -77,41 +76,9 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
     plain, _ = make(random_gguf, slots=6)
     expected = replay(search(plain, "vote", [PROBLEM], samples=5)["p"])
     curve = {1: 1.0, 2: 1.1, 3: 9.0, 4: 1.2, 5: 20.0, 6: 30.0}
-    odd, _ = make(random_gguf, slots=6, batching=StepCosts(curve).partition)
+    odd, _ = make(random_gguf, slots=6, costs=StepCosts(curve))
     found = replay(search(odd, "vote", [PROBLEM], samples=5)["p"])
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
-
-
-def drawn_side_by_side(policy: LlamaPolicy, context: LlamaContext) -> tuple[list[list[int]], list[int]]:
-    """Tokens of four branches behind a long question, and the branches that had room at each step."""
-    problem, room = Problem("p", "x" * 170), []
-    policy.open(problem)
-    tokens: list[list[int]] = [[] for _ in range(4)]
-    for branch in range(len(tokens)):
-        policy.start(BranchId(branch), BranchStart(Prefix(problem), branch, "answer"))
-    while growths := policy.advance():
-        room.append(context.capacity)
-        for growth in growths:
-            tokens[growth.branch] += growth.step.token_ids if growth.step.finish else ()
-    policy.close_problem(problem)
-    return tokens, room
-
-
-@pytest.mark.parametrize(("windows", "first", "last"), [(1, 2, 1), (2, 4, 2)])
-def test_as_many_branches_run_as_memory_has_room_for(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, windows: int, first: int, last: int
-) -> None:
-    """Memory has room for so many whole windows, or twice as many halves: branches come to the second one."""
-    path = tiny.write_random(tmp_path / "random.gguf")
-    expected, _ = drawn_side_by_side(*make(path))
-    assert max(map(len, expected)) > 48
-    monkeypatch.setattr("adascale.models.llama.context._FIRST_CELLS", 256)
-    policy, context = make(path)
-    free = windows * context.window * context.model.info.kv_bytes_per_token
-    monkeypatch.setattr(machine, "free_memory_bytes", lambda: free)
-    found, room = drawn_side_by_side(policy, context)
-    assert found == expected
-    assert (max(room), min(room), context.capacity) == (first, last, 1)
 
 
 def test_a_question_is_read_while_every_sequence_is_taken(make: Make, random_gguf: Path) -> None:

@@ -13,43 +13,38 @@ from adascale.engine.types import Schedule
 from adascale.models.llama import stepcost
 from adascale.models.llama.context import LlamaContext, Run
 from adascale.models.llama.model import AbortFlag, LlamaModel
-from adascale.models.llama.stepcost import Chunk, StepCosts
+from adascale.models.llama.stepcost import StepCosts
 
 STAIRS = {1: 34.0, 4: 98.0, 8: 237.0, 15: 334.0, 16: 256.0, 32: 403.0}
 
 
 @pytest.mark.parametrize(
-    ("curve", "branches", "rows", "chunks"),
+    ("curve", "branches", "widths"),
     [
-        (STAIRS, 15, 32, [(15, 16)]),  # padded
-        (STAIRS, 8, 8, [(4, 4), (4, 4)]),  # split
-        ({}, 13, 32, [(13, 13)]),
-        ({}, 0, 32, []),
+        (STAIRS, 15, (16,)),  # padded
+        (STAIRS, 8, (4, 4)),  # split
+        ({}, 13, (13,)),
+        ({}, 0, ()),
     ],
 )
 def test_a_batch_is_split_and_padded_by_its_curve(
-    curve: dict[int, float], branches: int, rows: int, chunks: list[tuple[int, int]]
+    curve: dict[int, float], branches: int, widths: tuple[int, ...]
 ) -> None:
-    assert StepCosts(curve).partition(branches, rows) == tuple(Chunk(*each) for each in chunks)
+    assert StepCosts(curve).cheapest(branches)[1] == widths
 
 
 curves = st.dictionaries(st.integers(1, 24), st.floats(0.5, 50), min_size=1).map(lambda c: {1: 1.0, **c})
 
 
-@given(curve=curves, branches=st.integers(1, 24), spare=st.integers(0, 8))
-def test_a_partition_holds_every_branch_once_and_is_never_dearer(
-    curve: dict[int, float], branches: int, spare: int
+@given(curve=curves, branches=st.integers(1, 24))
+def test_the_cheapest_calls_hold_every_branch_once_and_are_never_dearer(
+    curve: dict[int, float], branches: int
 ) -> None:
     costs = StepCosts(curve)
-    rows = branches + spare
-    chunks = costs.partition(branches, rows)
-    assert sum(chunk.size for chunk in chunks) == branches
-    assert all(chunk.size == chunk.rows for chunk in chunks[:-1])
-    assert chunks[-1].size <= chunks[-1].rows
-    assert sum(chunk.size for chunk in chunks[:-1]) + chunks[-1].rows <= rows
-    total = sum(costs.seconds(chunk.rows) for chunk in chunks)
-    assert total == pytest.approx(costs.step_seconds(branches, rows))
-    assert total <= costs.seconds(branches) + 1e-9
+    seconds, widths = costs.cheapest(branches)
+    assert sum(widths[:-1]) < branches <= sum(widths)
+    assert seconds == pytest.approx(sum(map(costs.seconds, widths)))
+    assert seconds <= costs.seconds(branches) + 1e-9
 
 
 def test_a_measured_curve_is_kept_and_read_back(random_gguf: Path, tmp_path: Path) -> None:
@@ -62,10 +57,13 @@ def test_a_measured_curve_is_kept_and_read_back(random_gguf: Path, tmp_path: Pat
     assert all(cost > 0 for cost in costs.curve.values())
     path = tmp_path / "deep" / "curve.json"
     stepcost.save(path, StepCosts(STAIRS))
-    kept = stepcost.load(path, 4)
+    kept = stepcost.load(path, 32)
     assert kept is not None
     assert kept.curve == STAIRS
     assert stepcost.load(path, 64) is not None  # a batch goes on from the last size
+    narrow = stepcost.load(path, 6)
+    assert narrow is not None
+    assert list(narrow.curve) == [1, 4, 6]  # padding has no more sequences
     stepcost.save(path, StepCosts({1: 1.0, 2: 2.0}))
     assert stepcost.load(path, 8) is None
 
@@ -77,8 +75,6 @@ class BusyForAWhile:
 
     def __init__(self, busy: range) -> None:
         self._now, self._calls, self._busy = 0.0, 0, busy
-
-    def reserve(self, sequences: int, cells: int) -> None: ...
 
     def reset(self) -> None: ...
 

@@ -25,7 +25,7 @@ from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.model import LlamaModel
 from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.stepcost import StepCosts, even_width
+from adascale.models.llama.stepcost import StepCosts
 from adascale.models.llama.thinking import (
     CLOSING,
     MIN_STEP,
@@ -111,7 +111,7 @@ def test_a_program_is_opened_behind_the_thought(tmp_path: Path) -> None:
         assert on.thoughts is not None
         assert spelled(model, on.thoughts.lead) == "\n\n```python\n"
         assert spelled(model, on.thoughts.cut).endswith("</think>\n\n```python\n")
-        assert on.thoughts.cut_text.decode().endswith("</think>\n\n")
+        assert on.thoughts.following("cut")[1].endswith(b"</think>\n\n")
 
 
 def test_a_window_has_room_for_what_may_be_thought() -> None:
@@ -183,7 +183,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
                 states=states,
                 chats=chats,
                 sampling=SamplingParams(max_tokens=64, think_tokens=thinking.budget),
-                batching=even_width if even else StepCosts({}).partition,
+                costs=None if even else StepCosts({}),
             )
             return Thinker(policy, context, chats["prose"])
 
