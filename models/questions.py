@@ -1,32 +1,29 @@
-"""Questions from files and streams, read line by line; 8 bytes of each id are kept, and nothing else."""
+"""Questions from files and streams, read line by line; their ids are kept, and nothing else."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
 import json
-import math
 import random
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from adascale.engine.codec import encodable, nesting
+from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError, conversion_hint, excerpt, reason_of, setting
 from adascale.engine.kinds import KINDS, kind_of, recognise
 from adascale.engine.types import Problem
 
 from .options import QuestionFormat
+from .rows import bad_line, delimiter_of, json_object, read_csv
 
 _FIELD = "question"
 _OWN = ("id", "answer")
-_DEEPEST = 64
-"""Levels of objects and lists in a record; it is copied and written by functions that call themselves."""
 _SHOWN = 200
 """Characters of a line that cannot be read that are kept."""
 
@@ -73,16 +70,17 @@ def read_problems(
     with _open(source) if isinstance(source, Path) else nullcontext(source) as stream:
         lines = _decode(stream)
         rows = _csv_rows(lines, field) if form == "csv" else _line_rows(lines, form, field or _FIELD)
-        seen: dict[int, int] = {}
-        for number, text, data in rows:
+        seen: dict[str, int] = {}
+        for number, text, record in rows:
             raw = text.encode("utf-8", "surrogateescape")
             try:
                 raw.decode("utf-8")
-                record = _json_object(number, text) if data is None else data
+                if isinstance(record, UsageError):
+                    raise record
                 yield _make_problem(number, record, field, seen)
             except UnicodeDecodeError as exc:
                 place = f"byte {exc.start} of it, 0x{raw[exc.start]:02x}"
-                error = _bad(number, f"is not UTF-8 ({place})", hint=conversion_hint(raw))
+                error = bad_line(number, f"is not UTF-8 ({place})", hint=conversion_hint(raw))
                 yield BadLine(number, raw.decode("utf-8", "replace")[:_SHOWN], error)
             except UsageError as error:
                 yield BadLine(number, text[:_SHOWN], error)
@@ -115,12 +113,11 @@ def _open(path: Path) -> BinaryIO:
         raise UsageError(f"cannot read {path}: {reason_of(error)}", hint=hint, slug="unreadable") from error
 
 
-_Row = tuple[int, str, dict[str | None, Any] | None]
-"""Number of its first line, its text, and its fields; None for those of a JSON object."""
+_Record = Mapping[str, Any]
 
 
 def _decode(stream: Iterable[bytes]) -> Iterator[str]:
-    """Lines without their ends; bytes that are not UTF-8 become surrogates, by which their row is refused.
+    """Lines with their ends; bytes that are not UTF-8 become surrogates, by which their row is refused.
 
     Raises:
         UsageError: they are in UTF-16, as PowerShell on Windows writes files.
@@ -129,73 +126,40 @@ def _decode(stream: Iterable[bytes]) -> Iterator[str]:
         if not number and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise UsageError("the questions are in UTF-16, not in UTF-8", hint=conversion_hint(raw))
         data = raw if number else raw.removeprefix(codecs.BOM_UTF8)
-        yield data.decode("utf-8", "surrogateescape").rstrip("\r\n")
+        yield data.decode("utf-8", "surrogateescape")
 
 
-def _bad(number: int, why: str, *facts: str, hint: str = "") -> UsageError:
-    """The error of a line."""
-    return UsageError(f"line {number} {why}", *facts, hint=hint, slug="bad-line")
-
-
-def _line_rows(lines: Iterable[str], form: QuestionFormat, question_field: str) -> Iterator[_Row]:
+def _line_rows(
+    lines: Iterable[str], form: QuestionFormat, field: str
+) -> Iterator[tuple[int, str, _Record | UsageError]]:
     for number, line in enumerate(map(str.strip, lines), start=1):
-        is_json = form == "jsonl" or (form == "auto" and (line == "[" or line.startswith(("{", "[{"))))
+        record: _Record | UsageError = {field: line}
+        if form == "jsonl" or (form == "auto" and (line == "[" or line.startswith(("{", "[{")))):
+            try:
+                record = json_object(number, line) if line else {}
+            except UsageError as error:
+                record = error
         if line:
-            yield number, line, None if is_json else {question_field: line}
+            yield number, line, record
 
 
-def _json_object(number: int, line: str) -> dict[str | None, Any]:
-    if line.startswith("["):
-        hint = "jq -c '.[]' questions.json > questions.jsonl"
-        raise _bad(number, "begins a JSON array; a record a line is read here", hint=hint)
-    try:
-        data = _DECODER.decode(line)
-    except (ValueError, RecursionError) as exc:
-        raise _bad(number, f"is not valid JSON: {exc}") from exc
-    if not isinstance(data, dict):
-        raise _bad(number, "is no JSON object")
-    if nesting(data) > _DEEPEST:
-        raise _bad(number, f"is nested more than {_DEEPEST} levels deep")
-    return data
-
-
-def _finite(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
-
-
-_DECODER = json.JSONDecoder(parse_constant=lambda name: None, parse_float=_finite)
-"""Reads NaN and Infinity, as Python and pandas write them, as null: a record could not carry them."""
-
-
-def _csv_rows(lines: Iterable[str], field: str | None) -> Iterator[_Row]:
+def _csv_rows(lines: Iterator[str], field: str | None) -> Iterator[tuple[int, str, _Record | UsageError]]:
     """Rows below the header; a field in quotes may hold line ends.
 
     Raises:
         UsageError: it is no CSV, or has no such field.
     """
-    csv.field_size_limit(2**31 - 1)  # the largest number of a C long on Windows
-    reader = csv.DictReader((f"{line}\n" for line in lines), strict=True)
-    try:
-        header = list(reader.fieldnames or [])
-    except csv.Error as exc:
-        raise _bad(1, f"is no CSV: {exc}") from exc
+    first = next(lines, "")
+    header, rows = read_csv(chain([first], lines), delimiter_of(first) or ",")
     if (field or _FIELD) not in header:
         raise UsageError(
             f'the header has no field "{field or _FIELD}"',
             f"it has: {', '.join(header) or 'nothing'}",
             hint=_field_advice(field, header[0]) if header else "",
         )
-    row: dict[str | None, Any] | None = {}
-    while row is not None:
-        first = reader.line_num + 1
-        try:
-            row = next(reader, None)
-        except csv.Error as exc:
-            row = {None: [str(exc)]}  # as fields beyond the header, which have no name
-        if row is not None:
-            found = {name: value for name, value in row.items() if value}
-            yield first, ",".join(map(str, found.values())), found
+    for number, row in rows:
+        record = row if isinstance(row, UsageError) else {name: cell for name, cell in row.items() if cell}
+        yield number, "" if isinstance(record, UsageError) else ",".join(record.values()), record
 
 
 def _field_advice(field: str | None, name: str) -> str:
@@ -203,16 +167,12 @@ def _field_advice(field: str | None, name: str) -> str:
     return setting("field", name) if field is not None else f'name the field with the question "{_FIELD}"'
 
 
-def _make_problem(
-    number: int, record: Mapping[str | None, Any], field: str | None, seen: dict[int, int]
-) -> Problem:
-    if None in record:
-        raise _bad(number, "does not fit the header of the CSV", ", ".join(record[None]))
+def _make_problem(number: int, record: _Record, field: str | None, seen: dict[str, int]) -> Problem:
     question_field, data = field or _FIELD, encodable(record)
     question = data.get(question_field, _last_message(data) if field is None else None)
     if not isinstance(question, str) or not question.strip():
         others = [name for name, value in data.items() if isinstance(value, str) and name not in _OWN]
-        raise _bad(
+        raise bad_line(
             number,
             f'has no text in its field "{question_field}"',
             *([f"it has: {', '.join(others)}"] if others else []),
@@ -220,15 +180,14 @@ def _make_problem(
         )
     given = data.get("id")
     id_ = _question_name(question.strip(), seen) if given is None else str(given)
-    if id_digest(id_) in seen:
-        raise _bad(number, f'repeats the id "{id_}"')
-    seen[id_digest(id_)] = 1
+    if id_ in seen:
+        raise bad_line(number, f'repeats the id "{id_}"')
+    seen[id_] = 1
     try:
         kind, details = recognise(question, data)
     except UsageError as error:
-        raise UsageError(
-            f"line {number}: {error.message}", *error.facts, hint=error.hint, slug=error.slug
-        ) from error
+        error.message = f"line {number}: {error.message}"
+        raise
     own = {*_OWN, "line", question_field, *KINDS[kind].fields}
     meta = {"line": number, **{k: v for k, v in data.items() if k not in own}}
     known = data.get("answer")
@@ -247,18 +206,12 @@ def _last_message(data: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _question_name(question: str, seen: dict[int, int]) -> str:
+def _question_name(question: str, seen: dict[str, int]) -> str:
     name = hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12]
-    copies = seen.get(id_digest(name), 0)
-    if not copies:
+    if name not in seen:
         return name
-    seen[id_digest(name)] = copies + 1
-    return f"{name}-{copies + 1}"
-
-
-def id_digest(id_: str) -> int:
-    """An id in 8 bytes, so that a set of many takes little memory."""
-    return int.from_bytes(hashlib.blake2b(id_.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+    seen[name] += 1
+    return f"{name}-{seen[name]}"
 
 
 # Sets of questions that a fit or an evaluation draws from, each question once
@@ -321,10 +274,10 @@ def _good_lines(source: Path) -> Iterator[Problem]:
                 raise problem.error
             yield problem
     except UsageError as error:
-        if error.slug == "unreadable":
-            raise
-        message, hint = f"{source.name}: {error.message}", error.hint or "mend or remove the line"
-        raise UsageError(message, *error.facts, hint=hint, slug=error.slug) from error
+        if error.slug != "unreadable":
+            error.message = f"{source.name}: {error.message}"
+            error.hint = error.hint or "mend or remove the line"
+        raise
 
 
 def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:

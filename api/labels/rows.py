@@ -1,4 +1,4 @@
-"""Rows of a file as they stand: CSV with any delimiter, JSON Lines, or a text a line; and the same with more.
+"""A table as it stands in a file (CSV with any delimiter, JSON Lines, a text a line), and with more columns.
 
 Every column and every row keeps its place; columns that are added come last.
 """
@@ -8,21 +8,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal
 
 from adascale.engine.errors import UsageError
+from adascale.models.rows import delimiter_of, json_object, read_csv
 
 Row = Mapping[str, Any]
-
-_DELIMITERS = ",;\t|"
-_LARGEST_CELL = 64 << 20
-"""Characters of a cell; the ``csv`` module stops at 131,072 by itself."""
-_LONGEST_HEADER = 1 << 20
-"""Characters in which the header of a CSV ends."""
 
 TEXT = "text"
 """Column of the rows of a file with a text a line."""
@@ -87,44 +81,17 @@ def read_table(text: str, name: str = "") -> Table:
     """
     if not text.strip():
         raise UsageError("there are no rows", hint="a CSV with a header, JSON Lines, or a text a line")
+    lines = [line.rstrip("\r") for line in text.split("\n")]
     if name.endswith((".jsonl", ".ndjson")) or text.lstrip().startswith("{"):
-        objects = list(_objects(text.split("\n")))
+        objects = [json_object(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
         return Table(objects, tuple(dict.fromkeys(key for row in objects for key in row)), "jsonl")
-    first = re.sub('"[^"]*"', "", text.lstrip()[:_LONGEST_HEADER]).split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    if delimiter not in first and not name.endswith((".csv", ".tsv")):
-        lines = (line.rstrip("\r") for line in text.split("\n"))
+    delimiter = delimiter_of(text)
+    if not delimiter and not name.endswith((".csv", ".tsv")):
         return Table([{TEXT: line} for line in lines if line.strip()], (TEXT,))
-    csv.field_size_limit(_LARGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    columns = tuple(next(filter(None, reader)))
-    if twice := sorted({column for column in columns if columns.count(column) > 1}):
-        raise UsageError(f"the header has {', '.join(twice)} twice", "every column needs a name of its own")
-    try:
-        return Table([*_cells(reader, columns)], columns, "csv", delimiter)
-    except csv.Error as error:
-        raise UsageError(f"line {reader.line_num} is no line of a CSV: {error}") from error
-
-
-def _cells(reader: Any, columns: tuple[str, ...]) -> Iterator[Row]:
-    for cells in reader:
-        if len(cells) > len(columns):
-            raise UsageError(
-                f"line {reader.line_num} has {len(cells)} cells, the header {len(columns)}",
-                "a cell with the delimiter in it needs quotes",
-            )
-        if cells:
-            yield dict(zip(columns, [*cells, *[""] * (len(columns) - len(cells))], strict=True))
-
-
-def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"line {number} is no JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise UsageError(f"line {number} is no object", hint='{"text": "Where is my card?"}')
-        yield row
+    columns, found = read_csv(io.StringIO(text, newline=""), delimiter or ",")
+    rows: list[Row] = []
+    for _, row in found:
+        if isinstance(row, UsageError):
+            raise row
+        rows.append(row)
+    return Table(rows, tuple(columns), "csv", delimiter or ",")

@@ -40,13 +40,13 @@ def writing(path: Path, hint: str = "") -> Iterator[None]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, without a byte order mark.
+    """The text of a file with its line ends, without a byte order mark.
 
     Raises:
         UsageError: it cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise UsageError(
             f"cannot read {path}: {reason_of(error)}",

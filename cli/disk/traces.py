@@ -6,6 +6,7 @@ The run history are the traces of past questions in the state folder, the newest
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -28,7 +29,6 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.types import Notice, Problem, probability_of
 from adascale.models.lines import LineWriter, read_lines
-from adascale.models.questions import id_digest
 from adascale.models.storage import state_folder
 
 from ..terminal.errors import show_warning
@@ -169,7 +169,8 @@ class TraceFolder:
         if self._is_full:
             return
         safe = re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:80]  # if every file system takes it, the id itself
-        path = self._path / f"{safe if safe == id_ else f'{safe}-{id_digest(id_):016x}'}.jsonl"
+        digest = hashlib.blake2b(id_.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        path = self._path / f"{safe if safe == id_ else f'{safe}-{digest}'}.jsonl"
         try:
             check_output(path, "--traces another-folder", is_ours=is_trace)
             with TraceWriter(path) as writer:

@@ -56,7 +56,7 @@ def test_forms_of_files(text: str, columns: tuple[str, ...], rows: list[list[str
         ("a,b,a\n1,2,3\n", "a twice"),
         ("a,b\n1,2\n1,2,3\n", "line 3 has 3 cells"),
         ('{"a": 1}\n\n{"a": \n', "line 3"),
-        ('{"a": 1}\n[1]\n', "line 2 is no object"),
+        ('{"a": 1}\n1\n', "line 2 is no JSON object"),
     ],
 )
 def test_what_is_no_table_is_refused_with_its_line(text: str, says: str) -> None:

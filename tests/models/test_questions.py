@@ -63,16 +63,17 @@ def test_a_question_is_named_by_its_text_wherever_it_stands(file: Path) -> None:
 
 
 def test_csv_has_a_header_and_may_hold_line_ends_in_quotes(file: Path) -> None:
-    found = read(file, 'id,problem,answer,source\na,"One\nor two?",2,book\nb,Three?,,\n', "csv", "problem")
+    found = read(file, 'id;problem;answer;source\na;"One\r\nor two?";2;book\nb;Three?;;\n', "csv", "problem")
     assert found == [
-        Problem("a", "One\nor two?", "2", {"line": 2, "source": "book"}),
+        Problem("a", "One\r\nor two?", "2", {"line": 2, "source": "book"}),
         Problem("b", "Three?", None, {"line": 4}),
     ]
 
 
 def test_a_row_that_does_not_fit_its_header_is_told_and_the_rest_is_read(file: Path) -> None:
     found = read(file, 'question,answer\nOne?,1,2\n"Two"?,2\nThree?,3\n', "csv")
-    assert bad(found) == [(n, f"line {n} does not fit the header of the CSV") for n in (2, 3)]
+    assert [number for number, _ in bad(found)] == [2, 3]
+    assert bad(found)[0][1] == "line 2 has 3 cells, the header 2"
     assert questions(found) == ["Three?"]
 
 
@@ -173,7 +174,7 @@ ADD = 'add it: {"question": "...", "answer": "..."}, or remove the line'
     ("name", "text", "message", "hint"),
     [
         ("q.jsonl", '{"text": "1+1?", "answer": "2"}', "line 1 has no text in its field", UNNAMED),
-        ("q.csv", '"question,answer', "line 1 is no CSV", BROKEN),
+        ("q.csv", '"question,answer', "line 1 is no line of a CSV", BROKEN),
         ("q.jsonl", '{"question": "1+1?", "answer": " "}', 'line 1 has nothing in its field "answer"', ADD),
         ("q.jsonl", '{"question": "1+1?"', "line 1 is not valid JSON", BROKEN),
         ("q.jsonl", '{"question": "Red?", "options": ["sky", "rose"], "answer": 1}', 'line 1 has "1"', NAMED),

@@ -37,6 +37,11 @@ def test_what_cannot_be_read_or_written_is_told_with_a_fix(tmp_path: Path) -> No
         check_writable(tmp_path / ("x" * 300))
 
 
+def test_a_text_keeps_its_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b'\xef\xbb\xbfa,b\r\n"x\r\ny",z\r\n')
+    assert read_text(tmp_path / "t.csv") == 'a,b\r\n"x\r\ny",z\r\n'
+
+
 def allow_only(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: path in paths)
 
