@@ -6,29 +6,25 @@ It is asked once per question. If it fails, there is a notice, and the search's 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any
 
 from adascale.engine.answer import FallbackAnswer
 from adascale.engine.errors import AdascaleError, DecodeAbortedError, setting
+from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.record import Record
-from adascale.engine.types import KindName, Notice, Problem, probability_of
+from adascale.engine.types import Notice, Problem, probability_of
 
 from .options import PROMPTS, FallbackOptions
 from .storage import state_folder
 from .upstream.address import Address
 from .upstream.client import Client
-from .upstream.servers import Asked, Facts
-
-_KINDS: tuple[KindName, ...] = ("value", "date", "choice", "yes-no", "fact", "json")
-"""Kinds that are sent: those with an answer to compare."""
-
-_MAX_TOKENS = 4096
-"""Tokens of a reply at most."""
+from .upstream.servers import plain_body
 
 
 class Fallback:
@@ -59,24 +55,22 @@ class Fallback:
             return False
         p = probability_of(result.confidence)
         is_unsure = p is not None and p < self._options.below
-        return record.started.problem.kind in _KINDS and (result.answer is None or is_unsure)
+        return entry_of(record.started.problem).is_compared and (result.answer is None or is_unsure)
 
     def _count_call(self) -> Notice | None:
         """Count a call; the reason if it may not be made.
 
-        Each call appends a byte to the day's file, so that processes can count at the same time; the first
-        one removes the files of earlier days.
+        Each call appends a byte to a file, so that processes can count at the same time; the first one of a
+        day (UTC) empties it.
         """
-        most, folder, today = self._options.calls, state_folder() / "fallback", int(time.time() // 86400)
+        most, path = self._options.calls, state_folder() / "fallback.calls"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / f"{today}.calls").open("ab", buffering=0) as file:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab", buffering=0) as file:
+                if os.fstat(file.fileno()).st_mtime // 86400 < time.time() // 86400:
+                    file.truncate(0)
                 file.write(b".")
                 made = file.tell()
-            for old in folder.glob("*.calls") if made == 1 else ():
-                if old.stem.isdecimal() and int(old.stem) < today:
-                    with suppress(OSError):  # another process reads it
-                        old.unlink()
         except OSError as exc:
             return self._notice("is not asked: its calls cannot be counted", str(exc))
         if made <= most:
@@ -97,19 +91,19 @@ class Fallback:
         said += [(turn.role, turn.content) for turn in problem.history]
         said.append(("user", kind_of(problem).statement(problem)))
         messages = [{"role": role, "content": text} for role, text in said]
-        schema: Any = problem.details["schema"] if problem.kind == "json" else None
+        schema: Any = problem.details["schema"] if entry_of(problem).has_fields else None
         name = self._address.name or ""
-        asked = Asked(messages, 1.0, 1.0, _MAX_TOKENS, 0, schema=schema)
+        body = plain_body(name, messages, schema)
         try:
-            with closing(Client(self._address, None, self._options.seconds)) as client:
-                reply = client.reply(asked, Facts("hosted", name), is_left=is_left)
+            with closing(Client(self._address)) as client:
+                chunks = client.reply(body, self._options.seconds, is_left)
         except DecodeAbortedError:
             return self._notice("is not waited for")
         except AdascaleError as error:
             hint = _KEY if error.slug == "upstream-key" else error.hint
             return Notice("no-fallback", f"{error.message}; {_OWN}", error.facts, hint)
-        text = reply.text.strip()
-        answer = kind_of(problem).answer(problem, "prose", text, reply.finish or "stop", None)
+        text = "".join(each.text for each in chunks).strip()
+        answer = kind_of(problem).answer(problem, "prose", text, chunks[-1].finish or "stop", None)
         if answer is None:
             return self._notice("gives no answer to this question")
         return FallbackAnswer(self.server, name, text, answer)

@@ -1,7 +1,7 @@
 """This machine: free memory, disk and cores, container limits included, and what is installed on it.
 
 psutil reports the host, so inside a container it promises memory that the OOM killer will take back;
-the control groups know the limit (v2 and v1 are both read).
+the control groups know the limit (those of v2, which every system has that is maintained).
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from pathlib import Path
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
-
-# cgroup v1 writes a limit of this size for "unlimited".
-_UNLIMITED = 1 << 60
 
 _RECLAIMABLE = "active_file", "inactive_file"
 
@@ -78,49 +75,27 @@ def _memory_groups() -> Iterator[tuple[int, int]]:
     Page cache is not counted as used: the kernel gives it back, and a model just downloaded is all
     page cache.
     """
-    for group in _control_groups("memory"):
-        limit = _read_number(group, "memory.max", "memory.limit_in_bytes")
-        if limit is None or limit >= _UNLIMITED:
-            continue
-        used = _read_number(group, "memory.current", "memory.usage_in_bytes") or 0
-        statistics = dict(line.split() for line in _read_lines(group / "memory.stat"))
-        # In v1 the numbers without "total" leave out the groups below.
-        cache = (statistics.get(f"total_{key}", statistics.get(key, 0)) for key in _RECLAIMABLE)
-        yield limit, max(0, used - sum(map(int, cache)))
+    for group in _control_groups():
+        limit = "".join(_read_lines(group / "memory.max"))
+        if limit.isdigit():  # else it is "max", or there is no such file
+            used = "".join(_read_lines(group / "memory.current"))
+            statistics = dict(line.split() for line in _read_lines(group / "memory.stat"))
+            cache = sum(int(statistics.get(key, 0)) for key in _RECLAIMABLE)
+            yield int(limit), max(0, int(used or 0) - cache)
 
 
-def _control_groups(controller: str) -> Iterator[Path]:
-    """This process's groups of a controller, from its own up to the root of the hierarchy."""
+def _control_groups() -> Iterator[Path]:
+    """This process's control groups, from its own up to the root of the hierarchy."""
     for line in _read_lines(_MEMBERSHIP):
-        number, controllers, path = line.split(":", 2)
-        if number == "0" and not controllers:
-            root = _CGROUPS
-        elif controller in controllers.split(","):
-            root = _CGROUPS / controller
-        else:
-            continue
-        # Inside a container the path is often the host's and does not exist here: then the root is ours.
-        own = root / path.lstrip("/")
-        for group in (own, *own.parents):
-            yield group
-            if group == root:
-                break
+        if line.startswith("0::"):
+            # Inside a container the path is often the host's and does not exist here: then the root is ours.
+            own = _CGROUPS / line[3:].lstrip("/")
+            yield from (group for group in (own, *own.parents) if group.is_relative_to(_CGROUPS))
 
 
 def _cpu_quota() -> float | None:
-    quotas = []
-    for group in _control_groups("cpu"):
-        names = "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"  # quota and period: one file, or two in v1
-        words = [word for name in names for line in _read_lines(group / name) for word in line.split()]
-        if len(words) == 2 and words[0].isdigit():  # without a quota it is "max" or -1
-            quotas.append(int(words[0]) / int(words[1]))
-    return min(quotas, default=None)
-
-
-def _read_number(group: Path, *names: str) -> int | None:
-    """The number in the file of a group, which each version of cgroups names otherwise."""
-    text = "".join(line for name in names for line in _read_lines(group / name))
-    return int(text) if text.isdigit() else None
+    lines = [line.split() for group in _control_groups() for line in _read_lines(group / "cpu.max")]
+    return min((int(quota) / int(period) for quota, period in lines if quota.isdigit()), default=None)
 
 
 def _read_lines(path: Path) -> list[str]:

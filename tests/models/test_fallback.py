@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,16 @@ def test_whatever_goes_wrong_there_is_a_notice(reply: Reply, notice: str) -> Non
 def test_a_url_that_cannot_be_used_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         Fallback(FallbackOptions(url), None)
+
+
+@pytest.mark.parametrize("is_of_today", [True, False])
+def test_the_calls_of_another_day_do_not_count(is_of_today: bool, tmp_path: Path) -> None:
+    (tmp_path / "fallback.calls").write_bytes(b"." * FallbackOptions().calls)
+    if is_of_today:
+        options = FallbackOptions(ELSEWHERE)
+        found = Fallback(options, KEY).ask(QUESTION, lambda: False)
+        assert isinstance(found, Notice)
+        assert "calls of today are made" in found.message
+    else:
+        os.utime(tmp_path / "fallback.calls", (0, 0))
+        assert isinstance(told(says("It is 391.")), FallbackAnswer)

@@ -174,15 +174,6 @@ def test_the_tightest_group_above_counts(cgroups: Path) -> None:
     assert (machine.memory_limit_bytes(), machine.free_memory_bytes()) == (2000, 1500)
 
 
-def test_a_v1_limit_counts_and_its_huge_number_means_none(cgroups: Path) -> None:
-    member_of(cgroups, "3:cpu:/x\n4:memory:/x\n")
-    files = {"memory.limit_in_bytes": "4000", "memory.usage_in_bytes": "1000"}
-    group(cgroups / "memory" / "x", files)
-    assert machine.free_memory_bytes() == 3000
-    group(cgroups / "memory" / "x", files | {"memory.limit_in_bytes": "9223372036854771712"})
-    assert machine.memory_limit_bytes() is None
-
-
 def test_inside_a_container_the_root_group_is_ours(cgroups: Path) -> None:
     member_of(cgroups, "0::/host/path/that/is/not/here\n")
     group(cgroups, {"memory.max": "3000", "memory.current": "4000"})
