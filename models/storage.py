@@ -14,6 +14,11 @@ from adascale.engine.errors import UsageError
 
 _APP = "adascale"
 
+# An empty variable is one that is not set. platformdirs takes it so, huggingface_hub for the current folder.
+for _name in ("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT"):
+    if os.environ.get(_name) == "":
+        del os.environ[_name]
+
 
 def cache_folder() -> Path:
     """The folder of files that can be computed or fetched again."""

@@ -98,7 +98,7 @@ def read_info(path: Path) -> GGUFInfo:
     if path.is_dir():
         raise ModelCorruptError(f"{path.name} is a directory, not a model file")
     with path.open("rb") as file:
-        _check_start(path.name, file.read(64))
+        _check_start(path.name, file.read(8))
         try:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             header = _Header(data)
@@ -124,21 +124,14 @@ def read_info(path: Path) -> GGUFInfo:
 
 
 def _check_start(name: str, start: bytes) -> None:
-    version = int.from_bytes(start[4:8], "little")
-    text = start.decode("latin-1").lstrip()
+    version = int.from_bytes(start[4:], "little")
     if not start:
-        problem = "is empty"
-    elif text.lower().startswith(("<!doctype", "<html", "<?xml")):
-        problem = f'is a web page, not a model (starts with "{text.split()[0]}")'
-    elif text.startswith("version https://git-lfs"):
-        problem = "is a Git LFS pointer, not the model itself (git lfs pull fetches it)"
-    elif start[:4] != b"GGUF":
-        problem = f"is not a GGUF file (starts with {start[:4]!r})"
-    elif not 2 <= version <= _NEWEST_VERSION:
-        problem = f"is GGUF version {version}; this llama.cpp reads up to {_NEWEST_VERSION}"
-    else:
-        return
-    raise ModelCorruptError(f"{name} {problem}")
+        raise ModelCorruptError(f"{name} is empty")
+    if start[:4] != b"GGUF":  # a web page or a pointer of Git LFS shows itself
+        raise ModelCorruptError(f"{name} is not a GGUF file (starts with {start!r})")
+    if not 2 <= version <= _NEWEST_VERSION:
+        text = f"{name} is GGUF version {version}; this llama.cpp reads up to {_NEWEST_VERSION}"
+        raise ModelCorruptError(text)
 
 
 class _Header:

@@ -12,7 +12,6 @@ import json
 import logging
 import lzma
 import os
-import re
 import shutil
 import zipfile
 import zlib
@@ -82,12 +81,8 @@ def _append_member(part: Path, member: str, target: Path, most_bytes: int) -> No
 
 def index_urls() -> list[str]:
     """Roots of the user's indexes, in the order in which they are asked; may hold ``user:password@``."""
-    first = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
-    more = ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
-    roots = [next(filter(None, map(os.environ.get, first)), _PUBLIC)]
-    roots += " ".join(os.environ.get(name, "") for name in more).split()
-    # uv allows "name=url"; a dict keeps the order and drops repetitions.
-    return [*dict.fromkeys(re.sub(r"^[\w-]+=", "", url).rstrip("/") for url in roots)]
+    roots = [os.environ.get("PIP_INDEX_URL") or _PUBLIC, *os.environ.get("PIP_EXTRA_INDEX_URL", "").split()]
+    return [*dict.fromkeys(url.rstrip("/") for url in roots)]
 
 
 class _Client(PyPIClient):

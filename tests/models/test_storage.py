@@ -100,3 +100,15 @@ def test_a_device_or_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> No
         os.close(reader)
         assert not path.is_file()
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("name", ["XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT"])
+def test_an_empty_variable_is_one_that_is_not_set(name: str, tmp_path: Path) -> None:
+    code = (
+        "from adascale.models.files.cache import cache_dir; from huggingface_hub import constants\n"
+        "print(cache_dir(), constants.ENDPOINT)"
+    )
+    others = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "XDG_"))}
+    env = {**others, "HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path), name: ""}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(tmp_path / ".cache/huggingface/hub"), "https://huggingface.co"]

@@ -67,8 +67,7 @@ def test_active_parameters_are_those_that_a_token_is_multiplied_by(
     ("data", "words"),
     [
         (b"", "is empty"),
-        (b"<!DOCTYPE html><html>", 'is a web page, not a model (starts with "<!DOCTYPE")'),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer"),
+        (b"<!DOCTYPE html><html>", "is not a GGUF file (starts with b'<!DOCTYP')"),
         (b"PK\x03\x04 a wheel", "is not a GGUF file (starts with b'PK"),
         (b"GGUF\x63\0\0\0" + b"\0" * 16, "is GGUF version 99; this llama.cpp reads up to 3"),
         (b"GGUF\x03\0\0\0", "is incomplete"),

@@ -467,10 +467,8 @@ def test_an_index_without_the_package_is_passed_over(gguf: bytes, net: Net) -> N
     ("env", "urls"),
     [
         ({}, ["https://pypi.org/simple"]),
-        ({"PIP_INDEX_URL": "http://p/", "UV_DEFAULT_INDEX": "http://u"}, ["http://p"]),
-        ({"UV_DEFAULT_INDEX": "http://d", "UV_INDEX_URL": "http://u"}, ["http://d"]),
-        ({"UV_INDEX_URL": "http://u", "UV_INDEX": "corp=http://c http://u"}, ["http://u", "http://c"]),
-        ({"PIP_INDEX_URL": "http://p", "PIP_EXTRA_INDEX_URL": "http://a\nhttp://b"},
+        ({"PIP_INDEX_URL": ""}, ["https://pypi.org/simple"]),
+        ({"PIP_INDEX_URL": "http://p/", "PIP_EXTRA_INDEX_URL": "http://a\nhttp://b http://p"},
          ["http://p", "http://a", "http://b"]),
     ],
 )  # fmt: skip
