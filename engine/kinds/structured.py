@@ -147,8 +147,8 @@ class JsonObject(Kind):
         """The object, its fields in the order of the schema; None if it does not match the schema."""
         schema = schema_of(problem)
         try:
-            found = as_json(json.loads(text))
-        except (ValueError, RecursionError):
+            found = as_json(text)
+        except ValueError:
             return None
         if not isinstance(found, dict) or not matches(found, schema):
             return None

@@ -271,8 +271,8 @@ def read_reply(text: str, tools: Tools) -> Reply:
     for each in found:
         try:
             given = {} if each.arguments is None else each.arguments
-            arguments = as_json(json.loads(given) if isinstance(given, str) else given)  # OpenAI's are a text
-        except (ValueError, RecursionError):
+            arguments = as_json(given if isinstance(given, str) else json.dumps(given))  # OpenAI's are a text
+        except ValueError:
             is_faulty = True
             continue
         if not matches(arguments, tools[each.name].parameters):
@@ -284,13 +284,10 @@ def read_reply(text: str, tools: Tools) -> Reply:
 
 def _words(text: str, found: Sequence[Found]) -> str:
     """The text without its calls and their markers."""
-    if not found:
-        return text.strip()
-    ends = [0, *(each.end for each in found)]
-    starts = [*(each.start for each in found), len(text)]
-    around = "".join(text[end:start] for end, start in zip(ends, starts, strict=True))
-    words = _CLOSERS.sub("", around).strip()
-    return words if re.search(r"\w", words) else ""
+    for start, end in sorted({(each.start, each.end) for each in found}, reverse=True):
+        text = text[:start] + text[end:]
+    words = (_CLOSERS.sub("", text) if found else text).strip()
+    return words if not found or re.search(r"\w", words) else ""
 
 
 def find_calls(text: str, tools: Tools) -> Iterator[Found]:

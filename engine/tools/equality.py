@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..answers.choosing import AnswerGroup
 from ..types import NodeId
 from .calls import Call, Tools
-from .schema import Schema, unions_of
+from .schema import Schema, flat, unions_of
 
 NOT_COMPARED = "x-not-compared"
 
@@ -54,13 +54,14 @@ def key_of(value: Any, schema: Schema) -> Hashable:
 
 
 def of_object(schema: Schema) -> Schema:
-    """The first object schema of a union; any other schema itself."""
-    return next((each for each in unions_of(schema) if "properties" in each), schema)
+    """The first object schema of a union, any other schema itself, without its ``allOf``."""
+    schema = flat(schema)
+    return next((each for each in map(flat, unions_of(schema)) if "properties" in each), schema)
 
 
 def compared(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Any, Schema]]:
     """Name, value and schema of each property that is compared; missing ones have their defaults."""
-    properties = schema.get("properties", {})
+    properties = {name: flat(each) for name, each in schema.get("properties", {}).items()}
     defaults = {name: each["default"] for name, each in properties.items() if "default" in each}
     known = {**defaults, **{name: item for name, item in value.items() if item is not None}}
     for name, item in known.items():
@@ -113,9 +114,10 @@ def votes_by_field(groups: Sequence[AnswerGroup], schema: Schema) -> FieldVotes:
 
 def in_order(value: Any, schema: Schema) -> Any:
     """A value with the properties of its objects in the order of the schema, unknown ones last."""
+    schema = of_object(schema)
     match value:
         case dict():
-            properties = of_object(schema).get("properties", {})
+            properties = schema.get("properties", {})
             names = sorted(value, key=lambda name: [*properties, name].index(name))
             return {name: in_order(value[name], properties.get(name, {})) for name in names}
         case list():
@@ -126,18 +128,17 @@ def in_order(value: Any, schema: Schema) -> Any:
 
 def reordered(schema: Schema, rng: np.random.Generator) -> Schema:
     """The schema with the properties of its objects in a random other order."""
-    changed = dict(schema)
-    if properties := schema.get("properties"):
-        known = list(properties)
-        names = [known[at] for at in rng.permutation(len(known))]
-        if names == known:
-            names.reverse()
-        changed["properties"] = {name: reordered(properties[name], rng) for name in names}
-    if "items" in schema:
-        changed["items"] = reordered(schema["items"], rng)
+    changed = dict(flat(schema))
+    if known := [*changed.get("properties", {}).items()]:
+        items = [known[at] for at in rng.permutation(len(known))]
+        if items == known:
+            items.reverse()
+        changed["properties"] = {name: reordered(each, rng) for name, each in items}
+    if "items" in changed:
+        changed["items"] = reordered(changed["items"], rng)
     for union in ("anyOf", "oneOf"):
-        if union in schema:
-            changed[union] = [reordered(each, rng) for each in schema[union]]
+        if union in changed:
+            changed[union] = [reordered(each, rng) for each in changed[union]]
     return changed
 
 

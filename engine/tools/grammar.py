@@ -7,17 +7,21 @@ Arguments come in the order of the schema, required and optional ones alike.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..errors import UsageError
 from .calls import Tools
-from .schema import NOTHING, PLAIN_TYPES, Schema, SchemaReader, types_of
+from .schema import MAX_PARTS, NOTHING, PLAIN_TYPES, Schema, flat, types_of, unions_of
 
 OPENING = '{"name": "'
 """Beginning of a call; its grammar applies after it."""
 
 _LONGEST_RUN = 256
 """Larger bounds of lengths are left to the check of the complete call: a grammar would repeat its rules."""
+
+_MOST_RULES = 5 * MAX_PARTS
+"""More than any schema needs but one whose unions stand beside many properties."""
 
 _SHARED = r"""
 ws ::= " "?
@@ -49,7 +53,7 @@ def grammar_of_call(tools: Tools) -> str:
     rules = _Rules()
     calls = []
     for name, tool in tools.items():
-        lead = _literal(f'{json.dumps(name)[1:]}, "arguments": ')
+        lead = _text(f'{json.dumps(name)[1:]}, "arguments": ')
         calls.append(f"{lead} {rules.value(tool.parameters)}")
     return rules.text(f'root ::= ({" | ".join(calls)}) "}}"')
 
@@ -59,8 +63,8 @@ class _Rules:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._written = 0
         self._values: dict[int, tuple[Schema, str]] = {}  # parts of a schema may stand at many places
-        self._reader = SchemaReader()
 
     def text(self, root: str) -> str:
         """The whole grammar, with its root rule."""
@@ -68,100 +72,95 @@ class _Rules:
         return "\n".join([root, *rules, _SHARED.strip(), ""])
 
     def _name(self, body: str) -> str:
+        self._written += 1
+        if self._written > _MOST_RULES:
+            raise UsageError("the unions of a schema have too many properties together")
         return self._names.setdefault(body, f"r{len(self._names)}")
 
     def value(self, schema: Schema) -> str:
         """Name or body of the rule for a value."""
         if id(schema) not in self._values:
-            self._values[id(schema)] = schema, self._value(schema)
+            self._values[id(schema)] = schema, self._value(flat(schema))
         return self._values[id(schema)][1]
 
     def _value(self, schema: Schema) -> str:
-        if unions := self._reader.alternatives(schema):
-            return self._any_of(self.value(each) for each in unions)
+        if union := self._any_of(map(self.value, _alternatives(schema))):
+            return union
         if values := schema.get("enum"):
-            return self._any_of(_literal(_written(each)) for each in values)
+            return self._any_of(map(_literal, values))
         implied = {"properties": "object", "items": "array"}
-        types = types_of(schema) or tuple(named for name, named in implied.items() if name in schema)
-        return self._any_of(self._of_type(each, schema) for each in types) if types else "value"
+        types = types_of(schema) or [named for name, named in implied.items() if name in schema]
+        return self._any_of(self._of_type(each, schema) for each in types or ["value"])
 
     def behind_brace(self, schema: Schema) -> str:
         """The rest of an object after its opening brace."""
-        if unions := self._reader.alternatives(schema):
-            return self._any_of(self.behind_brace(each) for each in unions)
+        schema = flat(schema)
+        if union := self._any_of(map(self.behind_brace, _alternatives(schema))):
+            return union
         others = schema.get("additionalProperties", {})
         if "properties" in schema or others == NOTHING:
-            return f'ws {self._properties(schema)} "}}"'
+            return f'ws {self._properties(schema, others)} "}}"'
         pair = self._name(f'string ":" ws {self.value(others)}')
         return f'ws ({pair} ("," ws {pair})*)? "}}"'
 
     def _any_of(self, bodies: Iterable[str]) -> str:
-        one, *others = dict.fromkeys(bodies)
-        return self._name(" | ".join((one, *others))) if others else one
+        different = dict.fromkeys(bodies)
+        return self._name(" | ".join(different)) if len(different) > 1 else "".join(different)
 
     def _of_type(self, name: str, schema: Schema) -> str:
         if name == "object":
             return self._name(f'"{{" {self.behind_brace({**schema, "anyOf": (), "oneOf": ()})}')
         if name == "array":
             return self._array(schema)
-        if name == "string" and (run := _run(schema, "minLength", "maxLength")):
-            return self._name(f'"\\"" char{run} "\\""')
+        if name == "string":
+            return f'"\\"" char{_run(schema.get("minLength", 0), schema.get("maxLength"))} "\\""'
         return name if name in PLAIN_TYPES else "value"
 
     def _array(self, schema: Schema) -> str:
-        items = schema.get("items", {})
-        item = self.value(items)
-        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        items, least, most = schema.get("items", {}), schema.get("minItems", 0), schema.get("maxItems")
         if most == 0 or items == NOTHING:
             return '"[" ws "]"'
-        run = _run(
-            {"least": max(least - 1, 0), **({} if most is None else {"most": most - 1})}, "least", "most"
-        )
-        more = f'{item} ("," ws {item}){run or "*"}'
+        item = self.value(items)
+        more = f'{item} ("," ws {item}){_run(max(least - 1, 0), most and most - 1)}'
         return self._name(f'"[" ws {more if least else f"({more})?"} "]"')
 
-    def _properties(self, schema: Schema) -> str:
-        """Properties in their order; each rule is the rest of the object after a property."""
-        required = schema.get("required", ())
-        properties: Mapping[str, Any] = {**schema.get("properties", {}), **_unnamed(schema)}
-        pairs = [
-            (self._name(f"{_literal(json.dumps(name) + ':')} ws {self.value(each)}"), name in required)
-            for name, each in properties.items()
-            if each != NOTHING
-        ]
-        return self._pairs(pairs)
+    def _properties(self, schema: Schema, others: Schema) -> str:
+        """Properties in their order, then required ones without a schema; optional ones may be missing.
 
-    def _pairs(self, pairs: Sequence[tuple[str, bool]]) -> str:
-        """Pairs with commas between them; optional pairs may be missing."""
+        Each rule is the rest of the object after a property.
+        """
+        required, properties = schema.get("required", ()), schema.get("properties", {})
+        unnamed = {name: others for name in required if name not in properties}
         behind, first = '""', '""'
-        for pair, is_required in reversed(pairs):
-            here = f"{pair} {behind}"
+        for name, each in reversed({**properties, **unnamed}.items()):
+            if each == NOTHING:
+                continue
+            pair = self._name(f"{_text(json.dumps(name) + ':')} ws {self.value(each)}")
+            here, rest = f"{pair} {behind}", f'"," ws {pair} {behind}'
+            is_required = name in required
             first = here if is_required else self._name(f"{here} | {first}")
-            rest = f'"," ws {pair} {behind}'
             behind = self._name(rest if is_required else f"{rest} | {behind}")
         return first
 
 
-def _unnamed(schema: Schema) -> Mapping[str, Any]:
-    """Required properties that the schema does not describe."""
-    others, known = schema.get("additionalProperties", {}), schema.get("properties", {})
-    return {name: others for name in schema.get("required", ()) if name not in known}
+def _alternatives(schema: Schema) -> Iterator[Schema]:
+    """The schemas of a union, each with what stands beside it, but for those that no value matches."""
+    base = {name: each for name, each in schema.items() if name not in ("anyOf", "oneOf")}
+    return (flat({"allOf": [base, each]}) for each in unions_of(schema) if each != NOTHING)
 
 
-def _run(schema: Mapping[str, Any], least: str, most: str) -> str:
-    """A repetition between two bounds of a schema; empty if a grammar cannot hold them."""
-    low, high = schema.get(least, 0), schema.get(most)
-    if low > _LONGEST_RUN or not (low or high is not None):
-        return ""
-    return f"{{{low},}}" if high is None or high > _LONGEST_RUN else f"{{{low},{max(low, high)}}}"
+def _run(least: int, most: int | None) -> str:
+    """A repetition between two bounds of a schema, as far as a grammar can hold them."""
+    if least > _LONGEST_RUN or not (least or most is not None):
+        return "*"
+    return f"{{{least},}}" if most is None or most > _LONGEST_RUN else f"{{{least},{max(least, most)}}}"
 
 
-def _written(value: Any) -> str:
-    """JSON as a model writes it, with lone surrogates escaped."""
-    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
+def _literal(value: Any) -> str:
+    """JSON as a model writes it, with lone surrogates escaped, as a literal of GBNF."""
+    return _text(json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode())
 
 
-def _literal(text: str) -> str:
-    """A text as a literal of GBNF."""
+def _text(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
     return f'"{escaped}"'
