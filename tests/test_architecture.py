@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "engine": {"jsonschema", "numpy", "pydantic", "pydantic_core", "referencing"},
     "models": {
         "adascale.engine", "numpy", "llama_cpp", "huggingface_hub",
-        "filelock", "httpx2", "jinja2", "math_verify", "platformdirs", "psutil", "pydantic_monty",
+        "anyio", "filelock", "httpx2", "jinja2", "math_verify", "platformdirs", "psutil", "pydantic_monty",
         "ray", "safetensors", "unearth",
     },
     "cli": {

@@ -41,7 +41,7 @@ class Finding:
 
     Attributes:
         result: Verdict; ``FAIL`` alone makes the command fail.
-        detail: Facts that were found.
+        detail: Server that were found.
         fix: Command or setting to paste; empty if nothing is wrong.
     """
 
@@ -174,7 +174,7 @@ def _generator(name: str) -> Finding | str:
     if is_address(name):
         facts = probe(Address.of(name))
         places = "one solution at a time" if facts.places == 1 else f"{facts.places} solutions at a time"
-        return f"{facts.model} at {name.partition('#')[0]} ({facts.server or 'some server'}): {places}"
+        return f"{facts.model} at {name.partition('#')[0]} ({facts.name or 'some server'}): {places}"
     file = locate(name)
     if file is not None:
         read_info(file.path)

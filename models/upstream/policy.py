@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from adascale.engine.errors import DecodeAbortedError, UsageError
+from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import OptionsPrompt, kind_of, prompt_of
 from adascale.engine.kinds.structured import schema_of
 from adascale.engine.ports import BranchStart, Growth, OptionLogits, PrefixWork
@@ -35,13 +37,14 @@ from ..options import (
     PROGRAM_OPENING,
     THINK_TOKENS,
     Samplers,
+    SamplingParams,
     SessionOptions,
     spellings,
     with_own,
 )
 from ..steps import ends_program, ends_step
 from .client import Chunk, Client
-from .servers import Asked, Facts
+from .servers import Server
 
 QUEUED = 2
 """Streams for each place: one that ends is followed at once by one that waits there."""
@@ -58,24 +61,32 @@ class _Branch:
     """A solution that a stream writes.
 
     Attributes:
+        id: Its number.
         start: The order that it carries out.
         mends: True if its steps are cut, as the server can go on behind each.
         opening: Text that was put into the model's mouth at the beginning of the unfinished step.
+        most: Tokens that it may have, its thought left out.
+        spent: Those that it had.
+        stream: Cancelled to close its stream.
         text: Text of the unfinished step.
         tokens: Tokens of that step.
         logprob: Sum of their log-probabilities, as far as they are known.
         unknown: Number of its tokens whose log-probabilities have not come.
-        has_thought: It began with a thought, whose tokens are among them.
+        thinks: It began with a thought, whose tokens are among them.
     """
 
+    id: BranchId
     start: BranchStart
     mends: bool
     opening: str
+    most: int
+    stream: Future[None] = field(init=False)
     text: bytearray = field(init=False)
     tokens: int = 0
     logprob: float = 0.0
     unknown: int = 0
-    has_thought: bool = False
+    spent: int = 0
+    thinks: bool = False
 
     def __post_init__(self) -> None:
         self.begin(self.opening)
@@ -86,26 +97,31 @@ class _Branch:
 
     def step(self, finish: Finish | None) -> Step:
         """The step as far as it is written; one that ends is followed by an empty one."""
-        logprob = None if self.unknown or self.has_thought else self.logprob
-        text = self.text.decode("utf-8", "replace")
-        step = Step(text, (0,) * self.tokens, logprob, finish)
+        logprob = None if self.unknown or self.thinks else self.logprob
+        step = Step(self.text.decode("utf-8", "replace"), (0,) * self.tokens, logprob, finish)
         if finish is not None:
             self.begin()
         return step
 
-    def write(self, piece: bytes, tokens: int, logprob: float | None, end: Finish | None) -> Finish | None:
-        """Append a piece; returns why its step ends with it."""
+    def write(self, chunk: Chunk, tokens: int) -> Finish | None:
+        """Append a chunk; returns why its step ends with it."""
+        piece, end, mode = chunk.text.encode(), chunk.finish, self.start.prefix.mode
         self.text += piece
         self.tokens += tokens
-        self.logprob += logprob or 0.0
-        if logprob is None and end is None:  # servers leave out that of the end of a turn
+        self.logprob += chunk.logprob or 0.0
+        if chunk.logprob is None and end is None:  # servers leave out that of the end of a turn
             self.unknown += tokens
-        elif logprob is not None and not piece:  # all of them came at last
+        elif chunk.logprob is not None and not piece:  # all of them came at last
             self.unknown = 0
-        mode = self.start.prefix.mode
+        # Though it was switched off: its tokens count, and its text is kept where it is not told apart.
+        self.thinks |= bool(chunk.thought) or self.text.lstrip().startswith(b"<think>")
+        self.spent += 0 if self.thinks else tokens
         if ends_program(mode, self.text, piece):
             return "stop"
-        return end or ("step" if self.mends and mode == "prose" and ends_step(self.text, piece) else None)
+        if self.spent > self.most:
+            return "length"
+        is_step = self.mends and not self.thinks and mode == "prose" and ends_step(self.text, piece)
+        return end or ("step" if is_step else None)
 
 
 class UpstreamPolicy:
@@ -113,7 +129,7 @@ class UpstreamPolicy:
 
     Args:
         client: Runs streams.
-        facts: Abilities and limits of the server, as the probe found them.
+        server: The server, and its limits.
         parameters: Size of the model.
         sampling: Sampler of each prompt.
         options: System prompt of the user, streams at once, and whether conversations may be long.
@@ -123,29 +139,23 @@ class UpstreamPolicy:
     def __init__(
         self,
         client: Client,
-        facts: Facts,
+        server: Server,
         parameters: float,
         sampling: Samplers,
         options: SessionOptions,
         stopped: threading.Event,
     ) -> None:
-        self._client, self._facts = client, facts
-        self._sampling, self._own_system = sampling, options.system
-        self._patience = options.patience or math.inf
-        self._stopped = stopped
-        self._branches: dict[int, _Branch] = {}  # streams have the numbers of branches
+        self._client, self._server = client, server
+        self._sampling, self._options, self._stopped = sampling, options, stopped
+        self._branches: dict[BranchId, _Branch] = {}
         self._open: set[str] = set()
         self.flops_per_token = 2.0 * parameters
-        self.slots = options.places or QUEUED * facts.places
+        self.slots = options.places or QUEUED * server.places
 
     @property
     def is_busy(self) -> bool:
         """True while a problem is open."""
         return bool(self._open)
-
-    def system(self, name: PromptName) -> str:
-        """The system prompt of that name, with the user's own below it."""
-        return with_own(name, self._own_system)
 
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Nothing is read beforehand: a prompt goes to the server with each of its solutions.
@@ -153,7 +163,9 @@ class UpstreamPolicy:
         Raises:
             UsageError: the question is of a kind that a server cannot be asked.
         """
-        self._check(problem)
+        if entry_of(problem).has_calls:
+            text = "tools need a model in this process"
+            raise UsageError(text, hint="a model's name or file, or no tools")
         self._open.add(problem.id)
         return PrefixWork()
 
@@ -163,43 +175,40 @@ class UpstreamPolicy:
         An option that is not among these is as likely as the last of them; if none is, they say nothing.
 
         Raises:
-            UsageError: as ``open``.
             AdascaleError: the server gave no reply.
             DecodeAbortedError: the session was told to stop.
         """
-        self._check(problem)
         messages = self._messages(asked.prompt, problem, asked.text)
-        look = Asked(messages, 0.0, 1.0, 1, 0, alternatives=_LIKELIEST)
-        reply = self._client.reply(look, self._facts, self._patience, self._stopped.is_set)
-        work, scores = reply.work, _scores(asked.words, reply.alternatives)
-        return OptionLogits(scores, work.evaluated_tokens, work.reused_tokens)
+        sampler = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=1)
+        look = self._server.body(messages, sampler, alternatives=_LIKELIEST)
+        chunks = self._client.reply(look, self._options.patience or math.inf, self._stopped.is_set)
+        seen = next((each.alternatives for each in chunks if each.alternatives), {})
+        work = chunks[-1].work
+        return OptionLogits(_scores(asked.words, seen), work.evaluated_tokens, work.reused_tokens)
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Begin a stream."""
-        prefix, problem = branch.prefix, branch.prefix.problem
+        prefix, problem, continues = branch.prefix, branch.prefix.problem, self._server.continues
         name = prompt_of(problem.kind, prefix.mode)
-        params = self._sampling["text" if problem.is_chat else name].of(branch)
+        params = self._sampling["text" if entry_of(problem).is_reply else name].of(branch)
         written = "".join(step.text for step in prefix.steps)
-        is_program = prefix.mode in PROGRAMS and self._facts.continues
-        opening = PROGRAM_OPENING if is_program and not written else ""
+        opening = PROGRAM_OPENING if prefix.mode in PROGRAMS and continues and not written else ""
         left = max(1, params.max_tokens - sum(len(step.token_ids) for step in prefix.steps))
         messages = self._messages(name, problem, kind_of(problem).statement(problem))
         if begun := written + opening:
             messages.append({"role": "assistant", "content": begun})
-        schema = self._schema(problem, None if branch.greedy else branch.seed)
-        asked = Asked(
+        schema: Any = problem.details.get("schema")
+        if entry_of(problem).has_fields and not branch.greedy:  # readings see their fields in other orders
+            schema = reordered(schema_of(problem), np.random.default_rng(branch.seed))
+        body = self._server.body(
             messages,
-            params.temperature,
-            params.top_p,
-            left + (THINK_TOKENS if self._facts.thinks else 0),
+            replace(params, max_tokens=left + THINK_TOKENS),
             branch.seed & 0x7FFFFFFF,  # some servers read 31 bits
-            continues=bool(begun),
             schema=schema,
-            sampler=asdict(params),
         )
-        mends = self._facts.continues and not (self._facts.thinks or schema or problem.is_chat)
-        self._branches[id_] = _Branch(branch, mends, opening)
-        self._client.start(id_, asked, self._facts)
+        mends = continues and schema is None and not entry_of(problem).is_reply
+        self._branches[id_] = started = _Branch(id_, branch, mends, opening, left)
+        started.stream = self._client.start(started, body)
 
     def advance(self) -> list[Growth]:
         """Growths by the chunks that have come since; it waits a moment for the first.
@@ -214,54 +223,41 @@ class UpstreamPolicy:
 
     def cancel(self, id_: BranchId) -> None:
         """Close a branch's stream."""
-        self._branches.pop(id_, None)  # it may just have ended
-        self._client.cancel(id_)
+        if (branch := self._branches.pop(id_, None)) is not None:  # it may just have ended
+            branch.stream.cancel()
 
     def close_problem(self, problem: Problem) -> None:
         """The server keeps what it likes."""
         self._open.discard(problem.id)
 
-    def _check(self, problem: Problem) -> None:
-        if problem.kind == "call":
-            text = "tools need a model in this process"
-            raise UsageError(text, hint="a model's name or file, or no tools")
-
     def _messages(self, name: PromptName, problem: Problem, text: str) -> list[dict[str, Any]]:
         """The conversation up to the model's turn: one system message at most, and turns that alternate."""
-        system = self._own_system if problem.is_chat else self.system(name)
+        own = self._options.system
         said = [(turn.role, turn.content.strip()) for turn in problem.history]
-        system, spoken = below_system(system, [*said, ("user", text.strip())])
+        system, spoken = below_system(
+            own if entry_of(problem).is_reply else with_own(name, own), [*said, ("user", text.strip())]
+        )
         return [*([{"role": "system", "content": system}] if system else []), *spoken]
-
-    def _schema(self, problem: Problem, seed: int | None) -> Mapping[str, Any] | None:
-        """Schema of a reply, with another order of its fields for each seed where readings are compared."""
-        schema = problem.details.get("schema")
-        if not (self._facts.schema and isinstance(schema, dict)):
-            return None
-        if problem.kind != "json" or seed is None:
-            return schema
-        return reordered(schema_of(problem), np.random.default_rng(seed))
 
     def _grow(self, chunk: Chunk) -> Growth | None:
         """Growth of a branch by a chunk of its stream; None if nothing has become of it."""
-        branch, id_ = self._branches.get(chunk.stream), BranchId(chunk.stream)
-        if branch is None:  # it has ended
+        branch = chunk.stream
+        if not isinstance(branch, _Branch) or self._branches.get(branch.id) is not branch:  # it has ended
             return None
-        if chunk.begins_again:
-            branch.begin(branch.opening)
         if chunk.begins_again or chunk.error is not None:
-            return Growth(id_, 0, branch.step(None), begins_again=chunk.begins_again, error=chunk.error)
-        if chunk.thought:  # though it was switched off: its tokens count, and its text is not kept
-            branch.has_thought, branch.mends = True, False
+            branch.begin(branch.opening)
+            branch.spent = 0
+            step = branch.step(None)
+            return Growth(branch.id, 0, step, begins_again=chunk.begins_again, error=chunk.error)
         # The end of a turn is a token, which not all servers count.
         tokens = max(chunk.tokens, int(chunk.finish == "stop" and not chunk.text))
-        finish = branch.write(chunk.text.encode(), tokens, chunk.logprob, chunk.finish)
+        finish = branch.write(chunk, tokens)
         if not tokens and finish is None:
             return None
         step = branch.step(finish)
         if finish in ("stop", "length") or (finish == "step" and branch.start.until == "step"):
-            self.cancel(id_)
-        return Growth(id_, tokens, step, chunk.work, thinks=bool(chunk.thought))
+            self.cancel(branch.id)
+        return Growth(branch.id, tokens, step, chunk.work, thinks=bool(chunk.thought))
 
 
 def _scores(words: Sequence[str], seen: Mapping[str, float]) -> tuple[float, ...]:

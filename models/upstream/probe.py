@@ -1,34 +1,38 @@
-"""Finds out what a server really does, by a few small requests; the outcome is kept for a day.
-
-No field is believed because it was accepted: log-probabilities have to come, and a message that is begun has
-to go on.
-"""
+"""Finds out what a server is, by its list of models and a few pages; nothing is written for it."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
-from adascale.engine.codec import build, to_plain
-from adascale.engine.errors import AdascaleError, ModelNotFoundError, excerpt
-from adascale.engine.types import Notice
+from adascale.engine.errors import AdascaleError, ModelNotFoundError, ModelUnavailableError, excerpt
 
-from ..storage import atomic_write, keyed_path, read_json, state_folder
 from .address import LOCAL_PORTS, Address
-from .client import PATIENCE, Chunk, Client, Say, no_completion, refusal
-from .servers import SERVERS, Asked, Entry, Facts, Get, listed, parameters_of, recognised, told
-
-_DAY = 86_400
-"""Seconds for which an outcome is kept."""
+from .client import PATIENCE, Client, no_completion
+from .servers import Entry, Server, at, described, listed, parameters_of, recognised
 
 _GLANCE = 0.3
 """Seconds that a server on a usual port may take."""
+
+_SIZES = ("meta.n_params", "details.parameter_size", "params_string")
+"""Places of the size of a model: at llama-server, Ollama and LM Studio."""
+
+_CONTEXTS = (
+    "default_generation_settings.n_ctx",
+    "loaded_instances.config.context_length",
+    "max_model_len",
+    "context_length",
+)
+"""Places of the tokens of prompt and reply together: at llama-server (of each slot), LM Studio, vLLM and
+SGLang, at Ollama (as the model is loaded; what is longer is cut in silence) and OpenRouter."""
+
+_PLACES = ("total_slots", "loaded_instances.config.parallel")
+"""Places of the number of streams that run side by side: at llama-server and LM Studio."""
 
 _MOST_PLACES, _MOST_CONTEXT, _MOST_PARAMETERS = 1 << 10, 1 << 30, 1e15
 """Largest numbers that a server is believed."""
@@ -42,47 +46,28 @@ _NAME_LENGTH = 1000
 _SHOWN = 10
 """Names of models that an error lists."""
 
-_HELLO = {"role": "user", "content": "Say hello."}
-_BEGUN = {"role": "assistant", "content": "Hello"}
-_SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
 
-
-def probe(address: Address, say: Say = lambda notice: None, seconds: float | None = None) -> Facts:
-    """Facts about the model at an address.
+def probe(address: Address, seconds: float | None = None) -> Server:
+    """The server at an address, and the model there.
 
     Args:
         address: The server, and the model there.
-        say: Gets what the server lacks, when that is found out.
         seconds: Time that all of it may take; None for ``PATIENCE``.
 
     Raises:
-        AdascaleError: Nothing answers, the key is refused, the model is not there, or it cannot write.
+        AdascaleError: Nothing answers, the key is refused, or the model is not there.
     """
-    with closing(Client(address, say, seconds or PATIENCE)) as client:
-        models, get = _models(client, address), _getting(client, address)
-        server, entry = recognised(models, get), _chosen(address, models)
-        model = str(entry["id"])
-        identity = [address.url, server.name, model, entry.get("meta")]
-        file = keyed_path(state_folder() / "upstream", identity, ".json")
-        kept = _kept(file)
-        facts = kept or _tried(client, Facts(server.name, model))
-        # Some servers say them once the model is loaded.
-        size, context, slots = (
-            told(where, entry, get) for where in (server.parameters, server.context, server.slots)
-        )
-    facts = replace(
-        facts,
-        parameters=_size(size) or parameters_of(model),
-        # OpenRouter has the second name.
-        context=_whole(context or entry.get("context_length"), _MOST_CONTEXT) or facts.context,
-        places=_whole(slots, _MOST_PLACES) or server.places,
+    with closing(Client(address, seconds=seconds or PATIENCE)) as client:
+        models, get = _models(client, address), partial(_page, client, address)
+        server = recognised(models, get)
+        entry = described(_chosen(address, models), server.pages, get)
+    return replace(
+        server,
+        model=str(entry["id"]),
+        parameters=_first(entry, (*_SIZES, "id"), _MOST_PARAMETERS),
+        context=_first(entry, _CONTEXTS, _MOST_CONTEXT),
+        places=_first(entry, _PLACES, _MOST_PLACES) or server.places,
     )
-    if kept is None:
-        for notice in _lacks(address, facts):
-            say(notice)
-        with suppress(OSError), atomic_write(file) as out:
-            out.write(json.dumps({"time": time.time(), **to_plain(facts)}).encode())
-    return facts
 
 
 def local_servers() -> list[tuple[Address, str, list[str]]]:
@@ -93,38 +78,39 @@ def local_servers() -> list[tuple[Address, str, list[str]]]:
 
 def _local_server(port: int) -> tuple[Address, str, list[str]] | None:
     address = Address(f"http://127.0.0.1:{port}/v1")
-    with suppress(AdascaleError), closing(Client(address, None, _GLANCE)) as client:
+    with suppress(AdascaleError), closing(Client(address, seconds=_GLANCE)) as client:
         if models := _models(client, address):
-            return address, recognised(models, _getting(client, address)).name, _names(models)
+            return address, recognised(models, partial(_page, client, address)).name, _names(models)
     return None
 
 
-def _getting(client: Client, address: Address) -> Get:
-    def get(path: str) -> Entry:
-        with suppress(AdascaleError):
-            status, body, _ = client.get(address.root + path)
-            return body if status == 200 and isinstance(body, dict) else {}
-        return {}
-
-    return get
+def _page(client: Client, address: Address, path: str) -> Entry:
+    """The JSON object of a page; an empty one if there is none."""
+    with suppress(AdascaleError):
+        return client.get(address.root + path)
+    return {}
 
 
 def _models(client: Client, address: Address) -> list[Entry]:
-    """The models of a server; none if it does not list them. One that starts is waited for.
+    """The models of a server, none if it does not list them; one that starts is waited for.
 
     Raises:
-        AdascaleError: Nothing answers, or not with a list.
+        AdascaleError: Nothing answers in time, or not with a list.
     """
-    while True:
-        status, body, headers = client.get(f"{address.url}/models")
-        if status == 200 and isinstance(body, dict):
-            named = [each for each in listed(body, "data") if isinstance(each.get("id"), str)]
-            return [each for each in named if 0 < len(each["id"]) <= _NAME_LENGTH]
-        if status in (404, 405):
-            return []
-        if status != 503 or client.left < _AGAIN:
-            raise no_completion() if status == 200 else refusal(address, "", status, body, headers)
-        time.sleep(_AGAIN)
+    page: Entry = {"data": []}
+    with suppress(ModelNotFoundError):
+        while True:
+            try:
+                page = client.get(f"{address.url}/models")
+                break
+            except ModelUnavailableError as error:
+                if error.slug != "upstream-busy" or client.left < _AGAIN:
+                    raise
+            time.sleep(_AGAIN)
+    if not page:
+        raise no_completion()
+    named = [each for each in listed(page, "data") if isinstance(each.get("id"), str)]
+    return [each for each in named if 0 < len(each["id"]) <= _NAME_LENGTH]
 
 
 def _names(models: Sequence[Entry]) -> list[str]:
@@ -140,85 +126,26 @@ def _chosen(address: Address, models: Sequence[Entry]) -> Entry:
     names, wanted = _names(models), address.name
     if wanted is None and len(names) == 1:
         wanted = names[0]
-    if wanted is None:
-        text = f"{address.server} has {len(names)} models" if names else f"{address.server} lists no model"
-        hint = f"{address}#{names[0] if names else 'NAME'}"
-        raise ModelNotFoundError(text, *names[:_SHOWN], hint=hint)
-    if not models:
+    if wanted and not models:
         return {"id": wanted}
-    for entry in models:
+    low = (wanted or "").lower().removesuffix(":latest")
+    for entry in models if wanted else ():
         aliases = entry.get("aliases")
         own = str(entry["id"])  # llama-server's is the path of a file
         called = [own, own.rpartition("/")[2], *(aliases if isinstance(aliases, list) else ())]
-        if any(str(each).lower() in (wanted.lower(), f"{wanted.lower()}:latest") for each in called):
+        if any(str(each).lower().removesuffix(":latest") == low for each in called):
             return entry
-    close = difflib.get_close_matches(wanted, names, _SHOWN, 0.3) or names[:_SHOWN]
-    hint = str(replace(address, name=close[0] if close else "NAME"))
-    raise ModelNotFoundError(f"{address.server} has no model {excerpt(wanted)}", *close, hint=hint)
-
-
-def _tried(client: Client, facts: Facts) -> Facts:
-    """The facts with what small requests show.
-
-    Raises:
-        AdascaleError: The server refuses the smallest one, or does not answer it in time.
-    """
-    asked = Asked((_HELLO,), 0.0, 1.0, 16, 0, alternatives=2)
-    try:
-        hello = client.reply(asked, replace(facts, logprobs=True))
-    except AdascaleError as error:
-        if error.slug != "upstream-refuses":
-            raise
-        hello = client.reply(asked, facts)  # it may refuse log-probabilities
-    begun = shaped = Chunk(0)
-    with suppress(AdascaleError):
-        begun = client.reply(replace(asked, messages=(_HELLO, _BEGUN), continues=True), facts)
-    with suppress(AdascaleError):
-        shaped = client.reply(replace(asked, max_tokens=32, schema=_SCHEMA), facts)
-    return replace(
-        facts,
-        logprobs=bool(hello.alternatives),
-        # A message that has ended has tokens behind its only one, at least those that end it.
-        # Some servers repeat the message before they go on.
-        continues=_prompt(begun) == _prompt(hello) + 1 and not begun.text.startswith(_BEGUN["content"]),
-        schema=shaped.text.lstrip().startswith("{"),
-        thinks=bool(hello.thought) or hello.text.lstrip().startswith("<think>"),
+    what = f"{len(names)} models" if wanted is None else f"no model {excerpt(wanted)}"
+    names = difflib.get_close_matches(wanted or "", names, _SHOWN, 0.3) or names[:_SHOWN] or ["NAME"]
+    raise ModelNotFoundError(
+        f"{address.server} has {what}", *names, hint=str(replace(address, name=names[0]))
     )
 
 
-def _prompt(reply: Chunk) -> int:
-    return reply.work.evaluated_tokens + reply.work.reused_tokens
-
-
-def _lacks(address: Address, facts: Facts) -> Iterator[Notice]:
-    """A notice for each ability that the server lacks, with its cost to the user."""
-    costs = {
-        "no log-probabilities: options have no probability, votes alone give other ones": facts.logprobs,
-        "no continued messages: a wrong sum stays": facts.continues,
-        "no JSON schema: an object is asked for in words": facts.schema,
-        "no way to switch thinking off: solutions take longer": not facts.thinks,
-    }
-    if missing := [text for text, is_there in costs.items() if not is_there]:
-        yield Notice("upstream-lacks", f"{address.server} lacks something", tuple(missing))
-    if facts.places == 1:
-        text = f"{address.server} writes one solution at a time"
-        yield Notice("upstream-serial", text, hint=SERVERS[facts.server].more_places)
-
-
-def _kept(file: Path) -> Facts | None:
-    """The facts of today."""
-    kept = read_json(file)
-    try:
-        age, facts = time.time() - kept["time"], build(Facts, kept)
-    except (LookupError, TypeError, ValueError):
-        return None
-    return facts if 0 <= age < _DAY else None
-
-
-def _size(value: object) -> float | None:
-    return parameters_of(value) if isinstance(value, str) else _whole(value, _MOST_PARAMETERS)
-
-
-def _whole(value: object, most: float) -> int | None:
-    """A positive number up to ``most``; None for anything else."""
-    return int(value) if isinstance(value, int | float) and 1 <= value <= most else None
+def _first(entry: Entry, paths: Sequence[str], most: float) -> int | None:
+    """The first positive number up to ``most`` at these paths, also in words; None without one."""
+    for value in (at(entry, path) for path in paths):
+        number = parameters_of(value) if isinstance(value, str) else value
+        if isinstance(number, int | float) and 1 <= number <= most:
+            return int(number)
+    return None

@@ -18,7 +18,7 @@ from adascale.engine.ports import Clock, Policy, SequenceLogprob
 from adascale.engine.request import Conditions
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
-from adascale.engine.types import KindName, Mode, Notice, Schedule
+from adascale.engine.types import KindName, Mode, Notice, PromptName, Schedule
 
 from ..calibration.artefact import (
     Fingerprint,
@@ -28,13 +28,13 @@ from ..calibration.artefact import (
     mismatches,
     read_installed,
 )
-from ..options import Reporting, SamplingParams, SessionOptions, check_idle, samplers
+from ..options import Reporting, SamplingParams, SessionOptions, check_idle, samplers, with_own
 from ..programs.executor import ProgramExecutor
 from .address import Address
 from .client import Client
 from .policy import UpstreamPolicy
 from .probe import probe
-from .servers import SERVERS, Facts
+from .servers import Server
 
 ASSUMED_SIZE = 1.5e9
 """Parameters of a model whose size neither the server nor the user says."""
@@ -53,7 +53,7 @@ class UpstreamSession:
     Attributes:
         abort: Ends what waits for the server; safe to set from any thread or signal handler.
         options: Options of the session.
-        facts: Abilities and limits of the server, as the probe found them.
+        server: The server, and its limits.
         size: Parameters of the model, as far as anybody says.
         policy: The server's model as the engine sees it.
         executor: Runs programs.
@@ -63,7 +63,7 @@ class UpstreamSession:
         AdascaleError: on entry: the server cannot be used.
     """
 
-    facts: Facts
+    server: Server
     size: float
     policy: UpstreamPolicy
     executor: ProgramExecutor
@@ -86,13 +86,13 @@ class UpstreamSession:
     def __enter__(self) -> Self:
         options = self.options
         self._reporting.status(f"Asking {self._address.server}...")
-        self.facts = facts = probe(self._address, self._notices.append, options.patience)
-        usual = SamplingParams() if "top_k" in SERVERS[facts.server].filters else SamplingParams(top_k=0)
+        self.server = server = probe(self._address, options.patience)
+        usual = SamplingParams() if "top_k" in server.filters else SamplingParams(top_k=0)
         self._sampling = samplers(options, usual=usual)
-        self.size = size = options.size or facts.parameters or ASSUMED_SIZE
+        self.size = size = options.size or server.parameters or ASSUMED_SIZE
         self.executor = self._stack.enter_context(ProgramExecutor(unsandboxed=options.unsandboxed))
-        client = self._stack.enter_context(closing(Client(self._address, self._say)))
-        self.policy = UpstreamPolicy(client, facts, size, self._sampling, options, self.abort)
+        client = self._stack.enter_context(closing(Client(self._address, self._reporting.status)))
+        self.policy = UpstreamPolicy(client, server, size, self._sampling, options, self.abort)
         is_judged = options.calibration == "auto" and options.prm != "none"
         installed = read_installed() if is_judged else InstalledCalibrations()
         self._notices += [Notice("calibration-unreadable", each.message) for each in installed.errors]
@@ -100,15 +100,12 @@ class UpstreamSession:
         self._fit = None if fit is None or mismatches(fit.card, self.fingerprint) else fit
         votes = None if self._fit is None else self._fit.card.votes
         self._posteriors = {
-            kind: Posterior.of_model(kind, size, fitted=votes if kind == "value" else None)
+            kind: Posterior.of_model(kind, size, fitted=votes if entry.is_fitted else None)
             for kind, entry in KINDS.items()
-            if is_judged and entry.judged_by and kind not in ("code", "call")
-            if facts.logprobs or not entry.has_options
+            if is_judged and entry.is_compared
+            if server.logprobs or not entry.has_options
         }
         return self
-
-    def _say(self, notice: Notice) -> None:
-        self._reporting.status(" ".join([notice.message, *notice.facts]))
 
     def __exit__(self, *exc: object) -> None:
         self.abort.set()  # whoever goes on reading events reads the last one
@@ -123,12 +120,12 @@ class UpstreamSession:
     @property
     def name(self) -> str:
         """Address of the model, with the name that the server gives it."""
-        return str(replace(self._address, name=self.facts.model))
+        return str(replace(self._address, name=self.server.model))
 
     @property
     def fingerprint(self) -> Fingerprint:
         """All that a fit of values belongs to."""
-        model = f"{self.facts.server} {self._address.url} {self.facts.model}"
+        model = f"{self.server.name} {self._address.url} {self.server.model}"
         asked = _digest(json.dumps(self.drawn_with("value")))
         return Fingerprint(model, "", "votes", asked, self._sampling["prose"].record(), 0)
 
@@ -138,10 +135,9 @@ class UpstreamSession:
 
     def drawn_with(self, kind: KindName) -> list[Any]:
         """All that a draw for a kind of problem depends on but its prefix and seed, as JSON."""
-        facts = self.facts
-        named = {mode: prompt_of(kind, mode) for mode in KINDS[kind].modes}
-        prompts = [[self.policy.system(name), self._sampling[name].record()] for name in named.values()]
-        return [self._address.url, facts.server, facts.model, facts.continues, facts.schema, prompts]
+        server, names = self.server, [prompt_of(kind, mode) for mode in KINDS[kind].modes]
+        prompts = [[self._system(name), self._sampling[name].record()] for name in names]
+        return [self._address.url, server.name, server.model, prompts]
 
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
         """A driver over the server, or a policy in its place, after clearing an earlier abort.
@@ -161,31 +157,37 @@ class UpstreamSession:
     @property
     def schedule(self) -> Schedule:
         """Branches of a search that run side by side: one for each place of the server, up to a bound."""
-        return Schedule.even(min(WIDEST, self.facts.places))
+        return Schedule.even(min(WIDEST, self.server.places))
 
     def conditions(self, kind: KindName) -> Conditions:
         """Model and warnings of the searches of one kind of problem."""
-        facts, name = self.facts, KINDS[kind].prompt
-        judge, fit = self._posteriors.get(kind), self._fit if kind == "value" else None
+        server, name = self.server, KINDS[kind].prompt
+        judge, fit = self._posteriors.get(kind), self._fit if KINDS[kind].is_fitted else None
         card = describe_prior(judge) if judge is not None else None
         unfitted = None if fit is None or card is None else {**card, "level": "prior"}
         models = ModelDescription(
-            GeneratorDescription(facts.model, n_ctx=facts.context or 0),
+            GeneratorDescription(server.model, n_ctx=server.context or 0),
             None,
             card if fit is None else describe(fit),
-            {**self._sampling[name].record(), "prompt": _digest(self.policy.system(name))},
+            {**self._sampling[name].record(), "prompt": _digest(self._system(name))},
         )
         found, set_odds = tuple(self._warnings(kind)), self.options.sampling.odds
-        return Conditions(models, found, self.schedule, unfitted, facts.continues, set_odds)
+        return Conditions(models, found, self.schedule, unfitted, server.continues, set_odds)
+
+    def _system(self, name: PromptName) -> str:
+        return with_own(name, self.options.system)
 
     def _warnings(self, kind: KindName) -> Iterator[Notice]:
-        facts = self.facts
+        server = self.server
         yield from self._notices
-        is_fitted = kind == "value" and self._fit is not None
-        if kind in self._posteriors and not (self.options.size or facts.parameters or is_fitted):
+        if server.places == 1 and self.options.places is None:
+            text = f"{self._address.server} writes one solution at a time"
+            yield Notice("upstream-serial", text, hint=server.more_places)
+        is_fitted = KINDS[kind].is_fitted and self._fit is not None
+        if kind in self._posteriors and not (self.options.size or server.parameters or is_fitted):
             yield Notice(
                 "size-assumed",
-                f"{self._address.server} does not say how large {facts.model} is: 1.5B is assumed",
+                f"{self._address.server} does not say how large {server.model} is: 1.5B is assumed",
                 hint=f"{setting('size', '4B')} says it, and makes the number better",
             )
 

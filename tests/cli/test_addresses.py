@@ -44,7 +44,6 @@ def other() -> Iterator[Other]:
 
 def test_a_time_limit_ends_all_that_a_server_stalls(home: Home, other: Other) -> None:
     words = ["-m", f"{other.url}#qwen3:4b", "--time-limit", "400ms"]
-    home.run("ask", "hi", *words)  # finds out what the server does
     other.reply = lies.holds(lies.delta("It"))
     begun = time.monotonic()
     assert home.run("ask", "What is twice 9?", *words).returncode == 3
@@ -71,7 +70,7 @@ def test_a_refused_key_is_an_error_that_does_not_show_it(home: Home, other: Othe
     other.reply = refuses(401)
     words = ["ask", "What is twice 9?", "-m", f"{other.url}#qwen3:4b"]
     done = run(home.env, *words, more={"ADASCALE_UPSTREAM_KEY": KEY})
-    assert "refuses the key" in done.stderr
+    assert "wants a key" in done.stderr
     assert KEY not in done.stdout + done.stderr
     assert {key for _, key in other.seen} == {f"Bearer {KEY}"}
 

@@ -162,39 +162,3 @@ NULL_LOGPROBS = streams(
     delta("4.", "stop", logprobs=None),
 )
 """Log-probabilities that are none."""
-
-
-def plays(
-    *,
-    logprobs: bool | None = True,
-    continues: bool = True,
-    repeats: bool = False,
-    schema: bool = True,
-    thinks: bool = False,
-) -> Reply:
-    """A whole server that says hello and writes JSON; without ``logprobs`` it drops them in silence,
-    and for None it refuses them."""
-
-    def reply(call: Call) -> None:
-        body, last = call.body, call.body["messages"][-1]
-        if logprobs is None and "logprobs" in body:
-            call.send(400, json.dumps({"error": {"message": "logprobs: not for this model"}}).encode())
-            return
-        words = ["Hello", " there", "."][last["role"] == "assistant" and not repeats :]
-        if schema and "response_format" in body:
-            words = ["{", '"ok": true', "}"]
-        piece = token if logprobs and body.get("logprobs") else _bare
-        begun = (1 if continues else 6) if last["role"] == "assistant" else 0
-        begin(call)
-        if thinks:
-            call.wfile.write(sse({"choices": [{"delta": {"reasoning": "Hm."}}]}))
-        for word in words:
-            call.wfile.write(sse(piece(word, (word, -0.5))))
-        for event in (delta(finish="stop"), usage(12 + begun, len(words)), "[DONE]"):
-            call.wfile.write(sse(event))
-
-    return reply
-
-
-def _bare(text: str, *likeliest: tuple[str, float]) -> Event:
-    return delta(text)

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import lying_server as lies
@@ -15,19 +14,21 @@ from other_server import KEY, Other, Reply, breaks_off, is_silent, other_server,
 
 from adascale.engine.errors import AdascaleError, ContextOverflowError, DecodeAbortedError, ModelNotFoundError
 from adascale.engine.ports import PrefixWork
-from adascale.engine.types import Notice
+from adascale.models.options import SamplingParams
 from adascale.models.upstream import client as module
 from adascale.models.upstream.address import Address
 from adascale.models.upstream.client import Chunk, Client
-from adascale.models.upstream.servers import SERVERS, Asked, Facts
+from adascale.models.upstream.servers import Server
 
-FACTS = Facts("", "tiny", logprobs=True)
-Said = list[Notice]
-ASKED = Asked(({"role": "user", "content": "2 + 2?"},), 0.8, 0.95, 32, 7)
+MESSAGES = [{"role": "user", "content": "2 + 2?"}]
+SAMPLER = SamplingParams(max_tokens=32)
+BODY = Server(model="tiny").body(MESSAGES, SAMPLER, 7)
 
 
 @contextmanager
-def opened(reply: Reply, key: str | None = None, said: Said | None = None) -> Iterator[tuple[Other, Client]]:
+def opened(
+    reply: Reply, key: str | None = None, said: list[str] | None = None
+) -> Iterator[tuple[Other, Client]]:
     with other_server(reply) as server:
         client = Client(Address.parse(server.url, key), [].append if said is None else said.append)
         try:
@@ -48,11 +49,9 @@ def chunks_of(client: Client, *streams: int, seconds: float = 20) -> list[Chunk]
     return chunks
 
 
-def drawn(
-    reply: Reply, asked: Asked = ASKED, key: str | None = None, said: Said | None = None
-) -> list[Chunk]:
+def drawn(reply: Reply, key: str | None = None, said: list[str] | None = None) -> list[Chunk]:
     with opened(reply, key=key, said=said) as (_, client):
-        client.start(0, asked, FACTS)
+        client.start(0, BODY)
         return chunks_of(client)
 
 
@@ -81,7 +80,7 @@ def test_a_stream_brings_text_tokens_logprobs_and_usage() -> None:
         delta(finish="stop"),
         usage(9, 3, 5),
     ]
-    *chunks, last = drawn(lies.streams(*events), replace(ASKED, alternatives=2))
+    *chunks, last = drawn(lies.streams(*events))
     assert [(each.text, each.tokens, each.logprob) for each in chunks] == [
         ("It", 1, -0.5),
         (" is 4.", 1, -0.5),
@@ -91,9 +90,8 @@ def test_a_stream_brings_text_tokens_logprobs_and_usage() -> None:
 
 
 def test_a_request_says_what_is_asked_and_carries_the_key() -> None:
-    asked = replace(ASKED, alternatives=3, schema={"type": "object"})
     with opened(writes_words("4"), key=KEY) as (server, client):
-        client.start(0, asked, FACTS)
+        client.start(0, Server(model="tiny").body(MESSAGES, SAMPLER, 7, 3, {"type": "object"}))
         chunks_of(client)
         [(path, headers, body)] = server.asked
     assert path == "/v1/chat/completions"
@@ -108,6 +106,8 @@ def test_a_request_says_what_is_asked_and_carries_the_key() -> None:
         "top_p": 0.95,
         "max_tokens": 32,
         "seed": 7,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
         "logprobs": True,
         "top_logprobs": 3,
         "response_format": {"type": "json_schema", "json_schema": named},
@@ -116,7 +116,7 @@ def test_a_request_says_what_is_asked_and_carries_the_key() -> None:
 
 @pytest.mark.parametrize(("context", "sent"), [(None, 32), (2048, 32), (20, 20)])
 def test_no_more_tokens_are_asked_for_than_the_context_has(context: int | None, sent: int) -> None:
-    assert SERVERS["vLLM"].body(ASKED, replace(FACTS, context=context))["max_tokens"] == sent
+    assert Server(context=context).body(MESSAGES, SAMPLER)["max_tokens"] == sent
 
 
 def test_streams_run_side_by_side() -> None:
@@ -128,33 +128,32 @@ def test_streams_run_side_by_side() -> None:
 
     with opened(reply) as (_, client):
         for stream in range(16):
-            client.start(stream, ASKED, FACTS)
+            client.start(stream, BODY)
         chunks = chunks_of(client, *range(16))
     assert {text_of([each for each in chunks if each.stream == stream]) for stream in range(16)} == {
         "It is 4."
     }
 
 
-def test_a_cancelled_stream_is_closed_at_the_server_and_brings_no_chunk() -> None:
+def test_a_cancelled_stream_is_closed_at_the_server() -> None:
     with opened(lies.holds(delta("It"), delta(" is"))) as (server, client):
-        client.start(0, ASKED, FACTS)
+        stream = client.start(0, BODY)
         while not client.poll(0.1):
             pass
-        client.cancel(0)
+        stream.cancel()
         assert server.gone.wait(1)
-        assert client.poll(0.2) == []
 
 
 def test_a_reply_that_nobody_waits_for_is_closed_at_the_server() -> None:
     with opened(lies.holds(delta("It"))) as (server, client):
         with pytest.raises(DecodeAbortedError):
-            client.reply(ASKED, FACTS, is_left=lambda: bool(server.asked))
+            client.reply(BODY, is_left=lambda: bool(server.asked))
         assert server.gone.wait(1)
 
 
 def test_a_reply_has_nothing_of_a_stream_that_broke() -> None:
     with opened(lies.in_turn(lies.dies_after(delta("It"), delta(" is")), writes_words("No."))) as (_, client):
-        assert client.reply(ASKED, FACTS).text == "No."
+        assert text_of(client.reply(BODY)) == "No."
 
 
 def test_a_thought_is_no_text() -> None:
@@ -213,7 +212,7 @@ def test_a_stream_ends_within_its_time_however_its_server_stalls(stalls: Reply) 
         opened(stalls) as (_, client),
         pytest.raises(AdascaleError, match=r"has completed no reply for 0\.3 s"),
     ):
-        client.reply(ASKED, FACTS, 0.3)
+        client.reply(BODY, 0.3)
     assert time.monotonic() - begun < 1
 
 
@@ -234,13 +233,13 @@ def test_log_probabilities_that_are_none_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (lies.errs(401, {"message": f"who is {KEY}?"}), "refuses the key"),
-        (lies.errs(404, {"message": "model 'tiny' not found"}), "has no model tiny"),
+        (lies.errs(401, {"message": f"who is {KEY}?"}), "wants a key"),
+        (lies.errs(404, {"message": "model 'tiny' not found"}), "lacks the model"),
         (lies.errs(500, "out of memory"), "refuses the request"),
         (lies.streams({"error": {"message": "out of memory", "code": 500}}), "refuses the request"),
         (lies.streams(delta("It"), {"error": "out of memory"}), "refuses the request"),
-        (lies.sends_on("http://elsewhere:80/v1"), "sends on to elsewhere:80"),
-        (lies.sends_on("http://[::1"), "sends on to [::1"),
+        (lies.sends_on("http://elsewhere:80/v1"), "sends on"),
+        (lies.sends_on("http://[::1"), "sends on"),
         (lies.packs_a_bomb, "no chat completion"),
         (lies.streams("[1]"), "no chat completion"),
         (lies.streams("{"), "no chat completion"),
@@ -280,8 +279,8 @@ def test_errors_have_the_class_that_commands_know() -> None:
 def test_nothing_that_listens_is_said_after_a_while() -> None:
     with other_server(writes_words("4")) as server:
         url = server.url
-    client = Client(Address.parse(url), lambda notice: None)
-    client.start(0, ASKED, FACTS)
+    client = Client(Address.parse(url), print)
+    client.start(0, BODY)
     *_, last = chunks_of(client)
     client.close()
     assert last.error is not None
@@ -303,9 +302,9 @@ def test_a_server_that_goes_on_behind_the_end_is_left() -> None:
     [lies.errs(429, "slow down"), lies.errs(429, "slow down", **{"Retry-After": "0"}), lies.errs(503, "")],
 )
 def test_a_busy_server_is_asked_again_and_said_once(busy: Reply) -> None:
-    said = Said()
+    said: list[str] = []
     assert text_of(drawn(lies.in_turn(busy, busy, writes_words("It is 4.")), said=said)) == "It is 4."
-    assert [each.code for each in said] == ["upstream-waits"]
+    assert len(said) == 1
 
 
 def test_retry_after_is_waited_for() -> None:
@@ -315,14 +314,14 @@ def test_retry_after_is_waited_for() -> None:
 
 
 def test_a_connection_that_was_just_closed_is_no_news() -> None:
-    said = Said()
+    said: list[str] = []
     assert text_of(drawn(lies.in_turn(breaks_off, writes_words("It is 4.")), said=said)) == "It is 4."
     assert not said
 
 
 @pytest.mark.parametrize("broken", [lies.dies_after(delta("It"), delta(" is")), lies.half_an_event])
 def test_a_draw_whose_stream_broke_begins_again(broken: Reply) -> None:
-    said = Said()
+    said: list[str] = []
     chunks = drawn(lies.in_turn(broken, writes_words("It is 4.")), said=said)
     [at] = [at for at, each in enumerate(chunks) if each.begins_again]
     assert text_of(chunks[:at]).startswith("It")

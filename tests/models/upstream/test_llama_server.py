@@ -14,10 +14,11 @@ import pytest
 
 from adascale.engine.errors import ModelUnavailableError
 from adascale.models.files.library import resolve
+from adascale.models.options import SamplingParams
 from adascale.models.upstream.address import Address
 from adascale.models.upstream.client import Client
 from adascale.models.upstream.probe import probe
-from adascale.models.upstream.servers import Asked, Facts
+from adascale.models.upstream.servers import Server
 
 pytestmark = pytest.mark.model
 
@@ -54,7 +55,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
 
 
 @pytest.fixture(scope="module")
-def facts(address: Address) -> Facts:
+def server(address: Address) -> Server:
     return probe(address)
 
 
@@ -62,33 +63,38 @@ def busy(address: Address) -> int:
     return sum(slot["is_processing"] for slot in httpx2.get(f"{address.root}/slots").json())
 
 
-def test_it_is_known_and_has_all(facts: Facts) -> None:
-    assert facts.server == "llama-server"
-    assert facts.parameters == pytest.approx(135e6, rel=0.1)
-    assert (facts.context is not None and facts.context >= 2048, facts.places) == (True, 4)
-    assert (facts.logprobs, facts.continues, facts.schema, facts.thinks) == (True, True, True, False)
+def test_it_is_known(server: Server) -> None:
+    assert server.name == "llama-server"
+    assert server.parameters == pytest.approx(135e6, rel=0.1)
+    assert (server.context is not None and server.context >= 2048, server.places) == (True, 4)
 
 
-def test_a_message_that_is_begun_goes_on_as_it_would(address: Address, facts: Facts) -> None:
-    question = {"role": "user", "content": "What is the capital of France?"}
-    with closing(Client(address, None)) as client:
-        whole = client.reply(Asked((question,), 0.0, 1.0, 12, 1), facts).text
+def text_of(client: Client, server: Server, *said: str) -> str:
+    roles = ("user", "assistant")
+    messages = [{"role": role, "content": text} for role, text in zip(roles, said, strict=False)]
+    body = server.body(messages, SamplingParams(temperature=0.0, top_p=1.0, max_tokens=12), 1)
+    return "".join(chunk.text for chunk in client.reply(body))
+
+
+def test_a_message_that_is_begun_goes_on_as_it_would(address: Address, server: Server) -> None:
+    question = "What is the capital of France?"
+    with closing(Client(address)) as client:
+        whole = text_of(client, server, question)
         begun = whole.rpartition(" ")[0]
-        messages = (question, {"role": "assistant", "content": begun})
-        rest = client.reply(Asked(messages, 0.0, 1.0, 12, 1, continues=True), facts).text
+        rest = text_of(client, server, question, begun)
     assert (begun + rest).startswith(whole)
 
 
-def test_a_cancelled_stream_frees_its_slot_within_a_second(address: Address, facts: Facts) -> None:
+def test_a_cancelled_stream_frees_its_slot_within_a_second(address: Address, server: Server) -> None:
     story = {"role": "user", "content": "Tell a very long story."}
-    with closing(Client(address, None)) as client:
-        for stream in range(4):
-            client.start(stream, Asked((story,), 0.8, 0.95, 1500, stream), facts)
-        begun: set[int] = set()
+    with closing(Client(address)) as client:
+        sampler = SamplingParams(max_tokens=1500)
+        streams = [client.start(seed, server.body([story], sampler, seed)) for seed in range(4)]
+        begun: set[object] = set()
         while len(begun) < 4:
             begun |= {chunk.stream for chunk in client.poll(1)}
         assert busy(address) == 4
-        for stream in range(3):
-            client.cancel(stream)
+        for stream in streams[:3]:
+            stream.cancel()
         time.sleep(1)
         assert busy(address) == 1

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,14 +39,15 @@ from adascale.models.options import PROGRAM_OPENING, PROMPTS, SessionOptions, sa
 from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
 from adascale.models.upstream.policy import QUEUED, UpstreamPolicy
-from adascale.models.upstream.servers import SERVERS, Asked, Facts
+from adascale.models.upstream.servers import SERVERS, Server
 from adascale.models.upstream.session import UpstreamSession
 from adascale.models.worker.client import Worker
 from bench.kept_draws import DrawStore, ReplayingPolicy
 from bench.scripted import scripted_step
 
-Words = Callable[[Asked], Sequence[Chunk]]
-"""Chunks of a stream, whose numbers are put in; the last one has an end."""
+Body = Mapping[str, Any]
+Words = Callable[[Body], Sequence[Chunk]]
+"""Chunks of a stream, which is put in; the last one has an end."""
 
 
 def words(*pieces: str, logprob: float | None = -1.0) -> list[Chunk]:
@@ -59,53 +61,61 @@ class FakeClient:
     """Plays streams, one chunk of each at a time."""
 
     says: Words
-    asked: list[Asked] = field(default_factory=list)
-    closed: list[int] = field(default_factory=list)
+    asked: list[Body] = field(default_factory=list)
     most: int = 0
-    running: dict[int, Iterator[Chunk]] = field(default_factory=dict)
+    streams: list[Future[None]] = field(default_factory=list)
+    running: dict[Any, tuple[Iterator[Chunk], Future[None]]] = field(default_factory=dict)
 
-    def start(self, stream: int, asked: Asked, facts: Facts) -> None:
-        self.asked.append(asked)
-        self.running[stream] = iter(self.says(asked))
-        self.most = max(self.most, len(self.running))
+    def start(self, stream: object, body: Body) -> Future[None]:
+        self.asked.append(body)
+        self.streams.append(future := Future())
+        self.running[stream] = iter(self.says(body)), future
+        self.most = max(self.most, len(self._open()))
+        return future
 
     def poll(self, seconds: float) -> list[Chunk]:
         found = []
-        for stream, left in reversed(list(self.running.items())):
-            found.append(chunk := replace(next(left), stream=stream))
+        for stream in reversed(self._open()):
+            found.append(chunk := replace(next(self.running[stream][0]), stream=stream))
             if chunk.finish or chunk.error:
                 del self.running[stream]
         return found
 
-    def cancel(self, stream: int) -> None:
-        if self.running.pop(stream, None) is not None:
-            self.closed.append(stream)
+    def _open(self) -> list[Any]:
+        return [stream for stream, (_, future) in self.running.items() if not future.cancelled()]
 
-    def reply(self, asked: Asked, facts: Facts, *limits: object) -> Chunk:
-        self.asked.append(asked)
-        chunks = self.says(asked)
-        return replace(chunks[-1], alternatives=chunks[0].alternatives)
+    @property
+    def closed(self) -> list[int]:
+        """Streams that were cancelled before their end."""
+        left = [future for _, future in self.running.values()]
+        return [at for at, future in enumerate(self.streams) if future.cancelled() and future in left]
 
-    def close(self) -> None:
-        self.running.clear()
-
-
-FACTS = Facts("llama-server", "tiny", 1e9, 2048, 4, logprobs=True, continues=True, schema=True)
+    def reply(self, body: Body, *limits: object) -> Sequence[Chunk]:
+        self.asked.append(body)
+        return self.says(body)
 
 
-def policy_over(says: Words, facts: Facts = FACTS, **options: Any) -> tuple[UpstreamPolicy, FakeClient]:
+[LLAMA] = [each for each in SERVERS if each.name == "llama-server"]
+SERVER = replace(LLAMA, model="tiny", parameters=1e9, context=2048, places=4)
+
+
+def goes_on(body: Body) -> bool:
+    return bool(body["messages"][-1]["role"] == "assistant")
+
+
+def policy_over(says: Words, server: Server = SERVER, **options: Any) -> tuple[UpstreamPolicy, FakeClient]:
     client: Any = FakeClient(says)
     session = SessionOptions("http://127.0.0.1:1", **options)
     by_prompt = samplers(session)
-    policy = UpstreamPolicy(client, facts, 1e9, by_prompt, session, threading.Event())
+    policy = UpstreamPolicy(client, server, 1e9, by_prompt, session, threading.Event())
     return policy, client
 
 
 def search(
-    says: Words, problem: Problem, settings: Settings | None = None, facts: Facts = FACTS, **options: Any
+    says: Words, problem: Problem, settings: Settings | None = None, server: Server = SERVER, **options: Any
 ) -> tuple[list[Event], FakeClient]:
     """The log of one search, and the client that it ran over."""
-    policy, client = policy_over(says, facts, **options)
+    policy, client = policy_over(says, server, **options)
     executor = ScriptedExecutor(lambda program: Execution("18\n", "", 0.0), waits=True)
     judge = {problem.kind: Posterior.of_model(problem.kind, 1e9)}
     driver = Driver(policy, SequenceLogprob(), judge, time.monotonic, executor)
@@ -121,7 +131,7 @@ def texts(log: Sequence[Event]) -> list[str]:
 
 
 def test_a_stream_is_cut_at_blank_lines_and_its_tokens_are_counted() -> None:
-    log, _ = search(lambda asked: words(*STEPS), SUM)
+    log, _ = search(lambda body: words(*STEPS), SUM)
     assert texts(log) == ["First, we add.\n\n", "Then we multiply.\n\n", "It is \\boxed{18}."]
     record = Record.of(log)
     assert record.answer == "18"
@@ -131,19 +141,18 @@ def test_a_stream_is_cut_at_blank_lines_and_its_tokens_are_counted() -> None:
 
 
 def test_a_server_that_cannot_continue_writes_solutions_of_one_step() -> None:
-    log, _ = search(lambda asked: words(*STEPS), SUM, facts=replace(FACTS, continues=False))
+    log, _ = search(lambda body: words(*STEPS), SUM, server=replace(SERVER, continues=False))
     assert texts(log) == ["".join(STEPS)]
 
 
 def test_a_wrong_sum_is_drawn_again_behind_the_steps_before_it() -> None:
-    def says(asked: Asked) -> list[Chunk]:
-        return words(*(["It is \\boxed{18}."] if asked.continues else ["So.\n\n", "9 * 2 = 19\n\n", "19"]))
+    def says(body: Body) -> list[Chunk]:
+        return words(*(["It is \\boxed{18}."] if goes_on(body) else ["So.\n\n", "9 * 2 = 19\n\n", "19"]))
 
     log, client = search(says, SUM, Settings(Vote(1, redraws=2)))
     first, second = client.asked
-    assert (first.continues, second.continues) == (False, True)
-    assert second.messages == [*first.messages, {"role": "assistant", "content": "So.\n\n"}]
-    assert second.max_tokens == first.max_tokens - 1
+    assert second["messages"] == [*first["messages"], {"role": "assistant", "content": "So.\n\n"}]
+    assert second["max_tokens"] == first["max_tokens"] - 1
     assert Record.of(log).answer == "18"
 
 
@@ -152,16 +161,16 @@ def test_a_program_begins_with_its_fence_where_it_can_and_ends_with_the_next(con
     opening = PROGRAM_OPENING if continues else ""
     pieces = ([] if continues else ["```", "python\n"]) + ["print(9 * 2)\n", "```", "\nAnd now", " for more"]
     log, client = search(
-        lambda asked: words(*pieces),
+        lambda body: words(*pieces),
         SUM,
         Settings(Greedy(modes=("program",))),
-        replace(FACTS, continues=continues),
+        replace(SERVER, continues=continues),
         system="Be blunt.",
     )
-    [asked] = client.asked
-    assert asked.continues == continues
-    assert asked.messages[0]["content"] == f"{PROMPTS['program']}\n\nBe blunt."
-    assert asked.messages[-1]["content"] == (opening or SUM.question)
+    [body] = client.asked
+    assert goes_on(body) == continues
+    assert body["messages"][0]["content"] == f"{PROMPTS['program']}\n\nBe blunt."
+    assert body["messages"][-1]["content"] == (opening or SUM.question)
     assert texts(log) == [f"{PROGRAM_OPENING}print(9 * 2)\n```"]
     assert client.closed == [0], "nobody waits for the rest"
     assert Record.of(log).answer == "18"
@@ -179,40 +188,36 @@ def test_a_program_begins_with_its_fence_where_it_can_and_ends_with_the_next(con
 def test_the_likelihood_of_a_solution_is_known_where_that_of_all_its_tokens_is(
     chunks: list[Chunk], nll: float | None
 ) -> None:
-    log, _ = search(lambda asked: chunks, SUM)
+    log, _ = search(lambda body: chunks, SUM)
     assert [each.nll for each in Record.of(log).candidates] == [nll]
 
 
 def test_all_draws_of_a_question_have_one_prompt_and_seeds_of_31_bits() -> None:
-    _, client = search(lambda asked: words("18"), SUM, Settings(Vote(8)))
-    assert len({json.dumps(each.messages) for each in client.asked}) == 1
-    assert len({each.seed for each in client.asked}) == 8
-    assert all(0 <= each.seed < 1 << 31 and each.temperature == 0.8 for each in client.asked)
+    _, client = search(lambda body: words("18"), SUM, Settings(Vote(8)))
+    assert len({json.dumps(each["messages"]) for each in client.asked}) == 1
+    assert len({each["seed"] for each in client.asked}) == 8
+    assert all(0 <= each["seed"] < 1 << 31 and each["temperature"] == 0.8 for each in client.asked)
+
+
+NUMBERS = {"top_k": 7, "min_p": 0.0, "repeat_penalty": 1.2}
 
 
 @pytest.mark.parametrize(
-    ("server", "sent"),
+    ("name", "sent"),
     [
-        ("llama-server", {"top_k": 7, "min_p": 0.0, "repeat_penalty": 1.2, "presence_penalty": 0.5}),
-        ("vLLM", {"top_k": 7, "min_p": 0.0, "repetition_penalty": 1.2, "presence_penalty": 0.5}),
-        ("Ollama", {"presence_penalty": 0.5}),
+        ("llama-server", NUMBERS),
+        ("vLLM", {"top_k": 7, "min_p": 0.0, "repetition_penalty": 1.2}),
+        ("Ollama", {}),
     ],
 )
-def test_a_server_gets_the_numbers_of_a_sampler_that_it_takes(server: str, sent: Mapping[str, float]) -> None:
-    facts = replace(FACTS, server=server)
+def test_a_server_gets_the_numbers_of_a_sampler_that_it_takes(name: str, sent: Mapping[str, float]) -> None:
+    [server] = [each for each in SERVERS if each.name == name]
     change = SamplingChange(temperature=0.3, top_k=7, repeat_penalty=1.2, presence_penalty=0.5)
-    _, client = search(lambda asked: words("18"), SUM, Settings(Vote(1), sampling=change), facts)
-    body = SERVERS[server].body(client.asked[0], facts)
-    assert body["temperature"] == 0.3
-    numbers = (
-        "top_k",
-        "min_p",
-        "repeat_penalty",
-        "repetition_penalty",
-        "presence_penalty",
-        "frequency_penalty",
-    )
-    assert {name: body[name] for name in numbers if name in body} == sent
+    _, client = search(lambda body: words("18"), SUM, Settings(Vote(1), sampling=change), server)
+    [body] = client.asked
+    assert (body["temperature"], body["presence_penalty"]) == (0.3, 0.5)
+    names = {*NUMBERS, "repetition_penalty"}
+    assert {each: value for each, value in body.items() if each in names} == sent
 
 
 @pytest.mark.parametrize(
@@ -225,16 +230,15 @@ def test_a_server_gets_the_numbers_of_a_sampler_that_it_takes(server: str, sent:
     ],
 )
 def test_options_are_read_from_the_likeliest_first_tokens(seen: Mapping[str, float], likely: float) -> None:
-    def says(asked: Asked) -> list[Chunk]:
-        if not asked.alternatives:
+    def says(body: Body) -> list[Chunk]:
+        if body["max_tokens"] > 1:
             return words("yes")
-        assert asked.max_tokens == 1
         return [Chunk(0, "Yes", tokens=1, alternatives=seen), *words()]
 
     problem = SearchRequest("The sky is blue.\n\nIs the sky blue?", kind="yes-no").problem()
     settings = SearchRequest(kind="yes-no").settings(problem)
     log, client = search(says, problem, settings, system="Be blunt.")
-    assert client.asked[0].messages[0]["content"] == f"{PROMPTS['look-yes-no']}\n\nBe blunt."
+    assert client.asked[0]["messages"][0]["content"] == f"{PROMPTS['look-yes-no']}\n\nBe blunt."
     [read] = [event for event in log if isinstance(event, OptionsRead)]
     yes, no = read.log_probs
     assert 2.718**yes == pytest.approx(likely, abs=0.06)
@@ -245,7 +249,7 @@ def test_options_are_read_from_the_likeliest_first_tokens(seen: Mapping[str, flo
 def test_a_draw_that_begins_again_takes_back_what_it_wrote(continues: bool) -> None:
     lost = words("It is\n\n", " 17.")[:-1]
     again = [*lost, Chunk(0, begins_again=True), *words("So\n\n", "it is", " 18.")]
-    log, _ = search(lambda asked: again, SUM, facts=replace(FACTS, continues=continues))
+    log, _ = search(lambda body: again, SUM, server=replace(SERVER, continues=continues))
     record = Record.of(log)
     [end] = [each.node for each in record.candidates]
     assert record.tree.text(end) == "So\n\nit is 18."
@@ -255,7 +259,7 @@ def test_a_draw_that_begins_again_takes_back_what_it_wrote(continues: bool) -> N
 
 def test_what_begins_again_is_kept_without_what_was_lost(folders: None) -> None:
     again = [*words("It is\n\n")[:-1], Chunk(0, begins_again=True), *words("It is 18.")]
-    policy, _ = policy_over(lambda asked: again)
+    policy, _ = policy_over(lambda body: again)
     with closing(DrawStore(state_folder() / "draws.jsonl")) as store:
         driver = Driver(
             ReplayingPolicy(policy, store, lambda branches: 0.0), SequenceLogprob(), {}, lambda: 0.0
@@ -268,35 +272,36 @@ def test_readings_of_a_text_see_their_fields_in_other_orders() -> None:
     schema = {"type": "object", "properties": {name: {"type": "string"} for name in "abcd"}}
     problem = SearchRequest("Ann", schema=schema).problem()
     said = json.dumps(dict.fromkeys("abcd", "x"))
-    _, client = search(lambda asked: words(said), problem, SearchRequest().settings(problem))
-    orders = {tuple(each.schema["properties"]) for each in client.asked if each.schema is not None}
-    assert client.asked[0].schema == schema
+    _, client = search(lambda body: words(said), problem, SearchRequest().settings(problem))
+    schemas = [each["response_format"]["json_schema"]["schema"] for each in client.asked]
+    orders = {tuple(each["properties"]) for each in schemas}
+    assert schemas[0] == schema
     assert len(orders) > 1
-    assert len({json.dumps(each.messages) for each in client.asked}) == 1
+    assert len({json.dumps(each["messages"]) for each in client.asked}) == 1
 
 
 def test_a_request_with_tools_is_refused_before_anything_is_sent() -> None:
     tool = {"type": "function", "function": {"name": "say", "parameters": {"type": "object"}}}
     messages = [{"role": "user", "content": "Say it."}]
     problem = Problem("1", "Say it.", kind="call", details={"messages": messages, "tools": [tool]})
-    log, client = search(lambda asked: words("18"), problem)
+    log, client = search(lambda body: words("18"), problem)
     assert isinstance(log[-1], SearchFailed)
     assert not client.asked
 
 
 def test_hundreds_of_questions_are_bounded_by_the_places() -> None:
-    policy, client = policy_over(lambda asked: words("It is ", str(asked.seed % 2)))
+    policy, client = policy_over(lambda body: words("It is ", str(body["seed"] % 2)))
     driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
     found = records_of(driver.run([Problem(str(at), f"{at} + 1?") for at in range(300)], Settings(Vote(3))))
     assert len(found) == 300
     assert all(record.result is not None for record in found.values())
-    assert client.most == QUEUED * FACTS.places
-    assert not client.running
+    assert client.most == QUEUED * SERVER.places
+    assert not client._open()
     assert not policy.is_busy
 
 
 def test_a_user_says_how_many_streams_run_at_once() -> None:
-    policy, client = policy_over(lambda asked: words("It is 2"), places=3)
+    policy, client = policy_over(lambda body: words("It is 2"), places=3)
     driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
     records_of(driver.run([Problem(str(at), f"{at} + 1?") for at in range(30)], Settings(Vote(3))))
     assert client.most == 3
@@ -305,7 +310,7 @@ def test_a_user_says_how_many_streams_run_at_once() -> None:
 def test_an_interrupt_closes_all_streams_at_once() -> None:
     stopped = threading.Event()
 
-    def endless(asked: Asked) -> Iterator[Chunk]:
+    def endless(body: Body) -> Iterator[Chunk]:
         for at in itertools.count():
             if at == 5:
                 stopped.set()
@@ -314,11 +319,11 @@ def test_an_interrupt_closes_all_streams_at_once() -> None:
     client: Any = FakeClient(endless)  # type: ignore[arg-type]
     options = SessionOptions("http://127.0.0.1:1")
     by_prompt = samplers(options)
-    policy = UpstreamPolicy(client, FACTS, 1e9, by_prompt, options, stopped)
+    policy = UpstreamPolicy(client, SERVER, 1e9, by_prompt, options, stopped)
     driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
     [log] = logs_of(driver.run([SUM], Settings(Vote(4)))).values()
     assert log[-1].result.stop_reason == "interrupted"  # type: ignore[union-attr]
-    assert (len(client.closed), client.running) == (4, {})
+    assert len(client.closed) == 4
 
 
 @pytest.fixture
@@ -340,7 +345,7 @@ def test_a_question_is_searched_over_a_server_from_python() -> None:
 
 
 def test_a_reply_says_how_long_the_prompt_was_that_its_server_read() -> None:
-    policy: Any = policy_over(lambda asked: words("It is ", "42."))[0]
+    policy: Any = policy_over(lambda body: words("It is ", "42."))[0]
     with served(policy=policy) as server:
         usage = server.ask()["usage"]
     assert (usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == (10, 4)
@@ -356,9 +361,9 @@ def test_options_for_a_model_in_this_process_are_refused() -> None:
 
 def test_a_server_draws_once_for_an_evaluation(folders: None, monkeypatch: pytest.MonkeyPatch) -> None:
     # Steps of equal length differ by their text alone.
-    def slips(asked: Asked) -> list[Chunk]:
-        begun = asked.messages[-1]["content"] if asked.continues else ""
-        first = random.Random(asked.seed).choice(["So.\n\n", "As.\n\n"])
+    def slips(body: Body) -> list[Chunk]:
+        begun = body["messages"][-1]["content"] if goes_on(body) else ""
+        first = random.Random(body["seed"]).choice(["So.\n\n", "As.\n\n"])
         return words(*(["19 or ", begun[:2]] if begun else [first, "9 * 2 = 19\n\n", "19"]))
 
     drawn, logs = [], []
@@ -379,7 +384,7 @@ def test_a_server_draws_once_for_an_evaluation(folders: None, monkeypatch: pytes
 def test_a_cancelled_search_leaves_the_server_in_a_second_and_its_worker_loads_no_llama_cpp() -> None:
     policy = EchoPolicy(lambda prefix, rng: scripted_step("so " * 9_000, "stop"))
     with served(policy=policy) as server, Worker(SessionOptions(server.url)) as worker:
-        policy.pause = 0.01  # the probe is over
+        policy.pause = 0.01
         opened, problem = worker.open_models, SearchRequest("Add 40 and 2.").problem()
         asked = SearchRequest(strategy="vote", samples=4)
         settings = asked.settings(problem, opened.conditions["value"], opened.modes)
