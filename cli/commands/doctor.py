@@ -41,7 +41,7 @@ class Finding:
 
     Attributes:
         result: Verdict; ``FAIL`` alone makes the command fail.
-        detail: Server that were found.
+        detail: Facts that were found.
         fix: Command or setting to paste; empty if nothing is wrong.
     """
 
