@@ -1,18 +1,19 @@
 """The driver: many searches over one generator, one decode batch after another.
 
-Each ``step`` gives free places to branches that wait, decodes one batch, collects programs that have run, and
-lets every search take what was written. A ``Search`` owns its log and its clock; strategies only decide.
+``Driver.step`` is the loop: it places branches at the generator, decodes a batch, takes programs that have
+run, and lets every search go on. A ``Search`` owns its log and its clock; strategies only decide.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
+from typing import Any
 
 from ..calibration.posterior import UNCALIBRATED, Posterior
 from ..errors import AdascaleError, ContextOverflowError, DecodeAbortedError
-from ..kinds import OptionsPrompt, kind_of
+from ..kinds import kind_of
 from ..ports import (
     Clock,
     Executor,
@@ -24,11 +25,11 @@ from ..ports import (
     Score,
 )
 from ..request import Request, Settings
-from ..types import BranchId, KindName, Mode, NodeId, Problem, Trial, Usage
+from ..types import BranchId, KindName, NodeId, Problem, Usage
 from .branches import Branch
 from .computed import computed_log
 from .events import Event
-from .search import Search
+from .search import Order, ReadPrompt, RunProgram, ScorePrefixes, Search
 
 
 class Driver:
@@ -114,7 +115,7 @@ class Driver:
                     if exhausted or self._interrupted:
                         break
                     continue
-                self._step()
+                self.step()
                 for search in list(self._active):
                     yield from self._deliver(search)
         finally:
@@ -148,36 +149,12 @@ class Driver:
             calibrator = calibrator.unfitted
         if not set(calibrator.modes) >= set(settings.strategy.modes):
             calibrator = UNCALIBRATED
-        search = Search(problem, settings, calibrator, self._clock, self)
+        search = Search(problem, settings, calibrator, self._clock)
         self._active.append(search)
         # Before its prompt is read: reading it may be the end of the process.
         yield from self._deliver(search)
-        try:
-            self._attempt(search, search.begin)
-        except DecodeAbortedError:
-            self._interrupted = True
+        self._go_on(search)
         yield from self._deliver(search)
-
-    def _attempt(self, search: Search, work: Callable[[], None]) -> None:
-        """Let a search go on; one that cannot, such as one whose prompt is too long, fails by itself."""
-        try:
-            work()
-        except DecodeAbortedError:
-            raise
-        except AdascaleError as error:
-            search.fail(error)
-
-    def open(self, problem: Problem, mode: Mode) -> tuple[PrefixWork, Usage]:
-        """Read the prompt of a mode."""
-        started = self._clock()
-        work = self._policy.open(problem, mode)
-        return work, self._usage(work, self._clock() - started)
-
-    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> tuple[OptionLogits, Usage]:
-        """Read the options in one order."""
-        started = self._clock()
-        seen = self._policy.option_logits(asked, problem)
-        return seen, self._usage(seen, self._clock() - started)
 
     def _usage(self, work: PrefixWork | OptionLogits, seconds: float, new_tokens: int = 0) -> Usage:
         """Usage of the generator for tokens that it evaluated and wrote."""
@@ -193,6 +170,7 @@ class Driver:
             yield search.problem, event
 
     def _release(self, search: Search) -> None:
+        self._cancel_dropped(search)
         for ticket in [ticket for ticket, (owner, _) in self._executing.items() if owner is search]:
             assert self._executor is not None, "it has the programs"
             self._executor.cancel(ticket)
@@ -200,26 +178,61 @@ class Driver:
         self._policy.close_problem(search.problem)
         self._reward_model.close_problem(search.problem)
 
-    def _step(self) -> None:
-        """Give places to branches, decode a batch, collect programs, and let every search go on."""
+    def step(self) -> None:
+        """Place branches, decode a batch, take programs that have run, and let every search go on."""
         if not self._interrupted:
-            self._give_places()
-            try:
-                if self._placed:
-                    self._decode()
-                going_on = list(self._active)
-                while going_on:  # where programs have run at once, in the same step
-                    for search in going_on:
-                        self._attempt(search, search.advance)
-                    going_on = self._collect_programs()
-            except DecodeAbortedError:
-                self._interrupted = True
+            self._place()
+            self._decode()
+            searches = list(self._active)
+            while searches and not self._interrupted:  # some programs run at once, in the same step
+                for search in searches:
+                    self._go_on(search)
+                searches = self._take_programs()
         if self._interrupted:
             for search in self._active:
                 if not search.over:
                     search.close("interrupted")
 
-    def _give_places(self) -> None:
+    def _go_on(self, search: Search) -> None:
+        """Carry out the orders of a search until it waits; one that cannot be carried out ends it."""
+        reply = None
+        try:
+            while not search.over and (order := search.orders.send(reply)) is not None:
+                reply = self._carry_out(search, order)
+        except StopIteration:
+            pass
+        except DecodeAbortedError:
+            self._interrupted = True
+        except AdascaleError as error:  # such as a prompt that is too long
+            search.fail(error)
+        self._cancel_dropped(search)
+
+    def _carry_out(self, search: Search, order: Order) -> Any:
+        """The reply to an order."""
+        if isinstance(order, ScorePrefixes):
+            return self._score(order.prefixes)
+        if isinstance(order, RunProgram):
+            assert self._executor is not None, "a strategy draws programs, and nothing runs them"
+            ticket = next(self._tickets)
+            self._executor.submit(ticket, order.program)
+            self._executing[ticket] = search, order.node
+            return None
+        work: PrefixWork | OptionLogits
+        started = self._clock()
+        if isinstance(order, ReadPrompt):
+            work = self._policy.open(search.problem, order.mode)
+        else:
+            work = self._policy.option_logits(order.prompt, search.problem)
+        return work, self._usage(work, self._clock() - started)
+
+    def _cancel_dropped(self, search: Search) -> None:
+        """End branches at the generator that no longer run in their search."""
+        for number, (owner, branch) in list(self._placed.items()):
+            if owner is search and branch.id not in search.branches.running:
+                self._policy.cancel(number)
+                del self._placed[number]
+
+    def _place(self) -> None:
         """Start branches that wait; the search with the fewest places gets the next, of equals the oldest."""
         free = self._policy.slots - len(self._placed)
         if free <= 0:
@@ -236,15 +249,22 @@ class Driver:
             self._policy.start(number, search.start_of(branch))
 
     def _decode(self) -> None:
+        """Decode a batch, and hand what it wrote to the branches."""
+        if not self._placed:
+            return
         started = self._clock()
-        growths = self._policy.advance()
+        try:
+            growths = self._policy.advance()
+        except DecodeAbortedError:
+            self._interrupted = True
+            return
         share = (self._clock() - started) / max(1, len(growths))
         for growth in growths:
-            if growth.branch not in self._placed:  # the search of this branch has failed by another one
-                continue
             seconds = share if growth.seconds is None else growth.seconds
             usage = self._usage(growth.prefix, seconds, growth.new_tokens)
             search, branch = self._placed[growth.branch]
+            if search.over:  # another of its branches has failed
+                continue
             if growth.error is not None:
                 search.fail(growth.error)
                 continue
@@ -254,37 +274,19 @@ class Driver:
                 branch.number = None
                 del self._placed[growth.branch]
 
-    def _collect_programs(self) -> list[Search]:
-        """Take programs that have run, and wait a moment for them if nothing else goes on; their searches."""
+    def _take_programs(self) -> list[Search]:
+        """Take programs that have run, and wait a moment for one if nothing else goes on; their searches."""
         if self._executor is None or not self._executing:
             return []
-        found = []
+        searches = []
         for ticket, execution in self._executor.collect(block=not self._placed):
             search, node = self._executing.pop(ticket)
             if not search.over:
-                search.record_execution(node, execution)
-                found.append(search)
-        return list(dict.fromkeys(found))
+                search.program_ran(node, execution)
+                searches.append(search)
+        return list(dict.fromkeys(searches))
 
-    def cancel_branch(self, branch: Branch) -> None:
-        """End a branch at the generator, if it runs there."""
-        if branch.number is not None:
-            self._policy.cancel(branch.number)
-            del self._placed[branch.number]
-            branch.number = None
-
-    def execute(self, search: Search, node: NodeId, program: str | Trial) -> None:
-        """Start a program; the search fails where nothing may run it."""
-        assert self._executor is not None, "a strategy draws programs, and nothing runs them"
-        ticket = next(self._tickets)
-        try:
-            self._executor.submit(ticket, program)
-        except AdascaleError as error:
-            search.fail(error)
-        else:
-            self._executing[ticket] = search, node
-
-    def score(self, prefixes: Sequence[Prefix]) -> list[tuple[Score | ContextOverflowError, Usage]]:
+    def _score(self, prefixes: Sequence[Prefix]) -> list[tuple[Score | ContextOverflowError, Usage]]:
         """Reward and cost of each prefix; the error of one that is too long.
 
         Raises:
@@ -295,7 +297,7 @@ class Driver:
             scores = self._reward_model.score(prefixes)
         except ContextOverflowError as error:
             if len(prefixes) > 1:
-                return [found for prefix in prefixes for found in self.score([prefix])]
+                return [score for prefix in prefixes for score in self._score([prefix])]
             return [(error, Usage(seconds=self._clock() - started))]
         seconds, flops = (self._clock() - started) / len(prefixes), self._reward_model.flops_per_token
         tokens = [score.prm_tokens for score in scores]

@@ -154,14 +154,11 @@ class OptionsRead(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationDecided(_Event):
-    """A rule of the paper computed the number of children that ``node`` requires.
-
-    Older logs have it for every draw, without a number.
-    """
+    """A rule of the paper computed the number of children that ``node`` requires."""
 
     kind = "allocation_decided"
     node: NodeId
-    required: int | None = None
+    required: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,11 +199,7 @@ class StepProposed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepScored(_Event):
-    """The reward model read a node at the cost of ``usage``.
-
-    A finished trajectory that counts is scored again, at no cost and with the same reward, when later ones
-    change its estimate.
-    """
+    """The reward model read a node at the cost of ``usage``."""
 
     kind = "step_scored"
     node: NodeId
@@ -255,10 +248,16 @@ class AnswerFound(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswersJudged(_Event):
-    """One more trajectory counts, or the options were read: ``result`` has what is known now."""
+    """One more trajectory counts, or the options were read.
+
+    Attributes:
+        result: The standing.
+        estimates: New estimates of finished trajectories in the light of the others, where they differ.
+    """
 
     kind = "answers_judged"
     result: SearchResult
+    estimates: Mapping[NodeId, Estimate] = omitted({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

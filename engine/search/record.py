@@ -214,6 +214,8 @@ class Record:
                 self.candidates.append(self.tree.candidate(event.node, event.answer, event.estimate))
             case AnswersJudged():
                 self.tree.standing = event.result
+                for node, estimate in event.estimates.items():
+                    self.tree[node].estimate = estimate
             case Warned():
                 self.notices += [] if event.notice in self.notices else [event.notice]
             case SearchFinished():

@@ -1,5 +1,8 @@
 """One question from its prompt to its answer: branches that run side by side on a clock of the search's own.
 
+``Search.run`` is the loop. Like the plan of a strategy it is a generator without I/O: it yields orders, which
+the driver carries out, and waits between them for what branches write.
+
 The clock counts tokens. A search has a schedule: so many branches run in lock step, one token each at a time,
 and a branch that ends leaves its place to the next one at that very time. What the generator has written is
 taken in the order of this clock, so a branch that waits for its turn in the batch is waited for. The tree,
@@ -9,26 +12,19 @@ questions nor on how busy the machine is, unless a budget ends the search: it bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Container, Generator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..answers.choosing import Candidate, FinishedSearch, choose, likeliest
 from ..answers.sums import wrong_sums
-from ..errors import AdascaleError, ContextOverflowError, ModelError, setting
-from ..kinds import KINDS, kind_of
-from ..ports import (
-    AnswerEstimates,
-    BranchStart,
-    Clock,
-    Growth,
-    Prefix,
-)
+from ..errors import AdascaleError, ContextOverflowError, setting
+from ..kinds import KINDS, OptionsPrompt, kind_of
+from ..ports import BranchStart, Clock, Growth, OptionLogits, Prefix, PrefixWork, Score
 from ..request import Settings
 from ..strategies import Cut, Expand
 from ..strategies.base import top_k
-from ..strategies.redraws import redrawing
+from ..strategies.redraws import redraw_at
 from ..types import (
     PROGRAMS,
     ROOT,
@@ -39,6 +35,7 @@ from ..types import (
     Problem,
     Step,
     StopReason,
+    Trial,
     Usage,
 )
 from .branches import Branch, Branches, branch_seed
@@ -61,11 +58,11 @@ from .events import (
     StepScored,
     Warned,
 )
+from .judging import judge_answers
 from .record import Record
 
 if TYPE_CHECKING:
     from ..calibration.posterior import Posterior
-    from .driver import Driver
 
 GREW_EVERY = 8
 """Tokens between two BranchGrew events of a branch: enough for a view, little for a trace."""
@@ -87,10 +84,44 @@ _UNREAD = Notice(
     hint=f"a smaller {setting('max_tokens')}, or a PRM with a longer window",
 )
 
-Phase = Literal["searching", "spent", "finishing", "over"]
-"""``searching``: the plan decides. ``spent``: the budget is used up; text already written still counts, and
-nothing new starts. ``finishing``: one trajectory goes on to its end, since there is no answer yet. ``over``:
-the log has ended."""
+Phase = Literal["searching", "ending", "finishing"]
+"""``searching``: the plan decides. ``ending``: the budget is spent; nothing new starts, and text already
+written still counts. ``finishing``: one trajectory goes on to its end, since there is no answer yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """Order: read the options in one order; the reply is ``(OptionLogits, Usage)``."""
+
+    prompt: OptionsPrompt
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPrompt:
+    """Order: read the prompt of a mode; the reply is ``(PrefixWork, Usage)``."""
+
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePrefixes:
+    """Order: score prefixes; the reply has ``(Score, Usage)`` for each, or its ContextOverflowError."""
+
+    prefixes: Sequence[Prefix]
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgram:
+    """Order: start a program; ``Search.program_ran`` gets its execution later."""
+
+    node: NodeId
+    program: str | Trial
+
+
+Order = ReadOptions | ReadPrompt | ScorePrefixes | RunProgram
+
+Orders = Generator[Order | None, Any, None]
+"""Orders, each answered at once; None waits for the next batch of the generator, or for a program."""
 
 
 class Search:
@@ -101,26 +132,19 @@ class Search:
         settings: Strategy, schedule, budget and seed.
         calibrator: Maps rewards to estimates.
         clock: Seconds.
-        engine: The driver, which scores prefixes, runs programs and ends unwanted branches.
 
     Attributes:
         settings: As they were given.
-        branches: Its branches.
+        branches: Its branches; the driver ends one at the generator once it no longer runs here.
+        orders: Its loop, which has begun once the driver asks for the first order.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        settings: Settings,
-        calibrator: Posterior,
-        clock: Clock,
-        engine: Driver,
-    ) -> None:
+    def __init__(self, problem: Problem, settings: Settings, calibrator: Posterior, clock: Clock) -> None:
         strategy = settings.strategy
         self.problem = problem
         self.settings = settings
         self.branches = Branches()
-        self._engine = engine
+        self.orders = self.run()
         self._kind = kind_of(problem)
         self._calibrator = calibrator
         self._clock, self._began = clock, clock()
@@ -129,11 +153,13 @@ class Search:
         self._numbers = count(1)
         self._record = Record(first)
         self._tree = self._record.tree
-        self._cut = 0  # trajectories, which count as ended
-        self._plan = redrawing(self._tree, strategy.plan(self._tree), strategy.redraws)
+        self._plan = strategy.plan(self._tree)
         self._phase: Phase = "searching"
-        self._opened = set[Mode]()  # whose prompts have been read
-        self._executing: set[NodeId] = set()
+        self._cut_trajectories = 0
+        self._redrawn = set[NodeId]()  # with a wrong sum: the plan gets no node at or below them
+        self._read = set[Mode]()
+        self._programs: list[tuple[NodeId, str | Trial]] = []
+        self._executing = set[NodeId]()
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
         for notice in settings.warnings:
@@ -142,7 +168,7 @@ class Search:
     @property
     def over(self) -> bool:
         """True once the search has ended."""
-        return self._phase == "over"
+        return self._record.end is not None
 
     @property
     def has_reply(self) -> bool:
@@ -163,34 +189,40 @@ class Search:
     def _elapsed(self) -> float:
         return self._clock() - self._began
 
+    def run(self) -> Orders:
+        """The loop: start branches, take what they write, score it, and decide what is next."""
+        yield from self._read_options()
+        self._resume_plan()
+        while not self.over:
+            yield from self._start_branches()
+            if not self._tick():
+                yield None
+            yield from self._run_programs()
+            yield from self._score()
+            if not self.over:
+                self._decide()
+
     # Reading the question
 
-    def begin(self) -> None:
-        """Read the options, if anybody weighs them, and start the plan.
-
-        Raises:
-            AdascaleError: it cannot be searched, such as a ContextOverflowError.
-        """
+    def _read_options(self) -> Orders:
+        """Read the options, if anybody weighs them, and the question, if the plan wants its estimate."""
         strategy = self.settings.strategy
         is_weighed = strategy.reads_options and self._calibrator.options is not None
-        for asked in self._kind.option_prompts(self.problem) if is_weighed else ():
-            seen, usage = self._engine.option_logits(asked, self.problem)
-            options = asked.options or self._kind.options(self.problem)
-            self._emit(OptionsRead(options=options, log_probs=seen.log_probs, usage=usage))
+        for prompt in self._kind.option_prompts(self.problem) if is_weighed else ():
+            reply: tuple[OptionLogits, Usage] = yield ReadOptions(prompt)
+            logits, usage = reply
+            options = prompt.options or self._kind.options(self.problem)
+            self._emit(OptionsRead(options=options, log_probs=logits.log_probs, usage=usage))
         if self._tree.option_logits:
             self._judge_answers()
         if strategy.reads_question:
-            self._read_prompt(strategy.modes[0])
-        self._step_plan(None)
+            yield from self._read_prompt(strategy.modes[0])
 
-    def _read_prompt(self, mode: Mode) -> None:
-        """Read the prompt of a mode, and estimate the question in it.
-
-        Raises:
-            AdascaleError: as ``begin``.
-        """
-        self._opened.add(mode)
-        work, usage = self._engine.open(self.problem, mode)
+    def _read_prompt(self, mode: Mode) -> Orders:
+        """Read the prompt of a mode, and estimate the question in it."""
+        self._read.add(mode)
+        reply: tuple[PrefixWork, Usage] = yield ReadPrompt(mode)
+        work, usage = reply
         prefix = Prefix(self.problem, (), work.reading, mode)
         question = self._calibrator.question(prefix)
         # A fit has seen no conversation.
@@ -211,25 +243,21 @@ class Search:
         seed = branch_seed(self.settings.seed, name, branch.key, asked.mode)
         return BranchStart(prefix, seed, asked.until, asked.greedy, self.settings.sampling, asked.max_tokens)
 
-    def advance(self) -> None:
-        """Take what was written, as far as all branches have come, and decide at each time what is next."""
-        while not (self.over or self._executing):
-            self._score()
-            if not self.over:
-                self._decide()
-            if self.over or not self._tick():
-                return
-        if not self.over and self._executing and self._is_spent:  # it does not wait for programs
-            self._score()
-            if not self.over and self._may_end:
-                self.close("budget")
+    def _start_branches(self) -> Orders:
+        """Start branches that wait, as many as may run; the first of a mode has its prompt read."""
+        for branch in self.branches.start(self._tree.width):
+            asked = branch.asked
+            if asked.mode not in self._read:
+                yield from self._read_prompt(asked.mode)
+            self._emit(
+                BranchStarted(branch=branch.id, parent=asked.node, greedy=asked.greedy, mode=asked.mode)
+            )
 
     def _tick(self) -> bool:
         """Take what is written at the next time of the clock; False while a branch has not come so far."""
         due = self.branches.tick()
         for branch in due:
-            if not self.over:  # the search fails where nothing may run its program
-                self._take(branch, *branch.ahead.popleft())
+            self._take(branch, *branch.ahead.popleft())
         return bool(due)
 
     def _take(self, branch: Branch, growth: Growth, usage: Usage) -> None:
@@ -289,10 +317,26 @@ class Search:
         if isinstance(program, Execution):
             self._record_result(node, program)
         else:
-            self._executing.add(node)
-            self._engine.execute(self, node, program)
+            self._programs.append((node, program))
 
-    def record_execution(self, node: NodeId, execution: Execution) -> None:
+    def _run_programs(self) -> Orders:
+        """Start programs, and wait for them: what they print counts at this time of the clock.
+
+        A spent search with a reply does not wait.
+        """
+        programs, self._programs = self._programs, []
+        for node, program in programs:
+            self._executing.add(node)
+            yield RunProgram(node, program)
+        while self._executing:
+            if self._is_spent:
+                yield from self._score()
+                if self._may_end:
+                    self.close("budget")
+                    return
+            yield None
+
+    def program_ran(self, node: NodeId, execution: Execution) -> None:
         """A program has run: its node can be scored."""
         self._executing.remove(node)
         self._record_result(node, execution)
@@ -303,20 +347,21 @@ class Search:
 
     # Scoring and judging
 
-    def _score(self) -> None:
-        """Score the nodes of this time, and count those that end a trajectory."""
+    def _score(self) -> Orders:
+        """Score the nodes of this time, and count those that end a trajectory.
+
+        Raises:
+            ContextOverflowError: no node of the search can be read.
+        """
         nodes, self._unscored = sorted(self._unscored, key=self._tree.draw_order), []
         if not nodes:
             return
-        try:
-            scores = self._engine.score([self._tree.prefix(node) for node in nodes])
-        except ModelError as error:
-            self.fail(error)
-            return
+        scores: Sequence[tuple[Score | ContextOverflowError, Usage]] = yield ScorePrefixes(
+            [self._tree.prefix(node) for node in nodes]
+        )
         unread = [score for score, _ in scores if isinstance(score, ContextOverflowError)]
         if len(unread) == len(scores) and all(node.reward is None for node in self._tree):
-            self.fail(unread[0])
-            return
+            raise unread[0]
         for node, (score, usage) in zip(nodes, scores, strict=True):
             if isinstance(score, ContextOverflowError):
                 self._warn_once(_UNREAD)
@@ -335,53 +380,11 @@ class Search:
         assert finish is not None, "it has ended"
         return self._kind.answer(self.problem, end.mode, self._tree.text(node), finish, end.execution)
 
-    def _can_be_shown(self, candidate: Candidate) -> bool:
-        """True for an answer, a text that ended by itself without one, and a reply that stays alone."""
-        end = self._tree[candidate.node]
-        ended_by_itself = end.step is not None and end.step.finish == "stop"
-        is_prose = end.mode == "prose" and self.problem.kind != "json"
-        is_alone = self.problem.is_chat or self.problem.kind == "fact"
-        is_said = is_prose and bool(self._tree.text(end.id).strip())
-        return candidate.answer is not None or (is_said and (ended_by_itself or is_alone))
-
     def _judge_answers(self) -> None:
-        """Find the answer that leads, and how likely each is by all that has ended and was read."""
-        tree, strategy = self._tree, self.settings.strategy
-        # Ties go to the trajectory that was drawn first.
-        ended = sorted(self._record.candidates, key=lambda each: tree.draw_order(each.node))
-        shown = [each for each in ended if self._can_be_shown(each)]
-        if strategy.rule == "first" and (self.settings.models.sampling or {}).get("greedy"):
-            # The model cannot decode greedily: of the first two readings the likelier one is the answer.
-            shown[:2] = sorted(shown[:2], key=lambda each: each.nll or 0.0)
-        same = self._kind.equality(self.problem)
-        result = choose(shown, strategy.rule, same, lambda node: tree[node].mode)
-        # A failed program cannot be shown, and speaks against the answer all the same.
-        counted = tuple(each for each in ended if each.mode != "prose" or each in shown)
-        modes = {each.mode for each in counted}
-        known = {mode: each for mode, each in tree.questions.items() if mode in modes}
-        finished, logits, judged = len(ended) + self._cut, tree.mean_option_logits, AnswerEstimates(None)
-        if result.groups or logits:
-            found = FinishedSearch(known, counted, result.groups, logits)
-            # A mode is known by its prompt, which is read when its first branch starts.
-            mode = next((mode for mode in strategy.modes if mode in self._opened), strategy.modes[0])
-            judged = self._calibrator.judge(tree.prefix(ROOT, mode), found)
-        result = replace(result, confidence=judged.confidence or result.confidence)
-        if strategy.rule == "likeliest" or judged.options:
-            result = likeliest(result, judged.revised, judged.options)
-        for node, estimate in judged.revised.items():
-            reward = tree[node].reward
-            assert reward is not None, "a trajectory counts when it is scored"
-            if estimate != tree[node].estimate:
-                self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=Usage()))
-        result = replace(
-            result,
-            options=judged.options,
-            fields=judged.fields[result.groups[0].nodes[0]] if judged.fields else {},
-            finished=finished,
-            replies=len(shown),
-            called=judged.called,
-        )
-        self._emit(AnswersJudged(result=result))
+        """Choose the answer that leads, and estimate all, by the solutions that count and what was read."""
+        result, estimates = judge_answers(self._record, self.settings, self._calibrator)
+        finished = len(self._record.candidates) + self._cut_trajectories
+        self._emit(AnswersJudged(result=replace(result, finished=finished), estimates=estimates))
 
     def _warn_once(self, notice: Notice) -> None:
         if notice not in self._record.notices:
@@ -391,17 +394,15 @@ class Search:
 
     def _decide(self) -> None:
         """Resume the plan if something is new to it, or let the search end once its budget is spent."""
-        if self._phase == "finishing":
-            if self._may_end or self.branches.is_idle:
-                self.close("budget")
-            return
         is_spent = self._is_spent
-        # What is idle may have a verdict of its own.
-        if self._phase == "searching" and (self.branches.is_idle or (self._fresh and not is_spent)):
-            fresh, self._fresh = tuple(self._fresh), []
-            self._step_plan(fresh)
-        if is_spent and not self.over:
-            self._spend_no_more()
+        if self._phase == "searching":
+            if self.branches.is_idle or (self._fresh and not is_spent):  # an idle plan may have a verdict
+                fresh, self._fresh = self._fresh, []
+                self._resume_plan(fresh)
+            if is_spent:
+                self._phase = "ending"
+        if self._phase != "searching" and not self.over:
+            self._end()
 
     @property
     def _is_spent(self) -> bool:
@@ -412,14 +413,14 @@ class Search:
         """True if a spent search has a reply, or no time to wait for one."""
         return self._tree.standing.has_reply or self.settings.budget.is_over(self._elapsed())
 
-    def _step_plan(self, nodes: Sequence[NodeId] | None) -> None:
-        """Start the plan (None) or send it nodes, and obey it; its verdict ends the search.
+    def _resume_plan(self, fresh: Sequence[NodeId] | None = None) -> None:
+        """Start the plan (None) or send it fresh nodes, and obey it; its verdict ends the search.
 
         A plan that asks for nothing while nothing runs and nothing is new to it has ended, too.
         """
-        waited_for_nothing = nodes == () and self.branches.is_idle
+        ends = fresh is not None and not fresh and self.branches.is_idle
         try:
-            commands = next(self._plan) if nodes is None else self._plan.send(nodes)
+            commands = self._plan.send(None if fresh is None else self._redraw(fresh))  # type: ignore[arg-type]
         except StopIteration as stop:
             self.close(stop.value or "exhausted", NOT_NEEDED)
             return
@@ -428,18 +429,30 @@ class Search:
                 self._queue(command)
         for command in commands:
             if isinstance(command, Cut):
-                self._obey_cut(command)
-        if waited_for_nothing and self.branches.is_idle:
+                self._cut(command)
+        if ends and self.branches.is_idle:
             self.close("exhausted", NOT_NEEDED)
-        self._start_waiting()
+
+    def _redraw(self, nodes: Sequence[NodeId]) -> list[NodeId]:
+        """Draw each step with a wrong sum again, from the prefix before it; the other nodes are the plan's.
+
+        To the plan the later draw is the only one.
+        """
+        for node in nodes:
+            if again := redraw_at(self._tree, node, self.settings.strategy.redraws):
+                before, equation = again
+                self._redrawn.add(node)
+                self.branches.queue(Expand(before, until="answer"))
+                self._cut(Cut((node,), f"{equation} is wrong"))
+        return [node for node in nodes if not self._is_below(node, self._redrawn)]
 
     def _queue(self, command: Expand) -> None:
         if command.required is not None:
             self._emit(AllocationDecided(node=command.node, required=command.required))
         self.branches.queue(command)
 
-    def _obey_cut(self, command: Cut) -> None:
-        """End what runs below nodes, and what waits there."""
+    def _cut(self, command: Cut) -> None:
+        """End the branches below nodes, and those that wait there."""
         self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
         branches, cut = self.branches, command.nodes
         branches.waiting = [each for each in branches.waiting if not self._is_below(each.asked.node, cut)]
@@ -447,25 +460,14 @@ class Search:
             self._drop(branch, "cut")
             is_redrawn = any(each.trajectory == branch.trajectory for each in branches.waiting)
             if branch.asked.until == "answer" and not is_redrawn:
-                self._cut += 1
+                self._cut_trajectories += 1
                 self._judge_answers()
 
-    def _is_below(self, node: NodeId, ancestors: Sequence[NodeId]) -> bool:
-        return node in ancestors or any(n.id in ancestors for n in self._tree.path(node))
-
-    def _start_waiting(self) -> None:
-        """Start branches that wait, as many as may run; the first of a mode has its prompt read."""
-        for branch in self.branches.start(self._tree.width):
-            asked = branch.asked
-            if asked.mode not in self._opened:
-                self._read_prompt(asked.mode)
-            self._emit(
-                BranchStarted(branch=branch.id, parent=asked.node, greedy=asked.greedy, mode=asked.mode)
-            )
+    def _is_below(self, node: NodeId, ancestors: Container[NodeId]) -> bool:
+        return node in ancestors or any(each.id in ancestors for each in self._tree.path(node))
 
     def _drop(self, branch: Branch, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
-        self._engine.cancel_branch(branch)
         branch.cost = sum((usage for _, usage in branch.ahead), branch.cost)
         if branch.step is None:
             self._emit(PromptRead(usage=branch.cost, mode=branch.mode, branch=branch.id))
@@ -477,23 +479,23 @@ class Search:
 
     # Ending
 
-    def _spend_no_more(self) -> None:
-        """The budget is spent: end with the best answer, or let one trajectory finish if there is none."""
-        if any(branch.ahead for branch in self.branches.running.values()):
+    def _end(self) -> None:
+        """End with the best answer, or let one trajectory finish if there is none."""
+        running = self.branches.running.values()
+        self.branches.waiting.clear()
+        if any(branch.ahead for branch in running):
             # What others have written counts without those that it waits for.
-            self._phase = "spent"
-            for branch in [branch for branch in self.branches.running.values() if not branch.ahead]:
+            for branch in [branch for branch in running if not branch.ahead]:
                 self._drop(branch, "budget")
-        elif self._may_end:
+        elif self._may_end or (self._phase == "finishing" and not running):
             self.close("budget")
-        else:
+        elif self._phase == "ending":
             self._finish_one()
 
     def _finish_one(self) -> None:
         """Let one trajectory go on to its end: the running one that has come furthest, or the best prefix."""
         self._phase = "finishing"
         self._plan.close()
-        self.branches.waiting.clear()
         whole = [branch for branch in self.branches.running.values() if branch.asked.until == "answer"]
         furthest = max(whole, key=self._tokens_written, default=None)
         for branch in [branch for branch in self.branches.running.values() if branch is not furthest]:
@@ -503,7 +505,6 @@ class Search:
             [best] = top_k(self._tree, begun or [ROOT], 1)
             mode = self._tree[best].mode if best != ROOT else self.settings.strategy.modes[0]
             self._queue(Expand(best, 1, "answer", mode=mode))
-            self._start_waiting()
 
     def _tokens_written(self, branch: Branch) -> tuple[int, int]:
         """Tokens of a running trajectory; of equals the first drawn is largest."""
@@ -523,7 +524,6 @@ class Search:
 
     def _stop(self, reason: str) -> None:
         """End the plan and all branches."""
-        self._phase = "over"
         self._plan.close()
         self.branches.waiting.clear()
         for branch in list(self.branches.running.values()):

@@ -78,7 +78,7 @@ class Strategy(ABC):
         grows_steps: It grows a tree of steps and chooses among them itself: no programs, and no redraws.
         stops_early: It may end early, so the machine chooses its width; any other strategy runs all at once.
         modes: Modes of reasoning; of equals the first one is drawn first.
-        redraws: Most steps of one trajectory that are drawn again for a wrong sum (``redraws.redrawing``).
+        redraws: Most steps of one trajectory that are drawn again for a wrong sum (``redraws.redraw_at``).
     """
 
     name: ClassVar[str]

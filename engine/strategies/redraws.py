@@ -13,33 +13,10 @@ from itertools import pairwise
 
 from ..search.tree import Tree
 from ..types import ROOT, NodeId
-from .base import Command, Cut, Expand, Plan, Strategy
+from .base import Expand, Plan, Strategy
 
 REDRAWS = 2
 """Most steps of one trajectory that are drawn again, where any are."""
-
-
-def redrawing(tree: Tree, plan: Plan, redraws: int) -> Plan:
-    """A plan, of whose trajectories each step with a wrong sum is cut and drawn again.
-
-    The plan goes on as if it had got the later draw at once: it receives no node below the cut.
-    """
-    cut: set[NodeId] = set()
-    try:
-        commands = next(plan)
-        while True:
-            scored = yield commands
-            wrong = {node: found for node in scored if (found := redraw_at(tree, node, redraws))}
-            cut |= wrong.keys()
-            again: list[Command] = []
-            for node, (parent, equation) in wrong.items():
-                again += Cut((node,), f"{equation} is wrong"), Expand(parent, 1, until="answer")
-            seen = [node for node in scored if cut.isdisjoint(n.id for n in tree.path(node))]
-            commands = [*again, *plan.send(seen)]
-    except StopIteration as ended:
-        return ended.value  # type: ignore[no-any-return]
-    finally:
-        plan.close()
 
 
 def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:

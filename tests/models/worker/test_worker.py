@@ -39,13 +39,13 @@ from bench.scripted import OPENED, ScriptedPolicy, scripted_step
 SERVING = "from adascale.models.worker import server\n{}\nserver.main()"
 FAULTY_TO_SEARCH = SERVING.format(
     """
-from adascale.engine.search.search import Search
-advance = Search.advance
-def advance_or_fail(search):
-    if "faulty" in search.problem.question:
+from adascale.engine.search.driver import Driver
+step = Driver.step
+def step_or_fail(driver):
+    if any("faulty" in search.problem.question for search in driver._active):
         raise KeyError("a mistake of ours")
-    advance(search)
-Search.advance = advance_or_fail
+    step(driver)
+Driver.step = step_or_fail
 """
 )
 SETTINGS = Settings(strategy_named("greedy"))

@@ -1,0 +1,67 @@
+"""The answer that leads a search: chosen once by the strategy's rule, and judged once by the calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..answers.choosing import Candidate, FinishedSearch, SearchResult, choose, likeliest
+from ..kinds import kind_of
+from ..ports import AnswerEstimates
+from ..request import Settings
+from ..types import ROOT, Estimate, NodeId
+from .record import Record
+from .tree import Tree
+
+if TYPE_CHECKING:
+    from ..calibration.posterior import Posterior
+
+
+def judge_answers(
+    record: Record, settings: Settings, calibrator: Posterior
+) -> tuple[SearchResult, Mapping[NodeId, Estimate]]:
+    """The standing of a search, and the estimates of solutions that differ from those that they have.
+
+    Args:
+        record: The search so far; its ``finished`` is left to the caller.
+        settings: Its settings, whose strategy has the rule that chooses.
+        calibrator: Estimates the answers.
+    """
+    tree, strategy = record.tree, settings.strategy
+    # Ties go to the trajectory that was drawn first.
+    ended = sorted(record.candidates, key=lambda candidate: tree.draw_order(candidate.node))
+    shown = [candidate for candidate in ended if _can_be_shown(tree, candidate)]
+    if strategy.rule == "first" and (settings.models.sampling or {}).get("greedy"):
+        # The model cannot decode greedily: of the first two readings the likelier one is the answer.
+        shown[:2] = sorted(shown[:2], key=lambda candidate: candidate.nll or 0.0)
+    same = kind_of(tree.problem).equality(tree.problem)
+    result = choose(shown, strategy.rule, same, lambda node: tree[node].mode)
+    logits, judged = tree.mean_option_logits, AnswerEstimates(None)
+    if result.groups or logits:
+        # A failed program cannot be shown, and speaks against the answer all the same.
+        counted = tuple(candidate for candidate in ended if candidate.mode != "prose" or candidate in shown)
+        modes = {candidate.mode for candidate in counted}
+        questions = {mode: estimate for mode, estimate in tree.questions.items() if mode in modes}
+        mode = next((mode for mode in strategy.modes if mode in tree.readings), strategy.modes[0])
+        finished = FinishedSearch(questions, counted, result.groups, logits)
+        judged = calibrator.judge(tree.prefix(ROOT, mode), finished)
+    result = replace(result, confidence=judged.confidence or result.confidence)
+    if strategy.rule == "likeliest" or judged.options:
+        result = likeliest(result, judged.revised, judged.options)
+    fields = judged.fields[result.groups[0].nodes[0]] if judged.fields else {}
+    result = replace(
+        result, options=judged.options, fields=fields, replies=len(shown), called=judged.called
+    )
+    revised = judged.revised.items()
+    return result, {node: estimate for node, estimate in revised if estimate != tree[node].estimate}
+
+
+def _can_be_shown(tree: Tree, candidate: Candidate) -> bool:
+    """True for an answer, a text that ended by itself without one, and a reply that stays alone."""
+    end, problem = tree[candidate.node], tree.problem
+    ended_by_itself = end.step is not None and end.step.finish == "stop"
+    is_prose = end.mode == "prose" and problem.kind != "json"
+    is_alone = problem.is_chat or problem.kind == "fact"
+    has_text = is_prose and bool(tree.text(end.id).strip())
+    return candidate.answer is not None or (has_text and (ended_by_itself or is_alone))
