@@ -16,16 +16,33 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adascale.cli.exit_codes import INTERRUPTED, exit_code
-from adascale.cli.options.by_command import SEED_OF_CHOICE, QuestionsOption, TerminalOptions
-from adascale.cli.options.declare import JsonOption, flag
-from adascale.cli.options.settings import Command, with_options
+from adascale.cli.options.command_line import Command
+from adascale.cli.options.flags import (
+    CalibrationFlag,
+    EffortFlag,
+    JsonFlag,
+    ModelFlag,
+    OfflineFlag,
+    PairsFlag,
+    PrmFlag,
+    QuestionsFlag,
+    QuietFlag,
+    SeedOfChoiceFlag,
+    SystemFlag,
+    ThinkFlag,
+    UnsandboxedFlag,
+    VerboseFlag,
+    YesFlag,
+    flag,
+)
+from adascale.cli.options.settings import SESSION, STRATEGY, read_settings
 from adascale.cli.searching import open_session, stoppable
 from adascale.cli.terminal.errors import show_error, show_warning
 from adascale.cli.terminal.progress import Progress
@@ -34,7 +51,7 @@ from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.engine.request import Conditions, SearchRequest
 from adascale.engine.types import KindName, Notice, Problem, Schedule
-from adascale.models.options import MAX_BRANCHES, SessionOptions
+from adascale.models.options import MAX_BRANCHES
 from adascale.models.programs.executor import ProgramExecutor
 from adascale.models.questions import choose_questions, read_known
 
@@ -45,39 +62,6 @@ from .kept_draws import DrawStore, ReplayingPolicy
 
 if TYPE_CHECKING:
     from adascale.models import AnySession
-
-_KEPT = {"effort", "samples", "beams", "branching", "lead", "confidence", "width"}
-_FLAGS = {each.name: None for each in fields(SearchRequest) if each.name not in _KEPT}
-_SANDBOX = flag("--unsandboxed", "Run code tasks without a sandbox, with limits alone.")
-
-
-@dataclass(frozen=True, slots=True)
-class EvalOptions:
-    """Options of the comparison."""
-
-    strategies: Annotated[
-        str,
-        flag(
-            "--strategies",
-            "What to compare: NAME[:N][@EFFORT][+RULE][/MODE][+redraw], with commas. :N is the number of "
-            "solutions, +n, +k, +m or +km a rule of the paper, the mode prose, program or both; +redraw "
-            "rewrites steps with a wrong sum.",
-            metavar="LIST",
-            show_default=True,
-        ),
-    ] = "greedy,vote:4,vote:16,adaptive"
-    questions: QuestionsOption = None
-    repeats: Annotated[
-        int,
-        flag("--repeats", "Runs of each strategy, each with other random numbers.", metavar="N", min=1),
-    ] = 1
-    json_output: JsonOption = False
-    session: Annotated[SessionOptions, {"unsandboxed": _SANDBOX}] = SessionOptions(
-        branches=MAX_BRANCHES, purpose="replay"
-    )
-    search: Annotated[SearchRequest, {**_FLAGS, "seed": SEED_OF_CHOICE}] = SearchRequest(seed=0)
-    terminal: TerminalOptions = field(default_factory=TerminalOptions)
-
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -99,33 +83,63 @@ def _only_kind(problems: Sequence[Problem]) -> KindName:
 
 
 @app.command(cls=Command, help=__doc__)
-@with_options(EvalOptions)
 def compare(
+    context: typer.Context,
     data: Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON Lines with question and answer.")],
-    *,
-    options: EvalOptions,
+    strategies: Annotated[
+        str,
+        flag(
+            "--strategies",
+            "What to compare: NAME[:N][@EFFORT][+RULE][/MODE][+redraw], with commas. :N is the number of "
+            "solutions, +n, +k, +m or +km a rule of the paper, the mode prose, program or both; +redraw "
+            "rewrites steps with a wrong sum.",
+            "LIST",
+            show_default=True,
+        ),
+    ] = "greedy,vote:4,vote:16,adaptive",
+    questions: QuestionsFlag = None,
+    repeats: Annotated[
+        int,
+        flag("--repeats", "Runs of each strategy, each with other random numbers.", "N", min=1),
+    ] = 1,
+    json_output: JsonFlag = False,
+    model: ModelFlag = None,
+    prm: PrmFlag = None,
+    calibration: CalibrationFlag = None,
+    system: SystemFlag = "",
+    think: ThinkFlag = None,
+    offline: OfflineFlag = None,
+    unsandboxed: UnsandboxedFlag = False,
+    effort: EffortFlag = None,
+    seed: SeedOfChoiceFlag = 0,
+    option: PairsFlag = None,
+    quiet: QuietFlag = 0,
+    verbose: VerboseFlag = 0,
+    yes: YesFlag = None,
 ) -> None:
     """Compare strategies."""
-    search = options.search
-    problems = choose_questions(read_known(data), options.questions, search.seed or 0)
+    options = read_settings(context, *SESSION, *set(STRATEGY) - {"adapt"}, "width")
+    search = options.search(seed=seed)
+    problems = choose_questions(read_known(data), questions, seed)
     kind = _only_kind(problems)
-    contestants = for_kind(parse_contestants(options.strategies, search, kind), kind)
-    with open_session(options.session, options.terminal) as session:
+    contestants = for_kind(parse_contestants(strategies, search, kind), kind)
+    opened = options.session(branches=MAX_BRANCHES, purpose="replay")
+    with open_session(opened, options) as session:
         conditions = session.conditions(kind)
         contestants = [replace(each, strategy=conditions.possible(each.strategy)) for each in contestants]
         for notice in warnings_of(conditions, contestants):
             show_warning(notice)
         schedule = session.schedule if search.width is None else Schedule.even(search.width)
-        found = _search_all(session, kind, contestants, problems, options, schedule)
+        found = _search_all(session, kind, contestants, problems, repeats, seed, schedule, quiet > 0)
     if found is None:
         raise typer.Exit(INTERRUPTED)
     report = found.report()
-    if options.json_output:
+    if json_output:
         names = [path.name for path in data]
         described = {
             "schema": "adascale.eval/1",
             "data": names,
-            "seed": search.seed,
+            "seed": seed,
             "schedule": [schedule.narrow, schedule.wide],
         }
         write_json({**described, **asdict(conditions.models), **to_plain(report)})
@@ -138,21 +152,23 @@ def _search_all(
     kind: KindName,
     contestants: Sequence[Contestant],
     problems: Sequence[Problem],
-    options: EvalOptions,
+    repeats: int,
+    seed: int,
     schedule: Schedule,
+    quiet: bool,
 ) -> Comparison | None:
     """Search every problem with every contestant, and compare the outcomes; None if it was interrupted.
 
     What was drawn before is played back, and every new draw is kept.
     """
     found = Comparison(contestants, [problem.id for problem in problems])
-    rounds = len(contestants) * options.repeats
+    rounds = len(contestants) * repeats
     with closing(DrawStore.of(session, kind)) as store:
         policy = ReplayingPolicy.of(session, store)
         searching = session.driver(lambda: 0.0, policy)
         with (
             stoppable(session, searching) as driver,
-            Progress("questions", quiet=bool(options.terminal.quiet)) as progress,
+            Progress("questions", quiet=quiet) as progress,
             ProgramExecutor(unsandboxed=session.options.unsandboxed) as executor,
         ):
             run = functools.cache(executor.run)
@@ -160,8 +176,8 @@ def _search_all(
                 driver,
                 contestants,
                 problems,
-                options.repeats,
-                options.search.seed or 0,
+                repeats,
+                seed,
                 run,
                 session.modes,
                 schedule,

@@ -20,12 +20,11 @@ from adascale.engine.errors import AdascaleError, UsageError, explained
 
 from .exit_codes import EPILOG, FAILED, INTERRUPTED, USAGE, exit_code
 from .options.command_line import (
+    Command,
     config_path,
-    defaults_of,
     read_config,
     unknown_command,
     usage_error,
-    warn_unknown,
     with_ask,
 )
 from .terminal.errors import show_error, use_warnings, write_error
@@ -40,7 +39,8 @@ from .terminal.streams import (
 )
 
 if TYPE_CHECKING:
-    from typer._click import Command, Context  # Typer has a copy of click, whose types it gives no other name
+    from typer._click import Command as AnyCommand
+    from typer._click import Context  # Typer has a copy of click, whose types it gives no other name
 
 
 COMMANDS = {
@@ -66,7 +66,7 @@ COMMANDS = {
 
 
 @cache
-def load_command(name: str) -> Command:
+def load_command(name: str) -> AnyCommand:
     """A command, imported when it is run, so that no command waits for the others."""
     module, _, function = COMMANDS[name][0].partition(".")
     found = getattr(import_module(f".commands.{module}", __package__), function)
@@ -74,15 +74,13 @@ def load_command(name: str) -> Command:
     if isinstance(found, typer.Typer):
         table.add_typer(found, name=name)
     else:
-        from .options.settings import Command as WithPairs
-
-        table.command(name, cls=WithPairs)(found)
+        table.command(name, cls=Command)(found)
     command = typer.main.get_group(table).commands[name]
     _keep_examples(command)
     return command
 
 
-def _keep_examples(command: Command) -> None:
+def _keep_examples(command: AnyCommand) -> None:
     """Mark the examples, the second paragraph of a help text, as lines that stay as they are."""
     for below in command.commands.values() if isinstance(command, TyperGroup) else ():
         _keep_examples(below)
@@ -95,7 +93,7 @@ class _Root(TyperGroup):
         """Names, in the order of the help page."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: object, cmd_name: str) -> Command | None:
+    def get_command(self, ctx: object, cmd_name: str) -> AnyCommand | None:
         """A placeholder with the help line of a command, for the help page and for shell completion."""
         if cmd_name not in COMMANDS:
             return None
@@ -121,7 +119,9 @@ class _Root(TyperGroup):
             say("adascale: stopped")
             raise typer.Exit(INTERRUPTED) from error
 
-    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, AnyCommand | None, list[str]]:
         """The command that was typed; no other one is imported.
 
         Raises:
@@ -163,9 +163,8 @@ def root(
     """Answer questions with a small local model that searches as much as a question needs."""
     if context.invoked_subcommand == "config":  # which must work when the file is broken
         return
-    path = config_path()
     try:
-        found = read_config(path)
+        context.obj = read_config(config_path())
     except UsageError:
         # doctor reports a broken file as one of its findings, and help has to work with one.
         asks_help = {"-h", "--help"} & set(sys.argv)
@@ -173,9 +172,10 @@ def root(
             return
         raise
     use_warnings("-qq" not in sys.argv)
-    if found and (name := context.invoked_subcommand):
-        warn_unknown(found, path)
-        context.default_map = {name: defaults_of(load_command(name), found)}
+    if context.obj:
+        from .options.settings import warn_unknown
+
+        warn_unknown(context.obj)
 
 
 def main() -> None:

@@ -26,8 +26,7 @@ from adascale.models.options import FallbackOptions, Reporting, SessionOptions
 
 from .disk.files import read_text
 from .exit_codes import INTERRUPTED
-from .options.by_command import TerminalOptions, ViewOptions
-from .options.declare import env
+from .options.command_line import env
 from .render.display import open_renderer
 from .terminal.console import draws_replies
 from .terminal.lines import clean
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
     from adascale.models.worker.ray import Cluster
 
+    from .options.settings import Settings
     from .render.state import ViewState
     from .render.views import SearchView
 
@@ -112,10 +112,10 @@ def last_conversation() -> tuple[Turn, ...]:
     return turns_after(last_finished())
 
 
-def choose_seed(seed: int | None, terminal: TerminalOptions) -> int:
+def choose_seed(seed: int | None, settings: Settings) -> int:
     """The seed of a run, a random one if none is given; with -v it is shown."""
     chosen = secrets.randbits(31) if seed is None else seed
-    if terminal.verbose:
+    if settings.verbose:
         say(f"seed {chosen}")
     return chosen
 
@@ -154,11 +154,11 @@ def open_fallback(options: FallbackOptions) -> Fallback | None:
     return Fallback(options, None if key is None else read_api_key(key, _FALLBACK_KEY))
 
 
-def say_status(terminal: TerminalOptions) -> Callable[[str], None]:
+def say_status(settings: Settings) -> Callable[[str], None]:
     """A function that writes each status as a line on stderr, unless -q was given."""
 
     def say_line(text: str) -> None:
-        if text and not terminal.quiet:
+        if text and not settings.quiet:
             say(f"adascale: {text}")
 
     return say_line
@@ -166,7 +166,7 @@ def say_status(terminal: TerminalOptions) -> Callable[[str], None]:
 
 @contextmanager
 def reporting(
-    options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None]
+    options: SessionOptions, settings: Settings, status: Callable[[str], None]
 ) -> Iterator[Reporting]:
     """Callbacks of a session. The bars of downloads end at the first status: one of both has the terminal."""
     set_offline(options.offline)
@@ -179,62 +179,58 @@ def reporting(
 
         def consent(plan: DownloadPlan) -> bool:
             status("")
-            return consents(plan, asks=not terminal.yes)
+            return consents(plan, asks=not settings.yes)
 
         def show(transfer: Transfer) -> None:
             status("")
             transfers.on_progress(transfer)
 
-        log = (lambda text: print(clean(text), end="", file=sys.stderr)) if terminal.verbose > 1 else None
-        yield Reporting(tell, None if terminal.quiet else show, consent, log)
+        log = (lambda text: print(clean(text), end="", file=sys.stderr)) if settings.verbose > 1 else None
+        yield Reporting(tell, None if settings.quiet else show, consent, log)
 
 
-def _say_files(terminal: TerminalOptions, files: Sequence[tuple[str, Path, str]]) -> None:
-    if terminal.verbose:
+def _say_files(settings: Settings, files: Sequence[tuple[str, Path, str]]) -> None:
+    if settings.verbose:
         for label, path, sha256 in files:
             say(f"{label} {path} sha256 {sha256[:12]}")
 
 
 @contextmanager
 def open_worker(
-    options: SessionOptions,
-    terminal: TerminalOptions,
-    status: Callable[[str], None],
-    keep_alive: float = 0.0,
+    options: SessionOptions, settings: Settings, status: Callable[[str], None]
 ) -> Iterator[Worker]:
     """Open the models of a run in a process of their own.
 
     Args:
-        options: The models and their settings.
-        terminal: Options of messages and questions on the terminal.
+        options: The models.
+        settings: Those of the command.
         status: Shows a status line; an empty one frees the terminal.
-        keep_alive: Seconds that they stay open for the next command.
     """
-    with reporting(options, terminal, status) as report:
+    with reporting(options, settings, status) as report:
         from adascale.models.worker.client import Worker
 
-        with Worker(options, report, keep_alive) as worker:
-            _say_files(terminal, worker.open_models.files)
+        with Worker(options, report, settings.keep_alive) as worker:
+            _say_files(settings, worker.open_models.files)
             yield worker
 
 
 @contextmanager
 def open_cluster(
-    options: SessionOptions, terminal: TerminalOptions, status: Callable[[str], None], address: str
+    options: SessionOptions, settings: Settings, status: Callable[[str], None]
 ) -> Iterator[Cluster]:
     """Open the models of a run on every node of a Ray cluster; as ``open_worker``."""
     set_offline(options.offline)
     from adascale.models.worker.ray import Cluster
 
-    with Cluster(address, options, status) as cluster:
-        _say_files(terminal, cluster.open_models.files)
+    with Cluster(str(settings.ray), options, status) as cluster:
+        _say_files(settings, cluster.open_models.files)
         yield cluster
 
 
 @contextmanager
-def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator[AnySession]:
+def open_session(options: SessionOptions, settings: Settings) -> Iterator[AnySession]:
     """Fetch, check and load the models of a calibration, in this process."""
-    with reporting(options, terminal, say_status(terminal)) as report, ExitStack() as stack:
+    with reporting(options, settings, say_status(settings)) as report, ExitStack() as stack:
         from adascale import models
 
         session = models.open_session(options, report)
@@ -242,7 +238,7 @@ def open_session(options: SessionOptions, terminal: TerminalOptions) -> Iterator
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(session.abort.set, ends=SIGNALS):
             stack.enter_context(session)
-        _say_files(terminal, files)
+        _say_files(settings, files)
         yield session
 
 
@@ -283,7 +279,7 @@ def search_one(
     problem: Problem,
     search: SearchRequest,
     options: SessionOptions,
-    view: ViewOptions,
+    settings: Settings,
     *,
     prints_reply: bool = False,
 ) -> ViewState:
@@ -293,7 +289,7 @@ def search_one(
         problem: The question or task.
         search: How it is searched; an error in it costs no download.
         options: The models and their settings.
-        view: How the search is shown and kept.
+        settings: How the search is shown and kept.
         prints_reply: As of ``follow_search``.
 
     Returns:
@@ -306,12 +302,12 @@ def search_one(
     from adascale.engine.search.computed import computed_log
 
     # A model that stays open has places for whatever is asked next.
-    session = options.for_one(search.strategy_for("value" if view.keep_alive else problem.kind), search)
-    with open_renderer(view.terminal.quiet, show_tree=view.show_tree) as renderer:
+    session = options.for_one(search.strategy_for("value" if settings.keep_alive else problem.kind), search)
+    with open_renderer(settings.quiet, show_tree=settings.show_tree) as renderer:
         if log := computed_log(Request(problem, search.settings(problem))):
-            return ended(show_events(log, renderer, view))
-        with open_worker(session, view.terminal, renderer.status, view.keep_alive) as worker:
-            record = follow_search(worker, problem, search, renderer, view, prints_reply=prints_reply)
+            return ended(show_events(log, renderer, settings))
+        with open_worker(session, settings, renderer.status) as worker:
+            record = follow_search(worker, problem, search, renderer, settings, prints_reply=prints_reply)
     return ended(record)
 
 
@@ -320,7 +316,7 @@ def follow_search(
     problem: Problem,
     search: SearchRequest,
     renderer: SearchView,
-    view: ViewOptions,
+    settings: Settings,
     *,
     prints_reply: bool = False,
 ) -> ViewState | None:
@@ -331,28 +327,28 @@ def follow_search(
         problem: The question or task.
         search: How it is searched.
         renderer: Shows it.
-        view: How it is kept.
+        settings: How it is kept.
         prints_reply: Write the reply to a chat message to stdout, piece by piece while it is generated; where
             one screen shows both, it is drawn instead.
     """
-    seeded = replace(search, seed=choose_seed(search.seed, view.terminal))
+    seeded = replace(search, seed=choose_seed(search.seed, settings))
     opened = worker.open_models
     request = Request(problem, seeded.settings(problem, opened.conditions[problem.kind], opened.modes))
-    is_printed = prints_reply and problem.is_chat and not draws_replies(view.terminal.quiet)
+    is_printed = prints_reply and problem.is_chat and not draws_replies(settings.quiet)
     renderer.take = partial(worker.cancel, problem.id, takes_answer=True)
     with graceful(worker.interrupt), closing(worker.serve([request])) as run:
-        return show_events((event for _, event in run), renderer, view, is_printed=is_printed)
+        return show_events((event for _, event in run), renderer, settings, is_printed=is_printed)
 
 
 def show_events(
-    events: Iterable[Event], renderer: SearchView, view: ViewOptions, *, is_printed: bool = False
+    events: Iterable[Event], renderer: SearchView, settings: Settings, *, is_printed: bool = False
 ) -> ViewState | None:
     """Show the events of a search as they come, and keep them.
 
     Args:
         events: The log.
         renderer: Shows them.
-        view: How they are kept.
+        settings: How they are kept.
         is_printed: Write the reply to stdout, piece by piece.
     """
     from adascale.engine.answer import GrowingReply
@@ -362,7 +358,7 @@ def show_events(
 
     reply = GrowingReply()
     # Opened late: where there is no search there is no trace.
-    trace = open_run() if view.save else nullcontext()
+    trace = open_run() if settings.save else nullcontext()
     with trace as writer:
         for event in events:
             if writer is not None:

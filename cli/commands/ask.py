@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +9,32 @@ import typer
 from adascale.engine.types import Notice
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
-from ..options.by_command import AskOptions
-from ..options.settings import chooses_search, with_options
+from ..options.flags import (
+    CalibrationFlag,
+    ChoicesFlag,
+    ContinueFlag,
+    EffortFlag,
+    FallbackFlag,
+    JsonFlag,
+    KindFlag,
+    ModeFlag,
+    ModelFlag,
+    OfflineFlag,
+    PairsFlag,
+    PrmFlag,
+    QuietFlag,
+    SaveFlag,
+    SchemaFlag,
+    SeedFlag,
+    ShowTreeFlag,
+    StrategyFlag,
+    SystemFlag,
+    ThinkFlag,
+    TimeLimitFlag,
+    VerboseFlag,
+    YesFlag,
+)
+from ..options.settings import FALLBACK, SEARCH, SESSION, Settings, read_settings
 from ..searching import (
     last_conversation,
     open_fallback,
@@ -31,8 +54,8 @@ if TYPE_CHECKING:
 _EXAMPLE = 'adascale ask "What is 17 * 23?"   or   echo "What is 17 * 23?" | adascale ask'
 
 
-@with_options(AskOptions)
 def ask(
+    context: typer.Context,
     question: Annotated[
         list[str] | None,
         typer.Argument(
@@ -41,9 +64,29 @@ def ask(
             help="The question; - or nothing reads it from stdin; piped text goes below it.",
         ),
     ] = None,
-    *,
-    context: typer.Context,
-    options: AskOptions,
+    model: ModelFlag = None,
+    prm: PrmFlag = None,
+    calibration: CalibrationFlag = None,
+    system: SystemFlag = "",
+    think: ThinkFlag = None,
+    offline: OfflineFlag = None,
+    kind: KindFlag = None,
+    choices: ChoicesFlag = None,
+    strategy: StrategyFlag = None,
+    effort: EffortFlag = None,
+    mode: ModeFlag = None,
+    time_limit: TimeLimitFlag = None,
+    seed: SeedFlag = None,
+    goes_on: ContinueFlag = False,
+    schema: SchemaFlag = None,
+    fallback: FallbackFlag = None,
+    json_output: JsonFlag = False,
+    show_tree: ShowTreeFlag = None,
+    save: SaveFlag = None,
+    option: PairsFlag = None,
+    quiet: QuietFlag = 0,
+    verbose: VerboseFlag = 0,
+    yes: YesFlag = None,
 ) -> None:
     """Answer a question, with as much search as it needs, and say how sure the answer is.
 
@@ -53,53 +96,53 @@ def ask(
     cat letter.txt | adascale ask --schema order.json
     adascale ask -m qwen2.5-coder-0.5b -e high -o samples 16 '3 pens cost $2. How many for $18?'
     """
-    terminal = options.view.terminal
-    search = replace(
-        options.search,
-        schema=read_schema(options.schema),
-        question=question_text(question, _EXAMPLE, quiet=terminal.quiet > 0),
-        is_searched=chooses_search(context),
+    settings = read_settings(context, *SESSION, *SEARCH, *FALLBACK, "keep_alive")
+    search = settings.search(
+        schema=read_schema(schema),
+        question=question_text(question, _EXAMPLE, quiet=settings.quiet > 0),
+        is_searched=settings.says_how,
+        history=last_conversation() if goes_on else (),
     )
-    fallback = open_fallback(options.fallback)
-    if options.goes_on:
-        search = replace(search, history=last_conversation())
-    prints = not options.json_output  # while it is generated
-    record = search_one(search.problem(), search, options.session, options.view, prints_reply=prints)
+    server = open_fallback(settings.other_server())
+    prints = not json_output  # while it is generated
+    record = search_one(search.problem(), search, settings.session(), settings, prints_reply=prints)
     handed_on: FallbackAnswer | Notice | None = None
-    if fallback is not None and fallback.is_for(record):
-        if not options.view.terminal.quiet:
-            say(f"adascale: not sure enough, asking {fallback.server}...")
+    if server is not None and server.is_for(record):
+        if not settings.quiet:
+            say(f"adascale: not sure enough, asking {server.server}...")
         try:
-            handed_on = fallback.ask(record.started.problem, lambda: False)
+            handed_on = server.ask(record.started.problem, lambda: False)
         except KeyboardInterrupt:
             handed_on = Notice("no-fallback", "stopped by you; the answer is our own")
     if isinstance(handed_on, Notice):
         show_warning(handed_on)
-    _finish(record, options, handed_on)
+    _finish(record, settings, handed_on, json_output=json_output)
 
 
-def _finish(record: ViewState, options: AskOptions, handed_on: FallbackAnswer | Notice | None) -> None:
+def _finish(
+    record: ViewState, settings: Settings, handed_on: FallbackAnswer | Notice | None, *, json_output: bool
+) -> None:
     """Write the payload, how sure it is, and leave with the exit code of the outcome."""
     from adascale.engine.answer import Answer
 
     from ..render.solution import say_end, say_handed_on, write_answer
     from ..report import answer_payload, answer_record
 
-    terminal, least = options.view.terminal, options.search.min_confidence
+    least, verbose = settings.min_confidence, settings.verbose
     answer = Answer.of(record, least, handed_on)
-    if options.json_output:
+    if json_output:
         write_json(answer_record(answer, least))
     elif answer.fallback is not None:
-        write_payload(answer_payload(answer, terminal.verbose))
-    elif not answer.problem.is_chat or draws_replies(terminal.quiet):
-        write_answer(record, says_end=not terminal.quiet, verbose=terminal.verbose)
-    if not terminal.quiet:
+        write_payload(answer_payload(answer, verbose))
+    elif not answer.problem.is_chat or draws_replies(settings.quiet):
+        write_answer(record, says_end=not settings.quiet, verbose=verbose)
+    if not settings.quiet:
         if answer.fallback is not None:
             say_handed_on(record, answer.fallback)
-        say_end(record, terminal.verbose, advises=answer.fallback is None)
+        say_end(record, verbose, advises=answer.fallback is None)
     if answer.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
-    if answer.status == "low_confidence" and not answer.is_guess and not terminal.quiet:
+    if answer.status == "low_confidence" and not answer.is_guess and not settings.quiet:
         say(f"adascale: less sure than -o min_confidence {least:g}")
     if answer.status != "answered":
         raise typer.Exit(NO_ANSWER)

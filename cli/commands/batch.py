@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,14 +22,39 @@ from adascale.engine.request import Request, SearchRequest
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.types import Notice, Problem, Schedule
+from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.questions import BadLine, count_lines, read_problems
 
 from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions, write_table
 from ..disk.traces import TraceFolder
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import BatchOptions
-from ..options.settings import chooses_search, with_options
+from ..options.flags import (
+    CalibrationFlag,
+    ChoicesFlag,
+    EffortFlag,
+    FallbackFlag,
+    KindFlag,
+    ModeFlag,
+    ModelFlag,
+    OfflineFlag,
+    PairsFlag,
+    PrmFlag,
+    QuietFlag,
+    SchemaFlag,
+    SeedFlag,
+    StrategyFlag,
+    SystemFlag,
+    ThinkFlag,
+    TimeLimitFlag,
+    TracesFlag,
+    UnsandboxedFlag,
+    VerboseFlag,
+    YesFlag,
+    flag,
+    limit_flag,
+)
+from ..options.settings import FALLBACK, SEARCH, SESSION, Settings, read_settings
 from ..report import FIELDS, BatchCounts, answer_record, error_record, run_fields
 from ..searching import (
     choose_seed,
@@ -51,6 +76,8 @@ if TYPE_CHECKING:
     from adascale.models.worker.ray import Cluster
     from adascale.models.worker.server import ModelsOpened
 
+Opening = Callable[..., AbstractContextManager["Worker | Cluster"]]
+
 _SCHEDULE = Schedule.even(1)
 """Questions fill the batch, so the solutions of each are drawn one after another: that draws the fewest."""
 
@@ -61,15 +88,51 @@ _MOST_WARNINGS = 5
 """Failures that get a warning each; the summary counts the others."""
 
 
-@with_options(BatchOptions)
 def batch(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(metavar="FILE|-", help="JSON Lines, CSV with a header, or one question a line."),
     ] = "-",
-    *,
-    context: typer.Context,
-    options: BatchOptions,
+    output: Annotated[
+        str, flag("--output", "File for the records: JSON Lines, or a table (answers.csv).", "FILE|-")
+    ] = "-",
+    overwrite: Annotated[
+        bool, flag("--overwrite", "Start with an empty output instead of continuing it.")
+    ] = False,
+    field_: Annotated[str, flag("--field", "Field that holds the question.", "NAME")] = "question",
+    limit: Annotated[int | None, limit_flag("questions")] = None,
+    model: ModelFlag = None,
+    prm: PrmFlag = None,
+    calibration: CalibrationFlag = None,
+    system: SystemFlag = "",
+    think: ThinkFlag = None,
+    offline: OfflineFlag = None,
+    unsandboxed: UnsandboxedFlag = False,
+    kind: KindFlag = None,
+    choices: ChoicesFlag = None,
+    strategy: StrategyFlag = None,
+    effort: EffortFlag = None,
+    mode: ModeFlag = None,
+    time_limit: TimeLimitFlag = None,
+    seed: SeedFlag = None,
+    schema: SchemaFlag = None,
+    fallback: FallbackFlag = None,
+    traces: TracesFlag = None,
+    at_once: Annotated[
+        int | None,
+        flag(
+            "--at-once",
+            "Solutions that are written at once, of all questions.",
+            "N",
+            min=1,
+            max=1024,
+        ),
+    ] = None,
+    option: PairsFlag = None,
+    quiet: QuietFlag = 0,
+    verbose: VerboseFlag = 0,
+    yes: YesFlag = None,
 ) -> None:
     """Answer many questions, and write one JSON object a line as each is done.
 
@@ -79,38 +142,48 @@ def batch(
     The same command continues where it stopped, and asks failed questions again. An output named .csv is a
     table, with the records beside it.
     """
-    path = Path(source)
+    settings = read_settings(context, *SESSION, *SEARCH, *FALLBACK, "format", "ray")
+    path, session = Path(source), settings.session(branches=MAX_BRANCHES)
     answers = "answers.jsonl" if source == "-" else str(path.parent / f"{path.stem}.answers.jsonl")
-    check_apart(options.output, [source, *options.session.references()], f"--output {shlex.quote(answers)}")
-    search = replace(options.search, schema=read_schema(options.schema))
-    for kind in KINDS:
-        search.strategy_for(kind)  # an error in it costs no loading
+    check_apart(output, [source, *session.references()], f"--output {shlex.quote(answers)}")
+    search = settings.search(schema=read_schema(schema))
+    for each in KINDS:
+        search.strategy_for(each)  # an error in it costs no loading
     stream = stdin_stream("adascale batch questions.txt") if source == "-" else path
-    lines = _read_lines(stream, options, search, search_all=chooses_search(context))
-    fallback = open_fallback(options.fallback)
+    lines = _of_kinds(
+        islice(read_problems(stream, settings.format, field_), limit), search, settings.says_how
+    )
+    # Those with a record are counted too; nobody knows how many a pipe has.
+    total = None if source == "-" else count_lines(path, settings.format)
+    total = total and min(total, limit or total)
+    width, seconds = search.width, search.budget.max_seconds
+    session = replace(session, places=width and 2 * width, patience=seconds)
+    if at_once is not None:
+        session = replace(session, places=at_once, branches=min(at_once, session.branches))
+    server = open_fallback(settings.other_server())
     # A CSV is made of records, by which a run goes on.
-    table = Path(options.output) if options.output.lower().endswith(".csv") else None
-    records = options.output if table is None else f"{options.output}.jsonl"
-    with open_results(records, overwrite=options.overwrite) as results:
-        run = _Run(options, search, source, results, fallback)
-        run.ask_all(lines)
+    table = Path(output) if output.lower().endswith(".csv") else None
+    records = output if table is None else f"{output}.jsonl"
+    with open_results(records, overwrite=overwrite) as results:
+        folder = None if traces is None else TraceFolder(traces)
+        run = _Run(settings, session, search, output, results, server, folder)
+        run.ask_all(lines, "stdin" if source == "-" else path.name, total)
         if table is not None:
             write_table(Path(records), table)
-    _finish(run.counts, options)
+    _finish(run.counts, output, overwrite=overwrite, quiet=settings.quiet > 0)
 
 
-def _read_lines(
-    source: Path | BinaryIO, options: BatchOptions, search: SearchRequest, *, search_all: bool
+def _of_kinds(
+    lines: Iterator[Problem | BadLine], search: SearchRequest, search_all: bool
 ) -> Iterator[Problem | BadLine]:
-    """The questions of a file or stream, up to --limit, each of its kind.
+    """Questions, each of its kind.
 
     Args:
-        source: File or stream.
-        options: Say how questions are written.
+        lines: The questions as they are written.
         search: Says how they are taken.
         search_all: Search messages without a checkable answer too, which get a plain reply otherwise.
     """
-    for line in islice(read_problems(source, options.form, options.question_field), options.limit):
+    for line in lines:
         if isinstance(line, BadLine) or line.kind != "value" or line.meta.get("kind") == "value":
             yield line
         else:
@@ -136,35 +209,38 @@ class _Run:
     """One run: searches every question without a record, and writes one for each.
 
     Attributes:
-        options: Options of the command.
+        settings: Those of the command.
+        session: The models.
         search: How questions are searched.
-        source: The input, as it was typed.
+        output: File for the records, or ``-``.
         results: Records of earlier runs and of this one.
         fallback: The server that gets questions whose answer is not sure enough; None for none.
+        traces: Folder of event logs; None for none.
         counts: Outcomes so far.
     """
 
-    options: BatchOptions
+    settings: Settings
+    session: SessionOptions
     search: SearchRequest
-    source: str
+    output: str
     results: Results
     fallback: Fallback | None
+    traces: TraceFolder | None
     counts: BatchCounts = field(default_factory=BatchCounts)
     _told: set[str] = field(default_factory=set)
     _writing: Lock = field(default_factory=Lock)
 
-    def ask_all(self, lines: Iterator[Problem | BadLine]) -> None:
+    def ask_all(self, lines: Iterator[Problem | BadLine], name: str, total: int | None) -> None:
         """Search what has no record yet; models are opened only if there is such a question.
 
         Raises:
             UsageError: there is no question, or the output was made under other conditions.
             AdascaleError: the models cannot be opened.
         """
-        name = "stdin" if self.source == "-" else Path(self.source).name
         todo = self._questions(lines, name)
         first = next(todo, None)
         if first is not None:
-            self._search(chain([first], todo))
+            self._search(chain([first], todo), total)
         elif self.counts.read:
             self.results.begin()
         else:
@@ -180,27 +256,14 @@ class _Run:
             else:
                 yield line
 
-    def _search(self, todo: Iterator[Problem]) -> None:
+    def _search(self, todo: Iterator[Problem], total: int | None) -> None:
         """Open the models and search; a question that the worker loses is searched once more."""
-        options = self.options
-        traces = None if options.traces is None else TraceFolder(options.traces)
         with ExitStack() as stack:
-            quiet = bool(options.terminal.quiet)
             # Records that go to the same terminal say how far it is.
-            on_screen = options.output == "-" and sys.stdout.isatty()
-            progress = stack.enter_context(Progress("questions", quiet=quiet or on_screen))
-            # Those with a record are counted too; nobody knows how many a pipe has.
-            total = None if self.source == "-" else count_lines(Path(self.source), options.form)
-            total = total and min(total, options.limit or total)
-            width, seconds = self.search.width, self.search.budget.max_seconds
-            session = replace(options.session, places=width and 2 * width, patience=seconds)
-            if (most := options.at_once) is not None:
-                session = replace(session, places=most, branches=min(most, session.branches))
-            models = session, options.terminal, say_status(options.terminal)
-            opening: AbstractContextManager[Worker | Cluster] = (
-                open_worker(*models) if options.ray is None else open_cluster(*models, options.ray)
-            )
-            worker = stack.enter_context(opening)
+            on_screen = self.output == "-" and sys.stdout.isatty()
+            progress = stack.enter_context(Progress("questions", quiet=self.settings.quiet > 0 or on_screen))
+            opening: Opening = open_worker if self.settings.ray is None else open_cluster
+            worker = stack.enter_context(opening(self.session, self.settings, say_status(self.settings)))
             requests = self._requests(todo, worker.open_models)
             progress.show("answering", self.counts.settled, total)
             stack.enter_context(graceful(worker.interrupt))
@@ -208,7 +271,7 @@ class _Run:
             calls: list[Future[None]] = []
             served = worker.serve(requests, retry=True)
             records: dict[str, Record] = {}
-            for problem, event in served if traces is None else traces.keep(served):
+            for problem, event in served if self.traces is None else self.traces.keep(served):
                 record = records[problem.id] = Record.after(records.get(problem.id), event)
                 if isinstance(event, SearchFinished | SearchFailed):
                     is_unsure = self.fallback is not None and self.fallback.is_for(record)
@@ -229,8 +292,8 @@ class _Run:
             UsageError: the output is one of the models, or was made under other conditions.
         """
         results, seed = self.results, self.search.seed
-        check_apart(self.options.output, [path for _, path, _ in opened.files], "--output another-name.jsonl")
-        chosen = choose_seed(results.seed if seed is None else seed, self.options.terminal)
+        check_apart(self.output, [path for _, path, _ in opened.files], "--output another-name.jsonl")
+        chosen = choose_seed(results.seed if seed is None else seed, self.settings)
         search = replace(self.search, seed=chosen)
 
         def request(problem: Problem) -> Request:
@@ -300,15 +363,15 @@ def _carried(problem: Problem) -> dict[str, Any]:
     return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
 
 
-def _finish(counts: BatchCounts, options: BatchOptions) -> None:
+def _finish(counts: BatchCounts, output: str, *, overwrite: bool, quiet: bool) -> None:
     """Print the summary, and leave with the exit code of the run."""
-    if not options.terminal.quiet:
+    if not quiet:
         there = f", {counts.skipped:,} there already" if counts.skipped else ""
         say(f"adascale: {', '.join([f'{counts.done:,} done', *counts.facts()])}{there}")
         for remark, count in counts.remarks.items():
             say(f"adascale: {count:,} of them {remark}")
-    same = "the same command without --overwrite" if options.overwrite else "the same command"
-    is_kept = options.output != "-"
+    same = "the same command without --overwrite" if overwrite else "the same command"
+    is_kept = output != "-"
     failure = PartialError(
         f"{counts.done + counts.skipped:,} of {counts.settled:,} are done, {counts.failed:,} failed",
         *(f"{slug}: {count:,}" for slug, count in counts.failures.most_common()),

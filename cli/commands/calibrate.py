@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adascale.engine.errors import DecodeAbortedError, UsageError, decimal
 from adascale.engine.types import Notice, Problem
+from adascale.models.options import MAX_BRANCHES
 from adascale.models.upstream.address import is_address
 
 from ..disk.files import check_output, writing
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import FitOptions
-from ..options.declare import JsonLinesOption
-from ..options.settings import Command, Listing, with_options
+from ..options.command_line import Command, Listing
+from ..options.flags import (
+    JsonFlag,
+    JsonLinesFlag,
+    ModelFlag,
+    OfflineFlag,
+    PairsFlag,
+    PrmFlag,
+    QuestionsFlag,
+    QuietFlag,
+    SeedOfChoiceFlag,
+    SystemFlag,
+    ThinkFlag,
+    VerboseFlag,
+    YesFlag,
+    flag,
+)
+from ..options.settings import SESSION, read_settings
 from ..searching import open_session, stoppable
 from ..terminal.errors import as_typed, show_warning
 from ..terminal.lines import clean, short_path
@@ -31,9 +47,8 @@ if TYPE_CHECKING:
     from adascale.engine.calibration.metrics import Number
     from adascale.models import AnySession
     from adascale.models.calibration.artefact import Artefact, Card
-    from adascale.models.calibration.rollouts import RolloutRun
+    from adascale.models.calibration.rollouts import DrawPlan, RolloutRun
     from adascale.models.calibration.voting import VoteRun
-    from adascale.models.session import Session
 
 SCHEMA = "adascale.calibrate/1"
 
@@ -47,8 +62,35 @@ app = typer.Typer(name="calibrate", cls=Listing, help=__doc__)
 
 
 @app.command(cls=Command)
-@with_options(FitOptions)
-def fit(*, options: FitOptions) -> None:
+def fit(
+    context: typer.Context,
+    model: ModelFlag = None,
+    prm: PrmFlag = None,
+    system: SystemFlag = "",
+    think: ThinkFlag = None,
+    offline: OfflineFlag = None,
+    data: Annotated[
+        list[Path] | None,
+        flag("--data -d", "JSON Lines with question and answer; repeatable.", "FILE"),
+    ] = None,
+    questions: QuestionsFlag = None,
+    seed: SeedOfChoiceFlag = 0,
+    samples: Annotated[
+        int,
+        flag("--samples -k", "Solutions in prose of each question.", "N", min=1, max=64, show_default=True),
+    ] = 3,
+    programs: Annotated[
+        int, flag("--programs", "Programs for each question.", "N", min=0, max=64, show_default=True)
+    ] = 3,
+    json_output: JsonFlag = False,
+    output: Annotated[
+        Path | None, flag("--output", "File to write; by default where ask finds it.", "FILE")
+    ] = None,
+    option: PairsFlag = None,
+    quiet: QuietFlag = 0,
+    verbose: VerboseFlag = 0,
+    yes: YesFlag = None,
+) -> None:
     """Fit a calibration for your own model on questions with known answers.
 
     adascale calibrate fit -m my-model.gguf
@@ -60,49 +102,47 @@ def fit(*, options: FitOptions) -> None:
     questions are kept, and the same command continues.
     """
     from adascale.models.calibration.artefact import describe, is_calibration, own_path, save_artefact
-    from adascale.models.calibration.training import fit_rollouts
-    from adascale.models.session import Session
+    from adascale.models.calibration.rollouts import DrawPlan
 
-    run, output = options, options.output
-    is_server = is_address(run.session.generator)
+    settings, files = read_settings(context, *SESSION), data or []
+    options = settings.session(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
+    is_server = is_address(options.generator)
     if is_server and output is not None:
         raise UsageError("a fit over a server is kept where ask finds it", hint="leave out --output")
-    problems = choose_problems(run)
+    if options.prm == "none":
+        raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
+    problems = choose_problems(files, questions, seed)
     if output is not None:
-        read: list[str | Path] = [*run.data, *run.session.references()]
+        read: list[str | Path] = [*files, *options.references()]
         check_output(output, "--output mine.calibration.safetensors", is_ours=is_calibration, reads=read)
-    if is_server:
-        artefact = _fit_over_server(problems, run)
-    else:
-        with open_session(run.session, run.terminal) as session:
-            assert isinstance(session, Session), "it is a file"
-            with _drawn(session, problems, run) as rollouts:
-                artefact = fit_rollouts(session, rollouts, _names(run.data))
+    names = [path.name for path in files] or ["built-in questions"]
+    with open_session(options, settings) as session:
+        fitted = _fit_over_server if is_server else _fit_model
+        artefact = fitted(session, problems, DrawPlan(samples, seed, programs), names, settings.quiet > 0)
     path = output or own_path(artefact.card)
     with writing(path):
         save_artefact(artefact, path)
-    if not run.terminal.quiet:
+    if not settings.quiet:
         say(f"adascale: wrote {short_path(path)}")
     if (artefact.card.finished.skill or 0) <= 0:
         show_warning(_NO_SKILL)
-    if run.json_output:
+    if json_output:
         write_json({"schema": SCHEMA, "file": str(path), "calibration": describe(artefact)})
     else:
         write_payload(_table([artefact.card]))
 
 
-@contextmanager
-def _drawn(session: Session, problems: list[Problem], run: FitOptions) -> Iterator[RolloutRun]:
-    """Rollouts of these questions, after what is missing was drawn and scored.
+def _fit_model(
+    session: Any, problems: list[Problem], plan: DrawPlan, names: Sequence[str], quiet: bool
+) -> Artefact:
+    """A calibration over a model of this machine, after what is missing was drawn and scored.
 
     Raises:
         Exit: with 130, after an interrupt.
     """
-    from adascale.models.calibration.rollouts import DrawPlan
-    from adascale.models.calibration.training import open_rollouts
+    from adascale.models.calibration.training import fit_rollouts, open_rollouts
 
-    plan = DrawPlan(run.samples, run.seed, run.programs)
-    quiet, total = bool(run.terminal.quiet), len(problems)
+    total = len(problems)
     with open_rollouts(session, problems, plan) as rollouts:
         if todo := len(rollouts.undrawn()):
             if not quiet:
@@ -128,28 +168,25 @@ def _drawn(session: Session, problems: list[Problem], run: FitOptions) -> Iterat
                     scored = todo - len(rollouts.unscored())
                     say(f"adascale: {scored} of {todo} questions are scored; the same command continues")
                     raise typer.Exit(INTERRUPTED) from error
-        yield rollouts
+        return fit_rollouts(session, rollouts, names)
 
 
-def _fit_over_server(problems: list[Problem], run: FitOptions) -> Artefact:
+def _fit_over_server(
+    session: Any, problems: list[Problem], plan: DrawPlan, names: Sequence[str], quiet: bool
+) -> Artefact:
     """Weights of votes of a server's model; every search is kept as it ends.
 
     Raises:
         Exit: with 130, after an interrupt.
     """
-    from adascale.models.calibration.rollouts import DrawPlan
     from adascale.models.calibration.voting import VoteRun, open_searches
-    from adascale.models.upstream.session import UpstreamSession
 
-    plan = DrawPlan(run.samples, run.seed, run.programs)
-    with open_session(run.session, run.terminal) as session, ExitStack() as stack:
-        assert isinstance(session, UpstreamSession), "it has an address"
-        for notice in session.conditions("value").warnings:
-            show_warning(notice)
-        store = stack.enter_context(closing(open_searches(session, plan)))
+    for notice in session.conditions("value").warnings:
+        show_warning(notice)
+    with closing(open_searches(session, plan)) as store:
         searches = VoteRun(session, problems, plan, store)
-        _draw(session, searches, bool(run.terminal.quiet))
-        return searches.fit(_names(run.data))
+        _draw(session, searches, quiet)
+        return searches.fit(names)
 
 
 def _draw(session: AnySession, run: RolloutRun | VoteRun, quiet: bool) -> None:
@@ -166,26 +203,17 @@ def _draw(session: AnySession, run: RolloutRun | VoteRun, quiet: bool) -> None:
         raise typer.Exit(INTERRUPTED)
 
 
-def _names(files: Sequence[Path]) -> list[str]:
-    return [path.name for path in files] or ["built-in questions"]
-
-
-def choose_problems(options: FitOptions) -> list[Problem]:
-    """The questions of ``--data``, or those of the package; refuses before anything is loaded.
+def choose_problems(files: Sequence[Path], number: int | None, seed: int) -> list[Problem]:
+    """So many questions of files, or of the package; refuses before anything is loaded.
 
     Raises:
-        UsageError: too few questions, no scores, or another kind of question.
+        UsageError: too few questions, or another kind of question.
     """
     from adascale.models.calibration.artefact import built_in_questions
     from adascale.models.calibration.training import check_enough
     from adascale.models.questions import choose_questions, read_known
 
-    if options.session.prm == "none":
-        raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
-    if options.data:
-        problems = choose_questions(read_known(options.data), options.questions, options.seed)
-    else:
-        problems = built_in_questions()[: options.questions]
+    problems = choose_questions(read_known(files), number, seed) if files else built_in_questions()[:number]
     check_enough(len(problems))
     if others := {problem.kind for problem in problems} - {"value"}:
         raise UsageError(
@@ -209,7 +237,7 @@ def _follow(task: str, ended: Iterable[tuple[Problem, str]], todo: int, total: i
 
 
 @app.command("list")
-def list_(as_json: JsonLinesOption = False) -> None:
+def list_(as_json: JsonLinesFlag = False) -> None:
     """List the calibrations on this machine; ``--json`` has the file of each, and its figures by stage.
 
     adascale calibrate list

@@ -19,8 +19,28 @@ from adascale.models.storage import data_folder
 from adascale.models.upstream.address import is_address
 
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import ChatOptions
-from ..options.settings import with_options
+from ..options.flags import (
+    CalibrationFlag,
+    ContinueFlag,
+    EffortFlag,
+    KindFlag,
+    ModeFlag,
+    ModelFlag,
+    OfflineFlag,
+    PairsFlag,
+    PrmFlag,
+    QuietFlag,
+    SaveFlag,
+    SeedFlag,
+    ShowTreeFlag,
+    StrategyFlag,
+    SystemFlag,
+    ThinkFlag,
+    TimeLimitFlag,
+    VerboseFlag,
+    YesFlag,
+)
+from ..options.settings import SEARCH, SESSION, Settings, read_settings
 from ..render.display import open_renderer
 from ..searching import (
     ended,
@@ -43,8 +63,28 @@ if TYPE_CHECKING:
 _EXAMPLE = "printf 'hi\\nWhat is 17 * 23?\\n' | adascale chat"
 
 
-@with_options(ChatOptions)
-def chat(*, options: ChatOptions) -> None:
+def chat(
+    context: typer.Context,
+    model: ModelFlag = None,
+    prm: PrmFlag = None,
+    calibration: CalibrationFlag = None,
+    system: SystemFlag = "",
+    think: ThinkFlag = None,
+    offline: OfflineFlag = None,
+    kind: KindFlag = None,
+    strategy: StrategyFlag = None,
+    effort: EffortFlag = None,
+    mode: ModeFlag = None,
+    time_limit: TimeLimitFlag = None,
+    seed: SeedFlag = None,
+    goes_on: ContinueFlag = False,
+    show_tree: ShowTreeFlag = None,
+    save: SaveFlag = None,
+    option: PairsFlag = None,
+    quiet: QuietFlag = 0,
+    verbose: VerboseFlag = 0,
+    yes: YesFlag = None,
+) -> None:
     r"""Talk with a model that stays loaded; questions are searched, other messages get a plain reply.
 
     adascale chat
@@ -54,11 +94,11 @@ def chat(*, options: ChatOptions) -> None:
     /help lists the commands of a conversation. Ctrl-C stops a reply, Ctrl-D ends. In a pipe each line is a
     message.
     """
-    terminal = options.view.terminal
-    turns = last_conversation() if options.goes_on else ()
+    settings = read_settings(context, *SESSION, *(set(SEARCH) - {"min_confidence"}), "keep_alive")
+    turns = last_conversation() if goes_on else ()
     with (
-        open_renderer(terminal.quiet, show_tree=options.view.show_tree) as renderer,
-        Conversation(options, renderer, turns) as conversation,
+        open_renderer(settings.quiet, show_tree=settings.show_tree) as renderer,
+        Conversation(settings, renderer, turns) as conversation,
     ):
         _talk(conversation, is_typed=sys.stdin.isatty())
 
@@ -74,7 +114,7 @@ def _talk(conversation: Conversation, *, is_typed: bool) -> None:
     if is_typed:
         from ..terminal.messages import typed_messages
 
-        history = data_folder() / "chat-history" if conversation.view.save else None
+        history = data_folder() / "chat-history" if conversation.settings.save else None
         messages = typed_messages(_COMPLETIONS, history, "Ask anything (/help for help)")
     for message in messages:
         try:
@@ -98,14 +138,14 @@ def _answer(conversation: Conversation, message: str) -> bool:
     """Answer a message, and show what was not shown as it was written; False if it was interrupted."""
     from ..render.solution import say_end, write_answer
 
-    record, terminal = conversation.answer(message), conversation.view.terminal
+    record, settings = conversation.answer(message), conversation.settings
     if record is None:
         say("stopped")
         return False
-    if not record.started.problem.is_chat or draws_replies(terminal.quiet):
-        write_answer(record, says_end=not terminal.quiet, verbose=terminal.verbose)
-    if not terminal.quiet:
-        say_end(record, terminal.verbose)
+    if not record.started.problem.is_chat or draws_replies(settings.quiet):
+        write_answer(record, says_end=not settings.quiet, verbose=settings.verbose)
+    if not settings.quiet:
+        say_end(record, settings.verbose)
     return record.result is not None and record.result.stop_reason != "interrupted"
 
 
@@ -136,20 +176,20 @@ class Conversation:
     """A conversation with models of this machine; use it as a context manager, which opens them.
 
     Args:
-        options: The models, and how messages are searched and shown.
+        settings: The models, and how messages are searched and shown.
         renderer: Shows what happens.
         turns: Messages and replies before the first one.
 
     Attributes:
-        view: Options by which searches are shown and kept.
+        settings: Those of the command.
         turns: All that was said.
     """
 
-    def __init__(self, options: ChatOptions, renderer: SearchView, turns: tuple[Turn, ...] = ()) -> None:
-        self.view = options.view
+    def __init__(self, settings: Settings, renderer: SearchView, turns: tuple[Turn, ...] = ()) -> None:
+        self.settings = settings
         self.turns = turns
-        self._search = options.search
-        self._session = options.session
+        self._search = settings.search()
+        self._session = settings.session(purpose="conversation")
         self._renderer = renderer
         self._stack = ExitStack()
         self._worker: Worker
@@ -157,8 +197,7 @@ class Conversation:
 
     def __enter__(self) -> Self:
         session = self._session.for_one(self._search.strategy_for(), self._search)
-        opened = open_worker(session, self.view.terminal, self._renderer.status, self.view.keep_alive)
-        self._worker = self._stack.enter_context(opened)
+        self._worker = self._stack.enter_context(open_worker(session, self.settings, self._renderer.status))
         self._renderer.status("")
         return self
 
@@ -174,7 +213,7 @@ class Conversation:
         before = self._session
         if reference:
             if not is_address(reference):
-                fetch(reference, yes=self.view.terminal.yes, offline=before.offline)
+                fetch(reference, yes=self.settings.yes, offline=before.offline)
             self._session = replace(before, generator=reference)
             self._stack.close()
             try:
@@ -203,7 +242,9 @@ class Conversation:
         self._asked += 1
         search = replace(self._search, question=message, history=self.turns)
         problem = search.problem(str(self._asked))
-        record = follow_search(self._worker, problem, search, self._renderer, self.view, prints_reply=True)
+        record = follow_search(
+            self._worker, problem, search, self._renderer, self.settings, prints_reply=True
+        )
         self._renderer.status("")  # a worker that has died was started again
         if record is None or record.started.problem.id != problem.id:
             return None

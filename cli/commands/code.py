@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +12,26 @@ from adascale.engine.types import Execution, Notice
 
 from ..disk.files import check_apart, check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
-from ..options.by_command import CodeOptions
-from ..options.settings import with_options
+from ..options.flags import (
+    EffortFlag,
+    JsonFlag,
+    ModelFlag,
+    OfflineFlag,
+    OverwriteFlag,
+    PairsFlag,
+    QuietFlag,
+    SaveFlag,
+    SeedFlag,
+    ShowTreeFlag,
+    SystemFlag,
+    ThinkFlag,
+    TimeLimitFlag,
+    UnsandboxedFlag,
+    VerboseFlag,
+    YesFlag,
+    flag,
+)
+from ..options.settings import SESSION, Settings, read_settings
 from ..searching import question_text, search_one
 from ..terminal.errors import show_warning
 from ..terminal.streams import write_json, write_payload
@@ -26,8 +44,8 @@ if TYPE_CHECKING:
 _EXAMPLE = 'adascale code "Write is_prime(n)." --test "assert is_prime(7)" --test "assert not is_prime(1)"'
 
 
-@with_options(CodeOptions)
 def code(
+    context: typer.Context,
     task: Annotated[
         list[str] | None,
         typer.Argument(
@@ -36,8 +54,32 @@ def code(
             help="What the program should do; - or nothing reads it from stdin; piped text goes below it.",
         ),
     ] = None,
-    *,
-    options: CodeOptions,
+    test: Annotated[
+        list[str] | None,
+        flag("--test", "Code that fails if the program is wrong; repeatable.", "ASSERT"),
+    ] = None,
+    tests: Annotated[
+        Path | None, flag("--tests", "File of asserts, or of test functions as for pytest.", "FILE")
+    ] = None,
+    output: Annotated[
+        Path | None, flag("--output", "File for the program, instead of stdout.", "FILE")
+    ] = None,
+    overwrite: OverwriteFlag = False,
+    model: ModelFlag = None,
+    system: SystemFlag = "",
+    think: ThinkFlag = None,
+    offline: OfflineFlag = None,
+    unsandboxed: UnsandboxedFlag = False,
+    effort: EffortFlag = None,
+    time_limit: TimeLimitFlag = None,
+    seed: SeedFlag = None,
+    json_output: JsonFlag = False,
+    show_tree: ShowTreeFlag = None,
+    save: SaveFlag = None,
+    option: PairsFlag = None,
+    quiet: QuietFlag = 0,
+    verbose: VerboseFlag = 0,
+    yes: YesFlag = None,
 ) -> None:
     """Write a program that passes your tests: stdout has the program alone.
 
@@ -51,19 +93,19 @@ def code(
     """
     from adascale.codetasks.task import CodeTask, suite_of
 
-    if str(options.output) == "-":
-        options = replace(options, output=None)
-    question = question_text(task, _EXAMPLE, quiet=options.view.terminal.quiet > 0)
-    problem = CodeTask(suite_of(list(_given_tests(options)))).problem("1", question)
-    if options.output is not None:
-        read = [*options.session.references(), str(options.tests or "")]
-        check_apart(options.output, read, "--output another-name.py")
-        check_output(options.output, "--overwrite, or another name", overwrite=options.overwrite)
-    record = search_one(problem, options.search, options.session, options.view)
-    _finish(record, options)
+    settings = read_settings(context, *SESSION, "budget", "samples", "width", "keep_alive")
+    output = None if str(output) == "-" else output
+    question = question_text(task, _EXAMPLE, quiet=settings.quiet > 0)
+    problem = CodeTask(suite_of(list(_given_tests(test or (), tests)))).problem("1", question)
+    session = settings.session()
+    if output is not None:
+        check_apart(output, [*session.references(), str(tests or "")], "--output another-name.py")
+        check_output(output, "--overwrite, or another name", overwrite=overwrite)
+    record = search_one(problem, settings.search(), session, settings)
+    _finish(record, settings, output, json_output=json_output)
 
 
-def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
+def _given_tests(sources: Iterable[str], file: Path | None) -> Iterator[CodeTest]:
     """The tests of --test and --tests.
 
     Raises:
@@ -71,13 +113,13 @@ def _given_tests(options: CodeOptions) -> Iterator[CodeTest]:
     """
     from adascale.codetasks.reading import read_tests
 
-    for source in options.test:
+    for source in sources:
         yield from read_tests(source, "the test")
-    if options.tests is not None:
-        yield from read_tests(read_text(options.tests), options.tests.name)
+    if file is not None:
+        yield from read_tests(read_text(file), file.name)
 
 
-def _finish(record: ViewState, options: CodeOptions) -> None:
+def _finish(record: ViewState, settings: Settings, output: Path | None, *, json_output: bool) -> None:
     """Write the program, what its tests say, and leave with the exit code of that."""
     from adascale.engine.answer import Answer
 
@@ -86,28 +128,28 @@ def _finish(record: ViewState, options: CodeOptions) -> None:
 
     answer = Answer.of(record)
     program = answer.answer
-    if options.output is not None and program:
-        write_file(options.output, f"{program}\n".encode())
-    if options.json_output:
+    if output is not None and program:
+        write_file(output, f"{program}\n".encode())
+    if json_output:
         write_json(answer_record(answer))
-    elif options.output is None and program:
+    elif output is None and program:
         write_payload(program)
-    if not options.view.terminal.quiet:
-        say_end(record, options.view.terminal.verbose)
-    if answer.execution is not None:
-        _warn_of_monty(answer.execution, options)
+    if not settings.quiet:
+        say_end(record, settings.verbose)
+    if answer.execution is not None and not settings.unsandboxed:
+        _warn_of_monty(answer.execution)
     if answer.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if answer.status != "answered":
         raise typer.Exit(NO_ANSWER)
 
 
-def _warn_of_monty(execution: Execution, options: CodeOptions) -> None:
+def _warn_of_monty(execution: Execution) -> None:
     """Say so where an error may be that of monty alone, which knows a part of Python."""
     from adascale.models.programs.executor import runs_in_cpython
 
     has_errors = any(verdict.outcome == "error" for verdict in execution.verdicts)
-    if has_errors and not options.session.unsandboxed and not runs_in_cpython():
+    if has_errors and not runs_in_cpython():
         show_warning(
             Notice(
                 "part-of-python",

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.exceptions import TyperException
 
 from adascale.engine.errors import UsageError
 
 from ..disk.files import NAMES_FILES, with_absolute_path, write_file
-from ..options.command_line import config_path, read_config, suggestion, warn_unknown, why_refused
-from ..options.declare import AllOption, JsonOption
-from ..options.settings import Listing, Value, keys
+from ..options.command_line import Listing, Value, config_path, env, read_config
+from ..options.flags import AllFlag, JsonFlag
+from ..options.settings import KEYS, ROWS, Settings, checked, kept_values, suggestion, warn_unknown
 from ..terminal.lines import short_path, wrapped
 from ..terminal.streams import say, write_json, write_payload
 from ..terminal.text import columns
@@ -29,7 +29,7 @@ class _Settings(Listing):
         Raises:
             UsageError: a setting stands in its place.
         """
-        if args[0] in keys():
+        if args[0] in KEYS:
             typed = shlex.join([args[0], *(args[1:] or ["VALUE"])])
             raise UsageError(f"{args[0]} is a setting", hint=f"adascale config set {typed}")
         return super().resolve_command(ctx, args)
@@ -47,38 +47,45 @@ SCHEMA = "adascale.config/1"
 
 
 @app.command("list")
-def list_(context: typer.Context, all_: AllOption = False, json_output: JsonOption = False) -> None:
+def list_(all_: AllFlag = False, json_output: JsonFlag = False) -> None:
     """List what is set, or all that can be, with its default.
 
     adascale config list
     adascale config --all
     """
-    path = config_path()
-    config = read_config(path)
-    warn_unknown(config, path)
-    rows: list[dict[str, Any]] = []
-    groups: dict[bool, list[str]] = {False: [], True: []}
-    for key, setting in keys().items():
-        value, origin = config.get(key), f"file ({short_path(path)})"
-        if in_environment := os.environ.get(str(setting.envvar)):
-            value, origin = in_environment, f"environment ({setting.envvar})"
-        words, usual = setting.show_default, setting.default
-        default = words if isinstance(words, str) else usual if isinstance(usual, Value) else None
-        value, origin = (default, "default") if value is None else (value, origin)
-        rows.append({"key": key, "value": value, "origin": origin, "default": default, "help": setting.help})
-        setting.hidden, setting.show_default = False, words or True
-        typed, does = setting.get_help_record(context) or ("", "")
-        now = "" if origin == "default" else f"    {value}, from {origin}"
-        groups[setting.opts[0].startswith("-o ")].append(f"{typed}{now}\n    {does}")
+    config = read_config(config_path())
+    warn_unknown(config)
+    kept, rows = kept_values(config), []
+    for key, name in KEYS.items():
+        default = ROWS[name].usual or Settings.model_fields[name].default
+        value, origin = kept.get(name, (default, "default"))
+        rows.append(
+            {"key": key, "value": value, "origin": origin, "default": default, "help": ROWS[name].help}
+        )
     if json_output:
-        write_json({"schema": SCHEMA, "path": str(path), "settings": rows})
+        write_json({"schema": SCHEMA, "path": str(config_path()), "settings": rows})
     elif all_:
-        write_payload(wrapped("\n\n".join(map("\n".join, groups.values())), sys.stdout))
+        rows.sort(key=lambda row: not ROWS[KEYS[row["key"]]].flags)
+        write_payload(wrapped("\n".join(map(_described, rows)), sys.stdout))
     else:
         known = [(row["key"], str(row["value"]), row["origin"]) for row in rows if row["origin"] != "default"]
         if known:
             write_payload(columns(known, "<<<"))
         say(f"adascale: {len(known)} of {len(rows)} settings are set; adascale config --all lists them all")
+
+
+def _described(row: Mapping[str, Any]) -> str:
+    """A setting as it is typed, its value if that is set, what it does, its default and its range."""
+    name = KEYS[row["key"]]
+    shown, metadata = ROWS[name], Settings.model_fields[name].metadata
+    typed = f"{', '.join(sorted(shown.flags.split(), key=len)) or f'-o {name}'} {shown.unit}".rstrip()
+    now = "" if row["origin"] == "default" else f"    {row['value']}, from {row['origin']}"
+    low, *_ = [each.ge for each in metadata if hasattr(each, "ge")] or [None]
+    high, *_ = [each.le for each in metadata if hasattr(each, "le")] or [None]
+    facts = [] if row["default"] in (None, "", False) else [f"default: {row['default']}"]
+    if low is not None:
+        facts.append(f"{low} or more" if high is None else f"{low} to {high}")
+    return f"{typed}{now}\n    {shown.help}" + (f" [{'; '.join(facts)}]" if facts else "")
 
 
 @app.command("path")
@@ -103,7 +110,7 @@ def set_(
     adascale config set ctx_size 8192
     """
     _change(key, parse_value(key, value))
-    if os.environ.get(name := str(keys()[key].envvar)):
+    if os.environ.get(name := env(key)):
         say(f"adascale: {name} is set and comes before the file")
 
 
@@ -128,21 +135,16 @@ def parse_value(key: str, text: str) -> Value:
         UsageError: no setting has this name, or the value is refused.
         ModelNotFoundError: no model has this name.
     """
-    if (setting := keys().get(key)) is None:
+    if (name := KEYS.get(key)) is None:
         raise UsageError(f"{key} is no setting", hint=suggestion(key))
-    try:
-        value = setting.process_value(None, text)  # type: ignore[arg-type]  # it heeds no context
-    except TyperException as error:
-        raise UsageError(
-            f"{key} {why_refused(error)}", hint="adascale config --all says what each takes"
-        ) from error
+    value = getattr(checked({name: text}, {name: key}), name)
     if key in NAMES_FILES:
         return with_absolute_path(key, text)
     if isinstance(value, Path):
         return str(value.absolute())
-    # What has a unit stays as it was written, such as 90s.
-    has_unit = setting.type_descriptor.parameter_info.parser is not None
-    return value if isinstance(value, bool | int | float) and not has_unit else text
+    # A value with a unit stays as it was written, such as 90s.
+    is_plain = isinstance(value, bool | int | float) and str(value).lower() == text.lower()
+    return value if is_plain else text
 
 
 def _change(key: str, value: Value | None) -> None:

@@ -21,9 +21,9 @@ from adascale.models import machine
 from adascale.models.files.catalog import DEFAULT_GENERATOR, catalog
 
 from ..exit_codes import FAILED
-from ..options.by_command import DoctorOptions
-from ..options.command_line import config_path, read_config, suggestion
-from ..options.settings import keys, with_options
+from ..options.command_line import config_path, read_config
+from ..options.flags import JsonFlag, ModelFlag, OfflineFlag
+from ..options.settings import KEYS, checked, read_settings, suggestion
 from ..terminal.errors import as_typed
 from ..terminal.lines import short_path, wrapped
 from ..terminal.streams import write_json, write_payload
@@ -50,14 +50,19 @@ class Finding:
     fix: str = ""
 
 
-@with_options(DoctorOptions)
-def doctor(*, options: DoctorOptions) -> None:
+def doctor(
+    context: typer.Context,
+    model: ModelFlag = None,
+    offline: OfflineFlag = None,
+    json_output: JsonFlag = False,
+) -> None:
     """Check this machine, and say how to fix what is wrong.
 
     adascale doctor
     adascale doctor -m my-model.gguf --offline --json
     """
-    generator = options.generator
+    settings = read_settings(context)
+    generator = settings.model
     checks: dict[str, Callable[[], Finding | str]] = {
         "python": lambda: f"{platform.python_version()}, adascale {__version__}, {sys.platform}",
         "config": _config,
@@ -67,10 +72,10 @@ def doctor(*, options: DoctorOptions) -> None:
         "generator": partial(_generator, generator),
         "calibration": partial(_calibration, generator),
         "programs": _programs,
-        "network": (lambda: Finding("skip", "offline")) if options.offline else partial(_network, generator),
+        "network": (lambda: Finding("skip", "offline")) if settings.offline else partial(_network, generator),
     }
     found = {name: _run_check(check) for name, check in checks.items()}
-    if options.json_output:
+    if json_output:
         rows = [{"name": name, **asdict(finding)} for name, finding in found.items()]
         write_json({"schema": SCHEMA, "checks": rows})
     else:
@@ -104,13 +109,12 @@ def _run_check(check: Callable[[], Finding | str]) -> Finding:
 
 
 def _config() -> Finding | str:
-    from .config import parse_value
-
     path = config_path()
     found = read_config(path)
-    unknown = [key for key in found if key not in keys()]
-    for key in found.keys() - unknown:
-        parse_value(key, str(found[key]))
+    unknown = [key for key in found if key not in KEYS]
+    checked(
+        {KEYS[key]: value for key, value in found.items() if key in KEYS}, {KEYS[key]: key for key in KEYS}
+    )
     if unknown:
         return Finding("warn", f"{unknown[0]} is no setting ({short_path(path)})", suggestion(unknown[0]))
     said = ", ".join(found) or ("nothing set" if path.exists() else "none")

@@ -17,7 +17,7 @@ from adascale.models.storage import atomic_write, data_folder
 
 from ..disk.files import check_output, writing
 from ..disk.traces import past_runs, read_record, runs_dir
-from ..options.declare import OverwriteOption
+from ..options.flags import OverwriteFlag
 from ..terminal.streams import json_line, say, write_piece
 
 
@@ -37,7 +37,7 @@ def export(
         Path | None,
         typer.Option("--output", help="File to write; - prints the rows.", show_default="-"),
     ] = None,
-    overwrite: OverwriteOption = False,
+    overwrite: OverwriteFlag = False,
 ) -> None:
     """Write searches as training data, one JSON object a line.
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,8 +20,17 @@ from adascale.engine.types import percent
 
 from ..disk.files import check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED
-from ..options.by_command import LabelOptions
-from ..options.settings import with_options
+from ..options.flags import (
+    ModelFlag,
+    OfflineFlag,
+    PairsFlag,
+    QuietFlag,
+    VerboseFlag,
+    YesFlag,
+    flag,
+    limit_flag,
+)
+from ..options.settings import MACHINE, Settings, read_settings
 from ..searching import reporting, say_status
 from ..terminal.lines import clean
 from ..terminal.progress import Progress
@@ -39,13 +48,59 @@ _SHOWN = 12
 """Most labels that are counted, and of which a table of confusions is shown."""
 
 
-@with_options(LabelOptions)
 def label(
+    context: typer.Context,
     source: Annotated[
         str, typer.Argument(metavar="FILE|-", help="CSV with a header, JSON Lines, or one text a line.")
     ] = "-",
-    *,
-    options: LabelOptions,
+    text: Annotated[str, flag("--text", "Column with the text.", "COLUMN")] = "text",
+    labels: Annotated[
+        str,
+        flag("--labels", "Labels, or a file with one a line: NAME or NAME: DESCRIPTION.", "A,B|FILE"),
+    ] = "",
+    question: Annotated[
+        str, flag("--ask", 'The question that a label answers: "Which team should read this?"', "TEXT")
+    ] = "",
+    many: Annotated[bool, flag("--many", "A row may have several labels, or none.")] = False,
+    output: Annotated[
+        str, flag("--output", "File to write, in the form of the input.", "FILE|-", show_default=True)
+    ] = "-",
+    review: Annotated[
+        Path | None, flag("--review", "File for the rows that a person should label.", "FILE")
+    ] = None,
+    below: Annotated[
+        float,
+        flag(
+            "--below", "Probability below which a row goes there.", "P", min=0.0, max=1.0, show_default=True
+        ),
+    ] = 0.8,
+    merge: Annotated[
+        Path | None, flag("--merge", "Take the labels that a person wrote into such a file.", "FILE")
+    ] = None,
+    known: Annotated[
+        str, flag("--known", "Column with correct labels, empty where nobody knows.", "COLUMN")
+    ] = "",
+    at_least: Annotated[
+        float | None,
+        flag(
+            "--at-least",
+            "Find the probability from which on so many percent are correct.",
+            "PERCENT",
+            min=50.0,
+            max=99.9,
+        ),
+    ] = None,
+    to: Annotated[
+        Literal["labelstudio"] | None,
+        flag("--to", "Write tasks of Label Studio with predictions.", "labelstudio"),
+    ] = None,
+    limit: Annotated[int | None, limit_flag("rows")] = None,
+    model: ModelFlag = None,
+    offline: OfflineFlag = None,
+    option: PairsFlag = None,
+    quiet: QuietFlag = 0,
+    verbose: VerboseFlag = 0,
+    yes: YesFlag = None,
 ) -> None:
     """Label the rows of a table, each with a probability, and give the doubtful ones to a person.
 
@@ -58,32 +113,48 @@ def label(
     """
     from adascale.labels.labelling import decide
     from adascale.labels.review import labels_of_review
+    from adascale.labels.review import review as review_of
     from adascale.labels.rows import read_table
     from adascale.labels.task import BY_PERSON, Labelled, LabelTask
 
-    _check_outputs(source, options)
-    task = LabelTask(read_labels(options.labels), options.question, options.many)
+    settings = read_settings(context, *MACHINE)
+    reads: list[str | Path] = [source, settings.model, *([merge] if merge else [])]
+    if output != "-":
+        check_output(Path(output), "another --output", is_ours=_is_labelled, reads=reads)
+    if review is not None:  # a person may have filled it in
+        check_output(review, "another --review, or --merge to take its labels", reads=reads)
+    task = LabelTask(read_labels(labels), question, many)
     table = read_table(read_stdin() if source == "-" else read_text(Path(source)), source)
-    table = replace(table, rows=table.rows[: options.limit])
-    table.check_column(options.text, "--text")
-    known: dict[int, str] = {}
-    if options.known:
-        table.check_column(options.known, "--known")
-        cells = ((n, str(row.get(options.known) or "").strip()) for n, row in enumerate(table.rows))
-        known = {n: cell for n, cell in cells if cell}
+    table = replace(table, rows=table.rows[:limit])
+    table.check_column(text, "--text")
+    correct: dict[int, str] = {}
+    if known:
+        table.check_column(known, "--known")
+        cells = ((n, str(row.get(known) or "").strip()) for n, row in enumerate(table.rows))
+        correct = {n: cell for n, cell in cells if cell}
     by_person: dict[int, str] = {}
-    if options.merge is not None:
-        reviewed = read_table(read_text(options.merge), str(options.merge))
-        by_person = labels_of_review(reviewed, table, options.text)
-    scores = _read(table, task, options)
-    outcome = decide(task, scores, known, by_person)
+    if merge is not None:
+        by_person = labels_of_review(read_table(read_text(merge), str(merge)), table, text)
+    texts = [str(row.get(text) or "") for row in table.rows]
+    outcome = decide(task, _read(texts, task, settings), correct, by_person)
     rows = [
         Labelled(by_person[n], band=BY_PERSON) if n in by_person else each
         for n, each in enumerate(outcome.rows)
     ]
-    _write(table, rows, options)
-    if not options.terminal.quiet:
-        _summarise(rows, outcome, options)
+    _write(table, rows, output, settings.model if to else None)
+    if review is not None:
+        doubtful = review_of(table, rows, below)
+        write_file(review, doubtful.text().encode("utf-8", "replace"))
+    if settings.quiet:
+        return
+    _summarise(rows, outcome)
+    if review is not None:
+        say(
+            f"adascale: {plural(len(doubtful.rows), 'row')} below {below:g} for a person: {review}; "
+            f"fill in its column label, then --merge {shlex.quote(str(review))}"
+        )
+    if at_least is not None:
+        say(f"adascale: {_promise(outcome, at_least / 100)}")
 
 
 def read_labels(value: str) -> dict[str, str]:
@@ -109,21 +180,12 @@ def read_labels(value: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def _check_outputs(source: str, options: LabelOptions) -> None:
-    reads: list[str | Path] = [source, options.session.generator, *([options.merge] if options.merge else [])]
-    if options.output != "-":
-        hint = "another --output"
-        check_output(Path(options.output), hint, is_ours=_is_labelled, reads=reads)
-    if options.review is not None:  # a person may have filled it in
-        check_output(options.review, "another --review, or --merge to take its labels", reads=reads)
-
-
 def _is_labelled(path: Path) -> bool:
     with path.open("rb") as file:
         return b"runner_up" in (start := file.read(1 << 20)) or b'"predictions"' in start
 
 
-def _read(table: Table, task: LabelTask, options: LabelOptions) -> list[Scores | None]:
+def _read(texts: list[str], task: LabelTask, settings: Settings) -> list[Scores | None]:
     """Scores of all rows.
 
     Raises:
@@ -131,14 +193,11 @@ def _read(table: Table, task: LabelTask, options: LabelOptions) -> list[Scores |
     """
     from adascale.labels.labelling import read_scores
 
-    texts = [str(row.get(options.text) or "") for row in table.rows]
-    quiet, total, done = bool(options.terminal.quiet), len(texts), 0
+    session, total, done = settings.session(), len(texts), 0
     try:
         with ExitStack() as stack:
-            report = stack.enter_context(
-                reporting(options.session, options.terminal, say_status(options.terminal))
-            )
-            progress = stack.enter_context(Progress("rows", quiet=quiet))
+            report = stack.enter_context(reporting(session, settings, say_status(settings)))
+            progress = stack.enter_context(Progress("rows", quiet=settings.quiet > 0))
 
             def show(count: int) -> None:
                 nonlocal done
@@ -148,29 +207,28 @@ def _read(table: Table, task: LabelTask, options: LabelOptions) -> list[Scores |
             def opened(reader: LocalReader | ServerReader) -> None:
                 stack.enter_context(graceful(reader.interrupt))
 
-            return read_scores(texts, task, options.session, report, show, opened)
+            return read_scores(texts, task, session, report, show, opened)
     except DecodeAbortedError as error:
         say(f"adascale: stopped at {done:,} of {plural(total, 'row')}; the same command goes on")
         raise typer.Exit(INTERRUPTED) from error
 
 
-def _write(table: Table, rows: Sequence[Labelled], options: LabelOptions) -> None:
-    from adascale.labels.review import added_cells, label_studio, review
+def _write(table: Table, rows: Sequence[Labelled], output: str, model: str | None) -> None:
+    """Write the table with its labels, or, with the name of a ``model``, tasks of Label Studio."""
+    from adascale.labels.review import added_cells, label_studio
 
-    if options.to is not None:
-        text = json.dumps(label_studio(table, rows, options.session.generator), ensure_ascii=False, indent=1)
-    else:
+    if model is None:
         text = table.with_columns(added_cells(table, rows)).text()
-    if options.output == "-":
+    else:
+        text = json.dumps(label_studio(table, rows, model), ensure_ascii=False, indent=1)
+    if output == "-":
         write_payload(text)
     else:
-        write_file(Path(options.output), text.encode("utf-8", "replace"))
-    if options.review is not None:
-        write_file(options.review, review(table, rows, options.below).text().encode("utf-8", "replace"))
+        write_file(Path(output), text.encode("utf-8", "replace"))
 
 
-def _summarise(rows: Sequence[Labelled], outcome: Outcome, options: LabelOptions) -> None:
-    """Say on stderr what the rows got, which rows a person should read, and what share of known rows is correct."""
+def _summarise(rows: Sequence[Labelled], outcome: Outcome) -> None:
+    """Say on stderr how many rows each label and band has, and what share of known rows is correct."""
     from adascale.labels.task import BY_PERSON
 
     counts = Counter(row.label or "(none)" for row in rows)
@@ -179,12 +237,6 @@ def _summarise(rows: Sequence[Labelled], outcome: Outcome, options: LabelOptions
     say(f"adascale: {plural(len(rows), 'row')}: {listed}{others}")
     bands = Counter[str](row.band for row in rows)
     say("adascale: " + ", ".join(f"{bands[b]:,} {b}" for b in (*LEAST, BY_PERSON, "not read") if bands[b]))
-    if options.review is not None:
-        doubtful = sum(row.band != BY_PERSON and (row.probability or 0.0) < options.below for row in rows)
-        say(
-            f"adascale: {plural(doubtful, 'row')} below {options.below:g} for a person: {options.review}; "
-            f"fill in its column label, then --merge {shlex.quote(str(options.review))}"
-        )
     known = len(outcome.chosen) + len(outcome.tested)
     if known:
         share = percent(outcome.correct_rows / known)
@@ -193,8 +245,6 @@ def _summarise(rows: Sequence[Labelled], outcome: Outcome, options: LabelOptions
         _show_confusion(outcome)
     else:
         say("adascale: the probabilities are the model's own: no correct label is known (--known, --merge)")
-    if options.at_least is not None:
-        say(f"adascale: {_promise(outcome, options.at_least / 100)}")
 
 
 def _show_confusion(outcome: Outcome) -> None:

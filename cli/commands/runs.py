@@ -12,8 +12,8 @@ from adascale.engine.errors import UsageError
 from adascale.engine.types import percent
 
 from ..disk.traces import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir, trace_path
-from ..options.declare import JsonLinesOption, RunArgument
-from ..options.settings import Listing
+from ..options.command_line import Listing
+from ..options.flags import JsonLinesFlag
 from ..terminal.streams import say, write_json_lines, write_payload
 from ..terminal.text import columns, cut, fitted, one_line, rounded
 
@@ -31,7 +31,7 @@ _QUESTION_CELLS = 1000
 @app.command("list")
 def list_runs(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Number of runs to list.")] = 20,
-    as_json: JsonLinesOption = False,
+    as_json: JsonLinesFlag = False,
 ) -> None:
     """List runs, the newest first.
 
@@ -48,7 +48,12 @@ def list_runs(
 
 
 @app.command()
-def path(run: RunArgument = None) -> None:
+def path(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="Name of a run, or its beginning. The default is the last run."),
+    ] = None,
+) -> None:
     """Print the path of a run's trace, or of the folder if nothing is kept.
 
     grep answer_found "$(adascale runs path)"

@@ -8,16 +8,38 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.events import GeneratorDescription
+from adascale.models.options import MAX_BRANCHES
 
 from ..disk.files import read_text
 from ..disk.traces import TraceFolder
-from ..options.by_command import ServeOptions
-from ..options.declare import env
-from ..options.settings import with_options
+from ..options.command_line import env
+from ..options.flags import (
+    ApiKeyFileFlag,
+    CalibrationFlag,
+    EffortFlag,
+    FallbackFlag,
+    HostFlag,
+    ModelFlag,
+    OfflineFlag,
+    PairsFlag,
+    PortFlag,
+    PrmFlag,
+    QuietFlag,
+    SystemFlag,
+    ThinkFlag,
+    TimeLimitFlag,
+    TracesFlag,
+    VerboseFlag,
+    YesFlag,
+    flag,
+)
+from ..options.settings import FALLBACK, SESSION, Settings, read_settings
 from ..searching import open_fallback, open_worker, read_api_key, say_status
 
 if TYPE_CHECKING:
@@ -31,8 +53,30 @@ _MAX_QUEUE = 64
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d+)?/?")
 
 
-@with_options(ServeOptions)
-def serve(*, options: ServeOptions) -> None:
+def serve(
+    context: typer.Context,
+    model: ModelFlag = None,
+    prm: PrmFlag = None,
+    calibration: CalibrationFlag = None,
+    system: SystemFlag = "",
+    think: ThinkFlag = None,
+    offline: OfflineFlag = None,
+    effort: EffortFlag = None,
+    time_limit: TimeLimitFlag = None,
+    host: HostFlag = None,
+    port: PortFlag = None,
+    api_key_file: ApiKeyFileFlag = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        flag("--cors-origin", "Origin of pages that may send requests; repeatable.", "ORIGIN"),
+    ] = None,
+    traces: TracesFlag = None,
+    fallback: FallbackFlag = None,
+    option: PairsFlag = None,
+    quiet: QuietFlag = 0,
+    verbose: VerboseFlag = 0,
+    yes: YesFlag = None,
+) -> None:
     """Answer over HTTP as OpenAI, Anthropic and Ollama do: one model, loaded once, for all clients.
 
     adascale serve
@@ -44,30 +88,31 @@ def serve(*, options: ServeOptions) -> None:
     from adascale.serve.hub import Hub
     from adascale.serve.request import ServedModel, public_name
 
-    key = _key(options)
-
-    traces = None if options.traces is None else TraceFolder(options.traces)
-    status = say_status(options.terminal)
+    settings = read_settings(context, *SESSION, *FALLBACK, "budget", "parallel")
+    key, search = _key(settings), settings.search()
+    folder = None if traces is None else TraceFolder(traces)
+    session = settings.session(branches=MAX_BRANCHES, purpose="conversation")
+    status = say_status(settings)
 
     @contextmanager
     def open_models() -> Iterator[SearchWorker]:
-        with open_worker(options.session, options.terminal, status) as worker:
-            served = ServedModel.of(worker.open_models.conditions["value"].models, options.search.effort)
+        with open_worker(session, settings, status) as worker:
+            served = ServedModel.of(worker.open_models.conditions["value"].models, search.effort)
             window = f", with a context of {served.window:,} tokens" if served.window else ""
             status(f"{served.name} is ready{window}")
             yield worker
 
-    fallback = open_fallback(options.fallback)
-    name = options.session.generator.rpartition("#")[2]
+    server = open_fallback(settings.other_server())
+    name = session.generator.rpartition("#")[2]
     asked = GeneratorDescription(name, Path(name).name)
-    access = Access(options.host, key, tuple(map(page_origin, options.cors_origin)))
-    hub = Hub(open_models, options.parallel, _MAX_QUEUE, options.search.budget, lambda: listener.stop())
-    if traces is not None:
-        hub.tap = traces.keep
+    access = Access(settings.host, key, tuple(map(page_origin, cors_origin or ())))
+    hub = Hub(open_models, settings.parallel, _MAX_QUEUE, search.budget, lambda: listener.stop())
+    if folder is not None:
+        hub.tap = folder.keep
     with_key = "" if key is None else " (with the API key)"
     listener = Listener(
-        make_app(hub, ServerSettings(access, options.search.effort, fallback, public_name(asked))),
-        bind(options.host, options.port),
+        make_app(hub, ServerSettings(access, search.effort, server, public_name(asked))),
+        bind(settings.host, settings.port),
         on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/{with_key}"),
         on_late=hub.fail,
     )
@@ -76,20 +121,20 @@ def serve(*, options: ServeOptions) -> None:
         raise hub.error
 
 
-def _key(options: ServeOptions) -> str | None:
+def _key(settings: Settings) -> str | None:
     """The API key of the file or of the environment; None for none, on loopback.
 
     Raises:
         UsageError: the file cannot be read, or the key cannot be used, or there has to be one.
     """
     key = os.environ.pop(_KEY, None)  # no process of ours inherits it
-    if options.api_key_file is not None:
-        key = read_text(options.api_key_file)
+    if settings.api_key_file is not None:
+        key = read_text(settings.api_key_file)
     if key is not None:
         return read_api_key(key, "--api-key-file FILE")
-    if not _is_loopback(options.host):
+    if not _is_loopback(settings.host):
         raise UsageError(
-            f"an API key is needed to listen on {options.host}: only loopback is private",
+            f"an API key is needed to listen on {settings.host}: only loopback is private",
             hint=f"--api-key-file FILE, or {_KEY}",
             slug="no-api-key",
         )

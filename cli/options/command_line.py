@@ -1,7 +1,6 @@
-"""Typed lines and the config file: questions without a command, defaults, and Typer's errors as ours.
+"""Typed lines and the config file: questions without a command, and Typer's errors as ours.
 
-The file is a TOML table of flags and names of ``-o``. What is typed overrides the environment, the
-environment overrides the file, the file overrides the default.
+The file is a TOML table of flags and names of ``-o``.
 """
 
 from __future__ import annotations
@@ -11,24 +10,21 @@ import itertools
 import os
 import shlex
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from adascale.engine.errors import UsageError, excerpt
-from adascale.engine.types import Notice
 from adascale.models.storage import config_folder
 
-from ..terminal.errors import show_warning
-from ..terminal.lines import short_path
-
 if TYPE_CHECKING:
-    from typer._click import Command, Context
+    from typer._click import Context
 
-    from .settings import Value
+Value = str | int | float | bool
+"""A value of the config file."""
 
 
 _ROOT_OPTIONS = {"-h", "--help", "-V", "--version", "--install-completion", "--show-completion"}
@@ -89,29 +85,26 @@ def usage_error(error: TyperException) -> UsageError:
         case "NoSuchOption":
             near = getattr(error, "possibilities", None)
             text = f"{path} has no option {(name := getattr(error, 'option_name', ''))}"
-            if near:
+            if near := _near_setting(name) or near:
                 hint = f"did you mean {near[0]}?"
             elif context and not context.parent:
                 hint = f"options stand behind their command, as in adascale ask {name}"
         case "MissingParameter":
             text = f"{_name(parameter)} is missing"
         case "BadParameter":
-            name, source = _name(parameter), context and context.get_parameter_source(parameter.name)
-            origins = {
-                "ENVIRONMENT": parameter.envvar,
-                "DEFAULT_MAP": f"{key_of(parameter.opts[0])} in {short_path(config_path())}",
-            }
-            text = f"{origins.get(source.name, name) if source else name} {why_refused(error)}"
-            hint = "adascale config --all says what each takes" if name.startswith("-o ") else hint
+            text = f"{_name(parameter)} {error.message.replace('Input should', 'should').rstrip('.')}"
         case _:
             text = text[:1].lower() + text[1:]
             hint = 'quotes keep words together: "..."' if "extra argument" in text else hint
     return UsageError(text, hint=hint)
 
 
-def why_refused(error: TyperException) -> str:
-    """Why a value is refused, to stand behind its name: ``should be a valid integer``."""
-    return error.message.removeprefix("Value error, ").replace("Input should", "should").rstrip(".")
+def _near_setting(flag: str) -> list[str]:
+    """The name of ``-o`` that a flag mistypes."""
+    from .settings import KEYS, typed_as
+
+    names = difflib.get_close_matches(flag.strip("-").replace("-", "_"), KEYS, 1, 0.9)
+    return [typed_as(KEYS[name]) for name in names]
 
 
 def _name(parameter: Any) -> str:
@@ -120,9 +113,9 @@ def _name(parameter: Any) -> str:
     return str(parameter.opts[0] if is_option else parameter.metavar or parameter.name.upper())
 
 
-def key_of(typed: str) -> str:
-    """``time-limit`` of ``--time-limit``, ``save`` of ``--save/--no-save``, ``budget`` of ``-o budget``."""
-    return typed.removeprefix("-o ").partition("/")[0].lstrip("-")
+def env(key: str) -> str:
+    """Name of the environment variable of a key."""
+    return f"ADASCALE_{key.replace('-', '_').upper()}"
 
 
 def config_path() -> Path:
@@ -158,26 +151,28 @@ def _unreadable(path: Path, reason: str) -> UsageError:
     )
 
 
-def defaults_of(command: Command, config: Mapping[str, Value]) -> dict[str, Any]:
-    """The flags of the file as Typer's ``default_map`` of a command and of its subcommands."""
-    if isinstance(command, TyperGroup):
-        return {name: defaults_of(each, config) for name, each in command.commands.items()}
-    settings = {key_of(each.opts[0]): each.name for each in command.params if each.envvar}
-    return {settings[key]: value for key, value in config.items() if key in settings}
+class Command(TyperCommand):
+    """A command whose ``-o`` takes two words, for which Typer has no annotation."""
+
+    def __init__(self, *args: Any, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        for parameter in self.params:
+            if parameter.name == "option":
+                parameter.nargs = 2
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words behind the command."""
+        try:
+            return super().parse_args(ctx, args)
+        except TyperException as error:
+            error.ctx = ctx  # type: ignore[attr-defined]  # that of a missing value has none
+            raise
 
 
-def warn_unknown(config: Mapping[str, Value], path: Path) -> None:
-    """Warn of keys that are not settings."""
-    from .settings import keys
+class Listing(TyperGroup):
+    """A group of commands that lists where none is typed."""
 
-    for key in config.keys() - keys():
-        text = f"{path}: {excerpt(key)} is no setting, and is ignored"
-        show_warning(Notice("unknown-setting", text, hint=suggestion(key)))
-
-
-def suggestion(key: str) -> str:
-    """The hint for an unknown key: the most similar setting."""
-    from .settings import keys
-
-    near = difflib.get_close_matches(key, keys(), 1, 0.7)
-    return f"did you mean {near[0]}?" if near else "adascale config --all lists them"
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words behind the group."""
+        names_none = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        return super().parse_args(ctx, ["list", *args] if names_none and not ctx.resilient_parsing else args)

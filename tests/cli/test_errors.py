@@ -10,16 +10,12 @@ import pytest
 from commands import Home, run_here
 
 from adascale.cli import app
-from adascale.cli.app import COMMANDS
+from adascale.cli.app import COMMANDS, load_command
 from adascale.cli.exit_codes import exit_code
-from adascale.cli.options.by_command import OPTION_TYPES
-from adascale.cli.options.declare import FLAGS as DECLARED
-from adascale.cli.options.settings import parameters
+from adascale.cli.options.settings import HOW, ROWS, typed_as
 from adascale.cli.terminal.errors import as_typed
 from adascale.engine import errors
 from adascale.engine.errors import command, setting
-from adascale.engine.request import SearchRequest
-from adascale.models.options import SamplingOverrides
 
 
 @pytest.fixture
@@ -66,8 +62,9 @@ def test_a_traceback_is_shown_where_debugging_is_on(
 
 
 ROOT = Path(__file__).parents[2]
-TYPED = {each.opts[0] for options in OPTION_TYPES for each in parameters(options).values()}
-FLAGS = {typed for typed in TYPED if typed.startswith("--")}
+LEAVES = [*map(load_command, COMMANDS), *getattr(load_command("calibrate"), "commands", {}).values()]
+FLAGS = {name for leaf in LEAVES for each in leaf.params for name in each.opts if name[:2] == "--"}
+TYPED = {*FLAGS, *map(typed_as, ROWS)}
 LEAK = re.compile(rf"(?<![\w-])(?:{'|'.join(FLAGS)}|-o \w+)(?![\w-])|\badascale (?:{'|'.join(COMMANDS)})\b")
 """A flag, a name of ``-o`` or a command of ours."""
 BELOW = [path for room in ("engine", "models", "api") for path in sorted((ROOT / room).rglob("*.py"))]
@@ -89,7 +86,7 @@ def test_a_setting_is_typed_as_its_flag(text: str, typed: str) -> None:
 def test_every_setting_that_an_error_names_can_be_typed() -> None:
     named = {name for path in BELOW for name in re.findall(r"setting\(['\"](\w+)", path.read_text("utf-8"))}
     assert len(named) > 5
-    named |= {*DECLARED[SearchRequest], *DECLARED[SamplingOverrides]} - {"kind"}
+    named |= {*HOW, "effort", "seed", "width", "temperature", "top_p", "max_tokens"} - {"kind"}
     assert {as_typed(setting(name)) for name in named} <= TYPED
 
 

@@ -6,26 +6,19 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from commands import run_here
 from terminal import Screen, environment, on_terminal
-from typer.testing import CliRunner
 
-from adascale.cli.app import COMMANDS
-from adascale.cli.options.by_command import (
-    OPTION_TYPES,
-    AskOptions,
-)
+from adascale.cli.app import COMMANDS, load_command
 from adascale.cli.options.command_line import with_ask
-from adascale.cli.options.declare import FLAGS
-from adascale.cli.options.settings import Command, parameters, with_options
+from adascale.cli.options.settings import FALLBACK, ROWS, SEARCH, SESSION, Settings, read_settings
+from adascale.engine.request import SearchRequest
 from adascale.engine.types import Budget
-from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides
+from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides, SessionOptions
 
 NO_MODEL = 4
 
@@ -87,8 +80,12 @@ def test_a_question_needs_no_quotes(typed: str) -> None:
         (["lits", "--fits"], "lits is no command", "did you mean adascale list?"),
         (["shwo", "it"], "shwo is no command", "adascale show? adascale ask 'shwo it' asks it"),
         (["ask", "--efort", "low", "hi"], "adascale ask has no option --efort", "did you mean --effort?"),
-        (["ask", "--strategy", "passing", "hi"], "--strategy passing is not one of", "adascale ask -h"),
-        (["ask", "--time-limit", "soon", "hi"], "--time-limit soon is not a time, such as 90s", "ask -h"),
+        (["ask", "--strategy", "passing", "hi"], "--strategy passing is not one of", "adascale config"),
+        (
+            ["ask", "--time-limit", "soon", "hi"],
+            "--time-limit soon is not a time, such as 90s",
+            "adascale config",
+        ),
         (
             ["-m", "x", "what", "code"],
             "adascale has no option -m",
@@ -130,64 +127,53 @@ def test_with_json_an_error_is_an_object_on_stdout_too(words: list[str], code: s
     assert found["error"]["hint"] in done.stderr
 
 
-def parsed(group: type[Any], *args: str) -> Any:
-    """The options that a command with ``group`` gets."""
-    taken: list[Any] = []
-    app = typer.Typer(rich_markup_mode=None)
-
-    @app.command(cls=Command)
-    @with_options(group)
-    def command(*, options: Any) -> None:
-        taken.append(options)
-
-    result = CliRunner().invoke(app, args, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return taken[0]
+def parsed(*args: str) -> Settings:
+    """The settings of ``ask`` with these flags."""
+    context: Any = load_command("ask").make_context("ask", [*args, "hi"])
+    return read_settings(context, *SESSION, *SEARCH, *FALLBACK, "keep_alive")
 
 
-def parts(options: Any) -> set[type[Any]]:
-    """Types of the objects that options are made of."""
-    values = [getattr(options, field.name) for field in fields(options)]
-    return {type(options)}.union(*(parts(value) for value in values if is_dataclass(value)))
+def test_nothing_typed_is_the_default() -> None:
+    settings = parsed()
+    assert settings == Settings()
+    assert (settings.session(), settings.search()) == (SessionOptions(), SearchRequest())
+    assert settings.other_server() == FallbackOptions()
 
 
-@pytest.mark.parametrize("command", OPTION_TYPES)
-def test_nothing_typed_is_the_default(command: type[Any]) -> None:
-    assert parsed(command) == command()
-
-
-def test_every_declaration_has_its_field() -> None:
-    used = set().union(*(parts(command()) for command in OPTION_TYPES))
-    for owner, flags in FLAGS.items():
-        assert owner in used
-        assert set(flags) <= {field.name for field in fields(owner)}
+def test_every_setting_has_its_flag_or_its_name_in_some_command() -> None:
+    commands = [load_command(name) for name in COMMANDS]
+    flags = {parameter.name for command in commands for parameter in command.params}
+    assert {name for name, row in ROWS.items() if row.flags} <= flags
 
 
 def test_what_is_typed_arrives_where_its_field_is() -> None:
     typed = "-m a.gguf --time-limit 2m -vv --seed 3 -o budget 8000 -o max_tokens 99 -o temperature 0.7"
-    ask = parsed(AskOptions, *typed.split(), "-o", "gpu_layers", "all", "-o", "fallback_below", ".5")
-    assert ask.search.budget == Budget(max_tokens=8000, max_seconds=120.0)
-    assert ask.session.sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
-    assert (ask.session.generator, ask.session.gpu_layers) == ("a.gguf", -1)
-    assert (ask.view.terminal.verbose, ask.search.seed) == (2, 3)
-    assert ask.fallback == FallbackOptions(below=0.5)
-    assert (
-        parsed(AskOptions, "-o", "gpu_layers", "all", "-o", "gpu_layers", "auto").session.gpu_layers is None
-    )
+    ask = parsed(*typed.split(), "-o", "gpu_layers", "all", "-o", "fallback_below", ".5")
+    assert ask.search().budget == Budget(max_tokens=8000, max_seconds=120.0)
+    assert ask.session().sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
+    assert (ask.session().generator, ask.session().gpu_layers) == ("a.gguf", -1)
+    assert (ask.verbose, ask.search().seed) == (2, 3)
+    assert ask.other_server() == FallbackOptions(below=0.5)
+    assert parsed("-o", "gpu_layers", "all", "-o", "gpu_layers", "auto").gpu_layers is None
 
 
-def test_every_name_of_o_takes_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {
-        key: each for key, each in parameters(AskOptions).items() if each.hidden and each.default is not None
-    }
-    assert {"force", "fallback_below"} <= found.keys()
-    words = [word for key, each in found.items() for word in ("-o", key, str(each.default))]
-    assert parsed(AskOptions, *words) == AskOptions()
+def test_every_name_of_o_takes_its_default() -> None:
+    usual = {name: getattr(Settings(), name) for name in (*SESSION, *SEARCH, *FALLBACK, "keep_alive")}
+    words = [word for name, value in usual.items() if value is not None for word in ("-o", name, str(value))]
+    assert {"force", "fallback_below"} <= set(words)
+    assert parsed(*words).model_dump(exclude={"says_how"}) == Settings().model_dump(exclude={"says_how"})
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"), [("-o samples 4", True), ("--mode prose", True), ("-e high", False)]
+)
+def test_some_settings_say_how_to_search(typed: str, says: bool) -> None:
+    assert parsed(*typed.split()).says_how == says
 
 
 def test_a_wrong_variable_is_named() -> None:
     done = run_here(environment(ADASCALE_SAMPLES="0"), "ask", "hi")
-    assert "ADASCALE_SAMPLES should be greater" in done.stderr
+    assert "samples from the environment (ADASCALE_SAMPLES) should be greater" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -195,7 +181,7 @@ def test_a_wrong_variable_is_named() -> None:
     [("off", 0), ("0", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300)],
 )
 def test_thinking_is_a_word_or_a_number(typed: str, tokens: int | None) -> None:
-    assert parsed(AskOptions, "--think", typed).session.think == tokens
+    assert parsed("--think", typed).session().think == tokens
 
 
 def test_a_config_file_imports_no_other_command(tmp_path: Path) -> None:

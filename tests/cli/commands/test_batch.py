@@ -14,7 +14,6 @@ import typer
 from commands import Home, invoked
 
 from adascale.cli.commands import batch as command
-from adascale.cli.options.by_command import BatchOptions
 from adascale.cli.report import FIELDS, BatchCounts
 from adascale.engine.errors import UsageError
 
@@ -141,7 +140,7 @@ def test_what_continues_a_run_does_not_throw_away_what_is_done(
 ) -> None:
     counts = BatchCounts(done=4, interrupted=True, failures=Counter({"bad-line": 1}))
     with pytest.raises(typer.Exit):
-        command._finish(counts, BatchOptions(output=output, overwrite=overwrite))
+        command._finish(counts, output, overwrite=overwrite, quiet=False)
     told = capsys.readouterr().err
     assert f"adascale: stopped; {said}\n" in told
     assert not overwrite or "run the same command without --overwrite: only these" in told

@@ -15,7 +15,6 @@ import pytest
 from commands import Home, write_questions
 
 from adascale.cli.commands.calibrate import choose_problems
-from adascale.cli.options.by_command import FitOptions
 from adascale.engine.calibration.fit import HeadConfig
 from adascale.models.calibration import training
 from adascale.models.calibration.artefact import (
@@ -83,7 +82,7 @@ def test_a_calibration_of_another_width_is_refused(home: Home, artefact: Path, r
 
 
 def test_a_fit_without_data_takes_the_questions_that_come_with_it() -> None:
-    whole, few = (choose_problems(FitOptions(questions=count)) for count in (None, 60))
+    whole, few = (choose_problems([], count, 0) for count in (None, 60))
     assert len({problem.question for problem in whole}) == 300
     assert few == whole[:60]  # what was drawn for a small fit is used again
     assert sum("renumbered" in problem.id for problem in few) == 40

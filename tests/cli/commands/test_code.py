@@ -11,9 +11,7 @@ import tiny
 from commands import run
 
 from adascale.cli.commands import code as command
-from adascale.cli.options.by_command import CodeOptions
 from adascale.engine.types import Execution, TestOutcome, Verdict
-from adascale.models.options import SessionOptions
 
 SQUARE = "def f(n):\n    return n * n\n"
 DOUBLE = "def f(n):\n    return n + n\n"
@@ -60,17 +58,15 @@ def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("outcome", "unsandboxed", "warned"),
-    [("error", False, True), ("error", True, False), ("failed", False, False)],
+    ("outcome", "warned"),
+    [("error", True), ("failed", False)],
 )
 def test_an_error_may_be_that_of_monty_alone_where_that_runs_code_tasks(
     outcome: TestOutcome,
-    unsandboxed: bool,
     warned: bool,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: "Darwin")
-    options = CodeOptions(session=SessionOptions(unsandboxed=unsandboxed))
-    command._warn_of_monty(Execution("", "", 0.0, "f = 3", verdicts=(Verdict(outcome),)), options)
+    command._warn_of_monty(Execution("", "", 0.0, "f = 3", verdicts=(Verdict(outcome),)))
     assert ("monty" in capsys.readouterr().err) == warned

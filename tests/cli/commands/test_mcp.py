@@ -124,7 +124,7 @@ def test_files_of_the_printed_configuration_have_absolute_paths(
 def test_what_is_no_file_is_printed_as_it_was_typed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADASCALE_PARALLEL", "3")  # the client has its own
     again = printed("-vv", "-o", "ctx_size", "512", "--system", "- Be careful.", "-y", "--think=auto")[1:]
-    words = ["--think", "auto", "-o", "ctx_size", "512", "--verbose", "--verbose", "--yes"]
+    words = ["--think", "auto", "--verbose", "--verbose", "--yes", "-o", "ctx_size", "512"]
     assert again == ["mcp", "--system", "- Be careful.", *words]
 
 
