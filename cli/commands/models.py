@@ -20,7 +20,6 @@ from ..exit_codes import FAILED
 from ..options.flags import AllFlag, JsonFlag, JsonLinesFlag, OfflineFlag, YesFlag
 from ..options.settings import read_settings
 from ..searching import fetch
-from ..terminal.errors import as_typed
 from ..terminal.progress import confirm, is_interactive
 from ..terminal.streams import say, write_json, write_json_lines, write_payload
 from ..terminal.text import columns, fitted, plural
@@ -57,13 +56,10 @@ def list_models(all_: AllFlag = False, as_json: JsonLinesFlag = False) -> None:
     with a name that opens them where they lie: -m ollama:qwen3:1.7b. Servers that answer on the usual ports
     of this machine stand below, each model with its address: -m http://127.0.0.1:11434#qwen3:1.7b.
     """
-    files, errors = installed_models()
-    here = {file.name: file for file in files}
+    here = {file.name: file for file in installed_models()}
     found = [_facts(spec, here.pop(name, None)) for name, spec in catalog().items()]
     found += [_facts(None, file) for file in here.values()]
     found.sort(key=lambda facts: not facts["here"])
-    for error in errors:
-        say(f"adascale: {as_typed(error.message)}")
     if as_json:
         write_json_lines({"schema": SCHEMA, **facts} for facts in found)
         return
@@ -164,7 +160,7 @@ def _propose() -> None:
     """Show the first models of the catalogue that are not here and fit the free memory."""
     from adascale.models.machine import free_memory_bytes  # with it comes psutil
 
-    free, here = free_memory_bytes(), {file.name for file in installed_models()[0]}
+    free, here = free_memory_bytes(), {file.name for file in installed_models()}
     specs = [spec for name, spec in catalog().items() if spec.role == "generator" and name not in here]
     fit = [spec for spec in specs if (_memory_bytes(spec) or free) < free][:_PROPOSED]
     rows = [("NAME", "SIZE", "LICENCE", "GOOD AT")]

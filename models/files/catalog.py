@@ -253,10 +253,6 @@ class StoreReference:
     store: Store
     name: str
 
-    def __str__(self) -> str:
-        """The reference as a user types it."""
-        return f"{self.store}:{self.name}"
-
 
 def parse(ref: str) -> Path | ModelReference | StoreReference:
     """Parse a reference.

@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from adascale.engine.errors import (
     FETCH_AGAIN,
     ModelCorruptError,
-    ModelError,
     ModelNotFoundError,
     UsageError,
     command,
@@ -136,8 +136,7 @@ def resolve(
     """
     report = on_progress or (lambda transfer: None)
     reference = _cached_reference(ref, "fetched") if again else parse(ref)
-    found = None if again else _find(reference)
-    if found is not None:
+    if not again and (found := _find(reference)):
         return _verify(found, report)
     assert isinstance(reference, ModelReference)  # a file of another place is found, or an error
     from .download import check_online, fetch  # with them comes the client of HTTP
@@ -157,22 +156,18 @@ def locate(ref: str) -> LocalFile | None:
     return file if file is not None and file.path.is_file() else None
 
 
-def installed_models() -> tuple[list[LocalFile], list[ModelError]]:
+def installed_models() -> list[LocalFile]:
     """List the models in the Hugging Face cache and in the stores of other programs, each file once.
 
-    Returns:
-        Models that can be opened, those of the catalogue first, and an error for each that cannot be read.
+    Those of the catalogue come first. Models of Ollama's cloud and damaged ones are left out.
     """
     files = [*_listed(cache.snapshots(), "cache"), *_listed(_lmstudio(), "lmstudio")]
-    errors: list[ModelError] = []
     for place in _ollama_manifests():
-        try:
+        with suppress(ModelCorruptError):
             files.append(_of_ollama(place))
-        except ModelError as error:
-            errors.append(error)
     first = {os.path.realpath(file.path): file for file in reversed(files)}.values()
-    order = {name: place for place, name in enumerate(catalog())}
-    return sorted(first, key=lambda file: (order.get(file.name, len(order)), file.name)), errors
+    order = [*catalog(), *sorted(file.name for file in first)]
+    return sorted(first, key=lambda file: order.index(file.name))
 
 
 def remove(ref: str) -> int:
@@ -199,10 +194,10 @@ def _cached_reference(ref: str, verb: str) -> ModelReference:
         UsageError: It is to another place.
     """
     reference = parse(ref)
-    if isinstance(reference, ModelReference):
-        return reference
-    other = "a model of another program" if isinstance(reference, StoreReference) else "a file of your own"
-    raise UsageError(f"{ref} is {other}", f"only models in the Hugging Face cache are {verb}")
+    if not isinstance(reference, ModelReference):
+        text = f"{ref} is not {verb}: it is a file of your own or of another program"
+        raise UsageError(text, hint="take a model of the Hugging Face cache")
+    return reference
 
 
 def _verify(file: LocalFile, report: Report) -> ModelFile:
@@ -300,27 +295,20 @@ def _of_ollama(place: str) -> LocalFile:
     name = ":".join(name.rsplit("/", 1))
     manifest = _ollama_manifests().get(place)
     if manifest is None:
-        raise ModelNotFoundError(
-            f"Ollama has no model {name} on this machine",
-            *(f"looked in {root}" for root in _ollama_roots()),
-            hint=f"ollama pull {name}; where its models lie elsewhere, set OLLAMA_MODELS",
-        )
+        text, places = f"Ollama has no model {name} on this machine", " and ".join(map(str, _ollama_roots()))
+        hint = f"ollama pull {name}; if its models lie elsewhere, set OLLAMA_MODELS"
+        raise ModelNotFoundError(text, f"looked in {places}", hint=hint)
     try:
         layers = {layer["mediaType"]: layer["digest"] for layer in read_json(manifest)["layers"]}
         digest = layers["application/vnd.ollama.image.model"].removeprefix("sha256:")
     except (LookupError, TypeError, AttributeError):
         digest = ""
-    if not is_digest(digest):
-        raise ModelCorruptError(
-            f"Ollama's manifest of {name} has no model layer",
-            hint="a model of Ollama's cloud or one that is not GGUF cannot be opened here: take another",
-        )
     blob = manifest.parents[4] / "blobs" / f"sha256-{digest}"
-    if not blob.is_file():
-        text = f"Ollama's copy of {name} is damaged"
-        raise ModelCorruptError(text, f"there is no {blob}", hint=f"ollama pull {name}")
+    if not is_digest(digest) or not blob.is_file():
+        text, why = f"Ollama's copy of {name} has no GGUF file", "it is damaged, or a model of Ollama's cloud"
+        raise ModelCorruptError(text, why, hint=f"ollama pull {name}")
     known = (spec for spec in catalog().values() if spec.sha256 == digest)
-    return LocalFile(str(StoreReference("ollama", name)), blob, digest, next(known, None), "ollama")
+    return LocalFile(f"ollama:{name}", blob, digest, next(known, None), "ollama")
 
 
 def _lmstudio() -> Iterator[cache.Snapshot]:
@@ -346,4 +334,4 @@ def _of_lmstudio(name: str) -> LocalFile:
     if path is None:
         text = f"LM Studio has no model {name} on this machine"
         raise ModelNotFoundError(text, hint=f"{command('list')} shows what is here")
-    return LocalFile(str(StoreReference("lmstudio", name)), path, "", None, "lmstudio")
+    return LocalFile(f"lmstudio:{name}", path, "", None, "lmstudio")

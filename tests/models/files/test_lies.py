@@ -73,7 +73,7 @@ def test_a_manifest_of_ollama_and_settings_of_lm_studio_that_lie(net: Net, tmp_p
         for document in (lie, {"layers": lie}, {"layers": [lie]}, {"layers": layers}):
             manifest.write_text(json.dumps(document))
             settings.write_text(json.dumps({"downloadsFolder": lie} if lie in TEXTS else document))
-            assert not installed_models()[0]
+            assert not installed_models()
             with pytest.raises(ModelCorruptError):
                 resolve("ollama:m")
             for store in ("ollama", "lmstudio"):
