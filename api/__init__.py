@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from adascale.engine.kind_table import Entry, register
+
 if TYPE_CHECKING:
     from adascale.engine.answer import Answer as Answer
     from adascale.engine.answers.choosing import SearchResult as SearchResult
@@ -79,6 +81,20 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [*_HOMES, "__version__"]
+
+register(
+    "code",
+    Entry(
+        "adascale.codetasks.kind:Code",
+        ("code",),
+        "code",
+        noun="program",
+        fields=("tests", "hidden", "entry_point", "imports"),
+        judged_by="hidden",
+        efforts="passing",
+        has_tests=True,
+    ),
+)
 
 
 def __getattr__(name: str) -> object:

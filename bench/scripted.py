@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from adascale.engine.calibration.posterior import Posterior
+from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import KINDS, OptionsPrompt
 from adascale.engine.ports import (
     BranchStart,
@@ -147,7 +148,7 @@ def echo_as_asked(prefix: Prefix, rng: random.Random) -> Step:
     if problem.kind not in ("call", "json"):
         return echo(prefix, rng)
     found: dict[str, Any] = {"number": int(re.findall(r"\d+", problem.question)[0])}
-    if problem.kind == "call" and prefix.mode == "call":
+    if entry_of(problem).has_calls and prefix.mode == "call":
         found = {"name": next(iter(ToolRequest.of(problem.details).tools)), "arguments": found}
     return scripted_step(json.dumps(found), "stop")
 

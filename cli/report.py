@@ -15,6 +15,7 @@ from adascale.engine.answers.choosing import AnswerGroup
 from adascale.engine.answers.latex import readable
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import AdascaleError, WorkerDiedError
+from adascale.engine.kind_table import entry_of
 from adascale.engine.search.events import SearchStarted
 from adascale.engine.types import PROGRAMS, ROOT, Problem, probability_of
 
@@ -42,12 +43,12 @@ def answer_payload(answer: Answer, verbose: int = 0) -> str:
 
     Without an answer it is the solution. Programs of code tasks, and JSON, stand alone.
     """
-    shown, kind = answer.shown or "", answer.problem.kind
-    if kind == "json":
+    shown, kind = answer.shown or "", entry_of(answer.problem)
+    if kind.has_fields:
         return json_text(json.loads(shown), 2) if shown else ""
-    if kind == "code":
+    if kind.has_tests:
         return shown
-    if answer.problem.is_chat:  # it was shown as it was generated
+    if kind.is_reply:  # it was shown as it was generated
         return answer.solution
     if shown and not verbose:
         return readable(shown)
@@ -66,8 +67,8 @@ def answer_payload(answer: Answer, verbose: int = 0) -> str:
 def answer_record(answer: Answer, min_confidence: float = 0.0) -> dict[str, Any]:
     """The record of a question; unknown values are None, never missing."""
     record, problem, execution = answer.record, answer.problem, answer.execution
-    more: dict[str, Any] = {"fields": to_plain(answer.fields)} if problem.kind == "json" else {}
-    if problem.kind == "code":
+    more: dict[str, Any] = {"fields": to_plain(answer.fields)} if entry_of(problem).has_fields else {}
+    if entry_of(problem).has_tests:
         passed = sum(test.outcome == "passed" for test in answer.tests)
         more = {"tests": to_plain(answer.tests), "passed": passed, "untested": not answer.tests}
         # Its source and verdicts have fields of their own.

@@ -20,6 +20,7 @@ import typer
 
 from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError
+from adascale.engine.kind_table import entry_of
 from adascale.engine.request import Request, SearchRequest
 from adascale.engine.types import Problem, Turn
 from adascale.models.options import FallbackOptions, Reporting, SessionOptions
@@ -334,7 +335,7 @@ def follow_search(
     seeded = replace(search, seed=choose_seed(search.seed, settings))
     opened = worker.open_models
     request = Request(problem, seeded.settings(problem, opened.conditions[problem.kind], opened.modes))
-    is_printed = prints_reply and problem.is_chat and not draws_replies(settings.quiet)
+    is_printed = prints_reply and entry_of(problem).is_reply and not draws_replies(settings.quiet)
     renderer.take = partial(worker.cancel, problem.id, takes_answer=True)
     with graceful(worker.interrupt), closing(worker.serve([request])) as run:
         return show_events((event for _, event in run), renderer, settings, is_printed=is_printed)

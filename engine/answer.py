@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from .answers.choosing import SearchResult
 from .bands import Band
+from .kind_table import entry_of
 from .kinds import kind_of
 from .search.events import BranchGrew, Event, StepProposed
 from .search.record import Record
@@ -159,14 +160,14 @@ class Answer(SearchResult):
             return cls(**found, status="answered", shown=spelled, solution=handed_on.text)
         if handed_on is not None:
             found["notices"] += (handed_on,)
-        if problem.is_chat:
+        if entry_of(problem).is_reply:
             found["confidence"], min_confidence = None, 0.0
         status, execution = _status(result, min_confidence), None
         if result.best is not None:
             execution = tree[result.best].execution
             found |= {"thought": _thought(tree, result.best), "mode": tree[result.best].mode}
         shown = kind.shown(problem, result.answer, execution) if result.has_reply else None
-        if problem.kind == "code":
+        if entry_of(problem).has_tests:
             tests = kind.tests(problem)
             verdicts = chain(execution.verdicts if execution is not None else (), repeat(Verdict("not-run")))
             judged = zip(tests, verdicts, strict=False)
@@ -214,7 +215,7 @@ def _reply(record: Record) -> str:
     """
     tree, result = record.tree, record.result
     best = None if result is None else result.best
-    if best is None and tree.problem.is_chat:
+    if best is None and entry_of(tree.problem).is_reply:
         best = tree.nodes[-1].id  # its steps follow each other
     if best is None:
         return record.answer or ""

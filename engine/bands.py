@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from .kind_table import KINDS
 from .types import KindName, percent
 
 Band = Literal["almost surely", "very likely", "likely", "not sure", "a guess"]
@@ -142,8 +143,9 @@ def recorded(generator: str, level: str, kind: KindName) -> Recorded:
     Few dates were recorded: they count as the values that they are. A fact has no fit, and each generator
     facts of its own.
     """
-    kind = "value" if kind == "date" else kind
-    own = MEASURED.get(generator, {}).get(kind) if level == "fitted" or kind == "fact" else None
+    entry = KINDS[kind]
+    kind = entry.recorded_as or kind
+    own = MEASURED.get(generator, {}).get(kind) if level == "fitted" or entry.is_short else None
     return Recorded(own is not None, own or MEASURED.get("prior", {}).get(kind, {}))
 
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any, get_args
 
 from .codec import OneOf
 from .errors import UsageError, setting
+from .kind_table import entry_of
 from .kinds import KINDS, kind_of
 from .kinds.recognising import problem_of
 from .search.events import ModelDescription, SearchStarted
 from .strategies import (
-    EFFORTS,
     STRATEGIES,
     Adapt,
     Adaptive,
@@ -26,6 +26,7 @@ from .strategies import (
     Strategy,
     Vote,
     effort_named,
+    preset,
     strategy_named,
 )
 from .strategies.presets import effort_numbers
@@ -157,9 +158,9 @@ class SearchRequest:
                 models = replace(models, calibration=conditions.unfitted)
                 warnings.append(_ANOTHER_SAMPLER)
         known = kind_of(problem).modes(problem)
-        if problem.is_chat:  # nobody can check it
+        if entry_of(problem).is_reply:  # nobody can check it
             models = replace(models, calibration=None)
-        elif problem.kind == "call":
+        elif entry_of(problem).has_calls:
             strategy = replace(strategy, modes=known if strategy.reads_options else known[:1])
         else:
             usable = [mode for mode in known if mode != "program" or not modes or mode in modes]
@@ -201,7 +202,7 @@ class SearchRequest:
             idle.append("strategy")
         if self.mode != "auto" and strategy.modes != (self.mode,):
             idle.append("mode")
-        if self.min_confidence and kind in ("text", "code"):
+        if self.min_confidence and not KINDS[kind].has_votes:
             idle.append("min_confidence")
         is_one = strategy.at_most == 1
         if is_one and not isinstance(strategy, Vote):  # it is greedy
@@ -220,10 +221,10 @@ class SearchRequest:
             UsageError: as of ``settings``.
         """
         strategy = self.strategy
-        if kind == "text" and not isinstance(strategy, Greedy | Vote):
+        if KINDS[kind].is_reply and not isinstance(strategy, Greedy | Vote):
             return Greedy() if strategy == Greedy.name else Vote(samples=1)
         if isinstance(strategy, str):
-            if kind == "code":
+            if KINDS[kind].has_tests:
                 return self.named(Passing.name, kind)
             chosen = strategy_named(strategy)
             if unused := [name for name in self.numbers if not chosen.has(name)]:
@@ -251,8 +252,8 @@ class SearchRequest:
         Raises:
             UsageError: no strategy has this name, it lacks a parameter, or could not run with these numbers.
         """
-        if name == Adaptive.name and kind != "code":
-            name = EFFORTS[kind][self.effort].name  # what is adaptive has a name of its own for some kinds
+        if name == Adaptive.name and not KINDS[kind].has_tests:
+            name = preset(kind, self.effort).name  # what is adaptive has a name of its own for some kinds
         strategy = strategy_named(name)
         numbers = {**effort_numbers(strategy, self.effort, kind), **self.numbers}
         return strategy.changed(**{name: n for name, n in numbers.items() if strategy.has(name)} | own)

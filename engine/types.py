@@ -41,7 +41,7 @@ PROGRAMS: tuple[Mode, ...] = ("program", "code")
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 KindName = Literal["value", "date", "choice", "yes-no", "fact", "text", "code", "call", "json"]
-"""Kind of question (``kinds.KINDS``): its answer has a value, is computed of dates or times, is
+"""Kind of question (``kind_table.KINDS``): its answer has a value, is computed of dates or times, is
 one of some options, is yes or no, or is a name, a date or a place; nobody can check its reply; a program
 answers it; a call of a tool; or a JSON object of a schema."""
 

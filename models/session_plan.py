@@ -155,7 +155,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         calibrations = {kind: own for kind in used if (own := available.find(used[kind])) is not None}
     size = model.info.effective_parameters
     heads = {kind: artefact.calibration for kind, artefact in calibrations.items()}
-    judged = {kind for kind, entry in KINDS.items() if entry.judged_by} - {"code"}  # votes pass no tests
+    judged = {kind for kind, entry in KINDS.items() if entry.has_votes}  # votes pass no tests
     posteriors = {
         kind: Posterior.of_model(kind, size, files.generator.sha256, heads.get(kind))
         for kind in KINDS
@@ -203,7 +203,7 @@ def _fingerprints(
 
     def of(kind: KindName) -> Fingerprint:
         name = prompt_of(kind, KINDS[kind].modes[0])
-        sampler, own = sampling[name].record(), program if kind == "value" else None
+        sampler, own = sampling[name].record(), program if KINDS[kind].is_fitted else None
         return Fingerprint(*models, chats[name].sha256(), sampler, window, own, kind)
 
     return {kind: of(kind) for kind, entry in KINDS.items() if entry.judged_by}

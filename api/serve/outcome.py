@@ -11,6 +11,7 @@ from adascale.engine.answer import Answer, FallbackAnswer, cut_at_stop
 from adascale.engine.answers.latex import readable, without_latex
 from adascale.engine.answers.program import read_program
 from adascale.engine.codec import to_plain
+from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.tools.calls import Call, ToolRequest, calls_of, read_reply
@@ -118,7 +119,7 @@ class Outcome:
             "measured": answer.measured,
             "groups": [{"answer": group.answer, "votes": len(group.nodes)} for group in answer.groups],
             "texts": {each: kind_of(problem).shown(problem, each, None) for each in answer.options} or None,
-            **({"fields": to_plain(answer.fields)} if problem.kind == "json" else {}),
+            **({"fields": to_plain(answer.fields)} if entry_of(problem).has_fields else {}),
             "ignored": list(self.ask.ignored),
             "trace": problem.id,
             **({} if answer.fallback is None else {"fallback": answer.fallback_record}),
@@ -188,11 +189,11 @@ class Outcome:
         if execution is not None:
             code = read_program(text) or text
             text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
-        elif not problem.is_chat:
+        elif not entry_of(problem).is_reply:
             text = without_latex(text)
         answer = next((group.answer for group in self.answer.groups if node in group.nodes), None)
         shown = kind_of(problem).shown(problem, answer, execution)
-        if problem.kind == "json":
+        if entry_of(problem).has_fields:
             return shown or ""
         if not shown or shown == text:
             return text

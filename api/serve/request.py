@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, get_args
 
 from adascale.engine.bands import LEAST
 from adascale.engine.errors import UsageError, excerpt
+from adascale.engine.kind_table import entry_of
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.strategies import Adaptive, Effort, Greedy, Strategy, Vote
@@ -39,9 +40,6 @@ EFFORT_ALIASES: Mapping[str, ServedEffort] = {
     **{effort: effort for effort in ("none", "chat", *get_args(Effort))},
 }
 """Our effort for each name that clients use."""
-
-_MANY = "value", "date"
-"""Kinds whose search may have as many solutions as are wanted; of others there are so many plain replies."""
 
 JSON_PROMPT = "Reply with a JSON object only. It has this JSON schema: "
 """System prompt of plain replies in JSON, before the schema."""
@@ -83,9 +81,9 @@ class Ask:
     @property
     def is_searched(self) -> bool:
         """True if several solutions are compared; otherwise the replies are plain."""
-        if self.problem.kind == "call":  # its text can be sent once it is known that it calls nothing
+        if entry_of(self.problem).has_calls:  # its text can be sent once it is known that it calls nothing
             return True
-        return not (self.problem.is_chat or isinstance(self.strategy, Greedy | Vote))
+        return not (entry_of(self.problem).is_reply or isinstance(self.strategy, Greedy | Vote))
 
     @property
     def is_streamed(self) -> bool:
@@ -95,7 +93,7 @@ class Ask:
     @property
     def tools(self) -> ToolRequest | None:
         """The conversation with the tools that may be called; None without any."""
-        return ToolRequest.of(self.problem.details) if self.problem.kind == "call" else None
+        return ToolRequest.of(self.problem.details) if entry_of(self.problem).has_calls else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +180,7 @@ class ServedModel:
         problem = _problem(asked, search, is_plain=is_plain or answers > 1)
         if is_greedy or (used == "none" and answers == 1 and sampling.temperature is None):
             search = replace(search, strategy=Greedy())
-        elif problem.is_chat or is_plain or (answers > 1 and problem.kind not in _MANY):
+        elif entry_of(problem).is_reply or is_plain or (answers > 1 and not entry_of(problem).is_computed):
             search = replace(search, strategy=Vote(samples=answers))
         elif answers > 1:
             most = max(2 * answers, search.strategy_for(problem.kind).at_most or 0)
@@ -226,7 +224,7 @@ class ServedModel:
 
 def limited(problem: Problem, search: SearchRequest, max_tokens: int | None) -> SearchRequest:
     """The search with a limit of generated tokens, which cuts the text of plain replies, calls and JSON."""
-    if Ask(problem, search).is_searched and problem.kind not in ("call", "json"):
+    if Ask(problem, search).is_searched and not entry_of(problem).has_schema:
         return replace(search, budget=Budget(max_tokens))
     return replace(search, sampling=replace(search.sampling, max_tokens=max_tokens))
 

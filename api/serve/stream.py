@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from adascale.engine.answer import GrowingReply
 from adascale.engine.answers.latex import readable
+from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import (
     NOT_NEEDED,
@@ -47,9 +48,6 @@ SILENT_SECONDS = 10.0
 
 _WIDTH = 300
 """Largest number of characters of a step in its line."""
-
-_QUIET = ("call", "json")
-"""Kinds without lines of reasoning, since agents would send them back."""
 
 B = TypeVar("B", bound=Body)
 
@@ -133,7 +131,7 @@ async def _end(outcome: Outcome, sent: int, fallback: Fallback | None) -> AsyncI
     record = outcome.record
     ask = outcome.ask
     if fallback is not None and ask.is_searched and ask.answers == 1 and fallback.is_for(record):
-        is_quiet = record.started.problem.kind in _QUIET
+        is_quiet = entry_of(record.started.problem).has_schema
         yield Part("" if is_quiet else f"Handed on to {fallback.server}\n")
         call = asyncio.ensure_future(fallback.ask_beside(record.started.problem))
         try:
@@ -153,7 +151,7 @@ def _line(record: Record, event: Event) -> str:
     Each step has a line, each end of a solution, and each change of the votes.
     """
     tree, problem = record.tree, record.started.problem
-    if problem.kind in _QUIET:
+    if entry_of(problem).has_schema:  # agents would send the lines back
         return ""
     match event:
         case StepScored() if tree[event.node].status == "open":
@@ -165,7 +163,9 @@ def _line(record: Record, event: Event) -> str:
                 ends = _short(f"fails: {run.error.strip().rpartition(chr(10))[2]}")
             elif event.answer is not None:
                 answer = kind_of(problem).shown(problem, event.answer, run) or event.answer
-                says = "runs to its end" if problem.kind == "code" else f"says {_short(readable(answer))}"
+                says = (
+                    "runs to its end" if entry_of(problem).has_tests else f"says {_short(readable(answer))}"
+                )
                 ends = f"{says}{_likely(event)}"
             mode = "a program" if tree[event.node].mode in PROGRAMS else "in words"
             return f"{_named(tree, event.node)}, {mode}, {ends}\n"

@@ -22,7 +22,7 @@ from adascale.engine.bands import LEAST, Band, band_of
 from adascale.engine.calibration.options import OPTIONS, OWN_OPTIONS
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.request import Settings
-from adascale.engine.strategies import EFFORTS, Adaptive
+from adascale.engine.strategies import Adaptive, preset
 from adascale.engine.types import KindName, probability_of
 from adascale.models.files.catalog import catalog
 
@@ -84,7 +84,7 @@ def short_facts(path: Path, sets: list[Path]) -> Iterator[Shown]:
     size = path.name.split("-")[1]
     model = {"135m": "smollm2-135m"}.get(size, f"qwen2.5-coder-{size}")
     for question, record in facts.rows_of(path, sets):
-        played = facts.play(question, record, EFFORTS["fact"]["medium"])
+        played = facts.play(question, record, preset("fact", "medium"))
         if played.p is not None:
             yield from (Shown(name, "fact", played.p, played.right) for name in (model, PRIOR))
 

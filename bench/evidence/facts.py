@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from adascale.engine.calibration.posterior import VOTES, Posterior
 from adascale.engine.kinds.value import Fact, same_name
 from adascale.engine.request import Settings
-from adascale.engine.strategies import EFFORTS, Strategy, Vote
+from adascale.engine.strategies import Strategy, Vote, preset
 from adascale.engine.types import Problem, probability_of
 
 from ..common import Played, close, judged, level, share, table
@@ -141,7 +141,7 @@ def show(args: argparse.Namespace) -> None:
         rows = rows_of(path, args.sets)
         names = sorted({set_of(question.id) for question, _ in rows})
         found: dict[str, list[str]] = {}
-        rules = {"ships": EFFORTS["fact"]["medium"], "vote": Vote(samples=SAMPLES)}
+        rules = {"ships": preset("fact", "medium"), "vote": Vote(samples=SAMPLES)}
         for rule, strategy in rules.items():
             played = [(set_of(q.id), play(q, record, strategy)) for q, record in rows]
             for name in (*names, "all"):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adascale.engine.kind_table import entry_of
 from adascale.engine.types import Notice
 
 from ..exit_codes import INTERRUPTED, NO_ANSWER
@@ -134,7 +135,7 @@ def _finish(
         write_json(answer_record(answer, least))
     elif answer.fallback is not None:
         write_payload(answer_payload(answer, verbose))
-    elif not answer.problem.is_chat or draws_replies(settings.quiet):
+    elif not entry_of(answer.problem).is_reply or draws_replies(settings.quiet):
         write_answer(record, says_end=not settings.quiet, verbose=verbose)
     if not settings.quiet:
         if answer.fallback is not None:

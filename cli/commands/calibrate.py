@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adascale.engine.errors import DecodeAbortedError, UsageError, decimal
+from adascale.engine.kind_table import entry_of
 from adascale.engine.types import Notice, Problem
 from adascale.models.options import MAX_BRANCHES
 from adascale.models.upstream.address import is_address
@@ -215,7 +216,7 @@ def choose_problems(files: Sequence[Path], number: int | None, seed: int) -> lis
 
     problems = choose_questions(read_known(files), number, seed) if files else built_in_questions()[:number]
     check_enough(len(problems))
-    if others := {problem.kind for problem in problems} - {"value"}:
+    if others := {problem.kind for problem in problems if not entry_of(problem).is_fitted}:
         raise UsageError(
             f"nothing is fitted for questions of the kind {', '.join(sorted(others))}",
             hint="questions whose answer is a number or a formula",

@@ -13,6 +13,7 @@ import typer
 
 from adascale.engine.answer import turns_after
 from adascale.engine.errors import AdascaleError, ContextOverflowError, UsageError
+from adascale.engine.kind_table import entry_of
 from adascale.engine.strategies import effort_named
 from adascale.engine.types import Turn
 from adascale.models.storage import data_folder
@@ -142,7 +143,7 @@ def _answer(conversation: Conversation, message: str) -> bool:
     if record is None:
         say("stopped")
         return False
-    if not record.started.problem.is_chat or draws_replies(settings.quiet):
+    if not entry_of(record.started.problem).is_reply or draws_replies(settings.quiet):
         write_answer(record, says_end=not settings.quiet, verbose=settings.verbose)
     if not settings.quiet:
         say_end(record, settings.verbose)

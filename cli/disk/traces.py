@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import AdascaleError, DiskFullError, TraceError, excerpt, is_disk_full, reason_of
+from adascale.engine.kind_table import entry_of
 from adascale.engine.search.events import (
     SCHEMA,
     Event,
@@ -275,7 +276,7 @@ def last_finished() -> Record:
     runs = past_runs()
     for path in runs:
         first, last = _first_and_last(path)
-        if first is None or first.problem.kind == "code" or not isinstance(last, SearchFinished):
+        if first is None or entry_of(first.problem).has_tests or not isinstance(last, SearchFinished):
             continue
         try:
             return read_record(path)
@@ -319,7 +320,7 @@ def _run_record(path: Path) -> dict[str, Any]:
 
 def _answer(first: SearchStarted | None, result: SearchResult | None) -> str | None:
     """The answer; for a code task, whose program is not in the last event, the tests that it passes."""
-    if result is None or result.answer is None or first is None or first.problem.kind != "code":
+    if result is None or result.answer is None or first is None or not entry_of(first.problem).has_tests:
         return result.answer if result else None
     return f"passes {result.answer} tests" if result.answer[0].isdecimal() else result.answer
 

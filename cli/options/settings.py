@@ -20,7 +20,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
-from adascale.engine.strategies import EFFORTS, STRATEGIES, Adapt, Adaptive, Effort, ModeChoice
+from adascale.engine.strategies import STRATEGIES, Adapt, Adaptive, Effort, ModeChoice
+from adascale.engine.strategies.presets import PRESETS
 from adascale.engine.types import Budget, MessageKind, Notice
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import (
@@ -83,7 +84,7 @@ def _word_or_number(words: Mapping[str, int | None], text: object) -> int | None
     return words[word] if word in words else int(word)
 
 
-_OF_A_KIND = {each.name for presets in EFFORTS.values() for each in presets.values()} - {Adaptive.name}
+_OF_A_KIND = {each.name for presets in PRESETS.values() for each in presets.values()} - {Adaptive.name}
 """Strategies that the kind of a question chooses, and no user."""
 
 _STRATEGIES = [name for name in STRATEGIES if name not in _OF_A_KIND]
@@ -96,7 +97,7 @@ def _strategy_name(text: object) -> object:
 
 
 def _of_efforts(name: str) -> str:
-    values = (f"{getattr(preset, name):g}" for preset in EFFORTS["value"].values())
+    values = (f"{getattr(preset, name):g}" for preset in PRESETS["values"].values())
     return "by effort: " + ", ".join(values)
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from adascale.engine.answers.choosing import AnswerGroup
+from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import KINDS
-from adascale.engine.strategies import EFFORTS
+from adascale.engine.strategies import preset
 from adascale.models.files.catalog import catalog
 
 from ..terminal.text import DOT, cut, duration, last_line, nouns
@@ -23,7 +24,7 @@ _WIDTH = 60
 
 def doubt_lines(state: ViewState) -> list[str]:
     """Lines below a doubtful answer: the two readings that differ, and what may lead to a surer answer."""
-    is_contested = state.tree.problem.kind in ("value", "date") and len(state.groups) > 1
+    is_contested = entry_of(state.tree.problem).is_computed and len(state.groups) > 1
     readings = [_reading(state, group) for group in state.groups[:2]] if is_contested else []
     return [*readings, DOT.join(_remedies(state))]
 
@@ -40,7 +41,7 @@ def _reading(state: ViewState, group: AnswerGroup) -> str:
 
 def _remedies(state: ViewState) -> Iterator[str]:
     kind, done = state.tree.problem.kind, state.finished
-    most = EFFORTS[kind]["high"].at_most or 0
+    most = preset(kind, "high").at_most or 0
     is_whole = state.result is not None and state.result.stop_reason not in ("budget", "taken", "interrupted")
     if is_whole and state.samples is not None and done and most > state.samples:
         time = duration(state.t / done * (most - done))

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from adascale.engine.answers.choosing import DOUBTFUL, FieldEstimate
 from adascale.engine.answers.latex import readable
+from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.search.events import OUT_OF_DISTRIBUTION, SearchFailed
 from adascale.engine.search.tree import Node
@@ -31,15 +32,15 @@ def summary(state: ViewState) -> Text:
     """One line for the end of a search: ``391 · almost surely (96 %) · 2 of 2 solutions agree · 7 s``."""
     end = [one_line(text)] if (text := _cut_short(state)) else []
     tail = [*end, duration(state.t)]
-    if state.tree.problem.kind == "code":
+    if entry_of(state.tree.problem).has_tests:
         head, *facts = _code_facts(state)
         is_good = (program := _best_program(state)) is not None and program.passes
-    elif state.tree.problem.is_chat:
+    elif entry_of(state.tree.problem).is_reply:
         head, facts, is_good = cost_text(state), [], False
     else:
         head, *facts = _answer_facts(state)
         is_good = not is_unsure(state)
-    style = "answer" if is_good else "" if state.tree.problem.is_chat else "low"
+    style = "answer" if is_good else "" if entry_of(state.tree.problem).is_reply else "low"
     line = Text().append(head, style)
     return line.append(DOT.join(["", *facts, *tail]))
 
@@ -49,9 +50,9 @@ def closing_lines(state: ViewState, verbose: int = 0) -> list[Text]:
 
     A message of a conversation has nothing below its reply, unless that was cut short.
     """
-    if state.tree.problem.is_chat and not verbose and not _cut_short(state):
+    if entry_of(state.tree.problem).is_reply and not verbose and not _cut_short(state):
         return []
-    more = [why(state), "" if state.tree.problem.is_chat else cost_text(state)] if verbose else []
+    more = [why(state), "" if entry_of(state.tree.problem).is_reply else cost_text(state)] if verbose else []
     more += [each.message for each in state.notices if verbose and each.code == OUT_OF_DISTRIBUTION]
     return [summary(state), *(Text(one_line(text), "faint") for text in more if text)]
 
@@ -60,7 +61,7 @@ def _answer_facts(state: ViewState) -> list[str]:
     """``391``, ``almost surely (96 %)``, ``2 of 2 solutions agree``; a doubt stands before the answer."""
     if state.answer is None:
         return [f"no answer {_after(state)}" if state.candidates else "no answer"]
-    if state.tree.problem.kind == "json" and state.result is not None and state.result.fields:
+    if entry_of(state.tree.problem).has_fields and state.result is not None and state.result.fields:
         return [fields_text(state.result.fields), *state.support]
     if is_unsure(state):
         doubt, perhaps = state.certainty or "a guess", answer_words(state, state.answer)
@@ -114,7 +115,7 @@ def solutions_text(state: ViewState) -> str:
 
 def leader_facts(state: ViewState) -> list[str]:
     """``391``, ``very likely (84 %)`` and ``5 of 7 solutions agree``; nothing before a solution."""
-    if state.tree.problem.kind == "code":
+    if entry_of(state.tree.problem).has_tests:
         return [f"the best {_code_words(state)}"] if state.candidates else []
     if state.answer is None:
         return ["no answer yet"] if state.candidates else []
@@ -124,7 +125,7 @@ def leader_facts(state: ViewState) -> list[str]:
 def outcome_text(state: ViewState, node: Node) -> str:
     """The outcome of a finished solution: ``= 27``, the error of its program, or ``passes 1 of 2 tests``."""
     problem = state.tree.problem
-    if problem.kind == "code":
+    if entry_of(problem).has_tests:
         tests = kind_of(problem).tests(problem)
         return "" if node.execution is None else one_line(verdict_text(node.execution, tests))
     found = next((each for each in state.candidates if each.node == node.id), None)
@@ -142,7 +143,7 @@ def _cut_short(state: ViewState) -> str:
     if state.result is None or state.result.stop_reason is None:
         return "unfinished"
     last = state.tree[state.result.best].step if state.result.best is not None else None
-    if state.tree.problem.is_chat and last is not None and last.finish == "length":
+    if entry_of(state.tree.problem).is_reply and last is not None and last.finish == "length":
         return "cut at -o max_tokens"
     return _CUT_SHORT.get(state.result.stop_reason, "")
 
@@ -176,7 +177,8 @@ def why(state: ViewState) -> str:
     """
     result = state.result
     reason = result.stop_reason if result is not None else None
-    if reason is None or state.started.strategy == "greedy" or state.tree.problem.kind in ("code", "text"):
+    has_votes = entry_of(state.tree.problem).has_votes
+    if reason is None or state.started.strategy == "greedy" or not has_votes:
         return ""
     lead = state.started.limit("lead")
     because = _REASONS.get(reason, "")
@@ -217,5 +219,5 @@ def _rate_text(state: ViewState) -> str:
 def answer_words(state: ViewState, answer: str, width: int = 40) -> str:
     """An answer of a search as a person reads it, in at most ``width`` cells: ``B. bank``, ``78.54``."""
     problem = state.tree.problem
-    shown = None if problem.kind == "code" else kind_of(problem).shown(problem, answer, None)
+    shown = None if entry_of(problem).has_tests else kind_of(problem).shown(problem, answer, None)
     return cut(one_line(rounded(readable(shown or answer))), width)

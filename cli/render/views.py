@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from rich.console import RenderableType
 
+from adascale.engine.kind_table import entry_of
 from adascale.engine.search.events import (
     OUT_OF_DISTRIBUTION,
     Event,
@@ -74,7 +75,7 @@ class SearchView:
 
     def _draws_tree(self, state: ViewState) -> bool:
         """True if the tree is drawn; a message has none to see, and stdout shows its reply."""
-        return self._show_tree and not state.tree.problem.is_chat
+        return self._show_tree and not entry_of(state.tree.problem).is_reply
 
 
 class PlainView(SearchView):
@@ -91,7 +92,7 @@ class PlainView(SearchView):
     def _show(self, state: ViewState, event: Event) -> None:
         if isinstance(event, SearchStarted):
             self._cadence, self._said_answer = Cadence(state.t), None
-        elif isinstance(event, SearchFinished) or state.tree.problem.is_chat:
+        elif isinstance(event, SearchFinished) or entry_of(state.tree.problem).is_reply:
             super()._show(state, event)
         elif state.answer != self._said_answer or self._cadence.is_due(state.t):
             self._cadence, self._said_answer = Cadence(state.t), state.answer

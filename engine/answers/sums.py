@@ -15,6 +15,7 @@ from decimal import MAX_PREC, Context, Decimal
 from fractions import Fraction
 from itertools import pairwise
 
+from ..kind_table import entry_of
 from ..types import Problem, Step
 from .latex import arithmetic
 
@@ -132,7 +133,7 @@ def leaves_out(problem: Problem, solution: Iterable[Step]) -> bool:
     A percentage is also used as a share. With a comma, a number may be one or two: it is not looked for. Nor
     are those of a text to read, few of which are asked about.
     """
-    if problem.kind != "value" or problem.has_text:
+    if not entry_of(problem).is_fitted or problem.has_text:
         return False
     used = _figures(_IDLE.sub("", "".join(step.text for step in solution)))
     return any(

@@ -280,12 +280,12 @@ class Posterior:
         for group, chances in zip(finished.groups, zip(*found, strict=True), strict=False):
             lower, _, upper = sorted(chances)
             revised |= dict.fromkeys(group.nodes, Estimate(lower, chances[1], upper, calibrated=True))
-        if self.kind == "call":
+        if KINDS[self.kind].has_calls:
             likeliest = max(revised.values(), key=lambda each: each.median, default=None)
             called = self._call_chance(problem, finished) if finished.option_logits else None
             return AnswerEstimates(likeliest, revised, called=called)
         judged = AnswerEstimates(revised[finished.groups[0].nodes[0]], revised)
-        if self.kind == "json":
+        if KINDS[self.kind].has_fields:
             return replace(judged, fields=self._of_fields(problem, finished, self.prior))
         return judged
 
@@ -301,9 +301,9 @@ class Posterior:
 
     def of_answers(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
         """P(it is correct) of each answer, the chosen one first, by this prior; then that none is."""
-        if self.kind == "call":
+        if KINDS[self.kind].has_calls:
             return self._of_calls(problem, finished, prior)
-        if self.kind == "json":
+        if KINDS[self.kind].has_fields:
             fields = self._of_fields(problem, finished, prior)
             return [min(each.probability for each in fields[g.nodes[0]].values()) for g in finished.groups]
         words = self.votes.words

@@ -1,10 +1,9 @@
-"""Kinds of question: what is asked decides how it is answered. The protocol of a kind, and the table of them.
+"""Kinds of question: what is asked decides how it is answered. The protocol of a kind.
 
 Each kind is a class, imported with its first problem: ``value`` has values, dates, facts and texts,
-``choice`` and ``yes_no`` the questions with options, ``structured`` calls of tools and JSON; code tasks are a
-satellite, which the table knows by the name of its class. ``recognising`` makes a problem of a message: it
-tells its kind, by ``wording`` and by the options that ``options`` finds. A new kind is a name in
-``types.KindName``, a class, and a line in the table.
+``choice`` and ``yes_no`` the questions with options, ``structured`` calls of tools and JSON. ``kind_table``
+has a line for each; code tasks, a satellite, register theirs. ``recognising`` makes a problem of a message: it
+tells its kind, by ``wording`` and by the options that ``options`` finds.
 """
 
 from __future__ import annotations
@@ -13,10 +12,13 @@ import functools
 import operator
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..answers.program import read_program
+from ..kind_table import KINDS as KINDS
+from ..kind_table import Entry
+from ..kind_table import entry_of as entry_of
 from ..types import Execution, Finish, KindName, Mode, Problem, PromptName, Same, Trial
 
 Run = Callable[[str | Trial], Execution]
@@ -147,79 +149,6 @@ class Kind(ABC):
         return self.equality(problem)(answer, known)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the table: what can be known of a kind without loading it.
-
-    Attributes:
-        home: Module and class that implement it.
-        modes: Ways of reasoning, first the one of a strategy that draws a single one; ``Kind.modes`` says
-            which make sense for a problem.
-        prompt: Prompt of the first of them; prose and programs beside it have prompts of those names.
-        program: Prompt of programs.
-        noun: A trajectory, as a user reads it.
-        fields: Fields of a record in a file of questions that make it one of this kind.
-        judged_by: Field of a record that says what is right; empty where nothing can, and where answers
-            have no probability.
-        has_options: All its answers are known before a solution, and can be read.
-        is_fitted: Calibrations of users are of such questions: ``auto`` has the modes of the fit. Its number
-            is averaged with that of the votes, which judge alone where it does not hold.
-    """
-
-    home: str
-    modes: tuple[Mode, ...]
-    prompt: PromptName = "prose"
-    program: PromptName = "program"
-    noun: str = "solution"
-    fields: Sequence[str] = ()
-    judged_by: str = "answer"
-    has_options: bool = False
-    is_fitted: bool = False
-
-
-KINDS: Mapping[KindName, Entry] = {
-    "value": Entry("adascale.engine.kinds.value:Value", ("prose", "program"), is_fitted=True),
-    "date": Entry("adascale.engine.kinds.value:Date", ("program", "prose"), "date"),
-    "choice": Entry(
-        "adascale.engine.kinds.choice:Choice", ("prose",), "choice", fields=("options",), has_options=True
-    ),
-    "yes-no": Entry(
-        "adascale.engine.kinds.yes_no:YesNo", ("prose", "program"), "yes-no", "check", has_options=True
-    ),
-    "fact": Entry("adascale.engine.kinds.value:Fact", ("prose",), "fact"),
-    "text": Entry("adascale.engine.kinds.value:Text", ("prose",), noun="reply", judged_by=""),
-    "code": Entry(
-        "adascale.codetasks.kind:Code",
-        ("code",),
-        "code",
-        noun="program",
-        fields=("tests", "hidden", "entry_point", "imports"),
-        judged_by="hidden",
-    ),
-    "call": Entry(
-        "adascale.engine.kinds.structured:ToolCall",
-        ("call", "prose"),
-        "call",
-        noun="reply",
-        fields=("tools",),
-        judged_by="accepted",
-    ),
-    "json": Entry("adascale.engine.kinds.structured:JsonObject", ("prose",), "json"),
-}
-"""Every kind by name, with an example:
-
-value: 17 * 23; solve x² = 9
-date: Which weekday was 14 March 2024? I leave at 9:30 and drive 90 minutes; when do I arrive?
-choice: Which planet is the largest? A. Mars B. Jupiter
-yes-no: Is 91 prime?
-fact: What is the capital of Australia?
-text: hi; write a haiku; explain recursion: nobody can check the reply
-code: a task with tests that a program has to pass
-call: What is the weather in Paris? beside tools that may be called
-json: Two pizzas for Ann, please, beside the schema of an order
-"""
-
-
 @functools.cache
 def kind_named(name: KindName) -> Kind:
     """The kind of that name; its module is imported now."""
@@ -235,9 +164,12 @@ def kind_of(problem: Problem) -> Kind:
 def prompt_of(kind: KindName, mode: Mode) -> PromptName:
     """Prompt of the trajectories of a kind that reason in a mode."""
     entry = KINDS[kind]
-    if mode == entry.modes[0] or kind == "call":
+    if mode == entry.modes[0] or entry.has_calls:
         return entry.prompt
     return entry.program if mode == "program" else mode
+
+
+_DEFAULT: KindName = "value"
 
 
 def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Mapping[str, object]]:
@@ -253,8 +185,12 @@ def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Ma
         UsageError: a field of the kind cannot be read.
     """
     declared = [name for name in KINDS if name == record.get("kind")]
-    by_fields = [name for name, each in KINDS.items() if any(map(record.get, each.fields))]
-    if "tools" in record and record.get("accepted") == []:  # no call is right: there may be no tool
-        by_fields.append("call")
-    name: KindName = next(iter([*declared, *by_fields]), "value")
+    of_fields = [name for name, entry in KINDS.items() if _has_fields_of(record, entry)]
+    name = [*declared, *of_fields, _DEFAULT][0]
     return name, kind_named(name).read_details(question, record)
+
+
+def _has_fields_of(record: Mapping[str, object], entry: Entry) -> bool:
+    """True for a field that is not empty, or one that judges: an empty list of right calls is one."""
+    is_judged = not entry.is_compared and record.get(entry.judged_by) is not None
+    return is_judged or any(map(record.get, entry.fields))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import UsageError, command
 from ..types import KindName, Problem, Turn
-from . import kind_named, wording
+from . import KINDS, kind_named, wording
 from .options import Options, find_alternatives, find_options
 
 _WINDOW = 4000
@@ -354,7 +354,7 @@ def _gone_on_from(message: str, history: Sequence[Turn]) -> Recognised | None:
     if _is_fragment(message):
         goes_on = found.kind != "text" and not (found.choice and found.choice.letters)
     elif _chooses_of_before(message):
-        goes_on = found.kind == "choice"
+        goes_on = found.choice is not None
     else:
         is_of_before = _begins(asks, wording.HOW_MUCH) and _has(asks, wording.OF_BEFORE)
         goes_on = is_of_before and found.kind == "value"
@@ -427,7 +427,7 @@ def problem_of(
         is_value = found.kind == "text" and is_searched
         given = {"value": "a search was asked for"} if is_value else {found.kind: found.why}
     [(kind, why)] = given.items()
-    if kind == "code":
+    if KINDS[kind].has_tests:
         raise UsageError("code is judged by tests, and a message has none", hint=command("code"))
     if choices:
         from .choice import with_options

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..answers.choosing import Candidate, FinishedSearch, SearchResult, choose, likeliest
+from ..kind_table import entry_of
 from ..kinds import kind_of
 from ..ports import AnswerEstimates
 from ..request import Settings
@@ -61,7 +62,7 @@ def _can_be_shown(tree: Tree, candidate: Candidate) -> bool:
     """True for an answer, a text that ended by itself without one, and a reply that stays alone."""
     end, problem = tree[candidate.node], tree.problem
     ended_by_itself = end.step is not None and end.step.finish == "stop"
-    is_prose = end.mode == "prose" and problem.kind != "json"
-    is_alone = problem.is_chat or problem.kind == "fact"
+    is_prose = end.mode == "prose" and not entry_of(problem).has_fields
+    is_alone = entry_of(problem).is_reply or entry_of(problem).is_short
     has_text = is_prose and bool(tree.text(end.id).strip())
     return candidate.answer is not None or (has_text and (ended_by_itself or is_alone))

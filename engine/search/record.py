@@ -13,6 +13,7 @@ from typing import Self
 from ..answers.choosing import AnswerGroup, Candidate, SearchResult
 from ..bands import LEAST, Band, Recorded, band_of, certainty, recorded
 from ..errors import TraceError
+from ..kind_table import entry_of
 from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage, probability_of
 from .events import (
     OUT_OF_DISTRIBUTION,
@@ -172,7 +173,7 @@ class Record:
 
         The first of several solutions has no number, as the next may say otherwise.
         """
-        of_what = " for each" if self.tree.problem.kind == "json" else ""
+        of_what = " for each" if entry_of(self.tree.problem).has_fields else ""
         facts = [f"{self.certainty}{of_what}"] if self.band else []
         agree, solutions = self.agreement
         if not solutions:

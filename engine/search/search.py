@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..answers.sums import wrong_sums
 from ..errors import AdascaleError, ContextOverflowError, setting
+from ..kind_table import entry_of
 from ..kinds import KINDS, OptionsPrompt, kind_of
 from ..ports import BranchStart, Clock, Growth, OptionLogits, Prefix, PrefixWork, Score
 from ..request import Settings
@@ -273,7 +274,7 @@ class Search:
         if growth.step.finish is not None:
             self._complete(branch, growth.step)
         # A chat is read as it is written; of a search that many tokens are enough.
-        elif branch.unreported >= (1 if self.problem.is_chat else GREW_EVERY):
+        elif branch.unreported >= (1 if entry_of(self.problem).is_reply else GREW_EVERY):
             branch.unreported = 0
             self._emit(
                 BranchGrew(

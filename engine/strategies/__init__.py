@@ -20,11 +20,11 @@ from .base import gather as gather
 from .beam import Adapt as Adapt
 from .beam import Beam as Beam
 from .beam import InstanceAdaptive as InstanceAdaptive
-from .presets import EFFORTS as EFFORTS
 from .presets import STRATEGIES as STRATEGIES
 from .presets import Effort as Effort
 from .presets import ModeChoice as ModeChoice
 from .presets import effort_named as effort_named
+from .presets import preset as preset
 from .presets import strategy_named as strategy_named
 from .sampling import BestOfN as BestOfN
 from .sampling import Greedy as Greedy

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 from ..errors import UsageError, setting
 from ..search.tree import Tree
-from ..types import ROOT, KindName, Mode, NodeId, SelectRule, StopReason, Until
+from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, Until
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +133,9 @@ class Strategy(ABC):
         return self.at_most or 1
 
     @property
-    def kind(self) -> KindName:
-        """The kind of problem that it searches."""
-        return "code" if "code" in self.modes else "value"
-
-    @property
     def rule(self) -> SelectRule:
         """Rule that chooses the answer: for a code task always the tests that its programs pass."""
-        return "passing" if self.kind == "code" else self.select
+        return "passing" if "code" in self.modes else self.select
 
     @classmethod
     def has(cls, parameter: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any, Literal
 
 from ..errors import UsageError
+from ..kind_table import KINDS
 from ..types import KindName
 from .adaptive import Adaptive
 from .base import Strategy
@@ -46,27 +47,25 @@ _AGREEING: Mapping[Effort, tuple[int, int]] = {
 }
 """Calls or readings at most, and how many of them have to agree."""
 
-EFFORTS: Mapping[KindName, Mapping[Effort, Strategy]] = {
-    "value": _ADAPTIVE,
+PRESETS: Mapping[str, Mapping[Effort, Strategy]] = {
+    "values": _ADAPTIVE,
     # As many in prose stand behind the programs: those that ask for today all fail, however many run at once.
-    "date": {effort: replace(each, samples=2 * each.programs) for effort, each in _OF_OPTIONS.items()},
-    "choice": _OF_OPTIONS,
-    "yes-no": _OF_OPTIONS,
+    "dates": {effort: replace(each, samples=2 * each.programs) for effort, each in _OF_OPTIONS.items()},
+    "options": _OF_OPTIONS,
     # The likeliest answer is right as often as a vote's; three others say how sure it is.
-    "fact": dict.fromkeys(_ADAPTIVE, Readings(4, 4)),
-    "text": _ADAPTIVE,
+    "facts": dict.fromkeys(_ADAPTIVE, Readings(4, 4)),
     # The limit of ``medium`` is measured on fitting tasks (docs/research.md), and the others
     # follow it: the fewer programs are left, the sooner a task is given up.
-    "code": {
+    "passing": {
         "low": Passing(4, hopeless=0.3),
         "medium": Passing(),
         "high": Passing(16, hopeless=0.05),
         "max": Passing(32, hopeless=0.0),
     },
-    "call": {effort: Agreement(*numbers) for effort, numbers in _AGREEING.items()},
-    "json": {effort: Readings(*numbers) for effort, numbers in _AGREEING.items()},
+    "calls": {effort: Agreement(*numbers) for effort, numbers in _AGREEING.items()},
+    "objects": {effort: Readings(*numbers) for effort, numbers in _AGREEING.items()},
 }
-"""The strategy of each effort, by the kind of problem; a text gets one reply whatever it says."""
+"""Strategies for each effort, by the name of a row (``Entry.efforts``)."""
 
 
 def strategy_named(name: str, **parameters: Any) -> Strategy:
@@ -92,13 +91,18 @@ def effort_named(name: str) -> Effort:
     raise UsageError(f'no effort called "{name}"', hint=f"use one of {', '.join(_ADAPTIVE)}")
 
 
+def preset(kind: KindName, effort: Effort) -> Strategy:
+    """The strategy of an effort for a kind of problem; a text gets one reply whatever it says."""
+    return PRESETS[KINDS[kind].efforts][effort]
+
+
 def effort_numbers(strategy: Strategy, effort: Effort, kind: KindName = "value") -> dict[str, Any]:
     """Parameters that an effort sets in a strategy for a kind of problem.
 
     It sets all of the strategy that suits the kind, and the number of samples of any other.
     """
-    preset = EFFORTS["code" if strategy.kind == "code" else kind][effort]
-    numbers = {each.name: getattr(preset, each.name) for each in fields(preset) if each.name != "modes"}
-    if type(preset) is type(strategy):
+    usual = PRESETS[strategy.name][effort] if strategy.name in PRESETS else preset(kind, effort)
+    numbers = {each.name: getattr(usual, each.name) for each in fields(usual) if each.name != "modes"}
+    if type(usual) is type(strategy):
         return numbers
     return {"samples": numbers["samples"]} if strategy.has("samples") else {}

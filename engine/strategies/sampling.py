@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import UsageError, setting
+from ..kind_table import entry_of
 from ..kinds import kind_of
 from ..kinds.structured import schema_of
 from ..search.tree import Tree
@@ -112,7 +113,7 @@ def _least_votes(tree: Tree) -> int:
     if not tree.groups:
         return 0
     leader, size = tree.groups[0].nodes[0], len(tree.groups[0].nodes)
-    if tree.problem.kind != "json":
+    if not entry_of(tree.problem).has_fields:
         return size
     votes = votes_by_field(tree.groups, schema_of(tree.problem))
     agreeing = [len(nodes) for values in votes.values() for nodes in values if leader in nodes]

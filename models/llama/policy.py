@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from adascale.engine.errors import ContextOverflowError, UsageError, human_bytes, setting
+from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import OptionsPrompt, kind_of, prompt_of
 from adascale.engine.ports import BranchStart, Growth, OptionLogits, PrefixWork
 from adascale.engine.tools.calls import MARKERS, ToolRequest
@@ -170,13 +171,13 @@ class LlamaPolicy:
         if isinstance(chat, ToolFormat):
             request = ToolRequest.of(problem.details)
             return chat.request_prompt(request, with_tools=with_tools, behind=behind)
-        return chat.prompt(statement, problem.history, is_chat=problem.is_chat)
+        return chat.prompt(statement, problem.history, is_chat=entry_of(problem).is_reply)
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Queue a branch; the next ``advance`` gives it a KV sequence."""
         prefix, problem = branch.prefix, branch.prefix.problem
         name = prompt_of(problem.kind, prefix.mode)
-        chat, sampler = self._chats[name], self._sampling["text" if problem.kind == "text" else name]
+        chat, sampler = self._chats[name], self._sampling["text" if entry_of(problem).is_reply else name]
         params = sampler.of(branch)
         prompt = self._tokens[problem.id, prefix.mode]
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
@@ -188,7 +189,7 @@ class LlamaPolicy:
         if chat.thoughts is not None:
             thought = ThoughtProgress(chat.thoughts, params.think_tokens, prefix.steps)
         rules = self._rules.get((problem.id, prefix.mode))
-        if problem.kind == "json" and not branch.greedy:
+        if entry_of(problem).has_fields and not branch.greedy:
             rules = object_rules(self._model, problem.details["schema"], branch.seed)
         is_begun = not all(step.is_thought for step in prefix.steps)
         self._scheduler.waiting.append(
@@ -243,7 +244,7 @@ class LlamaPolicy:
             tokens = self._tokens.pop((problem.id, mode), None)
             if tokens is None or tokens in self._tokens.values():
                 continue
-            if not problem.is_chat:
+            if not entry_of(problem).is_reply:
                 self._cache.drop_below(tokens)
             if _is_conversation(problem):
                 self._cache.unpin(tokens)
@@ -305,7 +306,7 @@ class LlamaPolicy:
 def _is_conversation(problem: Problem) -> bool:
     """True for a chat, a request with tools, and a question that has replies or a text before it."""
     has_turns = any(turn.role != "system" for turn in problem.history)
-    return problem.is_chat or problem.kind == "call" or has_turns
+    return entry_of(problem).is_reply or entry_of(problem).has_calls or has_turns
 
 
 def _shared_head(problem: Problem, chat: ChatFormat, prompt: Tokens) -> Tokens | None:

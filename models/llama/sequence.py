@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from adascale.engine.kind_table import entry_of
 from adascale.engine.ports import BranchStart, PrefixWork
 from adascale.engine.types import BranchId, Finish, Reading, Step, Thought
 
@@ -95,7 +96,7 @@ class Sequence:
     @property
     def is_reply(self) -> bool:
         """True for the reply to a chat, whose next turn goes on from its end."""
-        return self.start.prefix.problem.is_chat
+        return entry_of(self.start.prefix.problem).is_reply
 
     @property
     def phase(self) -> ThoughtPhase:

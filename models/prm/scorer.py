@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from adascale.engine.errors import ContextOverflowError, UsageError, setting
+from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, Score, SequenceLogprob
 from adascale.engine.types import Problem, Step
@@ -206,7 +207,7 @@ class StepPRM:
             ContextOverflowError: a solution is longer than the PRM's window; nothing was evaluated.
         """
         # PRMs do not know other texts than solutions in prose, nor calibrations a PRM's score of them.
-        read = [prefix.mode == "prose" and not prefix.problem.is_chat for prefix in prefixes]
+        read = [prefix.mode == "prose" and not entry_of(prefix.problem).is_reply for prefix in prefixes]
         texts = [
             self._text_that_fits(each) if is_read else None
             for each, is_read in zip(prefixes, read, strict=True)

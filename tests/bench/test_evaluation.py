@@ -16,12 +16,12 @@ from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.driver import Driver
 from adascale.engine.strategies import (
-    EFFORTS,
     Adaptive,
     Beam,
     BestOfN,
     Passing,
     Vote,
+    preset,
 )
 from adascale.engine.types import Estimate, Execution, Problem, Schedule, Step, Trial, Usage
 from bench.evaluation.compare import Comparison
@@ -121,8 +121,8 @@ def test_contestants_say_what_they_fix() -> None:
         "beam": Beam(3, 5),
         "best-of-n:8+n": BestOfN(8, adapt="n"),
         "adaptive": Adaptive(9, lead=5),
-        "adaptive@low": EFFORTS["value"]["low"],
-        "adaptive:4@high": EFFORTS["value"]["high"].changed(samples=4),
+        "adaptive@low": preset("value", "low"),
+        "adaptive:4@high": preset("value", "high").changed(samples=4),
         "vote@low": Vote(8),
         "vote:8/program": Vote(8, modes=("program",)),
         "adaptive/both": Adaptive(9, lead=5, modes=("prose", "program")),

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from adascale.engine.errors import UsageError
-from adascale.engine.kinds import kind_named, kind_of, recognise
+from adascale.engine.kind_table import KINDS, Entry
+from adascale.engine.kinds import kind_named, kind_of, prompt_of, recognise
 from adascale.engine.kinds.recognising import problem_of
+from adascale.engine.request import SearchRequest
+from adascale.engine.strategies.presets import preset
 from adascale.engine.types import Execution, KindName, Problem, Turn, Verdict
 
 RAN = Execution("391\n", "", 0.1)
@@ -288,3 +291,13 @@ def test_a_program_may_print_what_is_asked_as_a_statement(
 ) -> None:
     problem = problem_of("1", question, kind="yes-no")
     assert kind_of(problem).answer(problem, "program", "", "stop", Execution(output, "", 0.1)) == answer
+
+
+def test_a_kind_that_is_registered_has_efforts_and_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line needs a class and modes; the rest has defaults."""
+    monkeypatch.setitem(KINDS, "riddle", Entry("adascale.engine.kinds.value:Fact", ("prose",)))  # type: ignore[misc]
+    riddle = Problem("1", "What has keys and opens no lock?", kind="riddle")  # type: ignore[arg-type]
+    strategy = SearchRequest(effort="low").settings(riddle).strategy
+    assert strategy == preset("value", "low").changed(modes=strategy.modes)
+    assert prompt_of(riddle.kind, "prose") == "prose"
+    assert kind_of(riddle).answer(riddle, "prose", "A piano.", "stop", None) == "A piano"

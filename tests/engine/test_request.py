@@ -12,7 +12,6 @@ from adascale.engine.kinds import KINDS
 from adascale.engine.request import Conditions, SearchRequest
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.strategies import (
-    EFFORTS,
     Adaptive,
     Beam,
     BestOfN,
@@ -20,6 +19,7 @@ from adascale.engine.strategies import (
     ModeChoice,
     Strategy,
     Vote,
+    preset,
 )
 from adascale.engine.types import Budget, KindName, Mode, Problem, SamplingChange, Schedule
 
@@ -27,9 +27,9 @@ from adascale.engine.types import Budget, KindName, Mode, Problem, SamplingChang
 @pytest.mark.parametrize(
     ("request_", "kind", "strategy"),
     [
-        (SearchRequest(effort="low"), "value", EFFORTS["value"]["low"]),
-        (SearchRequest(effort="low"), "json", EFFORTS["json"]["low"]),
-        (SearchRequest(effort="low", strategy="vote"), "code", EFFORTS["code"]["low"]),
+        (SearchRequest(effort="low"), "value", preset("value", "low")),
+        (SearchRequest(effort="low"), "json", preset("json", "low")),
+        (SearchRequest(effort="low", strategy="vote"), "code", preset("code", "low")),
         (SearchRequest(effort="low", strategy="vote"), "value", Vote(8)),
         (SearchRequest(effort="low", strategy="beam"), "value", Beam()),
         (SearchRequest(strategy="vote", samples=3), "value", Vote(3)),

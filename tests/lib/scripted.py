@@ -27,7 +27,7 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import Event, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Tree
-from adascale.engine.strategies import EFFORTS, STRATEGIES, ModeChoice, Strategy, strategy_named
+from adascale.engine.strategies import STRATEGIES, ModeChoice, Strategy, preset, strategy_named
 from adascale.engine.types import (
     Budget,
     Estimate,
@@ -260,7 +260,7 @@ def search_options(
     calibrators = {problem.kind: Posterior(problem.kind, options=weights)}
     executor = ScriptedExecutor(lambda program: Execution(says[8:], "", 0.1))
     driver = Driver(policy, SequenceLogprob(), calibrators, lambda: 0.0, executor=executor)
-    usual = EFFORTS[problem.kind]["medium"]
+    usual = preset(problem.kind, "medium")
     settings = SearchRequest(strategy=strategy or usual, mode=mode, width=1).settings(problem)
     log = [event for _, event in driver.run([problem], settings)]
     return Record.of(log), log

@@ -17,7 +17,7 @@ from adascale.engine.ports import Prefix, SequenceLogprob
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import EFFORTS, Strategy
+from adascale.engine.strategies import Strategy, preset
 from adascale.engine.tools.calls import NO_CALL, calls_of
 from adascale.engine.types import Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step
@@ -46,8 +46,11 @@ def weather(city: str, **more: Any) -> str:
     return json.dumps({"name": "get_weather", "arguments": {"city": city, **more}})
 
 
+CALLS = preset("call", "medium")
+
+
 def search(
-    asked: Problem, p: float, *texts: str, strategy: Strategy = EFFORTS["call"]["medium"], width: int = 1
+    asked: Problem, p: float, *texts: str, strategy: Strategy = CALLS, width: int = 1
 ) -> tuple[SearchResult, Record]:
     """A search whose look favours a call with this probability, and whose replies are these texts in turn.
 

@@ -58,7 +58,6 @@ from adascale.engine.search.record import Record, replay
 from adascale.engine.search.search import GREW_EVERY
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import (
-    EFFORTS,
     STRATEGIES,
     Adaptive,
     Cut,
@@ -66,6 +65,7 @@ from adascale.engine.strategies import (
     Plan,
     Strategy,
     Vote,
+    preset,
 )
 from adascale.engine.types import (
     ROOT,
@@ -525,7 +525,7 @@ def test_a_fact_is_its_greedy_answer_and_others_say_how_sure_it_is() -> None:
         judges: Any = {"value": judging("value", 0.5), "fact": judging("fact", 0.5)}
         driver = Driver(ScriptedPolicy(reply), SequenceLogprob(), judges, lambda: 0.0)
         capital = problem_of("1", "What is the capital of Australia?")
-        log = [event for _, event in driver.run([capital], Settings(EFFORTS["fact"]["medium"]))]
+        log = [event for _, event in driver.run([capital], Settings(preset("fact", "medium")))]
         assert [each.greedy for each in replay(log).nodes if each.step] == [True, False, False, False]
         result = ended(log).result
         assert result.answer == "Canberra"

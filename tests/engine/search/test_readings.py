@@ -16,7 +16,7 @@ from adascale.engine.kinds.structured import JsonObject
 from adascale.engine.ports import BranchStart, Prefix
 from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
-from adascale.engine.strategies import EFFORTS, Strategy
+from adascale.engine.strategies import Strategy, preset
 from adascale.engine.types import BranchId, Problem, Step
 from bench.scripted import ScriptedPolicy, scripted_step
 
@@ -37,9 +37,10 @@ def ann(age: int = 3) -> str:
     return json.dumps({"home": {"city": "Ulm"}, "age": age, "name": "Ann"})
 
 
-def search(
-    *texts: str, strategy: Strategy = EFFORTS["json"]["medium"], asked: Problem = ASKED
-) -> tuple[SearchResult, Record]:
+READINGS = preset("json", "medium")
+
+
+def search(*texts: str, strategy: Strategy = READINGS, asked: Problem = ASKED) -> tuple[SearchResult, Record]:
     """A search whose readings are these texts in turn."""
     written = iter(texts)
 
@@ -60,7 +61,7 @@ def test_two_readings_that_agree_end_the_search_and_the_answer_has_the_order_of_
 
 
 def test_a_field_that_differs_is_the_doubtful_one_and_the_least_likely_is_the_number_of_all() -> None:
-    found, _ = search(ann(3), ann(4), strategy=EFFORTS["json"]["low"])
+    found, _ = search(ann(3), ann(4), strategy=preset("json", "low"))
     assert found.fields["age"].probability < DOUBTFUL < found.fields["name"].probability
     assert found.confidence is not None
     assert found.confidence.median == found.fields["age"].probability
@@ -85,7 +86,7 @@ def test_of_two_readings_the_likelier_counts_where_none_is_greedy(
     def script(prefix: Prefix, rng: random.Random) -> Step:
         return replace(scripted_step(ann(next(written)), "stop"), logprob=next(surest))
 
-    models, strategy = ModelDescription(sampling=sampling), EFFORTS["json"]["medium"]
+    models, strategy = ModelDescription(sampling=sampling), preset("json", "medium")
     log = log_of(script, strategy, ASKED, judge=judging("json", 0.5), width=1, models=models)
     found = Record.of(log).result
     assert found is not None
@@ -101,7 +102,7 @@ def test_other_readings_have_at_most_a_few_times_the_tokens_of_the_greedy_one() 
             super().start(id_, branch)
 
     policy = Listening(lambda prefix, rng: scripted_step(ann(), "stop"))
-    log_of(policy, EFFORTS["json"]["medium"], ASKED, judge=judging("json", 0.5), width=1)
+    log_of(policy, preset("json", "medium"), ASKED, judge=judging("json", 0.5), width=1)
     greedy, other = started
     length = len(scripted_step(ann(), "stop").token_ids)
     assert (greedy.greedy, greedy.max_tokens) == (True, None)

@@ -62,9 +62,9 @@ def search(
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_every_strategy_comes_to_its_end_with_thoughts(strategy: str) -> None:
     plan = sized(strategy, samples=4, beams=2, branching=2)
-    log = search(plan, problem=SQUARE if plan.kind == "code" else PROBLEM)
+    log = search(plan, problem=SQUARE if "code" in plan.modes else PROBLEM)
     tree, last = replay(log), ended(log)
-    assert (last.result.answer == "56") == (plan.kind == "value")
+    assert (last.result.answer == "56") == ("code" not in plan.modes)
     assert usage_of(tree) == last.usage
     assert all(node.step is None or node.status != "open" or tree.children(node.id) for node in tree)
 
@@ -89,7 +89,7 @@ def test_a_thought_that_never_ends_is_a_program_that_failed(strategy: Strategy) 
         # Code in a thought is no program of the solution.
         return replace(scripted_step("<think>\n```python\nprint(54)\n```\n", "length"), thought="part")
 
-    problem = SQUARE if strategy.kind == "code" else PROBLEM
+    problem = SQUARE if "code" in strategy.modes else PROBLEM
     log = search(strategy, problem=problem, policy=ScriptedPolicy(draw))
     programs = [node for node in replay(log) if node.mode != "prose" and node.step]
     assert ended(log).result.answer == ("56" if "prose" in strategy.modes else None)

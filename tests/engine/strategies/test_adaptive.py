@@ -32,7 +32,7 @@ from adascale.engine.request import Conditions, SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, ModelDescription, NodesPruned
 from adascale.engine.search.record import Record, replay
-from adascale.engine.strategies import EFFORTS, Adaptive, BestOfN, Strategy, Vote
+from adascale.engine.strategies import Adaptive, BestOfN, Strategy, Vote, preset
 from adascale.engine.types import Estimate, Execution, Mode, Problem, SamplingChange, Step, Turn
 from bench.scripted import Script, ScriptedPolicy, scripted_step
 
@@ -144,7 +144,7 @@ def test_after_three_programs_that_fail_and_none_that_does_not_the_rest_is_prose
 
 
 def test_prose_answers_for_the_programs_of_a_date_that_run_at_once_and_all_fail() -> None:
-    strategy = EFFORTS["date"]["medium"].changed(modes=("program", "prose"))
+    strategy = preset("date", "medium").changed(modes=("program", "prose"))
     assert ended(search(of_modes({"prose": 1, "program": 0}), strategy, width=8)).result.answer == "18"
 
 
@@ -253,7 +253,7 @@ def searched(draw: Mapping[Mode, Callable[[random.Random], str]], strategy: Stra
         ("18", "20 18", Adaptive(16, modes=BOTH), 4),
         ("18", "18", Adaptive(16, modes=BOTH), 2),
         ("20 18", "20", Adaptive(8, lead=2, programs=8, modes=BOTH), 4),  # no prose is to come
-        ("18", "20", EFFORTS["date"]["medium"].changed(modes=BOTH), 2),
+        ("18", "20", preset("date", "medium").changed(modes=BOTH), 2),
     ],
 )
 def test_one_mode_decides_alone_only_where_no_solution_differs(
