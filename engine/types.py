@@ -133,11 +133,6 @@ class Problem:
             object.__setattr__(self, name, encodable(getattr(self, name)))
 
     @property
-    def is_chat(self) -> bool:
-        """True if it is a message of a conversation: read below no built-in prompt, and replied to once."""
-        return self.kind == "text"
-
-    @property
     def has_text(self) -> bool:
         """True if there is a text to read: above the question, or in the conversation."""
         return bool(self.history) or "\n" in self.question

@@ -143,7 +143,7 @@ def test_model_effort_temperature_and_message_decide_whether_to_search(
     server: Served, body: dict[str, Any], is_searched: bool, is_chat: bool
 ) -> None:
     found = server.ask(seed=1, **body)["adascale"]
-    assert (found["votes"]["finished"] > 1, server.policy.opened[-1].is_chat) == (is_searched, is_chat)
+    assert (found["votes"]["finished"] > 1, server.policy.opened[-1].kind == "text") == (is_searched, is_chat)
 
 
 @pytest.mark.parametrize(
