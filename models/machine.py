@@ -19,7 +19,6 @@ from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
-_CPUS = Path("/sys/devices/system/cpu")
 
 _RECLAIMABLE = "active_file", "inactive_file"
 
@@ -45,18 +44,16 @@ def free_disk_bytes(path: Path) -> int:
 
 
 def physical_cores() -> int:
-    """Cores this process may use, hyper-threads not counted; at least 1."""
+    """Cores this process may use, hyper-threads not counted; at least 1.
+
+    A process that is pinned has its share of the cores, as if it were pinned to whole ones.
+    """
     import psutil
 
-    bounds = [psutil.cpu_count(logical=False) or os.cpu_count() or 1]
-    if hasattr(os, "sched_getaffinity"):
-        # Hyper-threads of one core have the same list of siblings.
-        lists = {cpu: _CPUS / f"cpu{cpu}/topology/thread_siblings_list" for cpu in os.sched_getaffinity(0)}
-        bounds.append(len({"".join(_read_lines(path)) or str(cpu) for cpu, path in lists.items()}))
-    quota = _cpu_quota()
-    if quota is not None:
-        bounds.append(ceil(quota))
-    return max(1, min(bounds))
+    threads = os.cpu_count() or 1
+    cores = psutil.cpu_count(logical=False) or threads
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads
+    return max(1, ceil(min([usable * cores / threads, *_cpu_quotas()])))
 
 
 def cpu_name() -> str:
@@ -93,9 +90,9 @@ def _control_groups() -> Iterator[Path]:
             yield from (group for group in (own, *own.parents) if group.is_relative_to(_CGROUPS))
 
 
-def _cpu_quota() -> float | None:
+def _cpu_quotas() -> list[float]:
     lines = [line.split() for group in _control_groups() for line in _read_lines(group / "cpu.max")]
-    return min((int(quota) / int(period) for quota, period in lines if quota.isdigit()), default=None)
+    return [int(quota) / int(period) for quota, period in lines if quota.isdigit()]
 
 
 def _read_lines(path: Path) -> list[str]:
