@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
@@ -58,25 +58,22 @@ class Address:
         import httpx2
 
         url, _, name = text.strip().partition("#")
-        try:
-            parts = urlsplit(url)
-            is_url = re.fullmatch(r"https?://\S+", url, re.IGNORECASE) is not None
-            is_url = is_url and bool(parts.hostname) and parts.port != 0
-            httpx2.URL(url).host.encode("idna")
-        except (ValueError, httpx2.InvalidURL):  # a name that cannot be looked up is a UnicodeError
-            is_url = False
         if "@" in url or "?" in url:
             raise UsageError(
                 "the address of a server has a password or a query in it",
                 hint=f"the address without it, and {KEY_VARIABLE}=KEY",
             )
-        if not is_url:
+        parts = httpx2.URL()
+        with suppress(ValueError, httpx2.InvalidURL):  # a name that cannot be looked up is a UnicodeError
+            httpx2.URL(url).host.encode("idna")
+            parts = httpx2.URL(url)
+        if " " in url or parts.scheme not in ("http", "https") or not parts.host or parts.port == 0:
             raise UsageError(f'"{url}" is no address of a server', hint=_EXAMPLE)
         if key is not None and not ((key := key.strip()) and key.isascii() and key.isprintable()):
             text = "the API key is empty, or has characters that no HTTP header carries"
             raise UsageError(text, hint=f"{KEY_VARIABLE}=KEY")
         path = parts.path.rstrip("/") or "/v1"
-        return cls(f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}", name.strip() or None, key)
+        return cls(f"{parts.scheme}://{parts.netloc.decode()}{path}", name.strip() or None, key)
 
     @classmethod
     def of(cls, model: str) -> Self:
@@ -101,8 +98,4 @@ class Address:
     @property
     def is_local(self) -> bool:
         """True for this machine, which no proxy reaches."""
-        host = urlsplit(self.url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost" or host.endswith(".localhost")
+        return re.fullmatch(r"127\..*|::1|(.*\.)?localhost", urlsplit(self.url).hostname or "") is not None

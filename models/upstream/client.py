@@ -17,7 +17,7 @@ import queue
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -73,7 +73,7 @@ _MOST_TOKENS = 1e9
 _MOMENT = 0.05
 """Seconds after which it is looked whether anybody waits for a reply."""
 
-_LACKING = {"response_format", "logprobs", "top_logprobs"}
+_LACKING = {"response_format", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty"}
 """Fields of a body that a server may refuse: a reply is one without them, too."""
 
 _OVERFLOW = re.compile(r"context[ _](?:length|size|window)|maximum context|too long", re.IGNORECASE)
@@ -116,31 +116,6 @@ class _PassingError(ModelUnavailableError):
     pause = 0.0
 
 
-_REFUSALS: Sequence[tuple[Any, ...]] = (
-    (
-        range(300, 400),
-        AdascaleError,
-        "sends on to another address, where neither questions nor a key are sent",
-        "the address of the server itself",
-        "upstream-redirect",
-    ),
-    ((401, 403), AdascaleError, "wants a key, or another one", f"{KEY_VARIABLE}=KEY", "upstream-key"),
-    (
-        (404, 405),
-        ModelNotFoundError,
-        "lacks the model, or has no chat completions at this address",
-        command("list"),
-        "model-not-found",
-    ),
-    # With the others it, or a proxy before it, asks to come back.
-    ((429,), _PassingError, "has too many requests", "", "upstream-busy"),
-    ((502, 503, 504), _PassingError, "is not ready", "", "upstream-busy"),
-)
-"""Statuses, and the error that each is: class, text, hint and slug."""
-
-_REFUSED = AdascaleError, "refuses the request", "", "upstream-refuses"
-
-
 class Client:
     """Runs streams at one server.
 
@@ -148,12 +123,15 @@ class Client:
         address: The server.
         say: Gets a line while draws wait for the server, from a thread of the client; None: they do not.
         seconds: Time until the last page has come.
+
+    Attributes:
+        until: Time at which it must have come.
     """
 
     def __init__(
         self, address: Address, say: Callable[[str], None] | None = None, seconds: float = math.inf
     ) -> None:
-        self._until = time.monotonic() + seconds
+        self.until = time.monotonic() + seconds
         self._address, self._say = address, say and functools.cache(say)  # a line is said once
         self._chunks: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
         # The key goes to this host alone, and what is packed is not asked for.
@@ -167,20 +145,16 @@ class Client:
         self._stack = ExitStack()
         self._portal = self._stack.enter_context(start_blocking_portal(name="upstream"))
 
-    @property
-    def left(self) -> float:
-        """Seconds that are left for pages."""
-        return self._until - time.monotonic()
-
     def get(self, url: str) -> Entry:
         """The JSON object of a page.
 
         Raises:
             AdascaleError: It has not come, or not in time.
         """
-        return self._portal.call(self._get, url, min(_PAGE, self.left))
+        return self._portal.call(self._get, url)
 
-    async def _get(self, url: str, seconds: float) -> Entry:
+    async def _get(self, url: str) -> Entry:
+        seconds = min(_PAGE, self.until - time.monotonic())
         try:
             async with asyncio.timeout(seconds), self._sent("GET", url) as response:
                 return _parsed(await _read(response, _MAX_PAGE))
@@ -460,21 +434,27 @@ def refusal(
         body: JSON of its reply.
         headers: Its headers.
     """
-    words: Any = body
-    while isinstance(words, dict):  # servers have several forms of an error
-        words = next((words[name] for name in ("error", "message", "detail") if words.get(name)), None)
-    said = words.replace(address.key or "\0", "KEY").strip() if isinstance(words, str) else ""
-    told = {"it says": said, "it sends on to": headers.get("location", "")}
-    facts = [f"status {status}", *(f"{how}: {excerpt(text)}" for how, text in told.items() if text)]
+    server = address.server
+    forms = (at(body, path) for path in ("error.message", "message", "detail", "error"))
+    said = next((each for each in forms if each and isinstance(each, str)), headers.get("location", ""))
+    facts = [f"status {status}", excerpt(said.replace(address.key or "\0", "KEY"))]
     if _OVERFLOW.search(said):
-        text, hint = f"the question is too long for {address.server}", "start it with a larger context"
-        return ContextOverflowError(text, *facts, hint=hint)
-    kind, what, hint, slug = next((row for statuses, *row in _REFUSALS if status in statuses), _REFUSED)
-    error: AdascaleError = kind(f"{address.server} {what}", *facts, hint=hint, slug=slug)
-    if isinstance(error, _PassingError):
-        after = headers.get("retry-after", "")
+        return ContextOverflowError(f"the question does not fit into the context of {server}", *facts)
+    if 300 <= status < 400:
+        text = f"{server} sends on to another address, where neither questions nor a key are sent"
+        return AdascaleError(text, *facts, hint="the address of the server itself", slug="upstream-redirect")
+    if status in (401, 403):
+        text, hint = f"{server} wants a key, or another one", f"{KEY_VARIABLE}=KEY"
+        return AdascaleError(text, *facts, hint=hint, slug="upstream-key")
+    if status in (404, 405):
+        text = f"{server} lacks the model, or has no chat completions at {address.url}"
+        return ModelNotFoundError(text, *facts, hint=command("list"))
+    if status in (429, 502, 503, 504):  # with which it, or a proxy before it, asks to come back
+        text = f"{server} {'has too many requests' if status == 429 else 'is not ready'}"
+        error, after = _PassingError(text, *facts, slug="upstream-busy"), headers.get("retry-after", "")
         error.pause = float(after) if after.isdecimal() else 0.0
-    return error
+        return error
+    return AdascaleError(f"{server} refuses the request", *facts, slug="upstream-refuses")
 
 
 def _likely(value: Entry, path: str) -> list[tuple[Entry, float]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -40,7 +39,7 @@ _MOST_PLACES, _MOST_CONTEXT, _MOST_PARAMETERS = 1 << 10, 1 << 30, 1e15
 _AGAIN = 0.5
 """Seconds after which a server that starts is asked again."""
 
-_NAME_LENGTH = 1000
+_LONGEST = 1000
 """Characters of the longest name of a model."""
 
 _SHOWN = 10
@@ -72,8 +71,7 @@ def probe(address: Address, seconds: float | None = None) -> Server:
 
 def local_servers() -> list[tuple[Address, str, list[str]]]:
     """Servers on the usual ports of this machine: address, kind, and names of their models."""
-    with ThreadPoolExecutor() as pool:
-        return [found for found in pool.map(_local_server, LOCAL_PORTS) if found is not None]
+    return list(filter(None, map(_local_server, LOCAL_PORTS)))
 
 
 def _local_server(port: int) -> tuple[Address, str, list[str]] | None:
@@ -104,13 +102,13 @@ def _models(client: Client, address: Address) -> list[Entry]:
                 page = client.get(f"{address.url}/models")
                 break
             except ModelUnavailableError as error:
-                if error.slug != "upstream-busy" or client.left < _AGAIN:
+                if error.slug != "upstream-busy" or time.monotonic() + _AGAIN > client.until:
                     raise
             time.sleep(_AGAIN)
     if not page:
         raise no_completion()
-    named = [each for each in listed(page, "data") if isinstance(each.get("id"), str)]
-    return [each for each in named if 0 < len(each["id"]) <= _NAME_LENGTH]
+    models = listed(page, "data")
+    return [each for each in models if isinstance(name := each.get("id"), str) and 0 < len(name) <= _LONGEST]
 
 
 def _names(models: Sequence[Entry]) -> list[str]:

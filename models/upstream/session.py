@@ -73,7 +73,6 @@ class UpstreamSession:
         self.options, self._reporting = options, reporting
         self._address = Address.of(options.generator)
         self._stack = ExitStack()
-        self._notices: list[Notice] = []
         for name, value, usual in (
             ("prm", options.prm, ("probe", "none")),
             ("calibration", options.calibration, ("auto", "none")),
@@ -95,7 +94,7 @@ class UpstreamSession:
         self.policy = UpstreamPolicy(client, server, size, self._sampling, options, self.abort)
         is_judged = options.calibration == "auto" and options.prm != "none"
         installed = read_installed() if is_judged else InstalledCalibrations()
-        self._notices += [Notice("calibration-unreadable", each.message) for each in installed.errors]
+        self._notices = [Notice("calibration-unreadable", each.message) for each in installed.errors]
         fit = installed.find(self.fingerprint)
         self._fit = None if fit is None or mismatches(fit.card, self.fingerprint) else fit
         votes = None if self._fit is None else self._fit.card.votes
