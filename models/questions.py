@@ -20,7 +20,7 @@ from adascale.engine.kinds import KINDS, kind_of, recognise
 from adascale.engine.types import Problem
 
 from .options import QuestionFormat
-from .rows import bad_line, delimiter_of, json_object, read_csv
+from .rows import Cells, Row, bad_line, delimiter_of, json_object, read_csv
 
 _FIELD = "question"
 _OWN = ("id", "answer")
@@ -71,13 +71,13 @@ def read_problems(
         lines = _decode(stream)
         rows = _csv_rows(lines, field) if form == "csv" else _line_rows(lines, form, field or _FIELD)
         seen: dict[str, int] = {}
-        for number, text, record in rows:
+        for number, text, row in rows:
             raw = text.encode("utf-8", "surrogateescape")
             try:
                 raw.decode("utf-8")
-                if isinstance(record, UsageError):
-                    raise record
-                yield _make_problem(number, record, field, seen)
+                if isinstance(row, UsageError):
+                    raise row
+                yield _make_problem(number, row or json_object(number, text), field, seen)
             except UnicodeDecodeError as exc:
                 place = f"byte {exc.start} of it, 0x{raw[exc.start]:02x}"
                 error = bad_line(number, f"is not UTF-8 ({place})", hint=conversion_hint(raw))
@@ -113,9 +113,6 @@ def _open(path: Path) -> BinaryIO:
         raise UsageError(f"cannot read {path}: {reason_of(error)}", hint=hint, slug="unreadable") from error
 
 
-_Record = Mapping[str, Any]
-
-
 def _decode(stream: Iterable[bytes]) -> Iterator[str]:
     """Lines with their ends; bytes that are not UTF-8 become surrogates, by which their row is refused.
 
@@ -129,21 +126,15 @@ def _decode(stream: Iterable[bytes]) -> Iterator[str]:
         yield data.decode("utf-8", "surrogateescape")
 
 
-def _line_rows(
-    lines: Iterable[str], form: QuestionFormat, field: str
-) -> Iterator[tuple[int, str, _Record | UsageError]]:
+def _line_rows(lines: Iterable[str], form: QuestionFormat, field: str) -> Iterator[Row]:
+    """Rows of a line; one of JSON has its text alone."""
     for number, line in enumerate(map(str.strip, lines), start=1):
-        record: _Record | UsageError = {field: line}
-        if form == "jsonl" or (form == "auto" and (line == "[" or line.startswith(("{", "[{")))):
-            try:
-                record = json_object(number, line) if line else {}
-            except UsageError as error:
-                record = error
+        is_json = form == "jsonl" or (form == "auto" and (line == "[" or line.startswith(("{", "[{"))))
         if line:
-            yield number, line, record
+            yield number, line, {} if is_json else {field: line}
 
 
-def _csv_rows(lines: Iterator[str], field: str | None) -> Iterator[tuple[int, str, _Record | UsageError]]:
+def _csv_rows(lines: Iterator[str], field: str | None) -> Iterator[Row]:
     """Rows below the header; a field in quotes may hold line ends.
 
     Raises:
@@ -151,15 +142,13 @@ def _csv_rows(lines: Iterator[str], field: str | None) -> Iterator[tuple[int, st
     """
     first = next(lines, "")
     header, rows = read_csv(chain([first], lines), delimiter_of(first) or ",")
-    if (field or _FIELD) not in header:
-        raise UsageError(
-            f'the header has no field "{field or _FIELD}"',
-            f"it has: {', '.join(header) or 'nothing'}",
-            hint=_field_advice(field, header[0]) if header else "",
-        )
-    for number, row in rows:
-        record = row if isinstance(row, UsageError) else {name: cell for name, cell in row.items() if cell}
-        yield number, "" if isinstance(record, UsageError) else ",".join(record.values()), record
+    if (field or _FIELD) in header:
+        return rows
+    raise UsageError(
+        f'the header has no field "{field or _FIELD}"',
+        f"it has: {', '.join(header) or 'nothing'}",
+        hint=_field_advice(field, header[0]) if header else "",
+    )
 
 
 def _field_advice(field: str | None, name: str) -> str:
@@ -167,8 +156,8 @@ def _field_advice(field: str | None, name: str) -> str:
     return setting("field", name) if field is not None else f'name the field with the question "{_FIELD}"'
 
 
-def _make_problem(number: int, record: _Record, field: str | None, seen: dict[str, int]) -> Problem:
-    question_field, data = field or _FIELD, encodable(record)
+def _make_problem(number: int, row: Cells, field: str | None, seen: dict[str, int]) -> Problem:
+    question_field, data = field or _FIELD, encodable({k: value for k, value in row.items() if value != ""})
     question = data.get(question_field, _last_message(data) if field is None else None)
     if not isinstance(question, str) or not question.strip():
         others = [name for name, value in data.items() if isinstance(value, str) and name not in _OWN]

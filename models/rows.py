@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from adascale.engine.codec import nesting
@@ -20,7 +20,9 @@ _LARGEST_CELL = 64 << 20
 _DEEPEST = 64
 """Levels of objects and lists in a record; it is copied and written by functions that call themselves."""
 
-Cells = dict[str, str]
+Cells = dict[str, Any]
+Row = tuple[int, str, Cells | UsageError]
+"""Number of its first line, its text, and its cells by column or the reason why it has none."""
 
 
 def bad_line(number: int, why: str, *facts: str, hint: str = "") -> UsageError:
@@ -64,12 +66,8 @@ def delimiter_of(text: str) -> str:
     return delimiter if delimiter in header else ""
 
 
-def read_csv(
-    lines: Iterable[str], delimiter: str
-) -> tuple[list[str], Iterator[tuple[int, Cells | UsageError]]]:
-    """The header of a CSV and its rows as they come, each with the number of its first line.
-
-    A row that does not fit the header is an error in its place, and the next one is read.
+def read_csv(lines: Iterable[str], delimiter: str) -> tuple[list[str], Iterator[Row]]:
+    """The header of a CSV, and its rows as they come; one that does not fit the header is an error.
 
     Args:
         lines: Lines with their ends, which a cell in quotes may hold.
@@ -79,33 +77,28 @@ def read_csv(
         UsageError: the header is none, or has a name twice.
     """
     csv.field_size_limit(_LARGEST_CELL)
-    rows = _rows(csv.reader(lines, delimiter=delimiter, strict=True))
-    _, columns = next(rows, (0, []))
-    if isinstance(columns, UsageError):
-        raise columns
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        columns = next(filter(None, reader), [])
+    except csv.Error as error:
+        raise bad_line(1, f"is no line of a CSV: {error}") from error
     if twice := sorted({column for column in columns if columns.count(column) > 1}):
         raise UsageError(f"the header has {', '.join(twice)} twice", "every column needs a name of its own")
-
-    def fitted(number: int, cells: list[str] | UsageError) -> Cells | UsageError:
-        if isinstance(cells, UsageError):
-            return cells
-        if len(cells) > len(columns):
-            why = f"has {len(cells)} cells, the header {len(columns)}"
-            return bad_line(number, why, "a cell with the delimiter in it needs quotes")
-        return dict(zip(columns, [*cells, *[""] * (len(columns) - len(cells))], strict=True))
-
-    return columns, ((number, fitted(number, cells)) for number, cells in rows)
+    return columns, _rows(reader, columns)
 
 
-def _rows(reader: Any) -> Iterator[tuple[int, list[str] | UsageError]]:
-    while True:
+def _rows(reader: Any, columns: Sequence[str]) -> Iterator[Row]:
+    cells: list[str] | None = []
+    while cells is not None:
         number = reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            yield number, bad_line(number, f"is no line of a CSV: {error}")
+            yield number, "", bad_line(number, f"is no line of a CSV: {error}")
             continue
-        if cells is None:
-            return
+        row: Cells | UsageError = dict.fromkeys(columns, "") | dict(zip(columns, cells or (), strict=False))
+        if cells and len(cells) > len(columns):
+            why = f"has {len(cells)} cells, the header {len(columns)}"
+            row = bad_line(number, why, "a cell with the delimiter in it needs quotes")
         if cells:
-            yield number, cells
+            yield number, ",".join(cells), row

@@ -90,7 +90,7 @@ def read_table(text: str, name: str = "") -> Table:
         return Table([{TEXT: line} for line in lines if line.strip()], (TEXT,))
     columns, found = read_csv(io.StringIO(text, newline=""), delimiter or ",")
     rows: list[Row] = []
-    for _, row in found:
+    for *_, row in found:
         if isinstance(row, UsageError):
             raise row
         rows.append(row)
