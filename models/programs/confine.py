@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import builtins
 import ctypes
-import io
 import json
 import os
+import re
 import resource
 import signal
 import struct
@@ -24,6 +24,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 # Windows has none of these limits; this also tells type checkers so.
 assert sys.platform != "win32"
@@ -35,7 +36,7 @@ _SHOWN = 200
 """Characters of a value or message that is reported."""
 
 # linux/landlock.h and linux/prctl.h; the numbers of these calls are the same on every machine.
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+_LANDLOCK = {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446}
 _RULE_PATH_BENEATH = 1
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _ALL_OF_ABI_3 = (1 << 15) - 1
@@ -52,37 +53,36 @@ fstatfs 138 44, getdents64 217 61, getcwd 79 17, chdir 80 49, fchdir 81 50, umas
 fsync 74 82, fdatasync 75 83, ftruncate 77 46, fallocate 285 47, fadvise64 221 223, sendfile 40 71,
 copy_file_range 326 285, mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -, unlinkat 263 35, rename 82 -,
 renameat 264 38, renameat2 316 276, link 86 -, linkat 265 37, symlink 88 -, symlinkat 266 36, dup 32 23,
-dup2 33 -, dup3 292 24, pipe 22 -, pipe2 293 59, eventfd2 290 19, ioctl 16 29, fcntl 72 25, poll 7 -,
+dup2 33 -, dup3 292 24, pipe 22 -, pipe2 293 59, eventfd2 290 19, poll 7 -,
 ppoll 271 73, select 23 -, pselect6 270 72, epoll_create1 291 20, epoll_ctl 233 21, epoll_wait 232 -,
-epoll_pwait 281 22, socketpair 53 199, sendto 44 206, recvfrom 45 207, mmap 9 222, munmap 11 215,
+epoll_pwait 281 22, sendto 44 206, recvfrom 45 207, mmap 9 222, munmap 11 215,
 mprotect 10 226, mremap 25 216, madvise 28 233, msync 26 227, brk 12 214, rt_sigaction 13 134,
 rt_sigprocmask 14 135, rt_sigreturn 15 139, rt_sigtimedwait 128 137, rt_sigpending 127 136,
-rt_sigsuspend 130 133, sigaltstack 131 132, pause 34 -, restart_syscall 219 128, clone 56 220,
+rt_sigsuspend 130 133, sigaltstack 131 132, pause 34 -, restart_syscall 219 128,
 set_tid_address 218 96, set_robust_list 273 99, rseq 334 293, futex 202 98, arch_prctl 158 -,
 sched_yield 24 124, sched_getaffinity 204 123, getcpu 309 168, exit 60 93, exit_group 231 94, getpid 39 172,
 getppid 110 173, gettid 186 178, getuid 102 174, geteuid 107 175, getgid 104 176, getegid 108 177,
 getgroups 115 158, getpgrp 111 -, getpgid 121 155, getsid 124 156, getresuid 118 148, getresgid 120 150,
-getrlimit 97 163, prlimit64 302 261, getrusage 98 165, uname 63 160, sysinfo 99 179, times 100 153,
+getrlimit 97 163, getrusage 98 165, uname 63 160, sysinfo 99 179, times 100 153,
 getrandom 318 278, time 201 -, gettimeofday 96 169, clock_gettime 228 113, clock_getres 229 114,
-clock_nanosleep 230 115, nanosleep 35 101, alarm 37 -, setitimer 38 103, getitimer 36 102
+clock_nanosleep 230 115, nanosleep 35 101, alarm 37 -, setitimer 38 103, getitimer 36 102,
+clone 56 220 0:0x7e030000:0x10000,
+fcntl 72 25 2:0xffffffff:0/1/2/3/4/5/6/7/1030,
+ioctl 16 29 2:0xffffffff:0x5401/0x5413/0x541b/0x5421/0x5450/0x5451,
+prlimit64 302 261 4:0xffffffff:0 5:0xffffffff:0,
+socketpair 53 199 2:0xf:1
 """
-"""Name, number on x86_64, number on aarch64; a dash where a machine does not have the call."""
+"""Name, number on x86_64, number on aarch64, and what its arguments must be.
 
-_CLONE_THREAD = 0x10000
-_CLONE_NAMESPACES = 0x7E020000
+A dash stands where a machine does not have the call. Arguments are words of 32 bits (two each, the low one
+first): index, mask, and the values that are allowed.
 
-_ARGUMENTS: dict[str, tuple[tuple[int, int, tuple[int, ...]], ...]] = {
-    "clone": ((0, _CLONE_THREAD | _CLONE_NAMESPACES, (_CLONE_THREAD,)),),
-    # F_DUPFD to F_SETLKW and F_DUPFD_CLOEXEC: no F_SETOWN, which would let the kernel signal another process.
-    "fcntl": ((2, 0xFFFFFFFF, (*range(8), 1030)),),
-    # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
-    "ioctl": ((2, 0xFFFFFFFF, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)),),
-    # No new limits: the pointer to them is null.
-    "prlimit64": ((4, 0xFFFFFFFF, (0,)), (5, 0xFFFFFFFF, (0,))),
-    # SOCK_STREAM, as event loops have: a datagram socket could send to any address.
-    "socketpair": ((2, 0xF, (1,)),),
-}
-"""Half words of the arguments (two each, the low one first) that a call must have: index, mask, values."""
+- clone: a thread, in no namespace of its own
+- fcntl: F_DUPFD to F_SETLKW and F_DUPFD_CLOEXEC; F_SETOWN would let the kernel signal another process
+- ioctl: TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
+- prlimit64: no new limits, as the pointer to them is null
+- socketpair: SOCK_STREAM, as event loops have; a datagram socket could send to any address
+"""
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of the table, and AUDIT_ARCH of linux/audit.h."""
@@ -112,12 +112,7 @@ def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed
         depth: Python calls inside of calls.
         sandboxed: Refuse files and system calls; without it limits alone hold.
     """
-    given = json.load(sys.stdin.buffer)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # lines stay where a program is killed
+    given = json.load(sys.stdin.buffer)  # to the end: the program has no input
     sys.argv = ["program.py"]
     vars(builtins).update(exit=sys.exit, quit=sys.exit)  # as ``site`` would
     sys.setrecursionlimit(depth)
@@ -136,7 +131,7 @@ def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed
         lower_limit(which, limit)
     if sandboxed:
         restrict_files(system_paths())
-        _prctl(_PR_SET_PDEATHSIG, _SIGKILL)  # when the thread that started it ends
+        _call("prctl", _PR_SET_PDEATHSIG, _SIGKILL)  # when the thread that started it ends
         restrict_calls()
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
@@ -204,11 +199,8 @@ def lower_limit(which: int, limit: int) -> None:
     """Set the soft and the hard limit of a resource, never above the hard one that is there."""
     hard = resource.getrlimit(which)[1]
     lowest = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    try:
+    with suppress(ValueError):  # macOS refuses to limit the address space
         resource.setrlimit(which, (lowest, lowest))
-    except ValueError:
-        if sys.platform == "linux":  # macOS refuses to limit the address space
-            raise
 
 
 def system_paths() -> list[str]:
@@ -226,16 +218,14 @@ def restrict_files(readable: list[str]) -> None:
     if sys.platform != "linux":
         raise OSError("Landlock is a part of Linux")
     rules = dict.fromkeys(readable, _READ_FILE) | {os.devnull: _READ_FILE | _WRITE_FILE}
-    ruleset = _call(
-        "landlock_create_ruleset", _LANDLOCK_CREATE_RULESET, struct.pack("=Q", _ALL_OF_ABI_3), 8, 0
-    )
+    ruleset = _call("landlock_create_ruleset", struct.pack("=Q", _ALL_OF_ABI_3), 8)
     for path, access in rules.items():
         beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
         rule = struct.pack("=Qi", access | (_READ_DIR if os.path.isdir(path) else 0), beneath)
-        _call("landlock_add_rule", _LANDLOCK_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0)
+        _call("landlock_add_rule", ruleset, _RULE_PATH_BENEATH, rule)
         os.close(beneath)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _call("landlock_restrict_self", _LANDLOCK_RESTRICT_SELF, ruleset, 0)
+    _call("prctl", _PR_SET_NO_NEW_PRIVS, 1)
+    _call("landlock_restrict_self", ruleset)
     os.close(ruleset)
 
 
@@ -249,10 +239,10 @@ def restrict_calls() -> None:
     if machine not in MACHINES:
         raise OSError(f"there is no filter of system calls for {machine}")
     instructions = call_filter(machine)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _call("prctl", _PR_SET_NO_NEW_PRIVS, 1)
     buffer = ctypes.create_string_buffer(instructions, len(instructions))
     filter_program = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(buffer))
-    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program)
+    _call("prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program)
 
 
 def call_filter(machine: str) -> bytes:
@@ -265,9 +255,9 @@ def call_filter(machine: str) -> bytes:
         _instruction(_LOAD, _NUMBER),
     ]
     for entry in _CALLS.split(","):
-        name, *numbers = entry.split()
+        _, *numbers, conditions = [*entry.split(maxsplit=3), ""][:4]
         if numbers[column] != "-":
-            code += _allowed(int(numbers[column]), name)
+            code += _allowed(int(numbers[column]), conditions.split())
     code += [
         _instruction(_IF_AT_LEAST, _COMMON_NUMBERS, skip_if_false=1),
         _instruction(_RETURN, _FAIL | _ENOSYS),
@@ -276,10 +266,11 @@ def call_filter(machine: str) -> bytes:
     return b"".join(code)
 
 
-def _allowed(number: int, name: str) -> list[bytes]:
+def _allowed(number: int, conditions: list[str]) -> list[bytes]:
     """Allow a call if its arguments are as they must be."""
     body: list[bytes] = []
-    for index, mask, values in _ARGUMENTS.get(name, ()):
+    for condition in conditions:
+        index, mask, *values = (int(word, 0) for word in re.split("[:/]", condition))
         body += [_instruction(_LOAD, _FIRST_ARGUMENT + 4 * index), _instruction(_AND, mask)]
         body += [
             _instruction(_IF_EQUAL, value, skip_if_true=len(values) - place)
@@ -294,22 +285,16 @@ def _instruction(code: int, operand: int, *, skip_if_true: int = 0, skip_if_fals
     return struct.pack("=HBBI", code, skip_if_true, skip_if_false, operand)
 
 
-def _prctl(option: int, *arguments: int | bytes) -> None:
-    padded = [*arguments, 0, 0, 0, 0][:4]
-    _checked("prctl", _LIBC.prctl(option, *map(_word, padded)))
+def _call(name: str, *arguments: int | bytes) -> int:
+    """Call the C library, which has no wrappers of Landlock.
 
-
-def _call(name: str, number: int, *arguments: int | bytes) -> int:
-    """One system call of which the C library has no wrapper."""
-    return _checked(name, _LIBC.syscall(_word(number), *map(_word, arguments)))
-
-
-def _word(argument: int | bytes) -> ctypes.c_long | bytes:
-    """Variadic arguments are whole registers; ctypes would pass an int as 32 bits."""
-    return argument if isinstance(argument, bytes) else ctypes.c_long(argument)
-
-
-def _checked(name: str, result: int) -> int:
+    Variadic arguments are whole registers, those without a value zero; ctypes would pass an int as 32 bits.
+    """
+    number = [_LANDLOCK[name]] if name in _LANDLOCK else []
+    words = [
+        each if isinstance(each, bytes) else ctypes.c_long(each) for each in (*number, *arguments, 0, 0, 0, 0)
+    ]
+    result: int = (_LIBC.syscall if number else _LIBC.prctl)(*words)
     if result < 0:
         raise OSError(f"{name}: {os.strerror(ctypes.get_errno())}")
     return result

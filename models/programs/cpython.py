@@ -12,6 +12,7 @@ import json
 import math
 import os
 import platform
+import re
 import secrets
 import signal
 import subprocess
@@ -43,8 +44,9 @@ FILE_BYTES = 4 << 20
 """Size of each file that a program writes: its output, and any other where no sandbox forbids it."""
 
 _CONFINE = str(Path(__file__).with_name("confine.py"))
-_PYTHON_FLAGS = ("-P", "-s", "-S", "-B", "-X", "utf8")
-"""As ``-I -S``, which nothing of the user reaches, but for ``PYTHONHASHSEED``."""
+_PYTHON_FLAGS = ("-P", "-s", "-S", "-B", "-u", "-X", "utf8")
+"""As ``-I -S``, which nothing of the user reaches, but for ``PYTHONHASHSEED``; without a buffer, which is
+lost with a program that is killed."""
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
 """All of it; a set prints in the same order whenever the program runs."""
 
@@ -120,9 +122,10 @@ class CPythonRunner:
             ):
                 if _size(file) > allowed:
                     error = f"MemoryError: more than {allowed} bytes of {name}"
+            lines = re.findall(f"^{marker} (.*)\n".encode(), _read(reports, most), re.MULTILINE)
             verdicts: list[Verdict] = []
             try:
-                for line in _marked(_read(reports, most), marker)[: len(trial.tests)]:
+                for line in lines[: len(trial.tests)]:
                     verdicts.append(Verdict.reported(json.loads(line)))
             except (ValueError, RecursionError):
                 error = "the program writes where verdicts are reported"
@@ -168,13 +171,6 @@ def _size(file: IO[bytes]) -> int:
 def _read(file: IO[bytes], most: int) -> bytes:
     file.seek(0)
     return file.read(most)
-
-
-def _marked(reports: bytes, marker: str) -> list[bytes]:
-    """The text behind the marker of each whole line; a kill may have cut the last one."""
-    start = f"{marker} ".encode()
-    whole = reports[: reports.rfind(b"\n") + 1]
-    return [line.removeprefix(start) for line in whole.split(b"\n") if line.startswith(start)]
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

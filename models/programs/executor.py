@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import Self
 
 import pydantic_monty as monty
 
@@ -40,7 +39,7 @@ _POLICY = monty.OSPolicy(datetime="call_host", sleep="zero", random_start={"seed
 """The same program prints the same, whenever it runs; without a host, one that asks for the time fails."""
 
 
-class MontyRunner:
+class MontyRunner(ExitStack):
     """Runs one program at a time; use as a context manager. Its process starts with the first program.
 
     Args:
@@ -51,9 +50,10 @@ class MontyRunner:
     """
 
     def __init__(self, limits: ProgramLimits = ProgramLimits()) -> None:
+        super().__init__()
         self._limits = limits
         try:
-            self._pool = monty.Monty(
+            pool = monty.Monty(
                 min_processes=0,
                 max_processes=1,
                 request_timeout=limits.seconds + 2 * _GRACE,
@@ -64,13 +64,7 @@ class MontyRunner:
                 "monty, which runs programs, has no executable in this environment",
                 hint="pip install --force-reinstall pydantic-monty-runtime",
             ) from error
-
-    def __enter__(self) -> Self:
-        self._pool.__enter__()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._pool.__exit__(*exc)
+        self._pool = self.enter_context(pool)
 
     def judge(self, trial: Trial) -> Execution:
         """Run a program and its tests behind it in a session of its own; its failure is in the execution.
@@ -98,11 +92,10 @@ class MontyRunner:
             error = KILLED if failure.timed_out else _CRASHED
         except TimeoutError:
             error = KILLED
-        except RuntimeError as failure:  # of a session whose worker has ended: out of memory, as a rule
-            is_deep = isinstance(failure, RecursionError)
-            error = f"RecursionError: {failure}" if is_deep else _CRASHED
-        except (monty.MontyError, ValueError, TypeError, OSError) as failure:
+        except (monty.MontyError, RecursionError, ValueError, TypeError, OSError) as failure:
             error = f"{type(failure).__name__}: {failure}"
+        except RuntimeError:  # of a session whose worker has ended: out of memory, as a rule
+            error = _CRASHED
         return Execution(printed.output, error, time.monotonic() - started, verdicts=tuple(verdicts))
 
     @contextmanager
@@ -134,7 +127,7 @@ _WAIT_SECONDS = 0.25
 """Longest wait for a program, which may take seconds: its search may be cancelled meanwhile."""
 
 
-class ProgramExecutor:
+class ProgramExecutor(ExitStack):
     """Implements ``engine.ports.Executor``, one program after the other; use as a context manager.
 
     Args:
@@ -150,20 +143,14 @@ class ProgramExecutor:
         limits: ProgramLimits = ProgramLimits(),
         waits_while: Callable[[], bool] = lambda: False,
     ) -> None:
+        super().__init__()
         self._unsandboxed = unsandboxed
         self._limits = limits
         self._waits_while = waits_while
-        self._opened = ExitStack()
-        self._monty = self._opened.enter_context(MontyRunner(limits))
+        self._monty = self.enter_context(MontyRunner(limits))
         self._thread = ThreadPoolExecutor(1)
-        self._opened.callback(self._thread.shutdown, cancel_futures=True)
+        self.callback(self._thread.shutdown, cancel_futures=True)
         self._running: dict[int, Future[Execution]] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._opened.close()
 
     def submit(self, ticket: int, program: str | Trial) -> None:
         """Run a program when those before it have ended.
