@@ -17,7 +17,14 @@ from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
-from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, command, excerpt, human_bytes
+from adascale.engine.errors import (
+    ModelCorruptError,
+    ModelNotFoundError,
+    command,
+    excerpt,
+    human_bytes,
+    reason_of,
+)
 
 _NEWEST_VERSION = 3
 
@@ -90,31 +97,24 @@ def read_info(path: Path) -> GGUFInfo:
     A file that passes is whole, and one that llama.cpp can read.
 
     Raises:
-        ModelNotFoundError: There is no such file.
+        ModelNotFoundError: There is no such file, or it cannot be read.
         ModelCorruptError: It is something else, too new, damaged or torn, or one of several parts of a model.
     """
-    if not path.exists():
-        raise ModelNotFoundError(f"there is no file {path}", hint=f"{command('list')} shows what is here")
-    if path.is_dir():
-        raise ModelCorruptError(f"{path.name} is a directory, not a model file")
-    with path.open("rb") as file:
-        _check_start(path.name, file.read(8))
-        try:
+    try:
+        with path.open("rb") as file:
+            _check_start(path.name, file.read(8))
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            header = _Header(data)
-            info = _facts(header, len(data))
-            parts = header.number("split.count", 1)
-        except (struct.error, OverflowError, ValueError, LookupError) as error:
-            raise ModelCorruptError(
-                f"{path.name} is incomplete or damaged",
-                f"its header ends early, or a number in it is wrong ({len(data):,} bytes are here)",
-            ) from error
-    start, tensor = header.last
-    if start >= info.size_bytes:
-        here = f"{human_bytes(info.size_bytes)} of more than {human_bytes(start)} are here"
-        raise ModelCorruptError(
-            f"{path.name} is incomplete", f"tensor {excerpt(tensor)} lies beyond the end of the file ({here})"
-        )
+        header = _Header(data)
+        info, parts = _facts(header, len(data)), header.number("split.count", 1)
+        start, tensor = header.last
+        if start >= len(data):
+            here = f"{human_bytes(len(data))} of more than {human_bytes(start)} are here"
+            raise ValueError(f"tensor {tensor} lies beyond the end of the file ({here})")
+    except OSError as error:
+        hint = f"{command('list')} shows the models on this machine"
+        raise ModelNotFoundError(f"cannot read {path}: {reason_of(error)}", hint=hint) from error
+    except (struct.error, OverflowError, ValueError, LookupError) as error:
+        raise ModelCorruptError(f"{path.name} is incomplete or damaged", excerpt(str(error))) from error
     if parts > 1:
         raise ModelCorruptError(
             f"{path.name} is one of {parts} parts of a model, and only models in one file are opened",
@@ -182,10 +182,10 @@ class _Header:
             raise ValueError(f"{key} is {value}")
         return math.ceil(value)
 
-    def layers(self, key: str) -> list[float] | None:
-        """Look up numbers, one for each layer; None if the header has no list of them."""
+    def layers(self, key: str) -> list[float]:
+        """Look up numbers, one for each layer; none if the header has no list of them."""
         value = self.values.get(key)
-        return value if isinstance(value, list) else None
+        return value if isinstance(value, list) else []
 
     def _take(self, form: str) -> tuple[Any, ...]:
         values = struct.unpack_from(f"<{form}", self._data, self._at)

@@ -71,7 +71,7 @@ def test_a_model_that_cannot_be_opened_is_told_on_stderr_and_to_the_agent(tmp_pa
     with serving(Home(tmp_path, tmp_path / "none.gguf", tmp_path)) as process:
         result = solve(process)
         assert result["isError"]
-        assert "there is no file" in result["content"][0]["text"]
+        assert "no such file" in result["content"][0]["text"]
         process.terminate()
         assert process.wait(20) == 128 + signal.SIGTERM
         assert process.stderr is not None
