@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adascale.cli.exit_codes import INTERRUPTED, exit_code
+from adascale.cli.opening import open_session, stoppable
 from adascale.cli.options.command_line import Command
 from adascale.cli.options.flags import (
     CalibrationFlag,
@@ -43,7 +44,6 @@ from adascale.cli.options.flags import (
     flag,
 )
 from adascale.cli.options.settings import SESSION, STRATEGY, read_settings
-from adascale.cli.searching import open_session, stoppable
 from adascale.cli.terminal.errors import show_error, show_warning
 from adascale.cli.terminal.progress import Progress
 from adascale.cli.terminal.streams import say, write_json, write_payload

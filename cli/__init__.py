@@ -3,5 +3,6 @@
 ``app`` has the table of commands, ``exit_codes`` every exit code. The rooms need each other in one direction,
 each only those before it: ``terminal`` (streams, signals, progress, text), ``disk`` (results, traces, run
 history), ``render`` (what is shown during a search), ``options`` (what a user may type), ``commands`` (one
-file each). ``report`` is what is printed at the end, and ``searching`` how a command runs a search.
+file each). ``asking`` reads the question, ``opening`` opens the models, ``searching`` runs a search, and
+``report`` prints its end.
 """

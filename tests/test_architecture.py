@@ -119,7 +119,7 @@ ROOMS = {
 
 BESIDE_ROOMS = {
     "render": {"report"},
-    "commands": {"exit_codes", "report", "searching"},
+    "commands": {"exit_codes", "report", "asking", "opening", "searching"},
 }
 """Files beside the rooms that a room needs too."""
 

@@ -9,7 +9,9 @@ import typer
 from adascale.engine.kind_table import entry_of
 from adascale.engine.types import Notice
 
+from ..asking import last_conversation, question_text, read_schema
 from ..exit_codes import INTERRUPTED, NO_ANSWER
+from ..opening import open_fallback
 from ..options.flags import (
     CalibrationFlag,
     ChoicesFlag,
@@ -36,13 +38,7 @@ from ..options.flags import (
     YesFlag,
 )
 from ..options.settings import FALLBACK, SEARCH, SESSION, Settings, read_settings
-from ..searching import (
-    last_conversation,
-    open_fallback,
-    question_text,
-    read_schema,
-    search_one,
-)
+from ..searching import search_one
 from ..terminal.console import draws_replies
 from ..terminal.errors import show_warning
 from ..terminal.streams import say, write_json, write_payload

@@ -25,10 +25,12 @@ from adascale.engine.types import Notice, Problem, Schedule
 from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.questions import BadLine, count_lines, read_problems
 
+from ..asking import read_schema
 from ..disk.files import check_apart
 from ..disk.results import Results, open_results, run_conditions, write_table
 from ..disk.traces import TraceFolder
 from ..exit_codes import INTERRUPTED
+from ..opening import open_cluster, open_fallback, open_worker, say_status
 from ..options.flags import (
     CalibrationFlag,
     ChoicesFlag,
@@ -56,14 +58,7 @@ from ..options.flags import (
 )
 from ..options.settings import FALLBACK, SEARCH, SESSION, Settings, read_settings
 from ..report import FIELDS, BatchCounts, answer_record, error_record, run_fields
-from ..searching import (
-    choose_seed,
-    open_cluster,
-    open_fallback,
-    open_worker,
-    read_schema,
-    say_status,
-)
+from ..searching import choose_seed
 from ..terminal.errors import show_error, show_warning
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful

@@ -18,6 +18,7 @@ from adascale.models.upstream.address import is_address
 
 from ..disk.files import check_output, writing
 from ..exit_codes import INTERRUPTED
+from ..opening import open_session, stoppable
 from ..options.command_line import Command, Listing
 from ..options.flags import (
     JsonFlag,
@@ -36,13 +37,12 @@ from ..options.flags import (
     flag,
 )
 from ..options.settings import SESSION, read_settings
-from ..searching import open_session, stoppable
 from ..terminal.errors import as_typed, show_warning
 from ..terminal.lines import clean, short_path
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful
 from ..terminal.streams import say, write_json, write_json_lines, write_payload
-from ..terminal.text import columns, duration, fitted
+from ..terminal.text import columns, duration
 
 if TYPE_CHECKING:
     from adascale.engine.calibration.metrics import Number
@@ -266,7 +266,7 @@ def _table(cards: Iterable[Card]) -> str:
         figures = map(_cell, (held_out.brier, held_out.skill, held_out.ece, held_out.ece_floor))
         questions = f"{len(card.questions):,}"
         rows.append([card.name, card.fingerprint.kind, questions, *figures, ", ".join(card.data)])
-    return fitted(columns(rows, "<<>>>>><"))
+    return columns(rows, "<<>>>>><", fits=True)
 
 
 def _cell(value: Number) -> str:

@@ -19,7 +19,9 @@ from adascale.engine.types import Turn
 from adascale.models.storage import data_folder
 from adascale.models.upstream.address import is_address
 
+from ..asking import last_conversation
 from ..exit_codes import INTERRUPTED
+from ..opening import fetch, open_worker
 from ..options.flags import (
     CalibrationFlag,
     ContinueFlag,
@@ -43,13 +45,7 @@ from ..options.flags import (
 )
 from ..options.settings import SEARCH, SESSION, Settings, read_settings
 from ..render.display import open_renderer
-from ..searching import (
-    ended,
-    fetch,
-    follow_search,
-    last_conversation,
-    open_worker,
-)
+from ..searching import ended, follow_search
 from ..terminal.console import draws_replies
 from ..terminal.errors import show_error
 from ..terminal.streams import say, stdin_stream

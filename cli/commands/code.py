@@ -10,6 +10,7 @@ import typer
 
 from adascale.engine.types import Execution, Notice
 
+from ..asking import question_text
 from ..disk.files import check_apart, check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flags import (
@@ -32,7 +33,7 @@ from ..options.flags import (
     flag,
 )
 from ..options.settings import SESSION, Settings, read_settings
-from ..searching import question_text, search_one
+from ..searching import search_one
 from ..terminal.errors import show_warning
 from ..terminal.streams import write_json, write_payload
 

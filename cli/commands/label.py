@@ -20,6 +20,7 @@ from adascale.engine.types import percent
 
 from ..disk.files import check_output, read_text, write_file
 from ..exit_codes import INTERRUPTED
+from ..opening import reporting, say_status
 from ..options.flags import (
     ModelFlag,
     OfflineFlag,
@@ -31,7 +32,6 @@ from ..options.flags import (
     limit_flag,
 )
 from ..options.settings import MACHINE, Settings, read_settings
-from ..searching import reporting, say_status
 from ..terminal.lines import clean
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful

@@ -16,6 +16,7 @@ from adascale.models.machine import install_command
 from adascale.models.options import MAX_BRANCHES
 
 from ..disk.files import NAMES_FILES, with_absolute_path
+from ..opening import open_worker, say_status
 from ..options.flags import (
     CalibrationFlag,
     ModelFlag,
@@ -31,7 +32,6 @@ from ..options.flags import (
     flag,
 )
 from ..options.settings import ROWS, SESSION, read_settings, typed_as, typed_values
-from ..searching import open_worker, say_status
 from ..terminal.errors import show_error
 from ..terminal.signals import leaving
 from ..terminal.streams import write_json

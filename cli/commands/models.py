@@ -17,12 +17,12 @@ from adascale.models.files.library import LocalFile, installed_models, locate, r
 from adascale.models.sizing import usual_bytes
 
 from ..exit_codes import FAILED
+from ..opening import fetch
 from ..options.flags import AllFlag, JsonFlag, JsonLinesFlag, OfflineFlag, YesFlag
 from ..options.settings import read_settings
-from ..searching import fetch
 from ..terminal.progress import confirm, is_interactive
 from ..terminal.streams import say, write_json, write_json_lines, write_payload
-from ..terminal.text import columns, fitted, plural
+from ..terminal.text import columns, plural
 
 SCHEMA = "adascale.model/1"
 
@@ -72,7 +72,7 @@ def list_models(all_: AllFlag = False, as_json: JsonLinesFlag = False) -> None:
         )
         where = "here" if each["here"] else "-"
         rows.append((each["name"], size, memory, where, each["tried"] or "-", each["summary"] or ""))
-    write_payload(fitted(columns(rows, "<<<<<<")))
+    write_payload(columns(rows, "<<<<<<", fits=True))
     _write_servers()
     total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
     more = f"; adascale list --all shows {left} more" if (left := len(found) - len(shown)) else ""
@@ -90,7 +90,7 @@ def _write_servers() -> None:
         (str(replace(address, name=name)), kind) for address, kind, names in local_servers() for name in names
     ]
     if rows:
-        write_payload("\n" + fitted(columns([("ADDRESS", "SERVER THAT ANSWERS HERE"), *rows], "<<")))
+        write_payload("\n" + columns([("ADDRESS", "SERVER THAT ANSWERS HERE"), *rows], "<<", fits=True))
 
 
 def show(name: Name, as_json: JsonFlag = False) -> None:
@@ -122,8 +122,8 @@ def show(name: Name, as_json: JsonFlag = False) -> None:
         write_json({"schema": SCHEMA, **facts})
         return
     facts["tried"] = _TRIED.get(facts["tried"])
-    known = {key.replace("_", " "): value for key, value in facts.items() if value not in (None, "")}
-    write_payload("\n".join(f"{key:<20}{_words(value)}" for key, value in known.items()))
+    rows = [(key.replace("_", " "), _words(value)) for key, value in facts.items() if value not in (None, "")]
+    write_payload(columns(rows, "<<", fits=True, wraps=True))
 
 
 def pull(
@@ -166,7 +166,7 @@ def _propose() -> None:
     rows = [("NAME", "SIZE", "LICENCE", "GOOD AT")]
     rows += [(spec.name, human_bytes(spec.size_bytes or 0), spec.licence, spec.summary) for spec in fit]
     if fit:
-        write_payload(fitted(columns(rows, "<<<<")))
+        write_payload(columns(rows, "<<<<", fits=True))
         say(f"adascale: {human_bytes(free)} of memory are free, and each of these fits; adascale pull NAME")
     else:
         say(f"adascale: {human_bytes(free)} of memory are free: no model fits that is not here")

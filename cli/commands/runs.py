@@ -15,7 +15,7 @@ from ..disk.traces import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir,
 from ..options.command_line import Listing
 from ..options.flags import JsonLinesFlag
 from ..terminal.streams import say, write_json_lines, write_payload
-from ..terminal.text import columns, cut, fitted, one_line, rounded
+from ..terminal.text import columns, cut, one_line, rounded
 
 app = typer.Typer(
     cls=Listing,
@@ -101,7 +101,7 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
                 cut(one_line(fact["question"] or "(unreadable)"), _QUESTION_CELLS),
             )
         )
-    return fitted(columns(rows, "<><<"))
+    return columns(rows, "<><<", fits=True)
 
 
 def _ending(fact: Mapping[str, Any]) -> str:

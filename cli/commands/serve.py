@@ -18,6 +18,7 @@ from adascale.models.options import MAX_BRANCHES
 
 from ..disk.files import read_text
 from ..disk.traces import TraceFolder
+from ..opening import open_fallback, open_worker, read_api_key, say_status
 from ..options.command_line import env
 from ..options.flags import (
     ApiKeyFileFlag,
@@ -40,7 +41,6 @@ from ..options.flags import (
     flag,
 )
 from ..options.settings import FALLBACK, SESSION, Settings, read_settings
-from ..searching import open_fallback, open_worker, read_api_key, say_status
 
 if TYPE_CHECKING:
     from adascale.serve.hub import SearchWorker

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 from adascale.engine.answers.choosing import AnswerGroup
-from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import KINDS
 from adascale.engine.strategies import preset
 from adascale.models.files.catalog import catalog
@@ -24,7 +23,7 @@ _WIDTH = 60
 
 def doubt_lines(state: ViewState) -> list[str]:
     """Lines below a doubtful answer: the two readings that differ, and what may lead to a surer answer."""
-    is_contested = entry_of(state.tree.problem).is_computed and len(state.groups) > 1
+    is_contested = state.kind.is_computed and len(state.groups) > 1
     readings = [_reading(state, group) for group in state.groups[:2]] if is_contested else []
     return [*readings, DOT.join(_remedies(state))]
 

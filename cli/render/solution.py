@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from adascale.engine.answer import Answer, FallbackAnswer
-from adascale.engine.kind_table import entry_of
 from adascale.engine.search.events import BranchGrew
 from adascale.engine.types import PROGRAMS, BranchId, NodeId, percent
 
@@ -57,7 +56,7 @@ def search_frame(state: ViewState, height: int) -> RenderableType:
     """
     blocks: list[RenderableType] = [option_bars(state)] if _has_bars(state) else []
     # The reply to a message stands on stdout where that is another screen.
-    if state.places and (is_one_screen() or not entry_of(state.tree.problem).is_reply):
+    if state.places and (is_one_screen() or not state.kind.is_reply):
         if _is_wide(state):
             blocks.append(solution_rows(state, max(1, height // 2 - _FOOTER)))
         elif state.best is not None:
@@ -177,7 +176,7 @@ def standing_lines(state: ViewState) -> list[Text]:
     known, facts = leader_facts(state), status_facts(state)
     keeps = [] if state.answer is None else ["Enter takes it" if state.takes else "Ctrl-C keeps it"]
     status = fact_line(facts if keeps else [*facts, "Ctrl-C stops"], f"{spin()} ")
-    if entry_of(state.tree.problem).is_reply or not (known or _is_wide(state)):
+    if state.kind.is_reply or not (known or _is_wide(state)):
         return [status]
     line = fact_line([*known[:2], *keeps, *known[2:]] or ["no answer yet"], style="")
     if not is_unsure(state):
@@ -209,7 +208,7 @@ def write_answer(state: ViewState, *, says_end: bool = True, verbose: int = 0) -
     """
     if state.result is None:
         return
-    best, kind = state.result.best, entry_of(state.tree.problem)
+    best, kind = state.result.best, state.kind
     if best is None and kind.is_reply and len(state.tree) > 1:
         best = NodeId(len(state.tree) - 1)  # it was stopped
     if not is_one_screen() or not says_end or kind.has_tests or kind.has_fields:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from adascale.engine.kind_table import Entry, entry_of
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import (
     AnswersJudged,
@@ -66,6 +67,11 @@ class ViewState(Record):
 
     def _go_on(self, branch: BranchId, node: NodeId) -> None:
         self.running[branch] = BranchGrew(branch=branch, parent=node, text="", tokens=0)
+
+    @property
+    def kind(self) -> Entry:
+        """Facts about the kind of its question."""
+        return entry_of(self.tree.problem)
 
     def mode(self, branch: BranchId) -> Mode:
         """The mode of a branch."""

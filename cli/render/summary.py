@@ -32,15 +32,15 @@ def summary(state: ViewState) -> Text:
     """One line for the end of a search: ``391 · almost surely (96 %) · 2 of 2 solutions agree · 7 s``."""
     end = [one_line(text)] if (text := _cut_short(state)) else []
     tail = [*end, duration(state.t)]
-    if entry_of(state.tree.problem).has_tests:
+    if state.kind.has_tests:
         head, *facts = _code_facts(state)
         is_good = (program := _best_program(state)) is not None and program.passes
-    elif entry_of(state.tree.problem).is_reply:
+    elif state.kind.is_reply:
         head, facts, is_good = cost_text(state), [], False
     else:
         head, *facts = _answer_facts(state)
         is_good = not is_unsure(state)
-    style = "answer" if is_good else "" if entry_of(state.tree.problem).is_reply else "low"
+    style = "answer" if is_good else "" if state.kind.is_reply else "low"
     line = Text().append(head, style)
     return line.append(DOT.join(["", *facts, *tail]))
 
@@ -50,9 +50,9 @@ def closing_lines(state: ViewState, verbose: int = 0) -> list[Text]:
 
     A message of a conversation has nothing below its reply, unless that was cut short.
     """
-    if entry_of(state.tree.problem).is_reply and not verbose and not _cut_short(state):
+    if state.kind.is_reply and not verbose and not _cut_short(state):
         return []
-    more = [why(state), "" if entry_of(state.tree.problem).is_reply else cost_text(state)] if verbose else []
+    more = [why(state), "" if state.kind.is_reply else cost_text(state)] if verbose else []
     more += [each.message for each in state.notices if verbose and each.code == OUT_OF_DISTRIBUTION]
     return [summary(state), *(Text(one_line(text), "faint") for text in more if text)]
 
@@ -61,7 +61,7 @@ def _answer_facts(state: ViewState) -> list[str]:
     """``391``, ``almost surely (96 %)``, ``2 of 2 solutions agree``; a doubt stands before the answer."""
     if state.answer is None:
         return [f"no answer {_after(state)}" if state.candidates else "no answer"]
-    if entry_of(state.tree.problem).has_fields and state.result is not None and state.result.fields:
+    if state.kind.has_fields and state.result is not None and state.result.fields:
         return [fields_text(state.result.fields), *state.support]
     if is_unsure(state):
         doubt, perhaps = state.certainty or "a guess", answer_words(state, state.answer)
@@ -115,7 +115,7 @@ def solutions_text(state: ViewState) -> str:
 
 def leader_facts(state: ViewState) -> list[str]:
     """``391``, ``very likely (84 %)`` and ``5 of 7 solutions agree``; nothing before a solution."""
-    if entry_of(state.tree.problem).has_tests:
+    if state.kind.has_tests:
         return [f"the best {_code_words(state)}"] if state.candidates else []
     if state.answer is None:
         return ["no answer yet"] if state.candidates else []
@@ -143,7 +143,7 @@ def _cut_short(state: ViewState) -> str:
     if state.result is None or state.result.stop_reason is None:
         return "unfinished"
     last = state.tree[state.result.best].step if state.result.best is not None else None
-    if entry_of(state.tree.problem).is_reply and last is not None and last.finish == "length":
+    if state.kind.is_reply and last is not None and last.finish == "length":
         return "cut at -o max_tokens"
     return _CUT_SHORT.get(state.result.stop_reason, "")
 
@@ -177,7 +177,7 @@ def why(state: ViewState) -> str:
     """
     result = state.result
     reason = result.stop_reason if result is not None else None
-    has_votes = entry_of(state.tree.problem).has_votes
+    has_votes = state.kind.has_votes
     if reason is None or state.started.strategy == "greedy" or not has_votes:
         return ""
     lead = state.started.limit("lead")

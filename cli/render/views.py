@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from rich.console import RenderableType
 
-from adascale.engine.kind_table import entry_of
 from adascale.engine.search.events import (
     OUT_OF_DISTRIBUTION,
     Event,
@@ -75,7 +74,7 @@ class SearchView:
 
     def _draws_tree(self, state: ViewState) -> bool:
         """True if the tree is drawn; a message has none to see, and stdout shows its reply."""
-        return self._show_tree and not entry_of(state.tree.problem).is_reply
+        return self._show_tree and not state.kind.is_reply
 
 
 class PlainView(SearchView):
@@ -92,7 +91,7 @@ class PlainView(SearchView):
     def _show(self, state: ViewState, event: Event) -> None:
         if isinstance(event, SearchStarted):
             self._cadence, self._said_answer = Cadence(state.t), None
-        elif isinstance(event, SearchFinished) or entry_of(state.tree.problem).is_reply:
+        elif isinstance(event, SearchFinished) or state.kind.is_reply:
             super()._show(state, event)
         elif state.answer != self._said_answer or self._cadence.is_due(state.t):
             self._cadence, self._said_answer = Cadence(state.t), state.answer

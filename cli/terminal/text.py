@@ -16,8 +16,8 @@ from adascale.engine.types import Estimate, probability_of
 
 from .lines import clean
 
-_LEAST_CELLS = 8
-"""Cells of the last column of a table, below which it is not cut."""
+_WIDEST = 1 << 16
+"""Cells of a table in a pipe, which is whole."""
 
 _CHARACTERS_PER_CELL = 4
 """Characters that are looked at for each cell: bounds the work on stacked combining marks."""
@@ -60,35 +60,29 @@ def cut(text: str, width: int) -> str:
     return shown.plain
 
 
-def columns(rows: Sequence[Sequence[str]], align: str) -> str:
+def columns(rows: Sequence[Sequence[str]], align: str, *, fits: bool = False, wraps: bool = False) -> str:
     """Rows as lines, two blanks between the columns, which stand below each other in any font of one width.
 
     Args:
         rows: Rows of equal length, the header (if any) among them; wide characters take two cells.
         align: For each column ``<`` to align left, ``>`` to align right.
+        fits: If stdout is a terminal, its width bounds the lines: the last column gives way.
+        wraps: That column is wrapped there, and not cut.
     """
-    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
-    lines = []
+    from rich.table import Table
+    from rich.text import Text
+
+    from .console import plain_text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for side in align[:-1]:
+        grid.add_column(justify="right" if side == ">" else "left", no_wrap=True, overflow="ellipsis")
+    grid.add_column(justify="right" if align[-1] == ">" else "left")
     for row in rows:
-        gaps = [" " * (width - cells(text)) for text, width in zip(row, widths, strict=True)]
-        parts = [
-            text + gap if side == "<" else gap + text
-            for text, gap, side in zip(row, gaps, align, strict=True)
-        ]
-        lines.append("  ".join(parts).rstrip())
-    return "\n".join(lines)
-
-
-def fitted(table: str) -> str:
-    """A table for stdout: on a terminal its last column gives way to the width, in a pipe it is whole.
-
-    Where there is no room for that column the lines are whole too: a figure that is cut is another one.
-    """
-    lines = table.split("\n")
-    width, others = shutil.get_terminal_size().columns, lines[0].rfind("  ") + 2
-    if not sys.stdout.isatty() or width < others + _LEAST_CELLS:
-        return table
-    return "\n".join(cut(line, width) for line in lines)
+        last = Text(row[-1], overflow="fold") if wraps else Text(row[-1], no_wrap=True, overflow="ellipsis")
+        grid.add_row(*map(Text, row[:-1]), last)
+    width = shutil.get_terminal_size().columns if fits and sys.stdout.isatty() else _WIDEST
+    return plain_text(grid, width)
 
 
 _LONG_DECIMAL = re.compile(r"(?<![\w.])\d+\.(\d{5,})(?![\w.])")

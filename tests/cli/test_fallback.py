@@ -13,7 +13,7 @@ import pytest
 from commands import CLOSED, Home, run
 from other_server import KEY, Call, other_server, says
 
-from adascale.cli.searching import open_fallback
+from adascale.cli.opening import open_fallback
 from adascale.models.options import FallbackOptions
 
 QUESTION = "What is twice 9?"

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rich.cells import cell_len
 
-from adascale.cli.terminal.text import columns, duration, fitted, rounded
+from adascale.cli.terminal.text import columns, duration, rounded
 
 
 def test_each_column_has_its_side_and_wide_characters_take_two_cells() -> None:
@@ -25,15 +25,16 @@ def test_a_measured_time_has_its_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_a_table_is_no_wider_than_the_terminal_and_no_figure_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = columns([("NAME", "WHAT"), ("三支笔三支笔", "of it, of that, of these and of those")], "<<")
-    figures = columns([("NAME", "N", "WHAT"), ("a" * 20, "12,345", "of it")], "<><")
+def test_a_table_is_no_wider_than_the_terminal_and_whole_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("NAME", "WHAT"), ("三支笔三支笔", "of it, of that, of these and of those")]
     monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True, encoding="utf-8"))
-    assert max(map(cell_len, fitted(table).split("\n"))) == 30
-    assert fitted(figures) == figures
+    cut, wrapped = (columns(rows, "<<", fits=True, wraps=wraps).split("\n") for wraps in (False, True))
+    assert (len(cut), max(map(cell_len, cut))) == (2, 30)
+    assert (len(wrapped), max(map(cell_len, wrapped)) <= 30) == (4, True)
+    assert "".join(wrapped).replace(" ", "").endswith(rows[1][1].replace(" ", ""))
     monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: False))
-    assert fitted(table) == table
+    assert max(map(cell_len, columns(rows, "<<", fits=True).split("\n"))) > 30
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adascale.cli import searching as asking
-from adascale.cli.searching import question_text
+from adascale.cli import asking
+from adascale.cli.asking import question_text
 
 
 def test_words_are_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
