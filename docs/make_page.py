@@ -19,7 +19,7 @@ from adascale.cli.disk.traces import read_trace
 from adascale.engine.search.events import Event, SearchStarted
 from adascale.serve.chat import CHAT
 from adascale.serve.page import PATHS, STATUS
-from adascale.serve.request import Ask, ServedModel
+from adascale.serve.request import ServedModel
 from adascale.serve.stream import follow, stream
 
 FOLDER = Path(__file__).parent
@@ -38,9 +38,7 @@ async def streamed(events: Sequence[Event], question: str, served: ServedModel) 
             yield event
 
     body = CHAT.body.read({"messages": [{"role": "user", "content": question}], "stream": True})
-    ask = CHAT.read(body, served)
-    assert isinstance(ask, Ask), "a chat completion needs a search"
-    ask = replace(ask, is_told=False)  # as the page asks
+    ask = replace(served.ask(body), is_told=False)  # as the page asks
     return b"".join([part async for part in stream(follow(log(), ask), CHAT.writer(body, ask))])
 
 

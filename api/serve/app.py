@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ from .hub import Hub
 from .messages import MESSAGES
 from .ollama import OLLAMA_CHAT, model_routes
 from .page import STATUS, TAKE, page_routes
-from .request import Ask, ServedEffort, ServedModel
+from .request import ServedEffort, ServedModel
 from .responses import RESPONSES
 from .stream import Protocol, collect, follow, stream
 
@@ -96,7 +96,7 @@ def make_app(hub: Hub, settings: ServerSettings) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=settings.access.middleware(),
-        exception_handlers=_HANDLERS,
+        exception_handlers=dict.fromkeys(_HANDLED, _refuse),
         lifespan=lifespan,
     )
 
@@ -112,11 +112,11 @@ class _Server:
     async def health(self, request: HttpRequest) -> Response:
         """Readiness: 200, or 503 while the models are being loaded; the page gets 200, and what to show."""
         is_ready = self._hub.state == "ready"
-        found = {"status": "ok" if is_ready else self._hub.state}
-        if request.url.path == STATUS:
-            name = self.served().name if is_ready else self._settings.model
-            return json_response({**found, "model": "" if self._settings.access.key else name})
-        return json_response(found, 200 if is_ready else 503)
+        status = {"status": "ok" if is_ready else self._hub.state}
+        if request.url.path != STATUS:
+            return json_response(status, 200 if is_ready else 503)
+        name = self.served().name if is_ready else self._settings.model
+        return json_response({**status, "model": "" if self._settings.access.key else name})
 
     async def take(self, request: HttpRequest) -> Response:
         """End a search with the answer as it stands; one that has ended or has no answer yet goes on."""
@@ -136,31 +136,26 @@ class _Server:
     async def decide(self, request: HttpRequest) -> Response:
         """Answers to questions about one input, with the probability of each option."""
         body = DecisionBody.read(read_object(await read_body(request)))
-        return json_response(await while_connected(request.receive, decide(self._hub, body, self.served())))
+        return json_response(await while_connected(request, decide(self._hub, body, self.served())))
 
     def answer_in(self, protocol: Protocol[Any]) -> Callable[[HttpRequest], Awaitable[Response]]:
         """The route of a protocol."""
 
         async def answer(request: HttpRequest) -> Response:
-            data = await read_body(request)
-
-            def read() -> tuple[Any, Ask]:
-                body = protocol.body.read(read_object(data))
-                return body, protocol.read(body, self.served())
-
-            # In a thread: a long body with many schemas must not keep other clients waiting.
-            body, ask = await asyncio.to_thread(read)
-            if PLAIN in request.headers or HANDED_ON in request.headers:
+            body = protocol.body.read(read_object(await read_body(request)))
+            # In a thread: many schemas must not keep other clients waiting.
+            ask = await asyncio.to_thread(self.served().ask, body)
+            is_handed_on = HANDED_ON in request.headers
+            if PLAIN in request.headers or is_handed_on:
                 ask = replace(ask, is_told=False)
-            writer = protocol.writer(body, ask)
-            # A question from another fallback is not sent on again.
-            fallback = None if HANDED_ON in request.headers else self._settings.fallback
+            fallback = None if is_handed_on else self._settings.fallback
             log = self._hub.ask(ask.problem, ask.search)
             parts = follow(log, ask, lambda: self._hub.cancel(ask.problem.id), fallback)
+            writer = protocol.writer(body, ask)
             if not body.stream:
-                return json_response(await while_connected(request.receive, collect(parts, writer)))
+                return json_response(await while_connected(request, collect(parts, writer)))
             events = stream(parts, writer)
-            first = await while_connected(request.receive, anext(events))
+            first = await while_connected(request, anext(events))
             return EventStream(first, events, protocol.media_type)
 
         return answer
@@ -177,36 +172,25 @@ class _Server:
 
 
 async def _refuse(request: HttpRequest, error: Exception) -> Response:
-    refusal = Refusal.of(error) if isinstance(error, AdascaleError) else error
-    assert isinstance(refusal, Refusal)
-    return refusal.response(request.url.path)
-
-
-async def _give_up(request: HttpRequest, error: Exception) -> Response:
-    return Response(status_code=499)  # as nginx has it; nobody reads it
-
-
-async def _refuse_http(request: HttpRequest, error: Exception) -> Response:
-    """Refuse an unknown path, or a method that a path does not have."""
-    assert isinstance(error, HTTPException)
-    code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-request")
+    """The response to an error, in the shape that clients of its path expect."""
     path = request.url.path
-    text = f"{excerpt(f'{request.method} {path}')}: {error.detail}"
-    if error.status_code == 404 and any(f"/v1{path}" == each.path for each in PROTOCOLS):
-        text += f"; this server has /v1{path}"
-    return await _refuse(request, Refusal(error.status_code, text, code, headers=error.headers or {}))
+    match error:
+        case ClientDisconnect():
+            return Response(status_code=499)  # as nginx has it; nobody reads it
+        case Refusal():
+            refusal = error
+        case AdascaleError():
+            refusal = Refusal.of(error)
+        case HTTPException():  # an unknown path, or a method that a path does not have
+            code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-request")
+            text = f"{excerpt(f'{request.method} {path}')}: {error.detail}"
+            if error.status_code == 404 and any(f"/v1{path}" == each.path for each in PROTOCOLS):
+                text += f"; this server has /v1{path}"
+            refusal = Refusal(error.status_code, text, code, headers=error.headers or {})
+        case _:
+            text = f"something unexpected went wrong: {type(error).__name__}"
+            refusal = Refusal(500, text, "unexpected")
+    return refusal.response(path)
 
 
-async def _refuse_unexpected(request: HttpRequest, error: Exception) -> Response:
-    text = f"something unexpected went wrong: {type(error).__name__}"
-    return await _refuse(request, Refusal(500, text, "unexpected"))
-
-
-_HANDLERS: Mapping[Any, Callable[[HttpRequest, Exception], Awaitable[Response]]] = {
-    Refusal: _refuse,
-    AdascaleError: _refuse,
-    ClientDisconnect: _give_up,
-    HTTPException: _refuse_http,
-    Exception: _refuse_unexpected,
-}
-"""The response to each error."""
+_HANDLED = (Refusal, AdascaleError, ClientDisconnect, HTTPException, Exception)

@@ -1,11 +1,13 @@
-"""Bodies of requests: pydantic models that read what several protocols share, and refuse what is wrong.
+"""The body of a request: one model that knows each protocol's names of a field, and refuses wrong values.
 
-JSON from the network is checked here, and nowhere later.
+JSON from the network is checked here, and nowhere later. ``Body.conversation`` has the form of chat
+completions, which chat templates read too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
@@ -22,8 +24,10 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
+from adascale.engine.bands import LEAST
 from adascale.engine.codec import nesting
 from adascale.engine.errors import excerpt
+from adascale.engine.tools.calls import Choice
 from adascale.engine.types import SamplingChange
 
 from .http import MAX_DEPTH, JsonObject, Refusal
@@ -32,6 +36,8 @@ MAX_SEED = (1 << 63) - 1
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"]
 """How hard to try; without it the last message decides."""
+
+Heat = Literal["unset", "zero", "warm"]
 
 _OPEN = BeforeValidator(lambda value: None if value in (-1, -2) else value)
 
@@ -100,33 +106,13 @@ def _known(type_: str) -> str:
     return type_
 
 
-class Part(Fields):
-    """A part of a message. Fields of an earlier answer may come back, without effect."""
-
-    type: Annotated[str, AfterValidator(_known)]
-    text: str = ""
-
-
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def as_parts(value: Any) -> Any:
-    """A text as the list of its only part."""
-    return [{"type": "text", "text": value}] if isinstance(value, str) else value
-
-
-Parts = Annotated[list[Part], BeforeValidator(as_parts)]
-"""A text, or a list of parts."""
-
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], BeforeValidator(_as_list)]
 """A text, or a list of texts."""
-
-
-def text_of(parts: Sequence[Part]) -> str:
-    """The text of a message's parts, a line each."""
-    return "\n".join(part.text for part in parts if part.type in _TEXTS)
 
 
 def _parsed(value: Any) -> Any:
@@ -152,11 +138,105 @@ def lifted(field: str) -> BeforeValidator:
     return BeforeValidator(lift)
 
 
-class Named(Fields):
-    """The name of a function."""
+class ContentPart(Fields):
+    """A part of a message: a text, or in Anthropic's form a call of a tool or its result."""
 
-    type: Literal["function"] = "function"
+    type: Annotated[str, AfterValidator(_known)]
+    text: str = ""
+    id: str = ""
+    name: str = ""
+    input: Arguments = {}
+    tool_use_id: str = ""
+    content: Parts = []
+
+
+def _as_parts(value: Any) -> Any:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+Parts = Annotated[list[ContentPart], BeforeValidator(_as_parts)]
+"""A text, or a list of parts."""
+
+
+def text_of(parts: Sequence[ContentPart]) -> str:
+    """The text of a message's parts, a line each."""
+    return "\n".join(part.text for part in parts if part.type in _TEXTS)
+
+
+SURE_LINE = "\n\n— "
+"""Beginning of the line below an answer that says how sure it is."""
+
+_SURE = re.compile(rf"{SURE_LINE}(?:{'|'.join(LEAST)})[^\n]*\Z")
+
+
+class EarlierCall(Fields):
+    """A call of an earlier answer."""
+
+    id: str = Field("", validation_alias=AliasChoices("call_id", "id"))
     name: Name
+    arguments: Arguments = {}
+
+
+class Message(Fields):
+    """A message in any protocol's form; an earlier answer may come back with all its fields."""
+
+    type: Literal["message", "reasoning"] = "message"
+    role: Literal["user", "assistant", "system", "developer", "tool"]
+    content: Parts = []
+    images: Nothing = []
+    name: str = Field("", validation_alias=AliasChoices("name", "tool_name"))
+    tool_calls: list[Annotated[EarlierCall, lifted("function")]] = []
+    tool_call_id: str = Field("", validation_alias=AliasChoices("tool_call_id", "call_id"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_item(cls, value: Any) -> Any:
+        """The message of an item of a response."""
+        match value:
+            case {"type": "function_call"}:
+                return {"role": "assistant", "tool_calls": [value]}
+            case {"type": "function_call_output"}:
+                return {**value, "type": "message", "role": "tool", "content": value.get("output")}
+            case {"type": "reasoning"}:
+                return {"type": "reasoning", "role": "assistant"}
+            case _:
+                return value
+
+    def spoken(self) -> list[JsonObject]:
+        """Its messages in the form of chat completions: none for reasoning, which models do not read."""
+        words = text_of(self.content)
+        results = [
+            {"role": "tool", "content": text_of(part.content), "tool_call_id": part.tool_use_id}
+            for part in self.content
+            if part.type == "tool_result"
+        ]
+        if results:  # words that an agent adds to a result are no new question of its user
+            results[-1]["content"] = "\n\n".join(filter(None, [results[-1]["content"], words]))
+        if results or self.type == "reasoning":
+            return results
+        role = "system" if self.role == "developer" else self.role
+        # A model would imitate the line below an earlier answer.
+        message: JsonObject = {
+            "role": role,
+            "content": _SURE.sub("", words) if role == "assistant" else words,
+        }
+        used = [(part.id, part.name, part.input) for part in self.content if part.type == "tool_use"]
+        if calls := [*((call.id, call.name, call.arguments) for call in self.tool_calls), *used]:
+            message["tool_calls"] = [
+                {"id": id_, "type": "function", "function": {"name": name, "arguments": given}}
+                for id_, name, given in calls
+            ]
+        if role == "tool":
+            message |= {"tool_call_id": self.tool_call_id, **({"name": self.name} if self.name else {})}
+        return [message]
+
+
+def _as_messages(value: Any) -> Any:
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+Messages = Annotated[list[Message], Field(min_length=1), BeforeValidator(_as_messages)]
+"""A text, or a conversation."""
 
 
 class Function(Fields):
@@ -168,7 +248,7 @@ class Function(Fields):
     parameters: JsonObject = Field({}, validation_alias=AliasChoices("parameters", "input_schema"))
     """JSON schema of its arguments, an object."""
 
-    def tool(self) -> JsonObject:
+    def record(self) -> JsonObject:
         """The function as a template reads it."""
         shown = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return {"type": "function", "function": shown}
@@ -181,20 +261,48 @@ class Format(Fields):
     schema_: JsonObject = Field({"type": "object"}, alias="schema")
 
 
+_CHOICES: Mapping[str, Any] = {"any": "required", "auto": "auto", "none": "none"}
+
+
+def _as_choice(value: Any) -> Any:
+    """The choice of tools; Anthropic's is an object."""
+    return _CHOICES.get(str(value.get("type")), value) if isinstance(value, dict) else value
+
+
+class Forced(Fields):
+    """The tool that has to be called."""
+
+    type: Literal["function", "tool"] = "function"
+    name: Name
+
+
 _GREEDY_BELOW = 0.01
 """A temperature below this means greedy decoding."""
 
 Penalty = Annotated[float, Field(ge=-100, le=100)]
-
-
 Biases = dict[Annotated[int, Field(ge=0, le=1 << 24)], Penalty]
 
 
 class Body(Fields):
-    """Fields of a body under the names that the protocols have for them; each takes those of all."""
+    """A body under the names that the protocols have for its fields; each takes those of all."""
 
     model: str | None = None
     """Name of the model, alone or with an effort, as ``NAME:high``."""
+    messages: Messages
+    """The last one is the question or the result of a call; behind a reply the model is asked to continue."""
+    system: Parts = Field([], validation_alias=AliasChoices("system", "instructions"))
+    tools: list[Annotated[Function, lifted("function")]] = []
+    tool_choice: Annotated[Choice | Forced | None, lifted("function"), BeforeValidator(_as_choice)] = None
+    """None is ``auto``."""
+    parallel_tool_calls: bool = True
+    """Allow several calls in one turn."""
+    disable_parallel_tool_use: bool = Field(
+        False, validation_alias=AliasPath("tool_choice", "disable_parallel_tool_use")
+    )
+    thinking: Literal["enabled", "adaptive", "disabled"] = Field(
+        "enabled", validation_alias=AliasPath("thinking", "type")
+    )
+    """``disabled`` writes one solution and searches nothing, as effort ``none``."""
     seed: Seed = None
     """Random seed; the same seed gives the same solutions."""
     stream: bool = False
@@ -243,9 +351,29 @@ class Body(Fields):
         return None if self.format is None or self.format.type == "text" else self.format.schema_
 
     @property
-    def wants_greedy(self) -> bool:
-        """True if the client wants one greedy reply."""
-        return self.temperature is not None and self.temperature < _GREEDY_BELOW
+    def heat(self) -> Heat:
+        """The temperature, as far as it decides how a request is answered."""
+        if self.temperature is None:
+            return "unset"
+        return "zero" if self.temperature < _GREEDY_BELOW else "warm"
+
+    @property
+    def conversation(self) -> list[JsonObject]:
+        """The messages in the form of chat completions."""
+        system = text_of(self.system)
+        turns: list[JsonObject] = [{"role": "system", "content": system}] if system else []
+        for turn in (turn for message in self.messages for turn in message.spoken()):
+            if turns and turns[-1]["role"] == "assistant" and "tool_calls" in turn and not turn["content"]:
+                turns[-1].setdefault("tool_calls", []).extend(turn["tool_calls"])  # items of one turn
+            else:
+                turns.append(turn)
+        return turns
+
+    @property
+    def may_call(self) -> bool:
+        """True if the model may, or has to, call a tool."""
+        is_required = self.tool_choice == "required" or isinstance(self.tool_choice, Forced)
+        return is_required or bool(self.tools and self.tool_choice != "none")
 
     def sampling(self, *, is_greedy: bool) -> SamplingChange:
         """The parameters that are set, without those that have no effect.
@@ -261,5 +389,5 @@ class Body(Fields):
         if is_greedy:
             return change
         top_k = None if self.top_k is None else max(0, self.top_k)
-        temperature = None if self.wants_greedy else self.temperature
+        temperature = None if self.heat == "zero" else self.temperature
         return replace(change, temperature=temperature, top_k=top_k, top_p=self.top_p, min_p=self.min_p)

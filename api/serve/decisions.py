@@ -37,12 +37,12 @@ from adascale.engine.search.record import Record
 from adascale.engine.tools.calls import in_words
 from adascale.engine.types import Problem, Turn, Usage
 
-from .body import Fields, Parts, Text, text_of
+from .body import Fields, Messages, Parts, Text, text_of
 from .http import JsonObject, Refusal
 from .hub import Hub
 from .outcome import Outcome
 from .request import Ask, ServedModel, new_id
-from .responses import Items, spoken_item, usage_of
+from .responses import usage_of
 from .stream import follow
 
 DECISIONS = "/v1/decisions"
@@ -123,7 +123,7 @@ class DecisionBody(Fields):
     """Body of a request for decisions."""
 
     model: str | None = None
-    input: Items
+    input: Messages
     """A text, or a conversation."""
     questions: Annotated[list[Question], Field(min_length=1, max_length=400)]
 
@@ -135,7 +135,7 @@ async def decide(hub: Hub, body: DecisionBody, served: ServedModel) -> JsonObjec
         Refusal: the model is another one, a question could not be asked, or its options have no probability.
     """
     served.effort_of(body.model, None)
-    said = in_words(each for item in body.input for each in spoken_item(item))
+    said = in_words(each for message in body.input for each in message.spoken())
     if not any(each["content"].strip() for each in said):
         raise Refusal.of_field("input", "is empty")
     history = tuple(Turn(each["role"], each["content"]) for each in said)

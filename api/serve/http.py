@@ -82,12 +82,15 @@ class Refusal(Exception):
         That of a full context has the words and the code of OpenAI, by which clients know that they have to
         shorten the conversation.
         """
-        hint = [f"a fix: {error.hint}"] if error.hint else []
-        text = ". ".join([error.message, *(each[:1].upper() + each[1:] for each in (*error.facts, *hint))])
-        status, code = _status_of(error), error.slug
+        hint = [f"A fix: {error.hint}"] if error.hint else []
+        text = ". ".join([error.message, *(each[:1].upper() + each[1:] for each in error.facts), *hint])
+        status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
+        if error.slug == DEADLY_QUESTION:
+            status = 500
         if isinstance(error, ContextOverflowError):
-            text, code = f"maximum context length exceeded: {text}", "context_length_exceeded"
-        return cls(status, for_clients(text), code, headers=_ASK_ONCE if status == 500 else {})
+            text = f"maximum context length exceeded: {text}"
+            return cls(400, for_clients(text), "context_length_exceeded")
+        return cls(status, for_clients(text), error.slug, headers=_ASK_ONCE if status == 500 else {})
 
     @classmethod
     def of_field(cls, name: str, text: str) -> Refusal:
@@ -98,18 +101,17 @@ class Refusal(Exception):
         """The error object of Anthropic's or Ollama's interface on their paths, else that of OpenAI's."""
         if path.startswith("/api/"):
             return {"error": self.message}
-        is_anthropic = path.startswith("/v1/messages")
-        usual = "api_error" if is_anthropic else "server_error"
-        type_ = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else usual)
+        type_ = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "api_error")
         error = {"message": self.message, "type": type_, "param": self.param, "code": self.code}
-        return {**({"type": "error"} if is_anthropic else {}), "error": error}
+        return {"type": "error", "error": error} if path == "/v1/messages" else {"error": error}
 
     def response(self, path: str) -> Response:
         """The response, in the shape that clients of this path expect."""
-        response = json_response(self.body(path), self.status)
-        response.headers.update(self.headers)
-        return response
+        return json_response(self.body(path), self.status, self.headers)
 
+
+_STATUS = {UsageError: 400, ContextOverflowError: 400, ModelNotFoundError: 404, WorkerDiedError: 503}
+"""Status of errors of a search; that of others is 500."""
 
 _FIELDS = {"choices": "choices", "test": "tests"}
 """Fields of requests, by the name of the setting in errors."""
@@ -122,18 +124,6 @@ def for_clients(text: str) -> str:
         return _FIELDS.get(name, f"the server's {name}") + ("" if value is None else f" = {value}")
 
     return respell(text, spell)
-
-
-def _status_of(error: AdascaleError) -> int:
-    match error:
-        case UsageError() | ContextOverflowError():
-            return 400
-        case ModelNotFoundError():
-            return 404
-        case WorkerDiedError() if error.slug != DEADLY_QUESTION:
-            return 503
-        case _:
-            return 500
 
 
 async def read_body(request: Request) -> bytes:
@@ -174,9 +164,9 @@ def to_bytes(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def json_response(value: Any, status: int = 200) -> Response:
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A response with a JSON value."""
-    return Response(to_bytes(value), status, media_type="application/json")
+    return Response(to_bytes(value), status, headers, "application/json")
 
 
 COMMENT = b": searching\n\n"
@@ -188,14 +178,14 @@ def event(data: Any, name: str = "") -> bytes:
     return (f"event: {name}\n".encode() if name else b"") + b"data: " + to_bytes(data) + b"\n\n"
 
 
-async def while_connected(receive: Receive, work: Coroutine[None, None, T]) -> T:
+async def while_connected(request: Request, work: Coroutine[None, None, T]) -> T:
     """The result of ``work``, which is cancelled if the client disconnects; the body was read before.
 
     Raises:
         ClientDisconnect: the client has disconnected.
     """
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_until_gone(receive))
+    leaving = asyncio.ensure_future(_until_gone(request.receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -403,12 +393,8 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, UnicodeError) as exc:
-        number, why = getattr(exc, "errno", None), getattr(exc, "strerror", None) or "that is no host name"
-        text = (
-            f"port {port} is taken"
-            if number == errno.EADDRINUSE
-            else f"cannot listen on {host}:{port}: {why}"
-        )
-        is_port = number in (errno.EADDRINUSE, errno.EACCES, errno.EPERM)
+        why = getattr(exc, "strerror", None) or "that is no host name"
+        is_port = getattr(exc, "errno", None) in (errno.EADDRINUSE, errno.EACCES, errno.EPERM)
         hint = f"{setting('port', 0)} takes a free one" if is_port else setting("host", "127.0.0.1")
+        text = f"cannot listen on {host}:{port}: {why}"
         raise UsageError(text, hint=hint, slug="cannot-listen") from exc

@@ -27,9 +27,6 @@ from .http import Refusal
 
 HubState = Literal["loading", "ready", "ended"]
 
-PATIENCE = 2.0
-"""Seconds without an event after which a reader gets None."""
-
 _AS_ASK = "1"
 """Problem id for seeding: with the same seed, solutions are those of ``ask`` by the same schedule."""
 
@@ -166,8 +163,8 @@ class Hub:
             raise Refusal.of(self.error)
         self.check_open()
 
-    async def ask(self, problem: Problem, search: SearchRequest) -> AsyncGenerator[Event | None, None]:
-        """Search, and yield the events up to the end; None after every ``PATIENCE`` seconds without one.
+    async def ask(self, problem: Problem, search: SearchRequest) -> AsyncGenerator[Event, None]:
+        """Search, and yield the events up to the end.
 
         A search whose generator is closed before that is cancelled.
 
@@ -189,10 +186,7 @@ class Hub:
         event: Event | None = None
         try:
             while not isinstance(event, SearchFinished | SearchFailed):
-                event = None
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(PATIENCE):
-                        event = await flight.events.get()
+                event = await flight.events.get()
                 yield event
         finally:
             self._abandon(flight)
@@ -239,11 +233,6 @@ class Hub:
             del self._running[id_]
             self._start_waiting()
 
-    def _drop(self, id_: str) -> None:
-        """Remove a search that was abandoned before the worker took it."""
-        del self._running[id_]
-        self._start_waiting()
-
     def _ended(self, error: BaseException | None) -> None:
         self.state, self.error = "ended", error
         self._loaded.set()
@@ -259,7 +248,7 @@ class Hub:
         try:
             with self._open_worker() as worker:
                 self._tell(self._opened, worker)
-                for problem, event in self.tap(worker.serve(self._requests())):
+                for problem, event in self.tap(worker.serve(iter(self._outbox.get, None))):
                     self._tell(self._deliver, problem.id, event)
         except BaseException as raised:
             error = raised
@@ -269,15 +258,6 @@ class Hub:
         """Let the event loop call a method."""
         with suppress(RuntimeError):  # the loop has been closed, and nobody listens
             self._loop.call_soon_threadsafe(method, *args)
-
-    def _requests(self) -> Iterator[Request]:
-        """Requests as they come, without those whose client has gone."""
-        while (request := self._outbox.get()) is not None:
-            id_ = request.problem.id
-            if self._running[id_].abandoned:
-                self._tell(self._drop, id_)
-            else:
-                yield request
 
 
 def lower(a: Budget, b: Budget) -> Budget:

@@ -34,7 +34,7 @@ from .http import MAX_BODY, Refusal
 from .hub import Hub
 from .outcome import Outcome, result_of
 from .request import Ask, new_id
-from .stream import follow
+from .stream import follow, lively
 
 PATH = "/mcp"
 
@@ -218,7 +218,7 @@ class Tools:
         try:
             await self._hub.wait_until_open()
             asked = await asyncio.to_thread(ask)
-            async with aclosing(follow(self._hub.ask(asked.problem, asked.search), asked)) as parts:
+            async with aclosing(lively(follow(self._hub.ask(asked.problem, asked.search), asked))) as parts:
                 async for part in parts:
                     if request is not None and await request.is_disconnected():
                         raise ToolError("the client has gone")

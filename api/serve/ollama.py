@@ -14,17 +14,14 @@ from starlette.routing import BaseRoute, Route
 from adascale import __version__
 from adascale.engine.tools.calls import Call
 
-from .body import Fields
-from .chat import MessagesBody
+from .body import Body, Fields
 from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
 from .outcome import Outcome
-from .request import Ask, ServedModel
-from .stream import Protocol, Writer
-
-_LINES = "application/x-ndjson"
+from .request import ServedModel
+from .stream import Block, Protocol, Writer
 
 
-class OllamaBody(MessagesBody):
+class OllamaBody(Body):
     """Body of a chat, whose ``options`` may stand beside it."""
 
     stream: bool = True
@@ -54,49 +51,45 @@ class OllamaBody(MessagesBody):
 class OllamaWriter(Writer[OllamaBody]):
     """Writes the answer of a chat, or its lines."""
 
-    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
+    def whole(self, outcome: Outcome) -> JsonObject:
         """The answer, with its calls."""
-        choice = outcome.choices[0]
-        return self._finished(outcome, self._said(choice.content, reasoning, choice.calls))
+        calls = [block.call for block in self.blocks if block.call is not None]
+        return self._finished(outcome, self._message(self.text("answer"), self.text("reasoning"), calls))
 
-    def reason(self, line: str) -> Iterator[bytes]:
-        """A piece of thinking, unless it is not wanted."""
-        yield self._line(self._said("", line))
+    def grown(self, block: Block, text: str) -> bytes:
+        """A line with text, with thinking, unless it is not wanted, or with a call."""
+        if block.call is not None:
+            return self._line(self._message(calls=[block.call]))
+        is_answer = block.kind == "answer"
+        return self._line(self._message(text if is_answer else "", "" if is_answer else text))
 
-    def write(self, text: str) -> Iterator[bytes]:
-        """A piece of text."""
-        yield self._line(self._said(text))
-
-    def keep_alive(self) -> Iterator[bytes]:
+    def keep_alive(self) -> bytes:
         """A line without text."""
-        yield self._line(self._said(""))
+        return self._line(self._message())
 
     def end(self, outcome: Outcome) -> Iterator[bytes]:
-        """A line with the calls, if there are some, and the last one, with the counts."""
-        if calls := outcome.choices[0].calls:
-            yield self._line(self._said("", "", calls))
-        yield _json_line(self._finished(outcome, self._said("")))
+        """The last line, with the counts."""
+        yield _json_line(self._finished(outcome, self._message()))
 
-    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+    def fail(self, refusal: Refusal) -> bytes:
         """The error object."""
-        yield _json_line(refusal.body("/api/"))
+        return _json_line(refusal.body("/api/"))
 
-    def _said(self, content: str, thinking: str = "", calls: Sequence[Call] = ()) -> JsonObject:
-        """The field that holds what was written."""
+    def _message(self, content: str = "", thinking: str = "", calls: Sequence[Call] = ()) -> JsonObject:
         thought = {"thinking": thinking} if thinking and self.body.think is not False else {}
         called = {"tool_calls": [{"function": call.record()} for call in calls]} if calls else {}
-        return {"message": {"role": "assistant", "content": content, **thought, **called}}
+        return {"role": "assistant", "content": content, **thought, **called}
 
-    def _line(self, said: JsonObject) -> bytes:
-        return _json_line({**_head(self.ask.model), **said, "done": False})
+    def _line(self, message: JsonObject) -> bytes:
+        return _json_line({**_head(self.ask.model), "message": message, "done": False})
 
-    def _finished(self, outcome: Outcome, said: JsonObject) -> JsonObject:
-        total, usage = outcome.record.t, outcome.usage
+    def _finished(self, outcome: Outcome, message: JsonObject) -> JsonObject:
+        total, usage, finish = outcome.record.t, outcome.usage, outcome.reply.finish
         return {
             **_head(self.ask.model),
-            **said,
+            "message": message,
             "done": True,
-            "done_reason": "stop" if outcome.choices[0].calls else outcome.choices[0].finish,
+            "done_reason": "length" if finish == "length" else "stop",
             "total_duration": _nanoseconds(total),
             "load_duration": 0,
             "prompt_eval_count": usage.prompt_tokens + usage.reused_tokens,
@@ -105,10 +98,6 @@ class OllamaWriter(Writer[OllamaBody]):
             "eval_duration": _nanoseconds(total - usage.seconds),
             "adascale": outcome.summary,
         }
-
-
-def _read(body: OllamaBody, served: ServedModel) -> Ask:
-    return served.ask(body, body.asked())
 
 
 def _head(model: str) -> JsonObject:
@@ -123,7 +112,7 @@ def _json_line(value: JsonObject) -> bytes:
     return to_bytes(value) + b"\n"
 
 
-OLLAMA_CHAT = Protocol("/api/chat", OllamaBody, _read, OllamaWriter, _LINES)
+OLLAMA_CHAT = Protocol("/api/chat", OllamaBody, OllamaWriter, "application/x-ndjson")
 
 
 VERSION = "0.12.6"

@@ -16,21 +16,21 @@ from adascale.engine.kinds import kind_of
 from adascale.engine.search.record import Record
 from adascale.engine.tools.calls import Call, ToolRequest, calls_of, read_reply
 from adascale.engine.types import (
-    NodeId,
     Notice,
     Usage,
     rounded_probability,
 )
 
+from .body import SURE_LINE
 from .http import for_clients
-from .request import SURE_LINE, Ask
+from .request import Ask
 
 _GUESS = "I don't know; this is the best guess.\n\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One of the answers that a client gets.
+    """The reply that a client gets.
 
     Attributes:
         content: The solution, up to where it was cut.
@@ -69,21 +69,19 @@ class Outcome:
         return Answer.of(self.record, handed_on=self.handed_on)
 
     @cached_property
-    def choices(self) -> list[Completion]:
-        """As many as requested: different answers first, likeliest first; those without a text were cut."""
+    def reply(self) -> Completion:
+        """The reply; one without a text was cut."""
+        answer, ask = self.answer, self.ask
         if self.cut is not None:
-            return [Completion(self.cut[0], "stop", self.cut[1])]
-        if self.answer.fallback is not None:
-            content, stopped_at = cut_at_stop(self.answer.solution, self.ask.stop)
-            return [Completion(content, "stop", stopped_at)]
-        if (tools := self.ask.tools) is not None:
-            return [self._reply(tools)]
-        read = [Completion(self.answer.shown or "", "stop")] if self._is_read else []
-        found = [*read, *map(self._choice, self._nodes)][: self.ask.answers]
-        if self.ask.is_told and self.ask.is_searched and self.record.band and found:
-            line = SURE_LINE + " · ".join(self.record.support)
-            found[0] = replace(found[0], content=f"{found[0].content}{line}")
-        return found + [Completion("", "length")] * (self.ask.answers - len(found))
+            return Completion(self.cut[0], "stop", self.cut[1])
+        if answer.fallback is None and (tools := ask.tools) is not None:
+            return self._with_calls(tools)
+        content, stopped_at = cut_at_stop(self._text, ask.stop)
+        step = None if answer.best is None else self.record.tree[answer.best].step
+        is_long = not content if step is None else step.finish == "length"
+        if ask.is_told and ask.is_searched and answer.band:
+            content += SURE_LINE + " · ".join(self.record.support)
+        return Completion(content, "length" if is_long and stopped_at is None else "stop", stopped_at)
 
     @property
     def usage(self) -> Usage:
@@ -102,11 +100,11 @@ class Outcome:
 
     @property
     def reasoning_tokens(self) -> int:
-        """Generated tokens that are in no returned answer."""
-        tree = self.record.tree
-        nodes = tree if self.cut is not None else (each for node in self._nodes for each in tree.path(node))
-        steps = {each.id: each.step for each in nodes if each.step is not None and not each.is_thought}
-        return self.record.usage.generated_tokens - sum(len(each.token_ids) for each in steps.values())
+        """Generated tokens that are not in the reply."""
+        tree, best = self.record.tree, None if self.answer.fallback else self.answer.best
+        nodes = tree if self.cut is not None else [] if best is None else tree.path(best)
+        steps = [each.step for each in nodes if each.step is not None and not each.is_thought]
+        return self.record.usage.generated_tokens - sum(len(step.token_ids) for step in steps)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -125,7 +123,7 @@ class Outcome:
             **({} if answer.fallback is None else {"fallback": answer.fallback_record}),
         }
 
-    def _reply(self, asked: ToolRequest) -> Completion:
+    def _with_calls(self, asked: ToolRequest) -> Completion:
         """The calls of a request with tools, or its reply.
 
         Calls whose results are known are replaced by these results.
@@ -149,55 +147,22 @@ class Outcome:
         return "\n".join(f"The result of {name}: {result}" for name, result in known if result is not None)
 
     @property
-    def _is_read(self) -> bool:
-        """True if no solution has chosen the answer: it was read from the options, or computed."""
-        return self.answer.best is None and self.answer.answer is not None
-
-    @property
-    def _nodes(self) -> list[NodeId]:
-        """The last node of each answer, likeliest first, and of other solutions, if more are requested.
-
-        Plain replies come in the order in which they began.
-        """
-        if self.answer.fallback is not None:
-            return []
-        if not self.ask.is_searched and not self.ask.is_streamed:
-            return [candidate.node for candidate in self.record.candidates]
-        groups = self.answer.groups
-        nodes = [group.nodes[0] for group in groups]
-        if self.answer.best is not None:
-            nodes[:1] = [self.answer.best]
-        if self.ask.answers > 1:
-            nodes += [node for group in groups for node in group.nodes]
-            nodes += [candidate.node for candidate in self.record.candidates]
-        return list(dict.fromkeys(nodes))[: self.ask.answers - self._is_read]
-
-    def _choice(self, node: NodeId) -> Completion:
-        tree = self.record.tree
-        step, text = tree[node].step, tree.text(node).strip()
-        if self.ask.is_searched:
-            text = self._with_answer(node, text)
-        kept, stopped_at = cut_at_stop(text, self.ask.stop)
-        is_long = stopped_at is None and step is not None and step.finish == "length"
-        if self.answer.is_guess and kept == self.answer.answer:  # a fact has no other words
-            kept = _GUESS + kept
-        return Completion(kept, "length" if is_long else "stop", stopped_at)
-
-    def _with_answer(self, node: NodeId, text: str) -> str:
+    def _text(self) -> str:
         """A solution with its answer below it; a program in a code block, with its output."""
-        problem, execution = self.answer.problem, self.record.tree[node].execution
+        answer, entry = self.answer, entry_of(self.answer.problem)
+        shown, text, execution = answer.shown or "", answer.solution, answer.execution
+        guess = _GUESS if answer.is_guess else ""
+        if answer.fallback is not None or not self.ask.is_searched:
+            return text
+        if answer.best is None or entry.has_fields:  # nothing was written, or the object is all
+            return shown
         if execution is not None:
             code = read_program(text) or text
             text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
-        elif not entry_of(problem).is_reply:
+        elif not entry.is_reply:
             text = without_latex(text)
-        answer = next((group.answer for group in self.answer.groups if node in group.nodes), None)
-        shown = kind_of(problem).shown(problem, answer, execution)
-        if entry_of(problem).has_fields:
-            return shown or ""
         if not shown or shown == text:
-            return text
-        guess = _GUESS if self.answer.is_guess else ""
+            return guess + text if text == answer.answer else text  # a fact has no other words
         return f"{text}\n\n{guess}Answer: {readable(shown)}"
 
 

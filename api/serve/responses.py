@@ -3,95 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from adascale.engine.types import Usage
 
-from .body import (
-    Arguments,
-    Fields,
-    Named,
-    Parts,
-    text_of,
-)
-from .chat import ToolsBody, call_id
+from .body import Body, Forced, Messages
+from .chat import call_id
 from .http import JsonObject, Refusal, event
 from .outcome import Outcome
-from .request import Ask, ServedModel, calling, returned, spoken
-from .stream import Block, BlockWriter, Protocol
+from .request import Ask
+from .stream import Block, Protocol, Writer
 
 
-class Item(Fields):
-    """A message, a call or its result; or the reasoning of an earlier answer, which models do not read."""
-
-    type: Literal["message", "reasoning", "function_call", "function_call_output"] = "message"
-    role: Literal["user", "assistant", "system", "developer"] = "user"
-    content: Parts = []
-    call_id: str = ""
-    name: str = ""
-    arguments: Arguments = {}
-    output: Parts = []
-
-
-def _as_items(value: Any) -> Any:
-    return [{"role": "user", "content": value}] if isinstance(value, str) else value
-
-
-Items = Annotated[list[Item], Field(min_length=1), BeforeValidator(_as_items)]
-"""A text, or a conversation."""
-
-
-class ResponseBody(ToolsBody):
+class ResponseBody(Body):
     """Body of a response."""
 
-    input: Items
+    messages: Messages = Field(validation_alias="input")
     """The question as a text, or a conversation."""
-    instructions: str = ""
     previous_response_id: None = None
-    conversation: None = None
-
-
-def spoken_item(item: Item) -> list[JsonObject]:
-    """The message of an item, if it has one."""
-    match item.type:
-        case "message":
-            return [spoken(item.role, text_of(item.content))]
-        case "function_call":
-            return [calling("", [(item.call_id, item.name, item.arguments)])]
-        case "function_call_output":
-            return [returned(text_of(item.output), item.call_id)]
-        case _:
-            return []
-
-
-def _read(body: ResponseBody, served: ServedModel) -> Ask:
-    said = [spoken("system", body.instructions)] if body.instructions else []
-    for item in body.input:
-        for each in spoken_item(item):
-            if said and said[-1]["role"] == "assistant" and "tool_calls" in each:  # of one turn
-                calls = [*said[-1].get("tool_calls", ()), *each["tool_calls"]]
-                said[-1] = {**said[-1], "tool_calls": calls}
-            else:
-                said.append(each)
-    return served.ask(body, body.with_tools(said))
+    conversation_id: None = Field(None, validation_alias="conversation")
 
 
 _EVENTS = {"reasoning": "reasoning_text", "answer": "output_text", "call": "function_call_arguments"}
 """Name of the events of an item, and type of its only part, by the block that it shows."""
 
 
-class ResponseWriter(BlockWriter[ResponseBody]):
+class ResponseWriter(Writer[ResponseBody]):
     """Writes a response, or its events; each block is an item of the output."""
 
     def __init__(self, body: ResponseBody, ask: Ask) -> None:
         super().__init__(body, ask)
         self._sequence = 0
 
-    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
+    def whole(self, outcome: Outcome) -> JsonObject:
         """The response."""
-        return self._finished(outcome, self.finished(outcome, reasoning))
+        is_cut = outcome.reply.finish == "length"
+        status = "incomplete" if is_cut else "completed"
+        blocks = [(block, status if block.kind == "answer" else "completed") for block in self.blocks]
+        return {
+            **self._response(status, [self._item(*each) for each in blocks]),
+            "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
+            "usage": usage_of(outcome.usage, outcome.reasoning_tokens),
+            "adascale": outcome.summary,
+        }
 
     def begin(self, prompt: Usage) -> Iterator[bytes]:
         """The response without its output."""
@@ -122,17 +78,16 @@ class ResponseWriter(BlockWriter[ResponseBody]):
         yield self._event("response.output_item.done", output_index=block.at, item=item)
 
     def end(self, outcome: Outcome) -> Iterator[bytes]:
-        """The end of the message, and the whole response."""
-        yield from self.close(outcome)
-        response = self._finished(outcome, self.blocks)
+        """The whole response."""
+        response = self.whole(outcome)
         yield self._event(f"response.{response['status']}", response=response)
 
-    def fail(self, refusal: Refusal) -> Iterator[bytes]:
+    def fail(self, refusal: Refusal) -> bytes:
         """The response with its error."""
         code = "invalid_prompt" if refusal.status < 500 else "server_error"
         response = self._response("failed", [self._item(block, "incomplete") for block in self.blocks])
         response["error"] = {"code": code, "message": refusal.message}
-        yield self._event("response.failed", response=response)
+        return self._event("response.failed", response=response)
 
     def _inside(self, block: Block, name: str, /, **fields: Any) -> bytes:
         """An event inside an item: of its only part, or of the arguments of a call."""
@@ -151,7 +106,7 @@ class ResponseWriter(BlockWriter[ResponseBody]):
 
     def _item(self, block: Block, status: str) -> JsonObject:
         if block.call is not None:
-            named = {"call_id": call_id(self.token, block.at), "name": block.call.name}
+            named = {"call_id": call_id(self.token, block), "name": block.call.name}
             head = {"id": self._id(block), "type": "function_call", "status": status}
             return {**head, **named, "arguments": block.text}
         is_reasoning = block.kind == "reasoning"
@@ -160,17 +115,6 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             **item,
             "content": [_part(block)],
             **({"summary": []} if is_reasoning else {"role": "assistant"}),
-        }
-
-    def _finished(self, outcome: Outcome, blocks: Sequence[Block]) -> JsonObject:
-        is_cut = outcome.choices[0].finish == "length"
-        status = "incomplete" if is_cut else "completed"
-        output = [self._item(block, status if block.kind == "answer" else "completed") for block in blocks]
-        return {
-            **self._response(status, output),
-            "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
-            "usage": usage_of(outcome.usage, outcome.reasoning_tokens),
-            "adascale": outcome.summary,
         }
 
     def _response(self, status: str, output: Sequence[JsonObject]) -> JsonObject:
@@ -187,12 +131,14 @@ class ResponseWriter(BlockWriter[ResponseBody]):
             "output": list(output),
             "usage": None,
             "parallel_tool_calls": body.parallel_tool_calls,
-            "tool_choice": choice.model_dump() if isinstance(choice, Named) else choice or "auto",
-            "tools": [{"type": "function", **each.tool()["function"], "strict": True} for each in body.tools],
+            "tool_choice": choice.model_dump() if isinstance(choice, Forced) else choice or "auto",
+            "tools": [
+                {"type": "function", **each.record()["function"], "strict": True} for each in body.tools
+            ],
         }
 
 
-RESPONSES = Protocol("/v1/responses", ResponseBody, _read, ResponseWriter)
+RESPONSES = Protocol("/v1/responses", ResponseBody, ResponseWriter)
 
 
 def _part(block: Block) -> JsonObject:

@@ -40,8 +40,8 @@ from adascale.models.llama.thinking import without_tags
 
 from .body import Body
 from .http import COMMENT, JsonObject, Refusal
-from .outcome import Outcome
-from .request import Ask, ServedModel
+from .outcome import Completion, Outcome
+from .request import Ask
 
 SILENT_SECONDS = 10.0
 """Time without output after which something empty is sent, since proxies close silent connections."""
@@ -54,7 +54,7 @@ B = TypeVar("B", bound=Body)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """News of a search; empty at its beginning, and where it was silent for long.
+    """News of a search; empty at its beginning.
 
     Attributes:
         reasoning: A line of reasoning, with its newline; of a plain reply a part of its thought.
@@ -68,12 +68,12 @@ class Part:
 
 
 async def follow(
-    events: AsyncGenerator[Event | None, None],
+    events: AsyncGenerator[Event, None],
     ask: Ask,
     end_search: Callable[[], object] = lambda: None,
     fallback: Fallback | None = None,
 ) -> AsyncGenerator[Part | Outcome, None]:
-    """The parts of a search: an empty one once the prompt is read, or takes long, and the outcome at the end.
+    """The parts of a search: an empty one once the prompt is read, and the outcome at the end.
 
     All texts together are the content of the first answer. A stop text ends a plain reply.
 
@@ -88,29 +88,23 @@ async def follow(
     """
     record: Record | None = None
     text = GrowingReply(ask.stop)
-    is_searched, is_streamed = ask.is_searched, ask.is_streamed
-    prompt, begun, is_cut, spoke = Usage(), False, False, time.monotonic()
+    is_searched = ask.is_searched
+    prompt, has_begun, is_cut = Usage(), False, False
     async with aclosing(events):
         async for event in events:
-            part = Part()
             if isinstance(event, SearchFailed):
                 raise Refusal.of(event.error())
-            if event is not None:
-                record = Record.after(record, event)
-                if isinstance(event, PromptRead) and not record.branches:  # what is read later is no prompt
-                    prompt += event.usage
-                if is_searched:
-                    part = Part(_line(record, event))
-                elif is_streamed:
-                    part = _reply_part(text, event)
-                if text.stopped_at is not None and not is_cut:
-                    is_cut = True
-                    end_search()
-            if not begun and not isinstance(event, SearchStarted | Warned):
-                begun, spoke = True, time.monotonic()
+            record = Record.after(record, event)
+            if isinstance(event, PromptRead) and not record.branches:  # what is read later is no prompt
+                prompt += event.usage
+            part = Part(_line(record, event)) if is_searched else _reply_part(text, event)
+            if text.stopped_at is not None and not is_cut:
+                is_cut = True
+                end_search()
+            if not has_begun and not isinstance(event, SearchStarted | Warned):
+                has_begun = True
                 yield Part(prompt=prompt)
-            if part != Part() or time.monotonic() - spoke >= SILENT_SECONDS:
-                spoke = time.monotonic()
+            if part.reasoning or part.text:
                 yield part
     assert record is not None, "the last event ends a search"
     outcome = Outcome(ask, record, prompt, (text.sent, text.stopped_at) if is_cut else None)
@@ -130,17 +124,11 @@ async def _end(outcome: Outcome, sent: int, fallback: Fallback | None) -> AsyncI
     """The text after ``sent`` characters, and the outcome; the fallback is asked first if it is unsure."""
     record = outcome.record
     ask = outcome.ask
-    if fallback is not None and ask.is_searched and ask.answers == 1 and fallback.is_for(record):
+    if fallback is not None and ask.is_searched and fallback.is_for(record):
         is_quiet = entry_of(record.started.problem).has_schema
         yield Part("" if is_quiet else f"Handed on to {fallback.server}\n")
-        call = asyncio.ensure_future(fallback.ask_beside(record.started.problem))
-        try:
-            while not (await asyncio.wait([call], timeout=SILENT_SECONDS))[0]:
-                yield Part()
-            outcome = replace(outcome, handed_on=call.result())
-        finally:
-            call.cancel()
-    if rest := outcome.choices[0].content[sent:]:
+        outcome = replace(outcome, handed_on=await fallback.ask_beside(record.started.problem))
+    if rest := outcome.reply.content[sent:]:
         yield Part(text=rest)
     yield outcome
 
@@ -201,73 +189,14 @@ class Protocol(Generic[B]):
     Attributes:
         path: Path of its route.
         body: Model of a request's body.
-        read: Reads a body.
         writer: Makes the writer of an answer.
         media_type: Media type of a stream.
     """
 
     path: str
     body: type[B]
-    read: Callable[[B, ServedModel], Ask]
     writer: Callable[[Any, Ask], Writer[Any]]
     media_type: str = "text/event-stream"
-
-
-class Writer(ABC, Generic[B]):
-    """Writes one answer: whole, or as a stream, whose next server-sent events each method yields.
-
-    Args:
-        body: Body of the request.
-        ask: The question.
-
-    Attributes:
-        token: The part that all ids in the answer share.
-        created: Unix time in seconds.
-    """
-
-    def __init__(self, body: B, ask: Ask) -> None:
-        self.body = body
-        self.ask = ask
-        self.token = ask.problem.id
-        self.created = int(time.time())
-
-    @abstractmethod
-    def whole(self, outcome: Outcome, reasoning: str) -> JsonObject:
-        """The body of a response that is not streamed."""
-
-    def begin(self, prompt: Usage) -> Iterator[bytes]:
-        """The beginning of a stream; nothing where the first text is one."""
-        return iter(())
-
-    @abstractmethod
-    def reason(self, line: str) -> Iterator[bytes]:
-        """A line of reasoning."""
-
-    @abstractmethod
-    def write(self, text: str) -> Iterator[bytes]:
-        """A piece of the first answer."""
-
-    def keep_alive(self) -> Iterator[bytes]:
-        """Something without content, since proxies close silent connections."""
-        yield COMMENT
-
-    @abstractmethod
-    def end(self, outcome: Outcome) -> Iterator[bytes]:
-        """The end of the stream."""
-
-    @abstractmethod
-    def fail(self, refusal: Refusal) -> Iterator[bytes]:
-        """An error after the beginning, too late for a status."""
-
-    def events(self, part: Part | Outcome, *, is_first: bool) -> Iterator[bytes]:
-        """The events of a part."""
-        if isinstance(part, Outcome):
-            return self.end(part)
-        if is_first:
-            return self.begin(part.prompt)
-        if part.reasoning:
-            return self.reason(part.reasoning)
-        return self.write(part.text) if part.text else self.keep_alive()
 
 
 @dataclass(slots=True)
@@ -287,70 +216,120 @@ class Block:
     call: Call | None = None
 
 
-class BlockWriter(Writer[B]):
-    """Writer of a protocol whose answer is a list of blocks; only the last one is still open."""
+class Writer(ABC, Generic[B]):
+    """Writes one answer: as a stream, or whole from the blocks that the stream has.
+
+    Args:
+        body: Body of the request.
+        ask: The question.
+
+    Attributes:
+        token: The part that all ids in the answer share.
+        created: Unix time in seconds.
+        blocks: Blocks so far, of which only the last one may be open.
+    """
 
     def __init__(self, body: B, ask: Ask) -> None:
-        super().__init__(body, ask)
+        self.body = body
+        self.ask = ask
+        self.token = ask.problem.id
+        self.created = int(time.time())
         self.blocks: list[Block] = []
+        self._is_open = False
 
-    @abstractmethod
+    def begin(self, prompt: Usage) -> Iterator[bytes]:
+        """The beginning of a stream; nothing where the first text is one."""
+        return iter(())
+
     def opened(self, block: Block) -> Iterator[bytes]:
         """Open a block."""
+        return iter(())
 
     @abstractmethod
     def grown(self, block: Block, text: str) -> bytes:
-        """Add text to a block."""
+        """Add text to the last block."""
 
-    @abstractmethod
     def closed(self, block: Block, *, is_cut: bool = False) -> Iterator[bytes]:
         """Close a block, which is complete or was cut by a token limit."""
+        return iter(())
 
-    def reason(self, line: str) -> Iterator[bytes]:
-        """Add a line to the reasoning."""
-        return self._add("reasoning", line)
+    def keep_alive(self) -> bytes:
+        """Something without content, since proxies close silent connections."""
+        return COMMENT
 
-    def write(self, text: str) -> Iterator[bytes]:
-        """Add text to the answer."""
-        return self._add("answer", text)
+    @abstractmethod
+    def end(self, outcome: Outcome) -> Iterator[bytes]:
+        """The end of the stream, behind the last block."""
 
-    def close(self, outcome: Outcome) -> Iterator[bytes]:
-        """Close the answer, which may be empty, and write a block for each call."""
-        choice = outcome.choices[0]
-        if choice.content or not choice.calls:
-            yield from self._add("answer", "")
-            yield from self.closed(self.blocks[-1], is_cut=choice.finish == "length")
-        for call in choice.calls:
-            block = Block(len(self.blocks), "call", call=call)
-            self.blocks.append(block)
-            yield from self.opened(block)
-            block.text = to_json(call)
-            yield self.grown(block, block.text)
-            yield from self.closed(block)
+    @abstractmethod
+    def whole(self, outcome: Outcome) -> JsonObject:
+        """The body of a response that is not streamed, once all blocks are there."""
 
-    def finished(self, outcome: Outcome, reasoning: str) -> list[Block]:
-        """The blocks of an answer that is not streamed."""
-        if reasoning:
-            list(self.reason(reasoning))
-        if outcome.choices[0].content:
-            list(self.write(outcome.choices[0].content))
-        list(self.close(outcome))
-        return self.blocks
+    @abstractmethod
+    def fail(self, refusal: Refusal) -> bytes:
+        """An error after the beginning, too late for a status."""
 
-    def _add(self, kind: Literal["reasoning", "answer"], text: str) -> Iterator[bytes]:
-        if not self.blocks or self.blocks[-1].kind != kind:
-            if self.blocks:
-                yield from self.closed(self.blocks[-1])
-            self.blocks.append(Block(len(self.blocks), kind))
+    def events(self, part: Part | Outcome, *, is_first: bool) -> Iterator[bytes]:
+        """The events of a part; the outcome ends the stream."""
+        if isinstance(part, Outcome):
+            yield from self._finish(part.reply)
+            yield from self.end(part)
+        elif is_first:
+            yield from self.begin(part.prompt)
+        elif part.reasoning or part.text:
+            yield from self._add("reasoning" if part.reasoning else "answer", part.reasoning or part.text)
+        else:
+            yield self.keep_alive()
+
+    def text(self, kind: Literal["reasoning", "answer"]) -> str:
+        """The text of all blocks of a kind."""
+        return "".join(block.text for block in self.blocks if block.kind == kind)
+
+    def _add(
+        self, kind: Literal["reasoning", "answer", "call"], text: str, call: Call | None = None
+    ) -> Iterator[bytes]:
+        if not self._is_open or self.blocks[-1].kind != kind:
+            yield from self._close()
+            self.blocks.append(Block(len(self.blocks), kind, call=call))
+            self._is_open = True
             yield from self.opened(self.blocks[-1])
         if text:
             self.blocks[-1].text += text
             yield self.grown(self.blocks[-1], text)
 
+    def _close(self, *, is_cut: bool = False) -> Iterator[bytes]:
+        if self._is_open:
+            self._is_open = False
+            yield from self.closed(self.blocks[-1], is_cut=is_cut)
 
-def to_json(call: Call) -> str:
-    """The arguments of a call as JSON."""
-    return json.dumps(call.arguments, ensure_ascii=False)
+    def _finish(self, reply: Completion) -> Iterator[bytes]:
+        """Close the answer, which may be empty, and write a block for each call."""
+        if reply.content or not reply.calls:
+            yield from self._add("answer", "")
+        yield from self._close(is_cut=reply.finish == "length")
+        for call in reply.calls:
+            yield from self._add("call", json.dumps(call.arguments, ensure_ascii=False), call)
+            yield from self._close()
+
+
+async def lively(parts: AsyncGenerator[Part | Outcome, None]) -> AsyncGenerator[Part | Outcome, None]:
+    """The parts, and an empty one after every ``SILENT_SECONDS`` without one; ``parts`` is closed at the end.
+
+    A client learns by it that the search goes on, and the server that the client has gone.
+    """
+    async with aclosing(parts):
+        while True:
+            coming = asyncio.ensure_future(anext(parts, None))
+            try:
+                while not (await asyncio.wait([coming], timeout=SILENT_SECONDS))[0]:
+                    yield Part()
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.wait([coming])
+            if (part := coming.result()) is None:
+                return
+            yield part
 
 
 async def collect(parts: AsyncGenerator[Part | Outcome, None], writer: Writer[B]) -> JsonObject:
@@ -359,12 +338,13 @@ async def collect(parts: AsyncGenerator[Part | Outcome, None], writer: Writer[B]
     Raises:
         Refusal: the search failed.
     """
-    reasoning = ""
+    is_first = True
     async with aclosing(parts):
         async for part in parts:
+            list(writer.events(part, is_first=is_first))
+            is_first = False
             if isinstance(part, Outcome):
-                return writer.whole(part, reasoning)
-            reasoning += part.reasoning
+                return writer.whole(part)
     raise AssertionError("the last part is the outcome")
 
 
@@ -377,7 +357,7 @@ async def stream(
         Refusal: the search failed before it began.
     """
     is_first = True
-    async with aclosing(parts):
+    async with aclosing(lively(parts)) as parts:
         try:
             async for part in parts:
                 yield b"".join(writer.events(part, is_first=is_first))
@@ -385,4 +365,4 @@ async def stream(
         except Refusal as refusal:
             if is_first:
                 raise
-            yield b"".join(writer.fail(refusal))
+            yield writer.fail(refusal)

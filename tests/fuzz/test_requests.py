@@ -56,7 +56,7 @@ CLAUDE = {"messages": ANTHROPIC_TALK, "tools": [{"name": NAME, "input_schema": S
 OPTIONS = {"temperature": 0.5, "seed": 1, "num_predict": 9, "stop": ["x"], "top_k": 40, "repeat_penalty": 1.1}
 SAMPLES: list[tuple[str, Any]] = [
     (CHAT, {"messages": TALK, "tools": [TOOL], "tool_choice": FORCED, "parallel_tool_calls": False}),
-    (CHAT, {"messages": [QUESTION], "response_format": FORM, "n": 2, "stop": ["x"], **SAMPLER}),
+    (CHAT, {"messages": [QUESTION], "response_format": FORM, "n": 1, "stop": ["x"], **SAMPLER}),
     (MESSAGES, {"max_tokens": 9, **CLAUDE, "tool_choice": {"type": "any"}}),
     (MESSAGES, {"max_tokens": 9, "messages": [QUESTION], "output_config": FLAT, "stop_sequences": ["x"]}),
     (RESPONSES, {"input": RESPONSES_TALK, "tools": [{"type": "function", **FUNCTION}], **SAMPLER}),

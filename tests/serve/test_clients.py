@@ -232,15 +232,13 @@ def test_errors_are_those_of_the_client_also_behind_the_beginning_of_a_stream(
         client(server.url, [say("an unreadable one")], stream=True)
 
 
-def test_openais_client_reads_replies_and_json() -> None:
+def test_openais_client_reads_json() -> None:
     asked: Any = {"model": MODEL, "messages": [say("Say 42")]}
     with (
         served(policy=EchoPolicy(echo_as_asked)) as server,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="none") as client,
     ):
-        replies = client.chat.completions.create(**asked, n=2, reasoning_effort="none").choices
         written = client.chat.completions.create(**asked, **WAYS["schema"]).choices[0].message.content
-    assert ["42" in (reply.message.content or "") for reply in replies] == [True, True]
     assert json.loads(written)["number"] == 42
 
 

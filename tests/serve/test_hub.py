@@ -26,7 +26,6 @@ from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import Budget, Problem, Usage
 from adascale.serve import http
-from adascale.serve import hub as hub_module
 from adascale.serve.http import Refusal
 from adascale.serve.hub import Hub, lower
 from bench.scripted import OPENED, WAYS, echo, echo_as_asked
@@ -82,7 +81,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 async def log_of(hub: Hub, name: str) -> list[Event]:
     """All events of a search."""
     events = hub.ask(Problem(name, "?"), SEARCH)
-    return [event async for event in events if event is not None]
+    return [event async for event in events]
 
 
 async def searches(hub: Hub, *names: str) -> list[asyncio.Task[list[Event]]]:
@@ -106,7 +105,7 @@ def test_a_search_that_nobody_waits_for_is_cancelled_or_never_begins() -> None:
             await until(lambda: not hub._running)
 
     asyncio.run(run())
-    assert worker.begun == worker.cancelled == ["begun"]
+    assert worker.begun == worker.cancelled == ["begun", "taken"]
 
 
 def test_when_the_worker_ends_all_that_ran_or_waited_fails_and_more_is_refused() -> None:
@@ -140,23 +139,6 @@ def test_a_full_queue_says_when_to_come_again() -> None:
             await asyncio.gather(*tasks)
 
     asyncio.run(run())
-
-
-def test_a_silent_search_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "PATIENCE", 0.02)
-    seen: list[type[Event] | None] = []
-
-    async def run() -> None:
-        worker = Stepped()
-        async with opened(worker) as hub:
-            async for event in hub.ask(Problem("a", "?"), SEARCH):
-                seen.append(None if event is None else type(event))
-                if event is None and len(seen) == 2:
-                    worker.ends.put(None)
-
-    asyncio.run(run())
-    assert seen[:2] == [SearchStarted, None]
-    assert seen[-1] is SearchFinished
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.tools.schema import SchemaReader
 from adascale.engine.types import AS_USUAL, SamplingChange
 from adascale.models.upstream.client import HANDED_ON
-from adascale.serve import chat
 from adascale.serve.app import PLAIN
+from adascale.serve.body import Body
 from adascale.serve.http import Refusal
 from adascale.serve.ollama import model_routes
 from adascale.serve.request import ServedModel, public_name
@@ -62,12 +62,11 @@ FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
         (CHAT, {"tools": [{"type": "function"}]}, "tools[0].name", ""),
         (CHAT, {"tool_choice": "required"}, "tool_choice", "there is no such tool"),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "'medium'"),
-        (CHAT, {"n": 2, "temperature": 0}, "n", "has one reply"),
-        (CHAT, {"n": 2, **with_tools({})}, "n", "has one reply"),
+        (CHAT, {"n": 2}, "n", "1"),
         (CHAT, {"messages": [say("", "assistant", tool_calls=[BAD_CALL])]}, "messages[0]", "EOF"),
         (RESPONSES, {"reasoning": {"effort": "huge"}}, "reasoning.effort", "'medium'"),
         (RESPONSES, {"input": " "}, None, "is empty"),
-        (RESPONSES, {"input": [{"type": "function_call"}]}, None, "the result of a call"),
+        (RESPONSES, {"input": [{"type": "function_call", "name": "f"}]}, None, "the result of a call"),
         (RESPONSES, {"previous_response_id": "resp_1"}, "previous_response_id", ""),
         (CHAT, with_tools(BOMB), None, "schema"),
         (CHAT, with_tools(*[WIDE] * 128), None, "schema"),
@@ -238,7 +237,7 @@ def test_a_model_behind_another_server_is_said_to_do_what_it_can() -> None:
     described = ModelDescription(GeneratorDescription("qwen3:4b"))
     remote = ServedModel.of(described, "low")
     with pytest.raises(Refusal, match="runs on another server") as refused:
-        chat.CHAT.read(chat.CHAT.body.read(with_tools({})), remote)
+        remote.ask(Body.read(with_tools({})))
     assert (refused.value.status, refused.value.param) == (400, "tools")
     [*_, show] = model_routes(lambda: remote, 0.0)
     with TestClient(Starlette(routes=[show])) as client:
@@ -265,7 +264,6 @@ def test_a_streamed_text_says_how_sure_the_answer_is_unless_the_client_does(
     "body",
     [
         {"stream": False},
-        {"n": 2},
         {"stop": "zzz"},
         {"temperature": 0},
         {"reasoning_effort": "none"},

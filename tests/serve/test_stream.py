@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import scripted_server
-from sample_log import Log, wide
+from sample_log import Log
 from scripted import PLANETS, PRIME, search_options
 from scripted_server import EchoPolicy, Served, say, served
 
 from adascale.engine.request import SearchRequest
-from adascale.engine.search.events import BranchGrew, Event, PromptRead
+from adascale.engine.search.events import BranchGrew, Event
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import ROOT, KindName, Problem, Usage
@@ -31,17 +29,10 @@ REQUEST = Ask(SEARCH.problem("1"), SEARCH)
 REPLY = Ask(SEARCH.problem("1"), replace(SEARCH, strategy=Greedy()))
 
 
-@pytest.fixture
-def log() -> Log:
-    log = wide(samples=2, steps=2)
-    log.end()
-    return log
-
-
-def progress(events: Sequence[Event | None], request: Ask = REQUEST) -> list[Part | Outcome]:
+def progress(events: Sequence[Event], request: Ask = REQUEST) -> list[Part | Outcome]:
     """The progress of events."""
 
-    async def come() -> AsyncGenerator[Event | None, None]:
+    async def come() -> AsyncGenerator[Event, None]:
         for event in events:
             yield event
 
@@ -51,17 +42,19 @@ def progress(events: Sequence[Event | None], request: Ask = REQUEST) -> list[Par
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["waits", "writes a long step"])
-def test_a_stream_with_nothing_to_say_gives_a_sign_of_life(
-    log: Log, monkeypatch: pytest.MonkeyPatch, busy: bool
-) -> None:
-    seconds = itertools.count()  # each look at the clock takes one
-    monkeypatch.setattr(stream, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-    at = next(n for n, event in enumerate(log.events, 1) if isinstance(event, PromptRead))
-    long = [BranchGrew(branch=0, parent=ROOT, text="so", tokens=1) if busy else None] * 20
-    _, *found = progress([*log.events[:at], *long, *log.events[at:]])
-    said = next(n for n, part in enumerate(found) if isinstance(part, Outcome) or part.reasoning)
-    assert found[:said].count(Part()) == 2
+def test_a_stream_with_nothing_to_say_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "SILENT_SECONDS", 0.01)
+
+    async def come() -> AsyncGenerator[Part | Outcome, None]:
+        yield Part(text="a")
+        await asyncio.sleep(0.05)
+        yield Part(text="b")
+
+    async def run() -> list[Part | Outcome]:
+        return [part async for part in stream.lively(come())]
+
+    first, *silence, last = asyncio.run(run())
+    assert (first, last, {*silence}) == (Part(text="a"), Part(text="b"), {Part()})
 
 
 def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> None:
@@ -108,10 +101,9 @@ def test_a_guess_is_called_one(p: float, guess: bool, kind: KindName, text: str,
     log.finish_path(ROOT, text, (0.0, p, 0.9), "5050", tokens=9)
     log.end("budget")
     outcome = Outcome(REQUEST, Record.of(log.events), Usage())
-    [choice] = outcome.choices
     said = "I don't know; this is the best guess.\n\n"
-    assert choice.content.replace(said, "") == end
-    assert (said in choice.content) is guess
+    assert outcome.reply.content.replace(said, "") == end
+    assert (said in outcome.reply.content) is guess
 
 
 IS_IT = SearchRequest("Is it?", is_searched=True)
@@ -122,7 +114,7 @@ OPTIONS_ASK = Ask(IS_IT.problem("1"), IS_IT)
 def test_an_option_that_was_only_read_is_the_whole_reply(problem: Problem, content: str) -> None:
     record, _ = search_options(problem, 0.99)
     outcome = Outcome(OPTIONS_ASK, record, Usage())
-    assert [(choice.content, choice.finish) for choice in outcome.choices] == [(content, "stop")]
+    assert (outcome.reply.content, outcome.reply.finish) == (content, "stop")
     assert outcome.usage.generated_tokens == 0
     assert outcome.summary["kind"] == problem.kind
     assert outcome.summary["probability"] == pytest.approx(0.99, abs=0.01)
@@ -132,8 +124,8 @@ def test_an_option_that_was_only_read_is_the_whole_reply(problem: Problem, conte
 
 def test_a_solution_is_shown_with_the_option_that_it_chose() -> None:
     record, _ = search_options(PLANETS, 0.5, "It is heavier.\nAnswer: B", Greedy())
-    [choice] = Outcome(OPTIONS_ASK, record, Usage()).choices
-    assert choice.content == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
+    reply = Outcome(OPTIONS_ASK, record, Usage()).reply
+    assert reply.content == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
 
 
 @pytest.fixture(scope="module")
@@ -142,16 +134,13 @@ def server() -> Iterator[Served]:
         yield running
 
 
-def streamed(server: Served, **body: Any) -> tuple[list[str], list[Any]]:
-    """The contents of the answers of a stream, and its chunks; ``[DONE]`` is no JSON."""
-    *chunks, last = server.stream(**body)
-    texts: dict[int, str] = {}
-    for choice in (choice for chunk in [*chunks, last] for choice in chunk["choices"]):
-        delta = choice["delta"]
-        assert (delta.get("role") == "assistant") == (choice["index"] not in texts)
-        texts[choice["index"]] = texts.get(choice["index"], "") + (delta.get("content") or "")
-    assert "adascale" in [*chunks, last][-len(texts)]
-    return [*texts.values()], [*chunks, last]
+def streamed(server: Served, **body: Any) -> tuple[str, list[Any]]:
+    """The content of a stream, and its chunks; ``[DONE]`` is no JSON."""
+    chunks = server.stream(**body)
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert ["role" in delta for delta in deltas] == [True, *[False] * (len(deltas) - 1)]
+    assert "adascale" in chunks[-1]
+    return "".join(delta.get("content") or "" for delta in deltas), chunks
 
 
 @pytest.mark.parametrize(
@@ -159,32 +148,21 @@ def streamed(server: Served, **body: Any) -> tuple[list[str], list[Any]]:
     [
         *({"reasoning_effort": "none", "stop": stop} for stop in ("boxed", ["zzz", " is"], "\n\n")),
         {"reasoning_effort": "low", "stop": "boxed"},
-        {"n": 3, "reasoning_effort": "none"},
-        {"n": 3, "messages": [say("Say something kind about 42")]},
-        {"n": 5, "reasoning_effort": "high", "seed": 0},
-        {"n": 2, "messages": [say("Echo 42, yes or no?")]},
+        {"messages": [say("Say something kind about 42")]},
+        {"reasoning_effort": "high", "seed": 0},
+        {"messages": [say("Echo 42, yes or no?")]},
     ],
     ids=str,
 )
-def test_a_stream_has_the_texts_of_the_whole_answer(server: Served, more: dict[str, Any]) -> None:
+def test_a_stream_has_the_text_of_the_whole_answer(server: Served, more: dict[str, Any]) -> None:
     asked = {"seed": 1, **more}
-    texts = [choice["message"]["content"] for choice in server.ask(**asked)["choices"]]
+    [whole] = server.ask(**asked)["choices"]
     found, chunks = streamed(server, **asked)
-    assert found == texts
-    assert all(text.startswith("We look at 42.") for text in texts)
+    assert found == whole["message"]["content"]
+    assert found.startswith("We look at 42.")
     for stop in [more["stop"]] if isinstance(more.get("stop"), str) else more.get("stop", ()):
-        assert not any(stop in text for text in texts)
-    ends = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
-    assert [end for end in ends if end] == ["stop"] * len(texts)
-    assert len(texts) == more.get("n", 1)
-    if "high" in more.values():  # different answers first, likeliest first
-        assert [text.rpartition(": ")[2] for text in texts] == ["42", "43", "42", "42", "42"]
-
-
-def test_answers_that_a_limit_of_tokens_has_cut_are_not_left_out(server: Served) -> None:
-    [first, second] = server.ask(n=2, max_tokens=1, seed=1)["choices"]
-    assert "Answer: 4" in first["message"]["content"]
-    assert (second["message"]["content"], second["finish_reason"]) == ("", "length")
+        assert stop not in found
+    assert chunks[-1]["choices"][0]["finish_reason"] == whole["finish_reason"] == "stop"
 
 
 def test_one_solution_is_streamed_as_it_is_written(server: Served) -> None:
