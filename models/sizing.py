@@ -154,16 +154,11 @@ def check_memory(load: SessionLoad, available: int) -> None:
     """
     if load.total_bytes <= available:
         return
-    who = "the model needs" if load.prm is None else "the two models need"
     limit = machine.memory_limit_bytes()
     inside = f" (container limit {gigabytes(limit)} GB)" if limit is not None else ""
-    sizes = [f"{window:,} x {many}" if many > 1 else f"{window:,}" for _, window, many in load.contexts]
-    contexts = " and ".join(sizes) + (" of the PRM" if load.prm else "")
-    parts = [
-        *(f"{role} {gigabytes(size)} GB" for role, size in load.weights),
-        f"context {contexts}: {gigabytes(load.context_bytes)} GB",
-        f"buffers {gigabytes(load.buffer_bytes)} GB",
-    ]
+    contexts = " and ".join(f"{window:,} x {sequences}" for _, window, sequences in load.contexts)
+    sizes = [*load.weights, (f"context {contexts}:", load.context_bytes), ("buffers", load.buffer_bytes)]
+    parts = (f"{name} {gigabytes(size)} GB" for name, size in sizes)
     advice, window = f"a smaller model: {command('list')}", load.window
     while (window := window // 2 // WINDOW_UNIT * WINDOW_UNIT) >= load.smallest:
         smaller = replace(load, window=window)
@@ -171,7 +166,7 @@ def check_memory(load: SessionLoad, available: int) -> None:
             advice = f"{setting('ctx_size', window)} needs {gigabytes(smaller.total_bytes)} GB"
             break
     raise MemoryOverflowError(
-        f"{who} {gigabytes(load.total_bytes)} GB, {gigabytes(available)} GB are free{inside}",
+        f"{gigabytes(load.total_bytes)} GB are needed, {gigabytes(available)} GB are free{inside}",
         " + ".join(parts),
         hint=f"{advice}; {setting('force', True)} tries anyway",
     )

@@ -58,9 +58,9 @@ def test_too_big_is_told_in_numbers_with_a_way_out(monkeypatch: pytest.MonkeyPat
     with pytest.raises(MemoryOverflowError) as raised:
         check_memory(SessionLoad(SMALL, 8192, 1, LARGE), 7 * GB)
     error = raised.value
-    assert error.message == "the two models need 7.2 GB, 7.0 GB are free (container limit 8.0 GB)"
+    assert error.message == "7.2 GB are needed, 7.0 GB are free (container limit 8.0 GB)"
     assert error.facts == (
-        "generator 1.1 GB + PRM 4.7 GB + context 8,192 and 16,384 of the PRM: 0.7 GB + buffers 0.7 GB",
+        "generator 1.1 GB + PRM 4.7 GB + context 8,192 x 1 and 16,384 x 1: 0.7 GB + buffers 0.7 GB",
     )
     assert error.hint == "`ctx_size=4096` needs 6.8 GB; `force=True` tries anyway"
 
