@@ -67,13 +67,12 @@ def prepare() -> None:
     _child.prepare()
 
 
-def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bool, **variables: Any) -> str:
-    """Render messages with the template of a model's file, in an environment as transformers has it.
+def render(model: LlamaModel, messages: Sequence[Message], **variables: Any) -> str:
+    """Render messages, with an open turn of the assistant behind, as transformers does.
 
     Args:
         model: Has the template.
         messages: The conversation, with ``role`` and ``content``.
-        open_assistant: True to open the assistant's turn at the end.
         variables: Further variables of the template, such as its tools and its switch for thinking.
 
     Raises:
@@ -82,7 +81,7 @@ def render(model: LlamaModel, messages: Sequence[Message], *, open_assistant: bo
     """
     given = {
         "messages": list(messages),
-        "add_generation_prompt": open_assistant,
+        "add_generation_prompt": True,
         **model.special_texts,
         **variables,
     }
@@ -106,7 +105,7 @@ def shows_system(model: LlamaModel, system: str) -> bool:
     """True if the template has a place for a system prompt; some refuse the role, some leave it out."""
     messages = [{"role": "system", "content": system}, {"role": "user", "content": "?"}]
     try:
-        return system.strip() in render(model, messages, open_assistant=True)
+        return system.strip() in render(model, messages)
     except TemplateRaisedError:
         return False
 
@@ -121,31 +120,28 @@ _child = LimitedChild(_CHILD, "renders chat templates", "jinja2")
 
 def serve_templates() -> None:
     """The child's life: ``[text, null]`` or ``[null, what it raised]`` for a template and its variables."""
-    _reply(["{% for m in messages %}{{ m.content }}{% endfor %}", {"messages": []}])
-    if sys.platform != "win32":
-        import resource
-
-        from ..programs import confine
-
-        confine.lower_limit(resource.RLIMIT_AS, _MEMORY_BYTES)
-        confine.lower_limit(resource.RLIMIT_CORE, 0)
+    _reply([_PLAIN, {"messages": []}])
     give_up_rights()
     serve(_reply)
 
 
 def give_up_rights() -> None:
-    """No connection, no program and no file but what Jinja imports, as far as this kernel can refuse them."""
-    if sys.platform != "linux":
+    """Limit memory, and allow no connection, program or file but what Jinja imports, where kernels can."""
+    if sys.platform == "win32":
         return
+    import resource
+
     import jinja2
 
     from ..programs import confine
 
-    library, platform_library = sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
-    with suppress(OSError):
-        confine.restrict_files([library, platform_library, os.path.dirname(jinja2.__file__)])
-    with suppress(OSError):
-        confine.restrict_calls()
+    confine.lower_limit(resource.RLIMIT_AS, _MEMORY_BYTES)
+    confine.lower_limit(resource.RLIMIT_CORE, 0)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            confine.restrict_files([*map(sysconfig.get_path, ("stdlib", "platstdlib")), *jinja2.__path__])
+        with suppress(OSError):
+            confine.restrict_calls()
 
 
 def _reply(request: Any) -> tuple[str | None, str | None]:
@@ -197,6 +193,7 @@ class ChatFormat:
         head: Tokens before the question, shared by all questions.
         tail: Tokens behind it, up to the open assistant turn and the thought or the opening in it.
         thoughts: How thoughts begin and end; None if the model knows none.
+        think_tokens: Tokens that the thoughts of one trajectory may have; 0 if the model knows none.
     """
 
     def __init__(
@@ -209,16 +206,21 @@ class ChatFormat:
     ) -> None:
         self._model = model
         self._thinking = thinking
-        self._system = system if thinking is None else thinking.system(system)
-        self._chat_system = chat_system if thinking is None else thinking.system(chat_system)
-        self._shows_system = shows_system(model, self._system or "Be brief.")
-        before, behind = self._split_template()
-        if thinking is not None:
-            behind = thinking.finish_prompt(behind)
+        self.think_tokens = 0 if thinking is None else thinking.budget
+        self._system, self._chat_system = system, chat_system
+        self._shows_system = shows_system(model, system or "Be brief.")
+        before, *rest = self._render(system, [{"role": "user", "content": QUESTION}]).split(QUESTION)
+        if len(rest) != 1:
+            raise ModelCorruptError(
+                f"the chat template of {model.name} does not show the question exactly once",
+                hint=other_model(),
+                slug="bad-template",
+            )
+        [behind] = rest
         self.thoughts = None if thinking is None else thinking.form(model, behind, opening)
+        self.opening = opening
         if self.thoughts is None or not self.thoughts.is_open:
             behind += opening
-        self.opening = opening
         self.head = with_bos(model, model.tokenize(before, special=True))
         self.tail = tuple(model.tokenize(behind, special=True, follows=True))
 
@@ -226,6 +228,9 @@ class ChatFormat:
         self, question: str, history: Sequence[Turn] = (), *, is_chat: bool = False
     ) -> tuple[int, ...]:
         """All prompt tokens of a question, and of the conversation before it.
+
+        System turns stand below the system prompt. Turns of one role that follow each other are one, since
+        some templates refuse them.
 
         Args:
             question: The question.
@@ -236,14 +241,21 @@ class ChatFormat:
             UsageError: the template has no place for these turns.
             ModelCorruptError: the vocabulary has no token for any character of the question.
         """
-        system = self._chat_system if is_chat else self._system
-        head = self._conversation(system, history) if history or is_chat else self.head
-        return self._ask(head, question)
-
-    @property
-    def think_tokens(self) -> int:
-        """Tokens that the thoughts of one trajectory may have; 0 if the model knows none."""
-        return 0 if self._thinking is None else self._thinking.budget
+        head = self.head
+        if history or is_chat:
+            texts = Texts(self._model)
+            said = [(turn.role, texts.slot(turn.content.strip())) for turn in history]
+            system = self._chat_system if is_chat else self._system
+            system, messages = below_system(system, [*said, ("user", QUESTION)])
+            before, *behind = self._shown(system, messages, texts).split(QUESTION)
+            if len(behind) != 1:
+                raise self._no_place()
+            head = texts.tokens(before)
+        asked = self._model.tokenize(question.strip(), special=False, follows=bool(head))
+        if not asked:
+            text = f"the vocabulary of {self._model.name} cannot spell the question"
+            raise ModelCorruptError(text, hint=other_model())
+        return (*head, *asked, *self.tail)
 
     def notices(self) -> list[Notice]:
         """The warning about a missing template."""
@@ -252,13 +264,6 @@ class ChatFormat:
         text = f"{self._model.name} has no chat template: it reads prompts as plain paragraphs"
         return [Notice("no-template", text, hint=other_model())]
 
-    def _ask(self, head: Sequence[int], question: str) -> tuple[int, ...]:
-        asked = self._model.tokenize(question.strip(), special=False, follows=bool(head))
-        if not asked:
-            text = f"the vocabulary of {self._model.name} cannot spell the question"
-            raise ModelCorruptError(text, hint=other_model())
-        return (*head, *asked, *self.tail)
-
     def sha256(self) -> str:
         """Digest of the prompt around a question, by which calibrations and kept draws know it."""
         parts = [self.head, self.tail]
@@ -266,22 +271,17 @@ class ChatFormat:
             parts += [self.thoughts.cut, self.thoughts.lead]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def _conversation(self, system: str, history: Sequence[Turn]) -> tuple[int, ...]:
-        """Tokens of a conversation up to the question.
+    def _shown(self, system: str, messages: Sequence[Message], texts: Texts) -> str:
+        """The rendered conversation, which shows all of these texts.
 
-        System turns stand below the system prompt. Turns of one role that follow each other are one, since
-        some templates refuse them.
+        Raises:
+            UsageError: it does not, or the template refuses the conversation.
         """
-        texts = Texts(self._model)
-        said = [(turn.role, texts.slot(turn.content.strip())) for turn in history]
-        messages = self._with_system(*below_system(system, [*said, ("user", QUESTION)]))
-        try:
-            before, found, behind = self._render(messages).partition(QUESTION)
-        except TemplateRaisedError as exc:
-            raise self._no_place() from exc
-        if not found or QUESTION in behind or not texts.are_in(before, len(history)):
-            raise self._no_place()
-        return texts.tokens(before)
+        with suppress(TemplateRaisedError):
+            rendered = self._render(system, messages)
+            if texts.are_in(rendered, len(texts.texts)):
+                return rendered
+        raise self._no_place()
 
     def _no_place(self) -> UsageError:
         return UsageError(
@@ -290,33 +290,21 @@ class ChatFormat:
             slug="bad-conversation",
         )
 
-    def _with_system(self, system: str, messages: Sequence[Message]) -> Sequence[Message]:
-        """The messages below a system prompt, which is put into the first one if there is no such role.
+    def _render(self, system: str, messages: Sequence[Message], **more: Any) -> str:
+        """Messages below a system prompt, up to the open assistant turn and the thought in it.
 
-        Without a prompt they stand alone.
+        The prompt is put into the first message if the template has no place for it.
         """
-        if not system:
-            return messages
-        if self._shows_system:
-            return [{"role": "system", "content": system}, *messages]
-        first, *others = messages
-        return [{**first, "content": f"{system}\n\n{first['content']}"}, *others]
-
-    def _render(self, messages: Sequence[Message], **more: Any) -> str:
-        variables = {} if self._thinking is None else self._thinking.variables()
-        return render(self._model, messages, open_assistant=True, **variables, **more)
-
-    def _split_template(self) -> tuple[str, str]:
-        messages = self._with_system(self._system, [{"role": "user", "content": QUESTION}])
-        text = self._render(messages)
-        before, found, behind = text.partition(QUESTION)
-        if not found or QUESTION in behind:
-            raise ModelCorruptError(
-                f"the chat template of {self._model.name} does not show the question exactly once",
-                hint=other_model(),
-                slug="bad-template",
-            )
-        return before, behind
+        if system and self._shows_system:
+            messages = [{"role": "system", "content": system}, *messages]
+        elif system:
+            first, *others = messages
+            messages = [{**first, "content": f"{system}\n\n{first['content']}"}, *others]
+        thinking = self._thinking
+        if thinking is None:
+            return render(self._model, messages, **more)
+        text = render(self._model, messages, **thinking.variables(), **more)
+        return thinking.finish_prompt(text)
 
 
 class Texts:
@@ -395,55 +383,38 @@ class ToolFormat(ChatFormat):
         system = "\n\n".join(filter(None, [self._system, *systems]))
         if behind:
             spoken[-1]["content"] = f"{spoken[-1]['content']}\n\n{behind}"
-        native = self._native(system, spoken, tools)
-        return native if native is not None else self._generic(system, spoken, tools)
+        with suppress(TemplateRaisedError):
+            native = self._native(system, spoken, tools)
+            if native is not None:
+                return native
+        texts = Texts(self._model)
+        listed = GENERIC_PROMPT.format(tools="\n".join(map(json.dumps, tools))) if tools else ""
+        system = "\n\n".join(filter(None, [system, listed]))
+        messages = [{**each, "content": texts.slot(each["content"])} for each in in_words(spoken)]
+        return texts.tokens(self._shown(system and texts.slot(system), messages, texts))
 
     def _native(
         self, system: str, spoken: Sequence[Message], tools: Sequence[Message]
     ) -> tuple[int, ...] | None:
         """The prompt as the template renders tools; None if it does not show all of it."""
         texts = Texts(self._model)
-        messages = [{"role": "system", "content": system}, *spoken] if system else spoken
-        shown = [_with_slots(each, texts) for each in messages]
+        system = system and texts.slot(system)
+        shown = [_with_slots(each, texts) for each in spoken]
         needed = len(texts.texts)
         named = [tool["function"]["name"] for tool in tools]
         named += [call["function"]["name"] for each in spoken for call in (each.get("tool_calls") or ())]
         given = {"tools": [texts.safe(tool) for tool in tools]} if tools else {}
-        try:
-            rendered = self._render(shown, **given)
-            if tools and rendered == self._render(shown):  # a tool may be called "user", as a turn is
-                return None
-        except TemplateRaisedError:
-            return None
+        rendered = self._render(system, shown, **given)
         is_complete = texts.are_in(rendered, needed)
         is_complete = is_complete and all(rendered.count(name) >= named.count(name) for name in named)
-        return self._tokens(rendered, texts) if is_complete else None
-
-    def _generic(self, system: str, spoken: Sequence[Message], tools: Sequence[Message]) -> tuple[int, ...]:
-        """The prompt for a template without tools."""
-        texts = Texts(self._model)
-        listed = GENERIC_PROMPT.format(tools="\n".join(map(json.dumps, tools))) if tools else ""
-        system = "\n\n".join(filter(None, [system, listed]))
-        messages = self._with_system(system, in_words(spoken))
-        try:
-            rendered = self._render([{**each, "content": texts.slot(each["content"])} for each in messages])
-        except TemplateRaisedError as exc:
-            raise self._no_place() from exc
-        if not texts.are_in(rendered, len(texts.texts)):
-            raise self._no_place()
-        return self._tokens(rendered, texts)
-
-    def _tokens(self, rendered: str, texts: Texts) -> tuple[int, ...]:
-        """Tokens of a rendered conversation, with its thought opened or closed."""
-        return texts.tokens(rendered if self._thinking is None else self._thinking.finish_prompt(rendered))
+        if tools and rendered == self._render(system, shown):  # a tool may be called "user", as a turn is
+            return None
+        return texts.tokens(rendered) if is_complete else None
 
 
-def _with_slots(message: Message, texts: Texts) -> dict[str, Any]:
+def _with_slots(message: Message, texts: Texts) -> Message:
     """A message for a template: its content is a slot, its calls are objects."""
-    role, content = message["role"], message["content"]
-    others = {name: each for name, each in message.items() if name not in ("role", "content")}
-    return {
-        "role": role,
-        "content": texts.slot(content.strip()) if content else "",
-        **texts.safe(others),
-    }
+    shown = {name: texts.safe(each) for name, each in {**message, "content": ""}.items()}
+    if message["content"]:
+        shown["content"] = texts.slot(message["content"].strip())
+    return shown

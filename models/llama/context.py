@@ -20,7 +20,7 @@ import ctypes
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import llama_cpp.llama_cpp as C
 import numpy as np
@@ -79,38 +79,37 @@ class BatchArrays:
     """The arrays behind llama_batch, allocated once and filled without ctypes calls per token."""
 
     def __init__(self) -> None:
-        size = MAX_BATCH_TOKENS
-        self._token = np.zeros(size, np.int32)
-        self._position = np.zeros(size, np.int32)
-        self._sequence = np.zeros(size, np.int32)
-        self._wanted = np.zeros(size, np.int8)
-        self._counts = np.ones(size, np.int32)
+        rows = np.zeros((3, MAX_BATCH_TOKENS), np.int32)
+        self._token, self._position, self._sequence = rows
+        self._wanted = np.zeros(MAX_BATCH_TOKENS, np.int8)
         # llama_batch wants a pointer to a list of sequence ids per token; each list has one id here.
-        base, stride = self._sequence.ctypes.data, self._sequence.itemsize
-        self._pointers = np.arange(base, base + size * stride, stride, dtype=np.uintp)
+        pointers = np.arange(MAX_BATCH_TOKENS, dtype=np.uintp) * rows.itemsize + self._sequence.ctypes.data
+        self._arrays: dict[str, NDArray[Any]] = {
+            "token": self._token,
+            "pos": self._position,
+            "n_seq_id": np.ones(MAX_BATCH_TOKENS, np.int32),
+            "seq_id": pointers,
+            "logits": self._wanted,
+        }
+        kinds = dict(C.llama_batch._fields_)
         self.struct = C.llama_batch(
-            n_tokens=0,
-            token=self._token.ctypes.data_as(ctypes.POINTER(C.llama_token)),
-            embd=None,
-            pos=self._position.ctypes.data_as(ctypes.POINTER(C.llama_pos)),
-            n_seq_id=self._counts.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)),
-            seq_id=self._pointers.ctypes.data_as(ctypes.POINTER(ctypes.POINTER(C.llama_seq_id))),
-            logits=self._wanted.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
+            **{name: array.ctypes.data_as(kinds[name]) for name, array in self._arrays.items()}
         )
 
-    def fill(self, runs: Sequence[Run]) -> int:
-        """Lay the runs out one after another; returns the number of tokens."""
-        at = 0
+    def fill(self, runs: Sequence[Run]) -> list[int]:
+        """Lay the runs out one after another; returns the row of the last token of each."""
+        at, last = 0, []
         for run in runs:
             end = at + len(run.tokens)
             self._token[at:end] = run.tokens
             self._position[at:end] = np.arange(run.start, run.start + len(run.tokens))
             self._sequence[at:end] = run.sequence
-            self._wanted[at:end] = 0
-            self._wanted[end - 1] = 1
+            last.append(end - 1)
             at = end
+        self._wanted[:at] = 0
+        self._wanted[last] = 1
         self.struct.n_tokens = at
-        return at
+        return last
 
 
 class Snapshot(NamedTuple):
@@ -183,7 +182,7 @@ class LlamaContext:
         if short < window:  # the angles change there, and what a smaller cache held would keep its own
             first = max(first, short + WINDOW_UNIT)
         self._least = min(window, first)
-        self._use(self._make(self._least), self._least)
+        self._open(self._least)
         try:
             self._check_architecture()
         except BaseException:
@@ -214,45 +213,36 @@ class LlamaContext:
                 f"need {gigabytes(needed)} GB, which are not free",
                 hint=f"a smaller {setting('ctx_size')} or fewer {setting('samples')} need less",
             )
-        handle, tip = self._make(larger), C.llama_memory_seq_pos_max
-        held = {each: self.snapshot(each) for each in range(self.sequences) if tip(self._memory, each) >= 0}
-        self._use(handle, larger)
+        held = {each: self.snapshot(each) for each in range(self.sequences)}
+        self._open(larger)
         for sequence, snapshot in held.items():
-            self.restore(sequence, snapshot)
+            if snapshot.tokens:
+                self.restore(sequence, snapshot)
 
     def reset(self) -> None:
         """Empty all sequences, and give back the memory that they took beyond that of the beginning."""
         if self._cells == self._least:
             C.llama_memory_clear(self._memory, False)
         else:
-            self._use(self._make(self._least), self._least)
+            self._open(self._least)
             trim_heap()
 
-    def _make(self, cells: int) -> C.llama_context_p:
-        """A context of llama.cpp with so many cells for each sequence."""
+    def _open(self, cells: int) -> None:
+        """Make a context of llama.cpp with so many cells for each sequence; the one before is freed."""
         log_lines.clear()
         params = C.llama_context_default_params()
         params.n_ctx = cells if self._shared else cells * self.sequences
         params.n_seq_max = self.sequences
         params.n_batch = params.n_ubatch = MAX_BATCH_TOKENS
         params.n_threads = params.n_threads_batch = self.threads
-        params.flash_attn_type = int(
-            C.LLAMA_FLASH_ATTN_TYPE_ENABLED if self.has_flash_attention else C.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        )
+        params.flash_attn_type = int(self.has_flash_attention)  # 0 disabled, 1 enabled
         params.kv_unified = self._shared
         params.swa_full = True
         params.no_perf = True
         handle = C.llama_init_from_model(self.model.handle, params)
         if not handle:
-            error = explain_load_failure(self.model.name)
-            asked = f"a context of {self.sequences} x {cells:,} tokens was asked for"
-            error.facts = (asked, *error.facts)
-            raise error
+            raise explain_load_failure(self.model.name)
         C.llama_set_abort_callback(handle, self._abort.callback, self._abort.data)
-        return handle
-
-    def _use(self, handle: C.llama_context_p, cells: int) -> None:
-        """Take a context of llama.cpp in the place of the one before, which is freed."""
         self._stack.close()
         self._stack.callback(C.llama_free, handle)
         self.handle, self._cells = handle, cells
@@ -283,8 +273,8 @@ class LlamaContext:
                 slug="architecture",
             )
 
-    def decode(self, runs: Sequence[Run]) -> None:
-        """Evaluate at most ``MAX_BATCH_TOKENS`` tokens; logits are kept for the last token of each run.
+    def decode(self, runs: Sequence[Run]) -> list[int]:
+        """Evaluate at most ``MAX_BATCH_TOKENS`` tokens; returns the row of each run's last, which has logits.
 
         Raises:
             DecodeAbortedError, DecodeError: as llama.cpp returned.
@@ -293,7 +283,8 @@ class LlamaContext:
         if self._abort:
             raise DecodeAbortedError("the decode was stopped")
         self.reserve(max(run.start + len(run.tokens) for run in runs))
-        count = self._batch.fill(runs)
+        rows = self._batch.fill(runs)
+        count = rows[-1] + 1
         if self.states:
             # With states on, llama.cpp computes logits for every token: not worth it inside a long run.
             C.llama_set_embeddings(self.handle, count == len(runs))
@@ -301,6 +292,7 @@ class LlamaContext:
         if error is not None:
             raise error
         self.evaluated_tokens += count
+        return rows
 
     def wait(self) -> None:
         """Wait until the last batch is computed, which a GPU does in the background."""

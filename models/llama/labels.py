@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .chat import ChatFormat
 from .context import MAX_BATCH_TOKENS, LlamaContext, Run
 from .model import MAX_TOKEN_BYTES, LlamaModel
-from .policy import first_tokens
+from .policy import compared, first_tokens
 from .prefixes import Tokens, common_length, evaluate_tokens
 
 FloatArray = NDArray[np.float64]
@@ -87,16 +87,16 @@ class LabelReader:
         Args:
             texts: Tokens as of ``tokens``.
         """
-        at = 0
-        while at < len(texts):
-            size, count = 0, 0
-            while at + count < len(texts) and count < _TEXTS:
-                size += len(texts[at + count]) + len(self._lead)
-                if count and size > MAX_BATCH_TOKENS:
-                    break
-                count += 1
-            yield from self._read_batch(texts[at : at + count])
-            at += count
+        batch: list[Tokens] = []
+        size = 0
+        for text in texts:
+            size += len(text) + len(self._lead)
+            if batch and (size > MAX_BATCH_TOKENS or len(batch) == _TEXTS):
+                yield from self._read_batch(batch)
+                batch, size = [], len(text) + len(self._lead)
+            batch.append(text)
+        if batch:
+            yield from self._read_batch(batch)
 
     def _read_batch(self, texts: Sequence[Tokens]) -> list[list[FloatArray]]:
         """The looks behind texts that fit in one batch, or behind a single long one."""
@@ -107,15 +107,14 @@ class LabelReader:
         if len(runs) == 1:  # it may be longer than a batch
             rows = [evaluate_tokens(context, 1, self._head, runs[0].tokens)]
         else:
-            context.decode(runs)
-            rows = _rows(runs)
+            rows = context.decode(runs)
         results: list[list[FloatArray]] = [[] for _ in texts]
         for look in self._looks:
             if len(look.path) > self._shared:
                 self._follow(look, runs, results)
                 continue
             for result, row in zip(results, rows, strict=True):
-                result.append(_compared(context.logits(row), look))
+                result.append(compared(context.logits(row), look.candidates))
         for run in runs:
             context.clear(run.sequence)
         return results
@@ -137,9 +136,8 @@ class LabelReader:
             ]
             for branch, (run, _) in zip(branches, part, strict=True):
                 self._context.branch(branch.sequence, run.sequence)
-            self._context.decode(branches)
-            for row, (_, result) in zip(_rows(branches), part, strict=True):
-                result.append(_compared(self._context.logits(row), look))
+            for row, (_, result) in zip(self._context.decode(branches), part, strict=True):
+                result.append(compared(self._context.logits(row), look.candidates))
             for branch in branches:
                 self._context.clear(branch.sequence)
 
@@ -197,14 +195,3 @@ def each_of(model: LlamaModel, chat: ChatFormat, questions: Sequence[str]) -> La
 def _along(route: Route, results: Sequence[FloatArray]) -> float:
     """Log-probability of the candidates of a route, one behind the other."""
     return float(sum(results[look][n] for look, n in route))
-
-
-def _rows(runs: Sequence[Run]) -> list[int]:
-    """Rows of the last tokens of runs in their batch."""
-    return [int(end) - 1 for end in np.cumsum([len(run.tokens) for run in runs])]
-
-
-def _compared(logits: NDArray[np.float32], look: Look) -> FloatArray:
-    """Log-probabilities of the candidates of a look among themselves."""
-    scores = [np.logaddexp.reduce([float(logits[t]) for t in tokens]) for tokens in look.candidates]
-    return np.array(scores) - float(np.logaddexp.reduce(scores))

@@ -33,36 +33,21 @@ from adascale.engine.errors import (
 
 from ..files.gguf import GGUFInfo, read_info
 
-# ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5 (goes on with the line before).
-_CONT = 5
-
 log_lines: deque[str] = deque(maxlen=50)
 """The last lines that llama.cpp logged, oldest first; a failed load is explained from them."""
 
 listeners: list[Callable[[str], None]] = []
 """Also get what llama.cpp logs, in texts that may be parts of lines."""
 
-# Patterns of llama.cpp's log, and how they are told to a user; the first match counts. What
-# `files.gguf` finds is refused before; it does not know the size of every type of tensor.
-_LOAD_FAILURES = (
-    (r"unknown model architecture: '(.*)'", 'uses the architecture "{}" that this llama.cpp does not know'),
-    (r"unknown pre-tokenizer type: '(.*)'", 'uses the tokenizer "{}" that this llama.cpp does not know'),
-    (r"not within the file bounds|wrong number of tensors", "is incomplete"),
-)
-_SINCE = {"lfm3": "b11960"}
-"""The release of llama.cpp that first reads a model, by a part of its name, where ours is older."""
-
+_UNKNOWN = re.compile(r"unknown (model architecture|pre-tokenizer type): '(.*)'")
 _CAUSE = re.compile(r"error|fail|invalid|missing|not found|duplicate|unsupported", re.IGNORECASE)
 _NO_MEMORY = re.compile(r"unable to allocate|failed to allocate|out of memory", re.IGNORECASE)
 
 
 @C.llama_log_callback  # type: ignore[untyped-decorator]
-def _on_log(level: int, text: bytes, _user: ctypes.c_void_p) -> None:
-    line = text.decode("utf-8", errors="replace")
-    if level == _CONT and log_lines:
-        log_lines[-1] += line.rstrip("\n")
-    else:
-        log_lines.append(line.rstrip("\n"))
+def _on_log(_level: int, text: bytes, _user: ctypes.c_void_p) -> None:
+    line = text.decode(errors="replace")
+    log_lines.append(line.rstrip("\n"))
     for listener in tuple(listeners):
         listener(line)
 
@@ -120,17 +105,13 @@ def explain_load_failure(file: str) -> ModelError | MemoryOverflowError:
     Args:
         file: Name of the file that was being loaded.
     """
-    log = "\n".join(log_lines)
-    for pattern, words in _LOAD_FAILURES:
-        if found := re.search(pattern, log):
-            said = f"{file} {words.format(*map(excerpt, found.groups()))}"
-            if not found.groups():
-                return ModelCorruptError(said, hint=FETCH_AGAIN)
-            facts = [f"this is the llama.cpp of llama-cpp-python {metadata.version('llama-cpp-python')}"]
-            name = f"{file} {found[1]}".lower()
-            facts += [f"llama.cpp {build} and later read it" for key, build in _SINCE.items() if key in name]
-            hint = "pip install --upgrade llama-cpp-python"
-            return ModelCorruptError(said, *facts, hint=hint, slug="unknown-architecture")
+    if found := _UNKNOWN.search("\n".join(log_lines)):
+        return ModelCorruptError(
+            f'{file} has the {found[1]} "{excerpt(found[2])}", which this llama.cpp does not know',
+            f"it is that of llama-cpp-python {metadata.version('llama-cpp-python')}",
+            hint="pip install --upgrade llama-cpp-python",
+            slug="unknown-architecture",
+        )
     refused = [line.strip() for line in log_lines if _NO_MEMORY.search(line)]
     if refused:
         hint = f"a smaller {setting('ctx_size')}, fewer {setting('samples')} or a smaller model needs less"
@@ -155,6 +136,8 @@ def decode_error(code: int, tokens: int) -> AdascaleError | None:
 
 MAX_TOKEN_BYTES = 256
 """Most bytes of a token, but for lines of signs in some vocabularies."""
+
+_LONGEST_PIECE = 4096
 
 _ANCHOR = "\x01"
 """Never part of a longer token, so what follows it is tokenized as inside a text."""
@@ -247,27 +230,22 @@ class LlamaModel:
         if follows and C.llama_vocab_type(self.vocab) == C.LLAMA_VOCAB_TYPE_SPM:
             before = self.tokenize(_ANCHOR, special=False)
             return self.tokenize(_ANCHOR + text, special=special)[len(before) :]
-        data = text.encode("utf-8", errors="replace")
-        size = len(data) + 8
-        buffer = (C.llama_token * size)()
-        found = C.llama_tokenize(self.vocab, data, len(data), buffer, size, False, special)
-        assert found >= 0, "a text has at most one token per byte"
-        tokens = list(buffer[:found])
+        data = text.encode(errors="replace")
+        buffer = (C.llama_token * (len(data) + 8))()  # a text has at most one token per byte
+        count = C.llama_tokenize(self.vocab, data, len(data), buffer, len(buffer), False, special)
+        tokens: list[int] = buffer[:count]
         if min(tokens, default=0) < 0:
             raise ModelCorruptError(f"the vocabulary of {self.name} cannot spell a text", hint=FETCH_AGAIN)
         return tokens
 
     def piece(self, token: int) -> bytes:
         """Bytes of one token; empty for control tokens. A character may span several tokens."""
-        known = self._pieces.get(token)
-        if known is None:
-            buffer = ctypes.create_string_buffer(MAX_TOKEN_BYTES)
+        if token not in self._pieces:
+            buffer = ctypes.create_string_buffer(_LONGEST_PIECE)
             length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
-            if length < 0:  # that many bytes are needed
-                buffer = ctypes.create_string_buffer(-length)
-                length = C.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
-            known = self._pieces[token] = buffer.raw[:length]
-        return known
+            assert length >= 0, "a longer token"
+            self._pieces[token] = buffer.raw[:length]
+        return self._pieces[token]
 
     def spell_out(self, tokens: Iterable[int]) -> None:
         """Give control tokens among these the bytes of their spelling as their ``piece``."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from adascale.engine.errors import ContextOverflowError, UsageError, human_bytes, setting
+from adascale.engine.errors import ContextOverflowError, UsageError, setting
 from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import OptionsPrompt, kind_of, prompt_of
 from adascale.engine.ports import BranchStart, Growth, OptionLogits, PrefixWork
@@ -18,15 +19,14 @@ from adascale.engine.types import (
     Problem,
     PromptName,
     Reading,
-    Turn,
 )
 
 from ..options import Samplers, round_window_up, spellings
 from .calls import CallWriter, Rules, call_rules, object_rules
 from .chat import ChatFormat, ToolFormat
-from .context import LlamaContext, Snapshot
+from .context import FloatArray, LlamaContext
 from .model import MAX_TOKEN_BYTES, LlamaModel
-from .prefixes import PrefixCache, Tokens, common_length, evaluate_prompt, evaluate_tokens
+from .prefixes import PrefixCache, Tokens, common_length, evaluate_prompt
 from .runner import ModelRunner
 from .scheduler import Scheduler
 from .sequence import Sequence
@@ -68,7 +68,7 @@ class LlamaPolicy:
         self._runner = ModelRunner(context, cache, costs, self.slots + len(sampling))
         self._cache = cache
         self._tokens: dict[tuple[str, Mode], Tokens] = {}  # of open prompts
-        self._last_options: tuple[str, Tokens, Snapshot] | None = None
+        self._looks: dict[str, Tokens] = {}  # the last at each open problem
         self._rules: dict[tuple[str, Mode], Rules] = {}
         self._is_closed = False
         for marker in MARKERS:  # a call begins behind the text of one, even if it is a control token
@@ -106,14 +106,11 @@ class LlamaPolicy:
             self._rules[problem.id, mode] = object_rules(self._model, schema)
         name = prompt_of(problem.kind, mode)
         chat, statement = self._chats[name], kind_of(problem).statement(problem)
-        self._check_length(statement, problem.history)
-        tokens = self._write(chat, problem, statement, with_tools=mode == "call")
-        self._check_fit(len(tokens), chat, self._sampling[name].think_tokens, problem.history)
+        tokens = self._prompt(chat, problem, statement, with_tools=mode == "call")
         self._tokens[problem.id, mode] = tokens
         parked, reused = self._cache.get(tokens), len(tokens)
         if parked is None or parked.logits is None:  # a finished reply is parked without
-            head, sequence = _shared_head(problem, chat, tokens), self._scheduler.spare()
-            row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
+            row, reused, sequence = self._evaluate(chat, problem, tokens)
             parked = self._context.snapshot(sequence, row)
             self._context.clear(sequence)
         self._cache.put(tokens, parked, pin=True)
@@ -122,6 +119,9 @@ class LlamaPolicy:
     def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
         """Read options from the logits behind a prompt; that of a conversation stays while there is room.
 
+        A look goes on from the last one at the same question, and from none at another: it sees the same,
+        whatever was asked before.
+
         Args:
             asked: The prompt, and the words that stand for the options.
             problem: The question, with the conversation before it.
@@ -129,49 +129,73 @@ class LlamaPolicy:
         Raises:
             ContextOverflowError: as ``open``.
         """
-        chat, history = self._chats[asked.prompt], problem.history
-        self._check_length(asked.text, history)
-        tokens = self._write(chat, problem, asked.text, with_tools=True, behind=asked.text)
-        self._check_fit(len(tokens), chat, 0, history)
-        head, sequence = _shared_head(problem, chat, tokens), self._scheduler.spare()
-        if head is None:
-            row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
-            self._cache.put(tokens, self._context.snapshot(sequence))
-        else:
-            row, reused = self._evaluate_options(problem, sequence, head, tokens)
-        logits = self._context.logits(row)
-        scores = [
-            np.logaddexp.reduce([logits[token] for token in first_tokens(self._model, word)])
-            for word in asked.words
-        ]
-        total = np.logaddexp.reduce(scores)
+        chat = self._chats[asked.prompt]
+        tokens = self._prompt(chat, problem, asked.text, with_tools=True, behind=asked.text)
+        row, reused, sequence = self._evaluate(chat, problem, tokens, self._looks.get(problem.id, ()))
+        self._cache.put(tokens, self._context.snapshot(sequence))
+        self._looks[problem.id] = tokens
+        words = [first_tokens(self._model, word) for word in asked.words]
+        log_probs = compared(self._context.logits(row), words).tolist()
         self._context.clear(sequence)
-        return OptionLogits(tuple(float(score - total) for score in scores), len(tokens) - reused, reused)
+        return OptionLogits(tuple(log_probs), len(tokens) - reused, reused)
 
-    def _evaluate_options(
-        self, problem: Problem, sequence: int, head: Tokens, tokens: Tokens
-    ) -> tuple[int, int]:
-        """Evaluate a look as ``evaluate_prompt``, or what it adds to the last one at the same question.
+    def _evaluate(
+        self, chat: ChatFormat, problem: Problem, tokens: Tokens, before: Tokens = ()
+    ) -> tuple[int, int, int]:
+        """Evaluate a prompt behind what it shares with others; returns row, reused tokens and sequence.
 
-        None goes on from a look at another question, so that it sees the same whatever was asked before.
+        A conversation goes on from whatever has most in common with it, a question from the head of its
+        format, or from the prompt ``before``.
         """
-        if self._last_options is not None and self._last_options[0] == problem.id:
-            _, before, state = self._last_options
-            shared = min(common_length(before, tokens), len(tokens) - 1)
-            self._context.restore(sequence, state)
-            if self._context.shorten(sequence, shared):
-                return evaluate_tokens(self._context, sequence, shared, tokens[shared:]), shared
-        row, reused = evaluate_prompt(self._context, self._cache, sequence, head, tokens)
-        self._last_options = problem.id, tokens, self._context.snapshot(sequence)
-        return row, reused
+        sequence = self._scheduler.spare()
+        head: Tokens = ()
+        if _is_conversation(problem):
+            shared = self._cache.most_shared(tokens)
+        else:
+            if tokens[: len(chat.head)] == chat.head:
+                head = chat.head
+            look = min(common_length(before, tokens), len(tokens) - 1)
+            shared = [(before, look), (head, len(head))]
+        row, reused = evaluate_prompt(self._context, self._cache, sequence, shared, head, tokens)
+        return row, reused, sequence
 
-    def _write(
+    def _prompt(
         self, chat: ChatFormat, problem: Problem, statement: str, *, with_tools: bool, behind: str = ""
     ) -> Tokens:
+        """Tokens of a prompt that leaves room for an answer.
+
+        Raises:
+            ContextOverflowError: it does not.
+        """
+        # Texts that cannot fit are not tokenized: 100 MB would take 6 GB of memory.
+        texts = (statement, *(turn.content for turn in problem.history))
+        self._check_fit(sum(len(text.encode()) for text in texts) // MAX_TOKEN_BYTES, chat, problem)
         if isinstance(chat, ToolFormat):
             request = ToolRequest.of(problem.details)
-            return chat.request_prompt(request, with_tools=with_tools, behind=behind)
-        return chat.prompt(statement, problem.history, is_chat=entry_of(problem).is_reply)
+            tokens = chat.request_prompt(request, with_tools=with_tools, behind=behind)
+        else:
+            tokens = chat.prompt(statement, problem.history, is_chat=entry_of(problem).is_reply)
+        self._check_fit(len(tokens), chat, problem)
+        return tokens
+
+    def _check_fit(self, tokens: int, chat: ChatFormat, problem: Problem) -> None:
+        """Refuse a prompt of at least so many tokens if the window has no room for an answer behind it."""
+        window, allowed = self._context.window, self._model.info.context_length
+        needed = tokens + ANSWER_RESERVE
+        if chat.thoughts is not None and chat.think_tokens:
+            needed += chat.think_tokens + len(chat.thoughts.cut)
+        if needed <= window:
+            return
+        hint = "a shorter question, or another model"
+        if (larger := round_window_up(needed)) <= allowed:
+            hint = setting("ctx_size", larger)
+        asked = "the conversation with this question" if problem.history else "the question"
+        raise ContextOverflowError(
+            f"{asked} has {tokens:,} tokens or more, the context has room for {window:,}",
+            f"nothing was cut off; {needed - tokens:,} tokens must stay free for thought and answer",
+            f"the model allows {allowed:,} tokens",
+            hint=hint,
+        )
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Queue a branch; the next ``advance`` gives it a KV sequence."""
@@ -237,8 +261,9 @@ class LlamaPolicy:
         Those of a conversation stay for its next turn while there is room: its prompts, and of a plain reply
         also its end.
         """
-        if self._last_options is not None and self._last_options[0] == problem.id:
-            self._last_options = None
+        if not _is_conversation(problem):
+            self._cache.drop(self._looks.get(problem.id, ()))
+        self._looks.pop(problem.id, None)
         for mode in MODES:
             self._rules.pop((problem.id, mode), None)
             tokens = self._tokens.pop((problem.id, mode), None)
@@ -268,40 +293,6 @@ class LlamaPolicy:
         self._is_closed = True
         self._scheduler.waiting, self._scheduler.running = [], []
 
-    def _check_length(self, statement: str, history: tuple[Turn, ...]) -> None:
-        """Refuse texts that cannot fit before they are tokenized: 100 MB would take 6 GB of memory."""
-        texts = (statement, *(turn.content for turn in history))
-        size = sum(len(text.encode()) for text in texts)
-        if size > MAX_TOKEN_BYTES * self._context.window:
-            raise ContextOverflowError(
-                f"the question has {human_bytes(size)}, more than any {self._context.window:,} tokens",
-                "the context has room for these; nothing was cut off",
-                hint="a shorter question",
-            )
-
-    def _check_fit(
-        self, prompt_tokens: int, chat: ChatFormat, budget: int, history: tuple[Turn, ...]
-    ) -> None:
-        thought = budget + len(chat.thoughts.cut) if chat.thoughts is not None and budget else 0
-        window, allowed = self._context.window, self._model.info.context_length
-        needed = prompt_tokens + thought + ANSWER_RESERVE
-        if needed <= window:
-            return
-        before = f"{thought:,} for the thought and " if thought else ""
-        limit, hint = f"the model allows {allowed:,} tokens", "a shorter question, or another model"
-        if (larger := round_window_up(needed)) <= allowed:
-            more = human_bytes(
-                (larger - window) * self._context.sequences * self._model.info.kv_bytes_per_token
-            )
-            limit, hint = f"{limit}; {larger:,} take about {more} more memory", setting("ctx_size", larger)
-        asked = "the conversation with this question" if history else "the question"
-        raise ContextOverflowError(
-            f"{asked} has {prompt_tokens:,} tokens, the context has room for {window:,}",
-            f"nothing was cut off; at least {before}{ANSWER_RESERVE} tokens must stay free for the answer",
-            limit,
-            hint=hint,
-        )
-
 
 def _is_conversation(problem: Problem) -> bool:
     """True for a chat, a request with tools, and a question that has replies or a text before it."""
@@ -309,13 +300,12 @@ def _is_conversation(problem: Problem) -> bool:
     return entry_of(problem).is_reply or entry_of(problem).has_calls or has_turns
 
 
-def _shared_head(problem: Problem, chat: ChatFormat, prompt: Tokens) -> Tokens | None:
-    """Tokens that a prompt has in common with all of its format; None in a conversation, which goes on."""
-    if _is_conversation(problem):
-        return None
-    return chat.head if prompt[: len(chat.head)] == chat.head else ()
-
-
 def first_tokens(model: LlamaModel, word: str) -> set[int]:
     """Tokens that a reply that begins with a word may begin with."""
     return {model.tokenize(spelling, special=False, follows=True)[0] for spelling in spellings(word)}
+
+
+def compared(logits: FloatArray, candidates: Iterable[Iterable[int]]) -> NDArray[np.float64]:
+    """Log-probabilities of candidates among themselves; each has tokens that count for it."""
+    scores = [np.logaddexp.reduce([float(logits[token]) for token in tokens]) for tokens in candidates]
+    return np.array(scores) - float(np.logaddexp.reduce(scores))

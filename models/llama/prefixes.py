@@ -88,13 +88,18 @@ def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Se
     end = len(tokens) - int(context.states)
     pieces = [tokens[at : min(at + MAX_BATCH_TOKENS, end)] for at in range(0, end, MAX_BATCH_TOKENS)]
     for piece in (*pieces, *([tokens[end:]] if context.states else [])):
-        context.decode([Run(sequence, start, piece)])
+        [row] = context.decode([Run(sequence, start, piece)])
         start += len(piece)
-    return len(piece) - 1
+    return row
 
 
 def evaluate_prompt(
-    context: LlamaContext, cache: PrefixCache, sequence: int, head: Tokens | None, prompt: Tokens
+    context: LlamaContext,
+    cache: PrefixCache,
+    sequence: int,
+    shared: Iterable[tuple[Tokens, int]],
+    head: Tokens,
+    prompt: Tokens,
 ) -> tuple[int, int]:
     """Evaluate what a prompt adds to a parked prefix.
 
@@ -102,16 +107,15 @@ def evaluate_prompt(
         context: Has ``sequence`` free.
         cache: Parked prefixes of the context.
         sequence: Sequence that evaluates the prompt, and holds it afterwards.
-        head: Tokens that it begins with, as other prompts do, which are parked and pinned; may be empty. None
-            goes on from the prefix that has most in common with the prompt: a reply that was sampled in other
-            tokens than those its text has is read again from there on.
+        shared: Prefixes to go on from, the first that is parked and can be cut back, with the number of
+            tokens that each has in common with the prompt.
+        head: Tokens that it begins with, as other prompts do, which are parked and pinned; may be empty.
         prompt: The whole prompt.
 
     Returns:
         The row of its logits, and the tokens that had been evaluated before.
     """
-    shared = cache.most_shared(prompt) if head is None else [(head, len(head))]
-    held = reused = _restore(context, cache, sequence, shared)
+    held = reused = restore(context, cache, sequence, shared)
     if head and not held:
         evaluate_tokens(context, sequence, 0, head)
         cache.put(head, context.snapshot(sequence), pin=True)
@@ -119,7 +123,7 @@ def evaluate_prompt(
     return evaluate_tokens(context, sequence, held, prompt[held:]), reused
 
 
-def _restore(
+def restore(
     context: LlamaContext, cache: PrefixCache, sequence: int, shared: Iterable[tuple[Tokens, int]]
 ) -> int:
     """Restore the first of these beginnings that can be, else nothing; returns its number of tokens."""

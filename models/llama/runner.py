@@ -56,8 +56,7 @@ class ModelRunner:
             for kv in range(at + len(part), min(at + width, most)):
                 self._context.clear(kv)
                 runs.append(Run(kv, 0, _PAD))
-            self._context.decode(runs)
-            for row, sequence in enumerate(part):
+            for row, sequence in zip(self._context.decode(runs), part, strict=False):
                 yield sequence, self._sample_row(sequence, row)
             at += width
 
@@ -66,9 +65,6 @@ class ModelRunner:
         sequence.evaluated = len(sequence.tokens)
         if sequence.evaluated == len(sequence.prefix):
             self._cache.put(sequence.prefix, self._context.snapshot(sequence.kv, row))
-            step = self._cache.get(sequence.prefix[:-1])
-            if step is not None and step.logits is None:  # it has no more than the end of a step
-                self._cache.drop(sequence.prefix[:-1])
         return self._sample(sequence, self._context.logits(row), self._context.state(row))
 
     def _sample(self, sequence: Sequence, logits: FloatArray, state: FloatArray) -> SampledToken:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import llama_cpp.llama_cpp as C
 import numpy as np
@@ -19,6 +18,12 @@ from .context import FloatArray
 from .model import LlamaModel
 
 TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+def _array(data: NDArray[np.void]) -> C.llama_token_data_array:
+    """What llama.cpp's samplers work on, a view."""
+    pointer = data.ctypes.data_as(C.llama_token_data_p)
+    return C.llama_token_data_array(data=pointer, size=len(data), selected=-1, sorted=False)
 
 
 class Sampler:
@@ -36,11 +41,13 @@ class Sampler:
         top_k, top_p, min_p, temperature = filters
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
         weakref.finalize(self, C.llama_sampler_free, self._chain)
-        C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_top_k(top_k))
-        C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_top_p(top_p, 1))
-        if min_p:
-            C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_min_p(min_p, 1))
-        C.llama_sampler_chain_add(self._chain, C.llama_sampler_init_temp(temperature))
+        for sampler in (
+            C.llama_sampler_init_top_k(top_k),
+            C.llama_sampler_init_top_p(top_p, 1),
+            C.llama_sampler_init_min_p(min_p, 1),
+            C.llama_sampler_init_temp(temperature),
+        ):
+            C.llama_sampler_chain_add(self._chain, sampler)
         self._last = C.llama_sampler_chain_n(self._chain)
         self._most = top_k if top_k > 0 else vocab_size
         self._ids = np.arange(vocab_size, dtype=np.int32)
@@ -62,8 +69,7 @@ class Sampler:
     def _draw(self, stream: Stream, logits: FloatArray) -> int:
         self._data["id"] = self._ids
         self._data["logit"] = logits
-        data = self._data.ctypes.data_as(C.llama_token_data_p)
-        array = C.llama_token_data_array(data=data, size=len(self._data), selected=-1, sorted=False)
+        array = _array(self._data)
         C.llama_sampler_chain_add(self._chain, stream.handle)
         try:
             C.llama_sampler_apply(self._chain, ctypes.byref(array))
@@ -110,27 +116,19 @@ class Stream:
         weakref.finalize(self, C.llama_sampler_free, self.handle)
 
 
-class Certainty(NamedTuple):
-    """Certainty of the model about a token, under the full softmax at temperature 1, in nats.
+def certainty(logits: FloatArray, token: int) -> tuple[float, float]:
+    """Certainty about a token drawn from ``logits``, ``[vocab_size]``, under the full softmax, in nats.
 
-    Attributes:
-        logprob: Natural logarithm of the drawn token's probability.
-        entropy: Entropy of the whole distribution.
+    Returns:
+        The logarithm of the token's probability, and the entropy of the whole distribution.
     """
-
-    logprob: float
-    entropy: float
-
-
-def certainty(logits: FloatArray, token: int) -> Certainty:
-    """Certainty about a token drawn from ``logits``, ``[vocab_size]``."""
     peak = np.max(logits)
     weights = np.exp(logits - peak)
     total = weights.sum()
     normaliser = peak + np.log(total)
     # H = log Z - E[logit]
     expected = np.dot(weights, logits) / total
-    return Certainty(float(logits[token] - normaliser), float(normaliser - expected))
+    return float(logits[token] - normaliser), float(normaliser - expected)
 
 
 _LIKELY = 512
@@ -196,9 +194,7 @@ class Grammar:
         """The tokens among these that may come next."""
         data = np.zeros(len(tokens), TOKEN_DATA)
         data["id"] = tokens
-        array = C.llama_token_data_array(
-            data=data.ctypes.data_as(C.llama_token_data_p), size=len(data), selected=-1, sorted=False
-        )
+        array = _array(data)
         C.llama_sampler_apply(self._handle, ctypes.byref(array))
         found: Ids = tokens[np.isfinite(data["logit"])]
         return found

@@ -17,7 +17,7 @@ from ..steps import ends_program, ends_step
 from .calls import CallWriter, Verdict
 from .context import NO_STATE, FloatArray, Snapshot
 from .prefixes import Tokens
-from .sampling import Certainty, Stream
+from .sampling import Stream
 from .thinking import ThoughtPhase, ThoughtProgress
 
 
@@ -28,14 +28,14 @@ class SampledToken(NamedTuple):
         id: Its id in the vocabulary.
         piece: Its bytes; empty for control tokens.
         is_end: It ends a turn.
-        certainty: Log-probability of the token and entropy of its distribution, in nats.
+        certainty: As of ``sampling.certainty``.
         state: ``[width]``, the hidden state that it was drawn from; empty if none are kept.
     """
 
     id: int
     piece: bytes
     is_end: bool
-    certainty: Certainty
+    certainty: tuple[float, float]
     state: FloatArray
 
 
@@ -84,7 +84,7 @@ class Sequence:
     cost: PrefixWork = PrefixWork()
     begins: list[int] = field(default_factory=list)
     text: bytearray = field(init=False)
-    certainties: list[Certainty] = field(init=False)
+    certainties: list[tuple[float, float]] = field(init=False)
     total: FloatArray = field(init=False)
     last: FloatArray = field(init=False)
 
@@ -167,11 +167,10 @@ class Sequence:
     def _step(self, finish: Finish | None, part: Thought | None) -> Step:
         """The step as far as it is written; one that ends has a reading, and the next one begins empty."""
         text, tokens = self.text.decode("utf-8", "replace"), tuple(self.tokens[self.begins[-1] :])
-        logprob = sum(each.logprob for each in self.certainties)
+        logprobs, entropies = zip(*self.certainties, strict=True)
+        logprob, count = sum(logprobs), len(logprobs)
         if finish is None:
             return Step(text, tokens, logprob, None, thought=part)
-        logprobs, entropies = zip(*self.certainties, strict=True)
-        count = len(logprobs)
         mean = self.total / np.float32(count)
         reading = Reading(self.last, mean, min(logprobs), sum(entropies) / count)
         step = Step(text, tokens, logprob, finish, reading, thought=part)

@@ -67,10 +67,8 @@ class StepCosts:
         """Cost of one step in one call, interpolated; 0 when nothing was measured."""
         if not self.curve:
             return 0.0
-        sizes, costs = list(self.curve), list(self.curve.values())
-        if branches > sizes[-1]:
-            return costs[-1] * branches / sizes[-1]
-        return float(np.interp(branches, sizes, costs))
+        within = float(np.interp(branches, [*self.curve], [*self.curve.values()]))
+        return within * max(1.0, branches / max(self.curve))
 
     def best_schedule(self, most: int) -> Schedule:
         """The schedule whose first and firm answers come soonest; the first one counts twice.
@@ -79,13 +77,14 @@ class StepCosts:
         """
         if not self.curve:
             return Schedule.even(8).within(most)
-        steps = {Schedule(*known["schedule"]): known for known in _recorded_steps()}
-        return min(steps, key=lambda schedule: self._seconds_of(steps[schedule], most)).within(most)
 
-    def _seconds_of(self, steps: Mapping[str, Sequence[float]], most: int) -> float:
-        """Twice the mean seconds to the first answer, and those to the firm one."""
-        costs = [self.cheapest(min(branches, most))[0] for branches in range(1, len(steps["first"]) + 1)]
-        return float(np.dot(costs, 2 * np.array(steps["first"]) + steps["firm"]))
+        def seconds(steps: Mapping[str, Any]) -> float:
+            """Twice the mean seconds to the first answer, and those to the firm one."""
+            widths = range(1, len(steps["first"]) + 1)
+            costs = [self.cheapest(min(branches, most))[0] for branches in widths]
+            return float(np.dot(costs, 2 * np.array(steps["first"]) + steps["firm"]))
+
+        return Schedule(*min(_recorded_steps(), key=seconds)["schedule"]).within(most)
 
     def _cheapest(self, branches: int) -> tuple[float, tuple[int, ...]]:
         """Seconds of a step, and widths of its calls; the last one may have more rows than branches."""

@@ -54,10 +54,8 @@ def without_tags(text: str) -> str:
     return text
 
 
-_ON, _OFF = "/think", "/no_think"
-
 _VARIABLES = "enable_thinking", "thinking"
-"""Variables by which templates turn thinking on and off; others know words behind the system prompt."""
+"""Variables by which templates turn thinking on and off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +64,17 @@ class Thinking:
 
     Attributes:
         tags: Tags around a thought.
-        by_words: The template's switch is words behind the system prompt.
         thinks: True to think, False not to; None leaves it to the template and the model.
         budget: Tokens of the thoughts of one trajectory; at 0 each is closed as soon as it is opened.
     """
 
     tags: Tags
-    by_words: bool
     thinks: bool | None
     budget: int
 
     def variables(self) -> dict[str, bool]:
         """Variables to render the template with."""
         return {} if self.thinks is None else dict.fromkeys(_VARIABLES, self.thinks)
-
-    def system(self, system: str) -> str:
-        """The system prompt with the switch's words."""
-        return f"{system} {_ON if self.thinks else _OFF}" if self.by_words else system
 
     def finish_prompt(self, text: str) -> str:
         """The text behind a question with the thought opened, or closed, if the template has not done so."""
@@ -133,10 +125,7 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
                 slug="no-thinking",
             )
         return None
-    if think is None:
-        return Thinking(tags, False, None, THINK_TOKENS)
-    template = model.info.chat_template
-    return Thinking(tags, _OFF in template and _VARIABLES[0] not in template, think > 0, think)
+    return Thinking(tags, None, THINK_TOKENS) if think is None else Thinking(tags, think > 0, think)
 
 
 def room_for_thoughts(think: int | None, template: str) -> int:

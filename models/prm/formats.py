@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +34,7 @@ from ..storage import cache_folder
 from .scorer import (
     FIRST,
     Adapter,
-    Piece,
+    Around,
     Script,
     not_a_prm,
     sigmoid,
@@ -47,39 +46,33 @@ _SUFFIX = ".head.safetensors"
 _SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 
 _RLHFLOW, _QWEN = "rlhflow-deepseek", "qwen-math-prm"
-_LAYERS = "score.0", "score.2"
-"""The linear layers of its head, in order; ReLU between them."""
+_TENSORS = ["score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias"]
+"""The two linear layers of its head; ReLU between them."""
 
-_TENSORS = [f"{layer}.{part}" for layer in _LAYERS for part in ("weight", "bias")]
-
-# Where a head can be fetched, by a part of the backbone's name.
-_PUBLISHED = {
-    "qwen2.5-math-prm-7b": HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97"),
-    "qwen2.5-math-7b-prm800k": HubRef(
-        "Qwen/Qwen2.5-Math-7B-PRM800K", "0d04bd1d50d7d36e022a9203128b66583f523276"
-    ),
-}
+_PUBLISHED = HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97")
+"""The weights that a head can be read out of; its backbones have ``_PUBLISHED_NAME`` in their own."""
+_PUBLISHED_NAME = "qwen2.5-math-prm-7b"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Linear layers with ReLU between them, on the final hidden state.
+    """Two linear layers with ReLU between them, on the final hidden state.
 
     Attributes:
-        layers: (weight ``[out, in]``, bias ``[out]``) of each layer. The last one has two outputs, the logits
-            of wrong and right.
+        inner, offset: Weight ``[n, width]`` and bias ``[n]`` of the first layer.
+        outer, bias: Those of the second, whose two outputs are the logits of wrong and right.
     """
 
-    layers: tuple[tuple[FloatArray, FloatArray], ...]
+    inner: FloatArray
+    offset: FloatArray
+    outer: FloatArray
+    bias: FloatArray
     states = True
 
     def read(self, context: LlamaContext, row: int) -> float:
         """Softmax over the two outputs, for the state after the final norm."""
-        *hidden, (weight, bias) = self.layers
-        state = context.state(row)
-        for inner, offset in hidden:
-            state = np.maximum(inner @ state + offset, 0.0)
-        wrong, right = weight @ state + bias
+        hidden = np.maximum(self.inner @ context.state(row) + self.offset, 0.0)
+        wrong, right = self.outer @ hidden + self.bias
         return sigmoid(float(right - wrong))
 
     def doubt(self, context: LlamaContext, row: int) -> str:
@@ -93,20 +86,16 @@ def qwen_math_prm(model: LlamaModel) -> Adapter:
     Raises:
         UsageError: the vocabulary lacks ``<extra_0>``, or the head does not fit.
     """
-    mark = Piece("<extra_0>", control=True)
+    mark = "<extra_0>"
     single_token(model, mark, _QWEN)
     if not model.info.chat_template:
         raise not_a_prm(model, _QWEN, "it has no chat template")
     messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": QUESTION}]
-    before, found, behind = render(model, messages, open_assistant=True).partition(QUESTION)
+    before, found, behind = render(model, messages).partition(QUESTION)
     if not found:
         raise not_a_prm(model, _QWEN, "its chat template leaves the question out")
-    script = Script(
-        (Piece(before, control=True),),
-        lambda text: [Piece(text), Piece(behind, control=True)],
-        lambda index, text: [Piece(text), mark],
-    )
-    return Adapter(_QWEN, script, _load_head(model))
+    step = Around("", mark)
+    return Adapter(_QWEN, Script(before, Around("", behind), step, step), _load_head(model))
 
 
 def _load_head(model: LlamaModel) -> Head:
@@ -120,16 +109,13 @@ def _load_head(model: LlamaModel) -> Head:
     if path is None:
         raise _missing_head_error(model.path)
     tensors = read_local(path, _TENSORS)
-    layers = tuple((tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]) for layer in _LAYERS)
-    width = model.width
-    for weight, bias in layers:
-        if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
-            why = f"its states have {width:,} numbers, the head takes {weight.shape[-1]:,}"
-            raise not_a_prm(model, _QWEN, why, str(path))
-        width = weight.shape[0]
-    if width != 2:
-        raise not_a_prm(model, _QWEN, f"the head has {width} outputs, not 2", str(path))
-    return Head(layers)
+    inner, offset, outer, bias = (tensors[name] for name in _TENSORS)
+    shapes = [tensors[name].shape for name in _TENSORS]
+    needed = [(len(offset), model.width), offset.shape, (2, len(offset)), (2,)]
+    if shapes != needed:
+        why = f"its head has the shapes {shapes}, not {needed}"
+        raise not_a_prm(model, _QWEN, why, str(path))
+    return Head(inner, offset, outer, bias)
 
 
 def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, offline: bool) -> None:
@@ -142,16 +128,16 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
     """
     if name != _QWEN or head_file(file, name) is not None:
         return
-    source = _published_head(file)
-    if source is None:
+    if not _is_published(file):
         raise _missing_head_error(file.path)
     from ..files.download import check_online, check_reachable
 
     check_online(f"the head of {file.name}", offline=offline)
     check_reachable()
+    source = _PUBLISHED
     status(f"Fetching the head of {file.name} from {source.repo}...")
     tensors = read_remote(source, _TENSORS)
-    save_tensors(_fetched_path(source), tensors, {"repo": source.repo, "revision": source.revision})
+    save_tensors(_fetched_path(), tensors, {"repo": source.repo, "revision": source.revision})
 
 
 def head_file(model: ModelFile | LlamaModel, name: str) -> Path | None:
@@ -161,19 +147,17 @@ def head_file(model: ModelFile | LlamaModel, name: str) -> Path | None:
     """
     if name != _QWEN:
         return None
-    source = _published_head(model)
-    places = [model.path.with_suffix(_SUFFIX), *([_fetched_path(source)] if source else [])]
+    places = [model.path.with_suffix(_SUFFIX), *([_fetched_path()] if _is_published(model) else [])]
     return next((place for place in places if place.is_file()), None)
 
 
-def _published_head(model: ModelFile | LlamaModel) -> HubRef | None:
-    names = names_of(model.info.name, model.path)
-    return next((ref for key, ref in _PUBLISHED.items() if any(key in name for name in names)), None)
+def _is_published(model: ModelFile | LlamaModel) -> bool:
+    return any(_PUBLISHED_NAME in name for name in names_of(model.info.name, model.path))
 
 
-def _fetched_path(source: HubRef) -> Path:
-    folder = cache_folder() / "heads"
-    return folder / f"{source.repo.replace('/', '--')}@{source.revision}.safetensors"
+def _fetched_path() -> Path:
+    name = f"{_PUBLISHED.repo.replace('/', '--')}@{_PUBLISHED.revision}.safetensors"
+    return cache_folder() / "heads" / name
 
 
 def _missing_head_error(gguf: Path) -> UsageError:
@@ -192,7 +176,7 @@ _JUDGE_PROMPT = (
     "You check solutions to problems. The solution is shown to you step by step. After each step answer with "
     "one word: Yes if all reasoning and arithmetic so far is correct, No if there is any mistake."
 )
-_JUDGE_GOOD, _JUDGE_BAD = "Yes", "No"
+_ANSWERS = "Yes", "No"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +201,8 @@ class TokenPair:
 
     def doubt(self, context: LlamaContext, row: int) -> str:
         """A text if other tokens are far more likely than the two; empty otherwise."""
-        logits = context.logits(row).astype(np.float64)
-        weights = np.exp(logits - logits.max())
-        share = float(weights[[self.good, self.bad]].sum() / weights.sum())
+        logits = context.logits(row)
+        share = float(np.exp(np.logaddexp(*logits[[self.good, self.bad]]) - np.logaddexp.reduce(logits)))
         if share >= self.least_share:
             return ""
         return f"only {share:.2%} of its probability lies on the two answers"
@@ -233,12 +216,10 @@ def rlhflow(model: LlamaModel) -> Adapter:
     Raises:
         UsageError: the template rewrites earlier turns, or the vocabulary lacks ``+`` or ``-``.
     """
-    if not model.info.chat_template:
-        raise not_a_prm(model, _RLHFLOW, "it has no chat template")
     opening: list[Message] = [{"role": "user", "content": f"{QUESTION} {FIRST}"}]
     # The space belongs to the first word, as in the authors' own tokens.
     script = turns_script(model, _RLHFLOW, opening, "+", is_joined=True)
-    good, bad = (single_token(model, Piece(sign), _RLHFLOW) for sign in "+-")
+    good, bad = (single_token(model, sign, _RLHFLOW) for sign in "+-")
     return Adapter(_RLHFLOW, script, TokenPair(good, bad, _LEAST_SHARE))
 
 
@@ -255,11 +236,10 @@ def chat_judge(model: LlamaModel) -> Adapter:
     if not shows_system(model, _JUDGE_PROMPT):
         system, user = (message["content"] for message in opening)
         opening = [{"role": "user", "content": f"{system}\n\n{user}"}]
-    script = turns_script(model, "judge", opening, _JUDGE_GOOD)
-    answers = (_JUDGE_GOOD, _JUDGE_BAD)
-    good, bad = (model.tokenize(word, special=False, follows=True)[0] for word in answers)
+    script = turns_script(model, "judge", opening, _ANSWERS[0])
+    good, bad = (model.tokenize(word, special=False, follows=True)[0] for word in _ANSWERS)
     if good == bad:
-        raise not_a_prm(model, "judge", f"{_JUDGE_GOOD} and {_JUDGE_BAD} begin with the same token")
+        raise not_a_prm(model, "judge", f"{' and '.join(_ANSWERS)} begin with the same token")
     return Adapter("judge", script, TokenPair(good, bad))
 
 
@@ -284,9 +264,8 @@ def split_reference(ref: str) -> tuple[str | None, str]:
     if not equals or not re.fullmatch(r"[a-z-]+", name):
         return None, ref
     if name not in FORMATS:
-        near = get_close_matches(name, FORMATS, 1) or ["judge"]
         message, facts = f'there is no PRM format "{name}"', f"formats: {', '.join(FORMATS)}"
-        raise UsageError(message, facts, hint=setting("prm", f"{near[0]}={rest}"), slug="unknown-prm-format")
+        raise UsageError(message, facts, hint=setting("prm", f"judge={rest}"), slug="unknown-prm-format")
     return name, rest
 
 
@@ -307,19 +286,18 @@ def settle_format(
         ModelError: its head could not be fetched.
     """
     names = names_of(file.info.name, file.path)
-    named = (name for name, known in _NAMES.items() if any(re.search(known, own) for own in names))
-    name = wanted or (file.spec.format if file.spec is not None else next(named, None)) or "judge"
-    if (
-        name == "judge"
-        and not wanted
-        and file.spec is None
-        and any(re.search(r"prm(?![a-z])", own) for own in names)
-    ):
+    named = [name for name, pattern in _NAMES.items() if any(re.search(pattern, own) for own in names)]
+    if file.spec is not None:
+        named = [file.spec.format or "judge"]
+    if wanted:
+        named = [wanted]
+    if not named and any(re.search(r"prm(?![a-z])", own) for own in names):
         raise UsageError(
             f"{file.shown_name} calls itself a PRM, of which format is not clear",
             f"formats: {', '.join(FORMATS)}",
             hint=setting("prm", f"FORMAT={file.name}"),
             slug="unknown-prm-format",
         )
+    name = [*named, "judge"][0]
     fetch_head(file, name, status, offline=offline)
     return name

@@ -9,9 +9,10 @@ for all questions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import chain, repeat
+from typing import NamedTuple, Protocol
 
 from adascale.engine.errors import ContextOverflowError, UsageError, setting
 from adascale.engine.kind_table import entry_of
@@ -19,23 +20,21 @@ from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, Score, SequenceLogprob
 from adascale.engine.types import Problem, Step
 
-from ..llama.chat import QUESTION, Message, render
+from ..llama.chat import QUESTION, Message, render, with_bos
 from ..llama.context import LlamaContext
 from ..llama.model import LlamaModel
-from ..llama.prefixes import PrefixCache, Tokens, evaluate_tokens
+from ..llama.prefixes import PrefixCache, Tokens, evaluate_tokens, restore
 
 FIRST, LATER = "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
 """Placeholders of the first step and of a later one, beside that of the question."""
 
-_WITHOUT = f"{setting('prm', 'none')} searches without a PRM"
 
+class Around(NamedTuple):
+    """Text of a format around another, in which control tokens count as such, but not in ``lead``."""
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Text that is tokenized by itself; control tokens in it count as such only if ``control``."""
-
-    text: str
-    control: bool = False
+    before: str
+    behind: str
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +42,26 @@ class Script:
     """A PRM's text format; behind the question the text only ever grows.
 
     Attributes:
-        head: Pieces before every question; BOS is put first if the vocabulary wants one.
-        question: Pieces of a question.
-        step: Pieces of a step, given its place (from 0) and its text. The reward is read at the last token.
+        head: Text before every question; BOS is put first if the vocabulary wants one.
+        question, first, later: Around a question, its first step and each later one. The reward is read at
+            the last token of a step.
     """
 
-    head: tuple[Piece, ...]
-    question: Callable[[str], Sequence[Piece]]
-    step: Callable[[int, str], Sequence[Piece]]
+    head: str
+    question: Around
+    first: Around
+    later: Around
 
     def tokens(self, model: LlamaModel, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
         """All tokens of a prefix; the lengths of the head, of it with the question, and after each step."""
-        asked = kind_of(prefix.problem).statement(prefix.problem)
-        parts = [self.head, self.question(asked.strip())]
-        parts += [self.step(index, step.text.strip()) for index, step in enumerate(prefix.steps)]
-        tokens: list[int] = []
-        ends: list[int] = []
-        follows = False
-        for part in parts:
-            for piece in part:
-                tokens += model.tokenize(piece.text, special=piece.control, follows=follows)
-                follows = True
-            if not ends and model.bos is not None and tokens[:1] != [model.bos]:
-                tokens.insert(0, model.bos)
+        texts = [kind_of(prefix.problem).statement(prefix.problem), *(step.text for step in prefix.steps)]
+        tokens = list(with_bos(model, model.tokenize(self.head, special=True)))
+        ends = [len(tokens)]
+        around = chain((self.question, self.first), repeat(self.later))
+        for text, (before, behind, lead) in zip(texts, around, strict=False):
+            tokens += model.tokenize(before, special=True, follows=True)
+            tokens += model.tokenize(lead + text.strip(), special=False, follows=True)
+            tokens += model.tokenize(behind, special=True, follows=True)
             ends.append(len(tokens))
         return tuple(tokens), tuple(ends)
 
@@ -91,57 +87,42 @@ def turns_script(
         UsageError: the template does not keep earlier turns as they were, so steps cannot be appended.
     """
     turn: list[Message] = [{"role": "assistant", "content": answer}, {"role": "user", "content": LATER}]
-    first = render(model, opening, open_assistant=True)
-    later = render(model, [*opening, *turn], open_assistant=True)
+    first = render(model, opening)
+    later = render(model, [*opening, *turn])
     if not later.startswith(first + answer) or QUESTION not in first or FIRST not in first:
         raise not_a_prm(model, name, "its chat template rewrites earlier turns")
     head, _, rest = first.partition(QUESTION)
     middle, _, tail = rest.partition(FIRST)
     before, _, behind = later[len(first) :].partition(LATER)
-
-    def question(text: str) -> list[Piece]:
-        return [Piece(text)] if is_joined else [Piece(text), Piece(middle, control=True)]
-
-    def step(index: int, text: str) -> list[Piece]:
-        if index == 0:
-            return [Piece(middle + text if is_joined else text), Piece(tail, control=True)]
-        return [Piece(before, control=True), Piece(text), Piece(behind, control=True)]
-
-    return Script((Piece(head, control=True),), question, step)
+    asked, lead = ("", middle) if is_joined else (middle, "")
+    return Script(head, Around("", asked), Around("", tail, lead), Around(before, behind))
 
 
-def single_token(model: LlamaModel, piece: Piece, name: str) -> int:
+def single_token(model: LlamaModel, text: str, name: str) -> int:
     """The one token of a text behind others in the GGUF's own vocabulary.
 
     Args:
         model: Has the vocabulary.
-        piece: The text.
+        text: The text.
         name: Name of the format, for the error.
 
     Raises:
         UsageError: there is no such token.
     """
-    found = model.tokenize(piece.text, special=piece.control, follows=True)
+    found = model.tokenize(text, special=True, follows=True)
     if len(found) != 1:
-        raise not_a_prm(model, name, f'its vocabulary has no token "{piece.text.strip()}"')
+        raise not_a_prm(model, name, f'its vocabulary has no token "{text}"')
     return found[0]
 
 
 def not_a_prm(model: LlamaModel, name: str, why: str, *facts: str) -> UsageError:
     """The refusal of a model that cannot be a PRM of this format."""
-    if name == "judge":
-        message, hint = f"{model.name} cannot judge steps: {why}", _WITHOUT
-    else:
-        message = f"{model.name} is no {name} PRM: {why}"
-        hint = f"{setting('prm', 'judge=NAME')} asks an ordinary model instead, {_WITHOUT}"
-    return UsageError(message, *facts, slug="not-a-prm", hint=hint)
+    hint = f"{setting('prm', 'judge=NAME')} asks an ordinary model, {setting('prm', 'none')} none"
+    return UsageError(f"{model.name} is no {name} PRM: {why}", *facts, slug="not-a-prm", hint=hint)
 
-
-_LONGEST = f"a shorter question, a smaller {setting('max_tokens')}, or a PRM with a longer window"
-"""Hint where a PRM reads as far as it was trained to."""
 
 _TEST_QUESTION = "What is 1 + 1?"
-_TEST_STEPS = ("1 + 1 = 2. The answer is 2.", "1 + 1 = 3. The answer is 3.")
+_TEST_STEP = Step("1 + 1 = 2. The answer is 2.", (), 0.0, "stop")
 
 
 class Readout(Protocol):
@@ -207,19 +188,17 @@ class StepPRM:
             ContextOverflowError: a solution is longer than the PRM's window; nothing was evaluated.
         """
         # PRMs do not know other texts than solutions in prose, nor calibrations a PRM's score of them.
-        read = [prefix.mode == "prose" and not entry_of(prefix.problem).is_reply for prefix in prefixes]
         texts = [
-            self._text_that_fits(each) if is_read else None
-            for each, is_read in zip(prefixes, read, strict=True)
+            None if each.mode != "prose" or entry_of(each.problem).is_reply else self._text_that_fits(each)
+            for each in prefixes
         ]
         found = SequenceLogprob().score(prefixes)
         for place, (prefix, text) in enumerate(zip(prefixes, texts, strict=True)):
             if text is None:
                 continue
-            tokens, ends = text
-            evaluated = 0
+            evaluated, tokens = 0, text[0]
             if tokens not in self._rewards:
-                evaluated, row = self._read(tokens, ends, keep=prefix.steps[-1].finish == "step")
+                evaluated, row = self._read(*text, keep=prefix.steps[-1].finish == "step")
                 self._rewards[tokens] = self._adapter.readout.read(self._context, row)
             found[place] = Score(self._rewards[tokens], evaluated)
         return found
@@ -236,39 +215,35 @@ class StepPRM:
         for known in [tokens for tokens in self._rewards if tokens[: len(question)] == question]:
             del self._rewards[known]
 
-    def tokens(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
-        """All tokens the PRM reads for a prefix, and the lengths at which it may be parked."""
-        return self._adapter.script.tokens(self._model, prefix)
-
     def self_test(self) -> None:
-        """Score a trivially right and a trivially wrong step; nothing is kept of them.
+        """Score a trivially right step; nothing is kept of it.
 
         Raises:
-            UsageError: the answers show that this model is no PRM of the format.
-            ContextOverflowError: not even these fit into its window.
+            UsageError: the answer shows that this model is no PRM of the format.
+            ContextOverflowError: not even this step fits into its window.
         """
         problem = Problem("self-test", _TEST_QUESTION)
         name, readout = self._adapter.name, self._adapter.readout
-        for text in _TEST_STEPS:
-            prefix = Prefix(problem, (Step(text, (), 0.0, "stop"),))
-            _, row = self._read(*self._text_that_fits(prefix), keep=False)
-            doubt = readout.doubt(self._context, row)
-            if not math.isfinite(readout.read(self._context, row)):
-                doubt = "its score is not a number"
-            if doubt:
-                raise not_a_prm(self._model, name, doubt, f'it read "{_TEST_QUESTION} {text}"')
+        _, row = self._read(*self._text_that_fits(Prefix(problem, (_TEST_STEP,))), keep=False)
+        doubt = readout.doubt(self._context, row)
+        if not math.isfinite(readout.read(self._context, row)):
+            doubt = "its score is not a number"
+        if doubt:
+            raise not_a_prm(self._model, name, doubt, f'it read "{_TEST_QUESTION} {_TEST_STEP.text}"')
         self.close_problem(problem)
 
     def _text_that_fits(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
-        """As ``tokens``; the problem is noted, to be forgotten when it closes."""
-        tokens, ends = self.tokens(prefix)
+        """All tokens the PRM reads for a prefix, and the lengths at which it may be parked.
+
+        The problem is noted, to be forgotten when it closes.
+        """
+        tokens, ends = self._adapter.script.tokens(self._model, prefix)
         self._questions[prefix.problem.id] = tokens[: ends[1]]
-        window, allowed = self._context.window, self._model.info.context_length
+        window = self._context.window
         if len(tokens) > window:
-            larger = f"use a larger {setting('ctx_size')}"
             raise ContextOverflowError(
                 f"the PRM reads {len(tokens):,} tokens here, its window is {window:,}",
-                hint=_LONGEST if window >= allowed > 0 else larger,
+                hint=f"a larger {setting('ctx_size')}, a shorter question, or a PRM with a longer window",
             )
         return tokens, ends
 
@@ -281,12 +256,7 @@ class StepPRM:
             keep: Park it whole, for steps behind it.
         """
         held = self._cache.longest(tokens, ends)
-        parked = self._cache.get(held) if held else None
-        if parked is None:
-            self._context.clear(0)
-        else:
-            self._context.restore(0, parked)
-        evaluated = len(tokens) - len(held)
+        evaluated = len(tokens) - restore(self._context, self._cache, 0, [(held, len(held))])
         # Every question shares the head, and every first step the question: these two stay.
         for end in ends[:2]:
             if len(held) < end < len(tokens):

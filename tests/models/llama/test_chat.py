@@ -159,7 +159,7 @@ MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "conten
 def rendered(source: str, messages: Sequence[Message] = MESSAGES) -> str:
     info = SimpleNamespace(chat_template=source)
     model: Any = SimpleNamespace(info=info, name="m.gguf", special_texts={"bos_token": "<s>"})
-    return render(model, messages, open_assistant=True)
+    return render(model, messages)
 
 
 def short(text: str) -> str:

@@ -36,7 +36,7 @@ class Opened:
 
     def tokens(self, problem: Problem, *steps: Step) -> tuple[int, ...]:
         """All tokens of a prefix."""
-        return self.prm.tokens(Prefix(problem, steps))[0]
+        return self.adapter.script.tokens(self.model, Prefix(problem, steps))[0]
 
 
 @contextmanager

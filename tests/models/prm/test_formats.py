@@ -137,6 +137,6 @@ def test_a_template_without_a_system_role_can_judge(tmp_path: Path, template: st
 def test_a_template_that_rewrites_turns_cannot_judge(tmp_path: Path) -> None:
     last_only = "<|im_start|>{{ messages[-1].content }}<|im_end|>"
     model = LlamaModel(tiny.write_chain(tmp_path / "odd.gguf", template=last_only))
-    with pytest.raises(UsageError, match="cannot judge"):
+    with pytest.raises(UsageError, match="is no judge PRM"):
         FORMATS["judge"](model)
     model.close()

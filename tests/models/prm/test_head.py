@@ -74,7 +74,7 @@ def prm(gguf: Path) -> Iterator[Opened]:
 
 def test_scores_are_those_of_the_head_on_states_read_one_by_one(prm: Opened) -> None:
     rewards = [prm.reward(QUESTION, *STEPS[: count + 1]) for count in range(3)]
-    tokens, ends = prm.prm.tokens(Prefix(QUESTION, STEPS))
+    tokens, ends = prm.adapter.script.tokens(prm.model, Prefix(QUESTION, STEPS))
     states = []
     for at, token in enumerate(tokens):
         prm.context.decode([Run(1, at, [token])])
@@ -98,7 +98,10 @@ def test_a_head_that_does_not_fit_is_refused(gguf: Path) -> None:
     head = random_head()
     one = {key: tensor[:1] if key.startswith("score.2") else tensor for key, tensor in head.items()}
     save_tensors(sidecar(gguf), one, {})
-    with pytest.raises(UsageError, match="the head has 1 outputs, not 2"), scoring.opened(gguf, NAME):
+    with (
+        pytest.raises(UsageError, match=r"has the shapes .*\(1, 64\)"),
+        scoring.opened(gguf, NAME),
+    ):
         pass
     save_tensors(sidecar(gguf), {key: head[key] for key in list(head)[:2]}, {})
     lacks = pytest.raises(ModelCorruptError, match=r"has no tensor score\.2\.weight")

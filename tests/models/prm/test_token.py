@@ -55,7 +55,7 @@ def test_the_text_is_the_authors_own_tokenized_in_one_piece(prm: Opened) -> None
 
 def test_incremental_scores_are_those_of_one_evaluation_of_the_whole_text(prm: Opened) -> None:
     rewards = [prm.reward(DUCKS, *STEPS[: count + 1]) for count in range(len(STEPS))]
-    tokens, ends = prm.prm.tokens(Prefix(DUCKS, STEPS))
+    tokens, ends = prm.adapter.script.tokens(prm.model, Prefix(DUCKS, STEPS))
     assert rewards == pytest.approx(read_in_one_batch(prm, tokens, ends[2:]), abs=1e-3)
     assert min(abs(a - b) for a, b in itertools.combinations(rewards, 2)) > 0.005
 
