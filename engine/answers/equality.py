@@ -15,7 +15,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 
-from .latex import bare, readable
+from .latex import Rules, bare, readable, rewritten
 from .moments import same_moment
 
 _OPTION = re.compile(r"\(?([A-Ha-h])(?:\)?[.:]?|\)?[.):]\s.*)", re.DOTALL)
@@ -36,7 +36,6 @@ _NUMBER_WORDS = (
 SCALE = rf"(?:{'|'.join(_SCALES)})"
 _DECIMAL_COMMA = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d+),\d{1,2}(?![\d,])")
 """2,10 as in 2,10 Euro; 1,234 is a number of English."""
-_NEGATIVE = re.compile(r"^(?:negative|minus) (?=[\d.])")
 DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _NUMBER = rf"([-+]?)(?:(\d+) (?=\d+ ?/))?(\(?[-+]?{DIGITS}?(?:\.\d+)?\)?)(?:\s?/\s?(\d+))?"
 # A formula that goes on is no unit: 2x, 2 x, 5i, 2 sin x, 5 factorial. The other letters are: g, l, m.
@@ -47,16 +46,19 @@ _UNIT = rf"\s*[%°€]|\s+(?!{_NO_UNIT}){_WORDS}|{_POWER}|\s*/\s?[A-Za-z]{{3,}}"
 _WITH_UNIT = re.compile(rf"[$€£]?\s*{_NUMBER}(?:\s+({SCALE})s?\b)?(?:{_UNIT})?")
 _FORMULA = re.compile(r"(?=.*[a-z]).*(?:[-+*/^|]|\d\s*[a-z\\]|\\frac|\\sqrt)")
 """A left side that has more than a name: an equation of a line, not the value of an unknown."""
-_HALF_OF_DAY = re.compile(r"(?<![a-z])([ap])\.? ?m\b")
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 _IN_BASE = re.compile(r"\d[\da-z]*_\d+")
-_PI = re.compile(r"(?<![a-z])pi\b")
-_SCIENTIFIC = re.compile(
-    r"(?<![\w.,^/])(?<!/ )(\d+(?:\.\d+)?)(?:e|\s?(?:[\u00d7·*]|\\times|\\cdot)\s?10\s?\^)"
-    r"\{?([-+]?\d{1,2})\}?(?![\w^]|\.\d)"
+_NORMAL: Rules = (
+    (r"(?<![a-z])([ap])\.? ?m\b", r"\1m"),
+    (r"^(?:negative|minus) (?=[\d.])", "-"),
+    (  # 1.5e-3, 3 \cdot 10^8
+        r"(?<![\w.,^/])(?<!/ )(\d+(?:\.\d+)?)(?:e|\s?(?:[\u00d7·*]|\\times|\\cdot)\s?10\s?\^)"
+        r"\{?([-+]?\d{1,2})\}?(?![\w^]|\.\d)",
+        lambda number: f"{Decimal(f'{number[1]}e{number[2]}'):f}",
+    ),
+    (r"(?<![a-z])pi\b", "π"),
+    ("infinity", "∞"),
 )
-"""1.5e-3, 3 \\cdot 10^8."""
-
 _DECIMAL = re.compile(r"(?<![\d.,])(\d*)\.(\d{2,})(?![\d.])")
 _FEWEST = 5
 """Digits of a decimal that is taken for a rounded number."""
@@ -167,11 +169,8 @@ def plain_number(answer: str) -> Fraction | None:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _normal(answer: str) -> str:
-    plain = _HALF_OF_DAY.sub(
-        r"\1m", readable(bare(answer).replace(r"\overline", "overline")).rstrip(".").lower()
-    )
-    plain = _SCIENTIFIC.sub(lambda found: f"{Decimal(f'{found[1]}e{found[2]}'):f}", _NEGATIVE.sub("-", plain))
-    return _PI.sub("π", plain).replace("infinity", "∞")
+    plain = readable(bare(answer).replace(r"\overline", "overline"))
+    return rewritten(plain.rstrip(".").lower(), _NORMAL)
 
 
 def _compact(normal: str) -> str:

@@ -86,9 +86,11 @@ _IS_MOMENT = re.compile(
     rf"({WEEKDAY}|{DATE})",
     re.IGNORECASE,
 )
-_IN_WORDS = re.compile(
-    r"(?:(?<![\w./^-])-|(?<![\w.,/^-]))"
-    rf"(?:\d+ \d+/\d+|{DIGITS}(?:\.\d+)?(?: ?/ ?\d+)?)(?![\w/^!]|[.,]\d)(?: {SCALE}s?\b)?"
+_ONLY_VALUE = re.compile(
+    rf"{TIME}|(?:(?<![\w./^-])-|(?<![\w.,/^-]))"
+    rf"(?:(?=\d[\d./:]* ){AMOUNT}"
+    rf"|(?:\d+ \d+/\d+|{DIGITS}(?:\.\d+)?(?: ?/ ?\d+)?)(?![\w/^!]|[.,]\d)(?: {SCALE}s?\b)?)",
+    re.IGNORECASE,
 )
 _NO_PLAIN_WORDS = re.compile(
     r"[\\^_=+*<>{}|\u00b1\u2213\u2264\u2265\u221a]|\d ?[-\u2013/:] ?[\d(a-z]*[a-z(]|\d ?[-\u2013:] ?\d"
@@ -105,8 +107,8 @@ _ANOTHER_NUMBER = re.compile(
 _LABEL = re.compile(
     rf"(?:[^:]*{_IS}|[^:=]*:) (?:(?:approximately|about|around|exactly|roughly) )?", re.IGNORECASE
 )
-_DATES, _TIMES, _AMOUNTS, _WEEKDAYS, _MONTHS = (
-    re.compile(pattern, re.IGNORECASE) for pattern in (DATE, TIME, AMOUNT, WEEKDAY, MONTH_AND_YEAR)
+_DATES, _AMOUNTS, _WEEKDAYS, _MONTHS = (
+    re.compile(pattern, re.IGNORECASE) for pattern in (DATE, AMOUNT, WEEKDAY, MONTH_AND_YEAR)
 )
 _REMARK = re.compile(r"\([^()]*\)\W*\Z")
 
@@ -171,21 +173,12 @@ def _value_of(sentence: str) -> str | None:
         len(rest.split()) < 4 and _NUMBERS.match(rest) and plain_number(rest.lower()) is not None
     ):
         return rest
-    times = _TIMES.findall(sentence)
-    if len(times) == 1 and not re.search(r"\d", _TIMES.sub("", sentence)):
-        return str(times[0])
-    if (number := _the_number(sentence.lower())) is None:
+    found = [*_ONLY_VALUE.finditer(sentence)]
+    if len(found) != 1:
         return None
-    amount = _AMOUNTS.match(sentence, number.start())
-    return (amount or number)[0]
-
-
-def _the_number(sentence: str) -> re.Match[str] | None:
-    """The only number of a sentence of plain words, in lower case; None without one."""
-    found = [*_IN_WORDS.finditer(sentence)]
-    if len(found) != 1 or _NO_PLAIN_WORDS.search(sentence) or _ANOTHER_NUMBER.search(sentence):
-        return None
-    return found[0]
+    [value] = found
+    beside = f"{sentence[: value.start()]}1{sentence[value.end() :]}".lower()
+    return None if _NO_PLAIN_WORDS.search(beside) or _ANOTHER_NUMBER.search(beside) else value[0]
 
 
 def solutions(text: str) -> str | None:

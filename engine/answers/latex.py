@@ -1,70 +1,69 @@
 r"""LaTeX, as much of it as small models write: the one place that knows its commands.
 
 ``readable`` is the one normal form: people read it, answers are compared in it. ``bare`` drops what only sets
-an answer, and ``arithmetic`` writes sums as Python does. What is not understood stays as it was written.
+an answer, and ``arithmetic`` writes sums as Python does. Each is a table of rules, which ``rewritten``
+applies. What is not understood stays as it was written.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable, Iterable
+
+Rules = Iterable[tuple[str, str | Callable[[re.Match[str]], str]]]
+"""Patterns, each with what stands in its place."""
 
 _DEEPEST = 8
 """Braces within braces that are followed."""
 
-_SYMBOLS = {
-    "times": "×", "cdot": "·", "div": "÷", "pm": "±", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠",
-    "neq": "≠", "approx": "≈", "equiv": "≡", "infty": "∞", "pi": "π", "theta": "θ", "alpha": "α", "beta": "β",
-    "circ": "°", "angle": "∠", "ldots": "…", "cdots": "…", "dots": "…", "to": "→", "rightarrow": "→",
-    "Rightarrow": "⇒", "implies": "⇒", "therefore": "∴", "cup": "∪", "cap": "∩", "in": "∈", "sum": "∑",
-    "quad": " ", "qquad": " ", "lt": "<", "gt": ">", "emptyset": "∅", "varnothing": "∅", "mid": "|",
-    "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
-    **{name: name for name in ("sin", "cos", "tan", "log", "ln", "exp", "max", "min", "gcd")},
-}  # fmt: skip
+_SYMBOLS: dict[str, str] = dict(
+    re.findall(
+        r"(\w+) (\S+)",
+        """
+        times ×  cdot ·  div ÷  pm ±  le ≤  leq ≤  ge ≥  geq ≥  ne ≠  neq ≠  lt <  gt >  approx ≈  equiv ≡
+        infty ∞  pi π  theta θ  alpha α  beta β  circ °  angle ∠  sum ∑  to →  rightarrow →  Rightarrow ⇒
+        implies ⇒  therefore ∴  ldots …  cdots …  dots …  cup ∪  cap ∩  in ∈  emptyset ∅  varnothing ∅  mid |
+        lfloor ⌊  rfloor ⌋  lceil ⌈  rceil ⌉
+        sin sin  cos cos  tan tan  log log  ln ln  exp exp  max max  min min  gcd gcd
+        """,
+    )
+)
 
 _INNER = r"\{((?:[^{}\\]|\\.)*)\}"
 _WORDS = r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)"
 _SPACING = r"\\[,;:! ]"
 _DELIMITER = r"\\[()\[\]]"
 _SIZE = r"\\(?:left|right|displaystyle)(?![A-Za-z])"
-
-_TEXT = re.compile(rf"{_WORDS}\s*{_INNER}")
-_FRACTION = re.compile(rf"\\[dt]?frac\s*{_INNER}\s*{_INNER}")
-_SHORT_FRACTION = re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)")
-
-_NAME = re.compile(rf"(?:{_WORDS}|\\operatorname|\\overline|\\mathbb)\s*{_INNER}")
-_CUT_OFF = re.compile(rf"(?:{_WORDS}|\\f?boxed)\s*\{{([^{{}}\\]*)$")
-_BESIDE = re.compile(r"(?:[^\W\d_]|[)}^]|(?:/|÷|\\div) ?)\Z")
-"""The end of what a fraction is multiplied by, raised or divided."""
-_ROOT = re.compile(rf"\\sqrt\s*{_INNER}")
-_BOXED = re.compile(rf"\\f?boxed\s*{_INNER}")
-_SCRIPT = re.compile(rf"([\^_]){_INNER}")
-_MODULO = re.compile(rf"\\pmod\s*{_INNER}")
-_SYMBOL = re.compile(rf"\\({'|'.join(sorted(_SYMBOLS, key=len, reverse=True))})(?![A-Za-z])")
-_ENVIRONMENT = re.compile(rf"{_DELIMITER}|\\(?:begin|end)\{{[a-z*]+\}}")
-_CLOSING = re.compile(r" ?\\[)\]](?=[,.;:?!)])")
-"""The end of a formula before a mark, which no space belongs to."""
-_GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
-_ESCAPED = re.compile(r"\\([%$#&_{}])")
-_SPACE = re.compile(rf" ?{_SPACING} ?|\\\\(?=\s|$)")
-_SIZED = re.compile(_SIZE)
+_SYMBOL = rf"\\({'|'.join(_SYMBOLS)})(?![A-Za-z])"
 
 _DOLLARS = re.compile(r"(\$\$?)(?=[^\s$])([^$\n]{1,200})(?<=\S)\1(?![\w$])")
 _LONG_WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{3,}")
 """A word outside of LaTeX's commands: text between two prices, not a formula."""
+_BESIDE = re.compile(r"(?:[^\W\d_]|[)}^]|(?:/|÷|\\div) ?)\Z")
+"""The end of what a fraction is multiplied by, raised or divided."""
 
-_MINUS = re.compile(r"\u2212|(?<![\w)}\]])(?<![\w)}\]] )\u2013(?=[\d.])")
-"""A minus sign of Unicode, and a dash before a number that is no range."""
-_UNSEEN = re.compile(rf"{_SPACING}|{_DELIMITER}|{_SIZE}|\\q?quad(?![a-z])|\\?[$%]|[~`]")
-
-_OPERATORS = str.maketrans("×·∗÷−–", "***/--", "$")
-_ARITHMETIC = [
-    (re.compile(_DELIMITER), "\n"),
+_BARE: Rules = (
+    (rf"{_WORDS}\s*{_INNER}", r" \1"),
+    (rf"{_SPACING}|{_DELIMITER}|{_SIZE}|\\q?quad(?![a-z])|\\?[$%]|[~`]", ""),
+    # A minus sign of Unicode, and a dash before a number that is no range.
+    (r"\u2212|(?<![\w)}\]])(?<![\w)}\]] )\u2013(?=[\d.])", "-"),
+)
+_ARITHMETIC: Rules = (
+    (_DELIMITER, "\n"),
     # Runs of white space are one character before any pattern looks behind them, from each of their places.
-    (re.compile(r"(?:[^\S\n]|[\x01\x02])+"), " "),
-    (re.compile(r" ?\n[ \n]*"), "\n"),
-    (re.compile(rf"{_WORDS}\s*{_INNER}(?:\^\{{?\d\}}?)?"), "\x01\\1\x02"),
-]
+    (r"(?:[^\S\n]|[\x01\x02])+", " "),
+    (r" ?\n[ \n]*", "\n"),
+    (rf"{_WORDS}\s*{_INNER}(?:\^\{{?\d\}}?)?", "\x01\\1\x02"),
+)
+_OPERATORS = str.maketrans("×·∗÷−–", "***/--", "$")
+
+
+def rewritten(text: str, rules: Rules) -> str:
+    """A text to which each rule was applied, one after the other."""
+    for pattern, by in rules:
+        text = re.sub(pattern, by, text)
+    return text
 
 
 def arithmetic(text: str) -> str:
@@ -72,16 +71,12 @@ def arithmetic(text: str) -> str:
 
     A formula stands in a line of its own, and every run of white space is one character.
     """
-    for pattern, by in _ARITHMETIC:
-        text = pattern.sub(by, text)
-    return re.sub(r"(?<=\d) x (?=\d)", "*", readable(text).translate(_OPERATORS))
+    return re.sub(r"(?<=\d) x (?=\d)", "*", readable(rewritten(text, _ARITHMETIC)).translate(_OPERATORS))
 
 
 def bare(answer: str) -> str:
     """An answer without what only sets it: words, spacing, sizes, currency and percent signs, emphasis."""
-    while (unwrapped := _TEXT.sub(r" \1", answer)) != answer:
-        answer = unwrapped
-    return " ".join(_MINUS.sub("-", _UNSEEN.sub("", answer)).split()).strip("* ")
+    return " ".join(rewritten(answer, _BARE).split()).strip("* ")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -89,21 +84,12 @@ def readable(text: str) -> str:
     r"""``text`` as a person reads it: ``\frac{3}{4}`` as ``3/4``, ``\boxed{27}`` as Markdown's ``**27**``."""
     if "\\" not in text:
         return text
-    text = _SIZED.sub("", _ENVIRONMENT.sub("", _CLOSING.sub("", text))).replace("{,}", ",").replace("\\!", "")
+    text = rewritten(text, _OUTER)
     for _ in range(_DEEPEST):
-        before = text
-        text = _NAME.sub(r"\1", text)
-        text = _MODULO.sub(r"(mod \1)", text)
-        text = _FRACTION.sub(_fraction, text)
-        text = _ROOT.sub(lambda part: f"√{_factor(part[1])}", text)
-        text = _SCRIPT.sub(lambda part: part[1] + _factor(part[2]), text)
-        text = _BOXED.sub(_bold, text)
+        before, text = text, rewritten(text, _NESTED)
         if text == before:
             break
-    text = _CUT_OFF.sub(r"\1", _SHORT_FRACTION.sub(_fraction, text))
-    text = _SYMBOL.sub(lambda part: _SYMBOLS[part[1]], text).replace("^°", "°")
-    # LaTeX sets the spaces of math itself; what it left behind in the middle of a line is one.
-    return _GAP.sub(" ", _ESCAPED.sub(r"\1", _SPACE.sub(" ", text)))
+    return rewritten(text, _LAST)
 
 
 def without_latex(text: str) -> str:
@@ -136,3 +122,30 @@ def _factor(part: str) -> str:
     """In brackets where it is more than one thing."""
     part = part.strip()
     return part if re.fullmatch(r"\\?\w+|[\d.,]+", part) else f"({part})"
+
+
+_OUTER: Rules = (
+    (r" ?\\[)\]](?=[,.;:?!)])", ""),  # the end of a formula before a mark, which no space belongs to
+    (rf"{_DELIMITER}|\\(?:begin|end)\{{[a-z*]+\}}|{_SIZE}|\\!", ""),
+    (r"\{,\}", ","),
+)
+_NESTED: Rules = (
+    (rf"(?:{_WORDS}|\\operatorname|\\overline|\\mathbb)\s*{_INNER}", r"\1"),
+    (rf"\\pmod\s*{_INNER}", r"(mod \1)"),
+    (rf"\\[dt]?frac\s*{_INNER}\s*{_INNER}", _fraction),
+    (rf"\\sqrt\s*{_INNER}", lambda part: f"√{_factor(part[1])}"),
+    (rf"([\^_]){_INNER}", lambda part: part[1] + _factor(part[2])),
+    (rf"\\f?boxed\s*{_INNER}", _bold),
+)
+_LAST: Rules = (
+    (r"\\[dt]?frac\s*(\d)\s*(\d)", _fraction),
+    (rf"(?:{_WORDS}|\\f?boxed)\s*\{{([^{{}}\\]*)$", r"\1"),  # it is still being written
+    (_SYMBOL, lambda part: _SYMBOLS[part[1]]),
+    (r"\^°", "°"),
+    (r"\\q?quad(?![A-Za-z])", " "),
+    # LaTeX sets the spaces of math itself; what it left behind in the middle of a line is one.
+    (rf" ?{_SPACING} ?|\\\\(?=\s|$)", " "),
+    (r"\\([%$#&_{}])", r"\1"),
+    (r"(?<=\S) {2,}(?=\S)", " "),
+)
+"""Rules of ``readable``: once, then from the innermost braces outwards, then once."""

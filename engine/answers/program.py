@@ -12,19 +12,16 @@ from decimal import Context, Decimal
 
 from ..types import Execution
 from .extract import said_in, solutions
+from .latex import Rules, rewritten
 
 _BLOCK = re.compile(
     r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:\n[ \t]*+```|```|\Z)", re.DOTALL | re.IGNORECASE
 )
-_NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER = r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 """Commas stand before three digits each: 1,234 is a number and 2,3 are two."""
-_FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)")
-_COMPLEX = re.compile(r"\(-?[\d.e+-]+j\)")
 _MOST_LINES = 4
 """Lines in which a program may print one solution each."""
-_LIST = re.compile(r"[\[{]([^\[\]{}():]+)[\]}]")
-_ALONE = re.compile(rf"(?<![\w.:/-])(?:{_NUMBER.pattern})(?![\w:/-])")
-_SEVERAL = re.compile(rf"(?:{_NUMBER.pattern})(?: (?:{_NUMBER.pattern}))+")
+_ALONE = re.compile(rf"(?<![\w.:/-])(?:{_NUMBER})(?![\w:/-])")
 _LARGEST = 30
 """Digits of a number that is written in full."""
 _DIGITS = 12
@@ -34,6 +31,7 @@ _OBJECT = re.compile(r"<\w[^<>]*(?:<[^<>]*>)?[^<>]* at 0x[0-9a-f]+>|<(?:function
 _COMPUTING = ast.BinOp | ast.BoolOp | ast.Compare | ast.AugAssign | ast.comprehension | ast.For | ast.While
 _LONGEST = 1000
 """Characters of a number that is converted: Python refuses more than 4,300 digits."""
+
 _DEEPEST = 200
 """Levels of a tree: a walk that calls itself would exceed the depth of calls in a deeper one."""
 
@@ -80,13 +78,9 @@ def printed_answer(output: str) -> str | None:
         return None
     if len(lines[-1]) > _LONGEST:
         return lines[-1]
-    last = _COMPLEX.sub(_plain_complex, _FRACTION.sub(r"\1/\2", lines[-1]))
-    if _SEVERAL.fullmatch(last):
-        last = ", ".join(last.split())
-    listed = _LIST.fullmatch(last)
+    last = rewritten(lines[-1], _PRINTED)
     ends = ("\n".join(lines[-size:]) for size in range(min(len(lines), _MOST_LINES), 1, -1))
-    several = next(filter(None, map(solutions, ends)), None)
-    said = several or (listed[1].replace("'", "") if listed else said_in(last))
+    said = next(filter(None, map(solutions, ends)), None) or said_in(last)
     said = said and said.lstrip("$")
     return _ALONE.sub(_plain, said) if said and said[0] in "+-(.0123456789" else said
 
@@ -127,6 +121,15 @@ def _plain(number: re.Match[str]) -> str:
     return f"{value:f}" if -15 < value.adjusted() < _LARGEST else number[0]
 
 
+_PRINTED: Rules = (
+    (r"Fraction\((-?\d+), (\d+)\)", r"\1/\2"),
+    (r"\(-?[\d.e+-]+j\)", _plain_complex),
+    (rf"\A{_NUMBER}(?: {_NUMBER})+\Z", lambda several: ", ".join(several[0].split())),
+    (r"\A[\[{]([^\[\]{}():]+)[\]}]\Z", lambda listed: listed[1].replace("'", "")),
+)
+"""The forms of Python in which people do not write a value."""
+
+
 def parse(source: str) -> ast.Module:
     """The tree of a source that compiles: not every one that parses does.
 
@@ -138,20 +141,14 @@ def parse(source: str) -> ast.Module:
             warnings.simplefilter("ignore")  # "\d" and `x is 1` are the author's business
             tree = ast.parse(source)
             compile(source, "<program>", "exec", dont_inherit=True)
-        _check_depth(tree)
     except (ValueError, OverflowError, RecursionError, MemoryError) as error:
         raise SyntaxError(str(error) or type(error).__name__) from error
-    return tree
-
-
-def _check_depth(tree: ast.Module) -> None:
-    """Refuses a tree in which a walk that calls itself would exceed the depth of calls."""
     level: list[ast.AST] = [tree]
     for _ in range(_DEEPEST):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
-            return
-    raise SyntaxError("nested too deeply")
+    if level:
+        raise SyntaxError("nested too deeply")
+    return tree
 
 
 def try_parse(source: str) -> ast.Module | None:
@@ -171,15 +168,14 @@ def requires_arguments(function: ast.FunctionDef) -> bool:
 
 def names(tree: ast.AST) -> tuple[str, ...]:
     """Names that stand in a tree, each once, in the order of the text."""
-    return _by_appearance(node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return _by_appearance(ast.walk(tree))
 
 
 def called_names(tree: ast.AST) -> tuple[str, ...]:
     """Names that a tree calls, each once, in the order of the text."""
-    called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return _by_appearance(function for function in called if isinstance(function, ast.Name))
+    return _by_appearance(node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
-def _by_appearance(found: Iterable[ast.Name]) -> tuple[str, ...]:
-    in_order = sorted(found, key=lambda name: (name.lineno, name.col_offset))
-    return tuple(dict.fromkeys(name.id for name in in_order))
+def _by_appearance(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
+    named = [(node.lineno, node.col_offset, node.id) for node in nodes if isinstance(node, ast.Name)]
+    return tuple(dict.fromkeys(name for *_, name in sorted(named)))
