@@ -46,13 +46,14 @@ class ToolCall(Kind):
         messages = record.get("messages")
         if not isinstance(messages, list) or not all(map(_is_message, messages)):
             raise UsageError("messages has to be a list of objects, each with a role and its content")
-        details = {"messages": messages, "tools": record.get("tools", [])}
+        tools = record.get("tools", [])
+        details = {"messages": messages, "tools": tools, "choice": "auto", "is_parallel": True}
         try:
-            request = ToolRequest.of(details)
+            ToolRequest.of(details)
             in_words(messages)
         except (KeyError, TypeError, AttributeError):
             raise UsageError("tools and their calls have to be as OpenAI's interface has them") from None
-        return {**request.details(), "accepted": record.get("accepted")}
+        return {**details, "accepted": record.get("accepted")}
 
     def for_search(self, problem: Problem) -> Problem:
         """The problem without the accepted calls."""

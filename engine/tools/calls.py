@@ -172,15 +172,6 @@ class ToolRequest:
             details["messages"], tools, details.get("choice", "auto"), details.get("is_parallel", True)
         )
 
-    def details(self) -> dict[str, Any]:
-        """The request as the details of a problem."""
-        return {
-            "messages": list(self.messages),
-            "tools": [dict(tool.record) for tool in self.tools.values()],
-            "choice": self.choice,
-            "is_parallel": self.is_parallel,
-        }
-
     @property
     def is_asked(self) -> bool:
         """True if the last message is the user's; False after the result of a call."""

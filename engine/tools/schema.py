@@ -2,7 +2,7 @@
 
 Reading puts references in place; jsonschema checks values. Whoever walks a schema (the grammar, the
 comparison of calls) sees it through ``flat``, with its ``allOf`` laid over each other. A schema comes from a
-stranger: nothing is fetched, no foreign pattern is matched, which might never end, and the size of a schema is
+stranger: nothing is fetched, no foreign pattern is matched, which might never end, and its size is
 bounded.
 """
 
