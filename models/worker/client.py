@@ -342,11 +342,7 @@ class Worker:
                 return None
             if isinstance(line, WorkerDiedError):
                 raise line
-            try:
-                message: FromWorker = decode(line)
-            except ValueError as error:
-                text = "the process that runs the models wrote a message that cannot be read"
-                raise WorkerDiedError(text, str(error)) from error
+            message: FromWorker = decode(line)
             match message:
                 case Told("status", text):
                     reporting.status(text)

@@ -19,7 +19,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import chain
 from queue import SimpleQueue
 from typing import Any, Self
 
@@ -289,16 +288,15 @@ def _check_alike(opened: list[ModelsOpened]) -> None:
     Raises:
         ModelError: they differ.
     """
-    nodes = [[asdict(each.models) for each in node.conditions.values()] for node in opened]
-    for described in chain.from_iterable(nodes):
-        (described["calibration"] or {}).pop("file", None)  # its folder differs between nodes
-    for name in nodes[0][0]:
-        first, *others = [[described[name] for described in node] for node in nodes]
-        if other := next((each for each in others if each != first), None):
-            raise ModelError(
-                f"the nodes differ in their {name}",
-                f"{first} and {other}",
-                hint=f"{setting('generator')} as a name from the catalogue, "
-                f"and the same {setting('ctx_size')} and files everywhere",
-                slug="nodes-differ",
-            )
+    nodes = []
+    for each in opened:
+        nodes.append(described := [asdict(found.models) for found in each.conditions.values()])
+        for models in described:
+            (models["calibration"] or {}).pop("file", None)  # its folder differs between nodes
+    if any(node != nodes[0] for node in nodes):
+        raise ModelError(
+            "the nodes have different models or calibrations",
+            hint=f"{setting('generator')} as a name from the catalogue, and the same {setting('ctx_size')} "
+            "and files everywhere",
+            slug="nodes-differ",
+        )

@@ -120,20 +120,6 @@ def test_an_error_keeps_its_class(kind: str) -> None:
     assert vars(same) == vars(error)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"Nothing {}\n",
-        b"Cancel {}\n",
-        b'Cancel {"problem":1}',
-    ],
-)
-def test_what_is_no_message_is_told(line: bytes) -> None:
-    with pytest.raises(ValueError, match="no message"):
-        decode(line)
-
-
 def test_a_file_whose_name_is_not_utf8_is_refused() -> None:
     with pytest.raises(errors.UsageError, match="not UTF-8"):
         encode(OpenModels(SessionOptions("m\udcff.gguf"), confirm=True, verbose=False))

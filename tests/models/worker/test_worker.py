@@ -223,11 +223,6 @@ def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
         assert ("memory" in caught.value.hint) == (number == signal.SIGKILL)
 
 
-def test_a_line_that_is_no_message_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = ending(monkeypatch, "print('hello', flush=True); import time; time.sleep(60)")
-    assert error.facts == ("no message: b'hello\\n'",)
-
-
 DIED = WorkerDiedError("it died", "a fact", hint="a hint")
 
 
