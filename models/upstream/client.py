@@ -22,7 +22,7 @@ from concurrent.futures import Future, wait
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import httpx2
 from anyio.from_thread import start_blocking_portal

@@ -134,9 +134,9 @@ def _chosen(address: Address, models: Sequence[Entry]) -> Entry:
         if any(str(each).lower().removesuffix(":latest") == low for each in called):
             return entry
     what = f"{len(names)} models" if wanted is None else f"no model {excerpt(wanted)}"
-    names = difflib.get_close_matches(wanted or "", names, _SHOWN, 0.3) or names[:_SHOWN] or ["NAME"]
+    names = difflib.get_close_matches(wanted or "", names, _SHOWN, 0.3) or names[:_SHOWN]
     raise ModelNotFoundError(
-        f"{address.server} has {what}", *names, hint=str(replace(address, name=names[0]))
+        f"{address.server} has {what}", *names, hint=str(replace(address, name=[*names, "NAME"][0]))
     )
 
 

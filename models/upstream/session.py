@@ -170,7 +170,7 @@ class UpstreamSession:
             card if fit is None else describe(fit),
             {**self._sampling[name].record(), "prompt": _digest(self._system(name))},
         )
-        found, set_odds = tuple(self._warnings(kind)), self.options.sampling.odds
+        found, set_odds = tuple(self._warnings(kind)), tuple(self.options.sampling.odds)
         return Conditions(models, found, self.schedule, unfitted, server.continues, set_odds)
 
     def _system(self, name: PromptName) -> str:
