@@ -396,7 +396,7 @@ class Execution:
         output: Text that it printed, up to the point where it failed.
         error: Last line of the traceback; empty if it ran to its end.
         seconds: Wall time.
-        program: Source of the program where tests judge it, as it was cut out of the text and repaired; empty
+        program: Source of the program where tests judge it, as it was cut out of the text; empty
             where the text holds none.
         verdicts: One for each test that was given, in their order.
     """

@@ -60,7 +60,7 @@ class Code(Kind):
         return f"{execution.passed}/{len(execution.verdicts)}" if execution.verdicts else UNTESTED
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
-        """The program, as it was repaired."""
+        """The program."""
         return None if execution is None else execution.program or None
 
     def is_judged(self, problem: Problem) -> bool:

@@ -6,7 +6,7 @@ import ast
 import sys
 from collections.abc import Mapping, Sequence
 
-from adascale.engine.answers.program import called_names, parse, requires_arguments
+from adascale.engine.answers.program import called_names, names, parse, requires_arguments
 from adascale.engine.errors import UsageError, setting
 
 from .program import unparse
@@ -28,27 +28,28 @@ def read_task(record: Mapping[str, object]) -> CodeTask:
     entry_point = record.get("entry_point") or None
     if not isinstance(entry_point, str | None):
         raise UsageError('the field "entry_point" is no text', repr(entry_point), slug="bad-test")
-    given, hidden = (suite_of(_tests(record, field, setup), entry_point) for field in ("tests", "hidden"))
+    given, hidden = (
+        suite_of(
+            [
+                test
+                for source in _sources(record, field)
+                for test in read_tests(source, f'a source in the field "{field}"', setup)
+            ],
+            entry_point,
+        )
+        for field in ("tests", "hidden")
+    )
     return CodeTask(given, hidden)
 
 
-def _tests(record: Mapping[str, object], field: str, setup: str) -> tuple[CodeTest, ...]:
-    where = f'a source in the field "{field}"'
-    return tuple(test for source in _sources(record, field) for test in read_tests(source, where, setup))
-
-
 def _sources(record: Mapping[str, object], field: str) -> list[str]:
-    match record.get(field):
-        case None:
-            return []
-        case str(source):
-            return [source] if source.strip() else []
-        case [*sources] if all(isinstance(source, str) for source in sources):
-            return [str(source) for source in sources]
-        case other:
-            raise UsageError(
-                f'the field "{field}" is no list of Python sources', repr(other)[:200], slug="bad-test"
-            )
+    value = record.get(field) or []
+    sources = [value] if isinstance(value, str) else value
+    if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
+        raise UsageError(
+            f'the field "{field}" is no list of Python sources', repr(value)[:200], slug="bad-test"
+        )
+    return sources
 
 
 # Tests in Python source: asserts and test functions
@@ -58,8 +59,6 @@ _PYTEST = frozenset(f"pytest.{part}" for part in ("approx", "mark", "mark.parame
 """Parts of pytest that tests may use, for which ``kind`` has a stand-in."""
 _LIBRARIES = frozenset({"hypothesis", "numpy", "pandas", "requests", "scipy", "sklearn", "sympy", "torch"})
 """Any other module that is not in the standard library is the program under test."""
-_NO_STEPS = frozenset({"pytest.main", "sys.path.append", "sys.path.insert", "unittest.main"})
-"""Functions whose call is no part of a test."""
 _SHOWN = 200
 """Characters of a source that an error shows."""
 
@@ -83,17 +82,18 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
     functions = [node for node in body if _is_test(node)]
     module = [node for node in body if node not in functions]
     steps = [node for node in module if not isinstance(node, _DEFINITIONS)]
-    checks = _checks(module)
+    is_checked = _is_checked(module, steps)
 
     def test(own: Sequence[ast.stmt], around: Sequence[ast.stmt], call: str = "") -> CodeTest:
         shared = "\n".join(filter(None, [setup, unparse(around)]))
         return CodeTest(unparse(own) + call, shared)
 
-    if checks and all(isinstance(node, ast.Assert) for node in steps):
+    tests: list[CodeTest] = []
+    if is_checked and all(isinstance(node, ast.Assert) for node in steps):
         tests = [test([node], [each for each in module if each not in steps]) for node in steps]
-    else:
-        at = module.index(steps[0]) if checks else 0  # what is defined behind a step may need it
-        tests = [test(module[at:], module[:at])] if checks else []
+    elif is_checked:
+        at = module.index(steps[0])  # what is defined behind a step may need it
+        tests = [test(module[at:], module[:at])]
     for node in functions:
         # Those of ``parametrize`` are given arguments.
         if not isinstance(node, ast.FunctionDef) or (requires_arguments(node) and not node.decorator_list):
@@ -103,7 +103,9 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
                 hint="write a function test_f() with asserts, and build what it needs inside of it",
                 slug="bad-test",
             )
-        tests.append(test([node], [each for each in module if each not in checks], f"\n{node.name}()"))
+        # Other calls run the tests, or say where to import from.
+        around = [each for each in module if not isinstance(each, ast.Expr | ast.Assert)]
+        tests.append(test([node], around, f"\n{node.name}()"))
     if not tests:
         raise UsageError(
             f"{where} has no assert outside of functions and no test function",
@@ -115,10 +117,8 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
 
 
 def _is_test(node: ast.stmt) -> bool:
-    """True for a function that pytest would call, and for a class that has one."""
-    if isinstance(node, ast.ClassDef):
-        return any(map(_is_test, node.body))
-    return str(getattr(node, "name", "")).startswith("test")
+    """True for a function or a class that pytest would take for a test."""
+    return str(getattr(node, "name", "")).lower().startswith("test")
 
 
 def _statements(source: str, where: str) -> list[ast.stmt]:
@@ -133,7 +133,7 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
             slug="bad-test",
         ) from error
     stated = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
-    kept = [node for node in stated if not _starts_tests(node)]
+    kept = [node for node in stated if not (isinstance(node, ast.If) and "__name__" in names(node.test))]
     rewritten = _Imports(where).visit(ast.Module(kept, []))
     return [node for node in rewritten.body if not isinstance(node, ast.Pass)]
 
@@ -164,9 +164,7 @@ class _Imports(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
         module = "" if node.level else node.module or ""
-        if module == "__future__":
-            return ast.Pass()
-        if module and module != "pytest" and self._is_there(module):
+        if module not in ("__future__", "pytest") and self._is_there(module):
             return node
         start = "pytest." if module == "pytest" else ""
         return [
@@ -198,28 +196,8 @@ class _Imports(ast.NodeTransformer):
         return top in sys.stdlib_module_names
 
 
-def _starts_tests(node: ast.stmt) -> bool:
-    """True if a statement calls a test function or a runner, or says where to import from."""
-    match node:
-        case ast.Expr(ast.Call(function)):
-            called = ast.unparse(function)
-            return called in _NO_STEPS or (isinstance(function, ast.Name) and called.startswith("test"))
-        case ast.If(test):
-            return ast.unparse(test).replace('"', "'") == "__name__ == '__main__'"
-    return False
-
-
-def _checks(module: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """Statements of a module that hold an assert, or call a function that does, or ``pytest.raises``."""
+def _is_checked(module: Sequence[ast.stmt], steps: Sequence[ast.stmt]) -> bool:
+    """True if a step has an assert, or calls a function of the module that has one."""
     asserting = [node for node in module if any(isinstance(part, ast.Assert) for part in ast.walk(node))]
     helpers = {node.name for node in asserting if isinstance(node, ast.FunctionDef)}
-    return [
-        node
-        for node in module
-        if not isinstance(node, _DEFINITIONS)
-        and (
-            node in asserting
-            or helpers.intersection(called_names(node))
-            or "pytest.raises(" in ast.unparse(node)
-        )
-    ]
+    return any(step in asserting or helpers.intersection(called_names(step)) for step in steps)

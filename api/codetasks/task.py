@@ -12,7 +12,7 @@ from adascale.engine.codec import build, omitted, to_plain
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Problem
 
-from .program import missing_imports, outside_names
+from .program import outside_names
 
 _MOST_CHARACTERS = 2000
 """Characters of all tests that are shown: about 600 tokens, so that a long suite leaves a window to the
@@ -95,8 +95,6 @@ def _bare(text: str) -> str:
 def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite:
     """A suite of tests without copies; its entry point is the function that all of them name, else the first.
 
-    Modules of the standard library that a test asks by a dot and forgot to import are imported.
-
     Args:
         tests: Each of source that parses.
         entry_point: As the task has it; None reads it from the tests.
@@ -105,7 +103,7 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
         UsageError: a test names nothing that a program could define, so that it ends alike whatever the
             program; or no test names the entry point.
     """
-    unique = tuple(dict.fromkeys(map(_with_imports, tests)))
+    unique = tuple(dict.fromkeys(tests))
     needs = [_program_names(test, entry_point) for test in unique]
     if not needs:
         return Suite((), entry_point or "")
@@ -119,18 +117,12 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
     return Suite(unique, entry_point or (shared or needs[0])[0])
 
 
-def _with_imports(test: CodeTest) -> CodeTest:
-    """The test with imports that it forgot (``math.isclose(f(2), 4)``)."""
-    lines = [line for line in missing_imports(test.text) if line.startswith("import ")]
-    return CodeTest(test.source, "\n".join(filter(None, [*lines, test.setup])))
-
-
 def _program_names(test: CodeTest, entry_point: str | None) -> tuple[str, ...]:
     """Names that a test needs of the program, called ones first: arguments may be constants of the program.
 
     A task may ask for a function that is named as a builtin; then its entry point says so.
     """
-    needed = outside_names(test.text, () if entry_point is None else (entry_point,))
+    needed = outside_names(test.text, entry_point or "")
     if not needed:
         raise UsageError(
             "a test names nothing that a program could define, so it ends alike whatever the program",

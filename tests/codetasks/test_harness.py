@@ -65,7 +65,7 @@ def test_a_program_may_do_as_it_likes_and_still_pass(program: str) -> None:
         "text = '''two\n    lines'''\nassert f(2) == 4 and text.count(' ') == 4",
         "def test_f():\n    for n in range(3):\n        assert f(n) == n * n, 'wrong'",
         "n = 1\ndef up():\n    global n\n    n += 1\ndef test_f():\n    up()\n    assert f(n) == 4",
-        "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nassert f(2) == 4",
+        "import sys\nsys.path.insert(0, __file__)\ndef test_f():\n    assert f(2) == 4\ntest_f()",
         "try:\n    from solution import f\nexcept ImportError:\n    from src.a import f\nassert f(2) == 4",
         "CASES = [(1, 1), (2, 4)]\nclass Case:\n    all = CASES\nassert all(f(a) == b for a, b in Case.all)",
         "def check(candidate):\n    assert candidate(2) == 4\ncheck(f)",
@@ -91,7 +91,7 @@ def test_every_form_of_test_can_pass_and_fail(test: str) -> None:
         ),
         (
             "def Box(n): return n",
-            "import pytest\nwith pytest.raises(ValueError):\n    Box(3)",
+            "import pytest\ndef test_box():\n    with pytest.raises(ValueError):\n        Box(3)",
             "ValueError was not raised",
         ),
     ],

@@ -1,4 +1,4 @@
-"""A program is cut out of what a model wrote as a person would cut it out, and small slips are repaired."""
+"""A program is cut out of what a model wrote, as a person would cut it out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adascale.codetasks.program import (
-    add_imports,
-    expose_entry_point,
-    extract_program,
-    outside_names,
-    parse,
-)
+from adascale.codetasks.program import extract_program, outside_names, parse
 
 F = "def f(n):\n    return n * n"
 
@@ -30,7 +24,6 @@ F = "def f(n):\n    return n * n"
         "1. Square it:\n   ```python\n   def f(n):\n       return n * n\n   ```",
         f"```bash\npip install numpy\n```\n```python\n{F}\n```\nExplanation\n",
         f"```python\ndef f(n):\n    return n + n\n```\nThat is wrong. Better:\n```python\n{F}\n```",
-        f"Sure! Here it is:\n\n{F}\n\nIt multiplies n by itself.",
         f"```python\n{F}\n\nIt multiplies n by itself.\n```",
         f"```python\n{F}\n\ndef g(n):\n    return f(n",  # ended within a second function
         f"```python\n{F}\n```\n```python\ndef test_f():\n    assert f(2) == 4\n```",
@@ -57,12 +50,6 @@ def test_the_last_definition_is_the_program(text: str, entry_point: str, program
 )
 def test_what_holds_no_program(text: str) -> None:
     assert extract_program(text, "f") is None
-
-
-def test_repairs_go_together() -> None:
-    text = "```python\ndef squareRoot(n):\n    return math.sqrt(n)\n```"
-    repaired = "import math\n\ndef squareRoot(n):\n    return math.sqrt(n)\n\nsquare_root = squareRoot"
-    assert extract_program(text, "square_root") == repaired
 
 
 LINES = ["```", "```python", "def f(n):", "    return n", "print(f(2))", "text", "", "class Solution:",
@@ -94,40 +81,6 @@ def test_a_degenerate_text_is_read_at_once(text: str) -> None:
         return time.process_time() - started
 
     assert any(seconds() < 0.5 for _ in range(3))  # a machine may stall once
-
-
-def test_a_single_function_gets_the_name_that_tests_call() -> None:
-    assert expose_entry_point(F, "square") == f"{F}\n\nsquare = f"
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        F,
-        "f = lambda n: n",
-        "class f:\n    pass",
-        "from math import sqrt as f",
-    ],
-)
-def test_an_entry_point_that_is_there_stays(source: str) -> None:
-    assert expose_entry_point(source, "f") == source
-
-
-@pytest.mark.parametrize(
-    ("body", "lines"),
-    [
-        ("math.sqrt(n)", ["import math"]),
-        ("sqrt(n)", ["from math import sqrt"]),
-        ("bisect.insort(n, 1)", ["import bisect"]),
-        ("datetime.datetime.now()", ["import datetime"]),
-        ("re.sub('a', reduce(max, n))", ["import re", "from functools import reduce"]),
-        ("unknown(n, numpy.pi)", []),
-        ("sqrt(n)  # not above from __future__ import annotations", []),
-    ],
-)  # fmt: skip
-def test_missing_imports(body: str, lines: list[str]) -> None:
-    source = f"def f(n):\n    return {body}"
-    assert add_imports(source) == ("\n".join([*lines, "", source]) if lines else source)
 
 
 @pytest.mark.parametrize(

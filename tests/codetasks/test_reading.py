@@ -30,7 +30,6 @@ def test_module_level_tests(source: str, tests: list[CodeTest]) -> None:
         "x = [1, 2]\nassert f(x) == 3\nx = [4]\nassert f(x) == 4",
         "for n in range(3):\n    assert f(n) == n * n",
         "xs = [3, 1]\nassert f(xs) == [1, 3]\nassert xs == [3, 1]",  # an assert looks at what another changed
-        "with pytest.raises(ValueError):\n    f(2)",
         "test_stack = Stack()\ntest_stack.push(1)\nassert test_stack.pop() == 1",
     ],
 )
@@ -163,12 +162,6 @@ def test_a_function_may_be_named_as_a_builtin_where_the_task_says_so() -> None:
 )
 def test_the_function_that_all_tests_name_is_the_entry_point(sources: list[str], name: str) -> None:
     assert suite_of([CodeTest(source) for source in sources]).entry_point == name
-
-
-def test_modules_that_a_test_forgot_are_imported() -> None:
-    suite = suite_of([CodeTest("assert math.isclose(f(2), 4)"), CodeTest("assert string(1)")], "f")
-    assert suite.tests[0] == CodeTest("assert math.isclose(f(2), 4)", "import math")
-    assert suite.tests[1].setup == ""
 
 
 def test_a_copy_counts_once() -> None:

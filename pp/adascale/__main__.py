@@ -1,0 +1,1 @@
+/tmp/k/mine/api/__main__.py
