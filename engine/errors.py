@@ -73,6 +73,12 @@ class ModelUnavailableError(ModelError):
     default_slug = "no-network"
 
 
+class ServerBusyError(ModelUnavailableError):
+    """A server is busy, starts or has gone; it asks for ``pause`` seconds."""
+
+    pause = 0.0
+
+
 class ModelCorruptError(ModelError):
     """The file is no usable GGUF, is torn, or has the wrong checksum."""
 

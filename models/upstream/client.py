@@ -34,6 +34,7 @@ from adascale.engine.errors import (
     DecodeAbortedError,
     ModelNotFoundError,
     ModelUnavailableError,
+    ServerBusyError,
     command,
     excerpt,
     explained,
@@ -108,12 +109,6 @@ class Chunk:
     work: PrefixWork = PrefixWork()
     begins_again: bool = False
     error: AdascaleError | None = None
-
-
-class _PassingError(ModelUnavailableError):
-    """The server may do it later: in ``pause`` seconds, or whenever we like."""
-
-    pause = 0.0
 
 
 class Client:
@@ -228,7 +223,7 @@ class Client:
             draw = _Draw(stream, body.get("max_tokens", _MAX_TOKENS))
             try:
                 return await self._stream(draw, body, put)
-            except _PassingError as exc:
+            except ServerBusyError as exc:
                 error = exc
             except AdascaleError as exc:
                 if exc.slug != "upstream-refuses" or draw.counted or not _LACKING & body.keys():
@@ -243,8 +238,7 @@ class Client:
             if self._say is None or broken >= _BREAKS or clock() + seconds - since > PATIENCE:
                 raise error
             if broken or tries > 1:  # a connection that was kept may just have been closed: no news
-                text = f"{error.message}; its draws wait, {PATIENCE / 60:.0f} minutes at most"
-                self._say(" ".join([text, *error.facts]))
+                self._say(f"{error.message}; its draws wait, {PATIENCE / 60:.0f} minutes at most")
             await asyncio.sleep(seconds)
 
     async def _stream(self, draw: _Draw, body: Entry, put: Callable[[Chunk], None]) -> None:
@@ -273,7 +267,7 @@ class Client:
         except TimeoutError:
             what = ("written nothing more", _NEXT) if draw.counted else ("begun no reply", _FIRST)
             error = silent(self._address, *what)
-        except _PassingError as exc:
+        except ServerBusyError as exc:
             error = exc
         if draw.finish is None:
             raise error
@@ -413,14 +407,14 @@ def silent(address: Address, what: str, seconds: float) -> AdascaleError:
     return ModelUnavailableError(text, slug="upstream-silent")
 
 
-def unreachable(address: Address, error: Exception | None = None) -> _PassingError:
+def unreachable(address: Address, error: Exception | None = None) -> ServerBusyError:
     """The error of a server that does not answer."""
     text, hint = f"{address.server} broke off in the middle", "see the log of the server"
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
         text = f"nothing answers at {address.server}"
         hint = f"start the server; {command('list')} shows those here"
     facts = filter(None, [excerpt(str(error or ""))])
-    return _PassingError(text, *facts, hint=hint, slug="upstream-gone")
+    return ServerBusyError(text, *facts, hint=hint, slug="upstream-gone")
 
 
 def refusal(
@@ -451,7 +445,7 @@ def refusal(
         return ModelNotFoundError(text, *facts, hint=command("list"))
     if status in (429, 502, 503, 504):  # with which it, or a proxy before it, asks to come back
         text = f"{server} {'has too many requests' if status == 429 else 'is not ready'}"
-        error, after = _PassingError(text, *facts, slug="upstream-busy"), headers.get("retry-after", "")
+        error, after = ServerBusyError(text, *facts, slug="upstream-busy"), headers.get("retry-after", "")
         error.pause = float(after) if after.isdecimal() else 0.0
         return error
     return AdascaleError(f"{server} refuses the request", *facts, slug="upstream-refuses")

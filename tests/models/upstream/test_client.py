@@ -12,8 +12,15 @@ import pytest
 from lying_server import delta, sse, token, usage, writes_words
 from other_server import KEY, Other, Reply, breaks_off, is_silent, other_server, says
 
-from adascale.engine.errors import AdascaleError, ContextOverflowError, DecodeAbortedError, ModelNotFoundError
+from adascale.engine.errors import (
+    AdascaleError,
+    ContextOverflowError,
+    DecodeAbortedError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+)
 from adascale.engine.ports import PrefixWork
+from adascale.engine.search.events import SearchFailed
 from adascale.models.options import SamplingParams
 from adascale.models.upstream import client as module
 from adascale.models.upstream.address import Address
@@ -274,6 +281,8 @@ def test_errors_have_the_class_that_commands_know() -> None:
         "message": "the request exceeds the available context size",
     }
     assert isinstance(failure(lies.errs(400, too_long)), ContextOverflowError)
+    busy = failure(lies.errs(429, "slow down", **{"Retry-After": "3600"}))
+    assert isinstance(SearchFailed.of(busy).error(), ModelUnavailableError), "from a worker, too"
 
 
 def test_nothing_that_listens_is_said_after_a_while() -> None:
