@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from adascale.engine.types import Budget as Budget
     from adascale.engine.types import Estimate as Estimate
     from adascale.engine.types import Problem as Problem
+    from adascale.engine.types import SamplingChange as SamplingChange
     from adascale.engine.types import Step as Step
     from adascale.engine.types import Usage as Usage
     from adascale.models import open_session as open_session
-    from adascale.models.options import SamplingOverrides as SamplingOverrides
     from adascale.models.options import SessionOptions as SessionOptions
     from adascale.models.session import Session as Session
 
@@ -71,9 +71,9 @@ _NAMES = {
     "adascale.engine.request": "SearchRequest Settings",
     "adascale.engine.search.tree": "Tree",
     "adascale.engine.strategies": "Adaptive Beam BestOfN Cut Expand Greedy Passing Plan Strategy Vote gather",
-    "adascale.engine.types": "ROOT Budget Estimate Problem Step Usage",
+    "adascale.engine.types": "ROOT Budget Estimate Problem SamplingChange Step Usage",
     "adascale.models": "open_session",
-    "adascale.models.options": "SamplingOverrides SessionOptions",
+    "adascale.models.options": "SessionOptions",
     "adascale.models.session": "Session",
 }
 """Public names of the package, by module."""

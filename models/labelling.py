@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from adascale.engine.answers.choosing import SearchResult
-from adascale.engine.errors import DecodeAbortedError, UsageError, human_bytes
+from adascale.engine.errors import DecodeAbortedError, UsageError
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import SearchFailed, SearchFinished
 
-from . import machine
-from .files.library import resolve
 from .llama.chat import ChatFormat
-from .llama.context import MAX_BATCH_TOKENS, LlamaContext
+from .llama.context import MAX_BATCH_TOKENS
 from .llama.labels import SEQUENCES, FloatArray, LabelReader, Labels, each_of, one_of
-from .llama.model import AbortFlag, LlamaModel, layers_to_offload
 from .llama.thinking import plan_thinking
 from .options import WINDOW, Reporting, SessionOptions, round_window_up
+from .session import LocalModels
+from .session_plan import find_model
 from .upstream.address import is_address
 from .upstream.session import UpstreamSession
 
@@ -53,7 +51,7 @@ class LabelPrompt:
     each: Sequence[str] = ()
 
 
-class LocalReader:
+class LocalReader(LocalModels):
     """Reads labels with a model of this machine; a context manager.
 
     Args:
@@ -70,49 +68,33 @@ class LocalReader:
     """
 
     def __init__(self, options: SessionOptions, prompt: LabelPrompt, reporting: Reporting) -> None:
-        self._abort = AbortFlag()
-        self._options, self._prompt, self._reporting = options, prompt, reporting
-        self._file = resolve(
-            options.generator,
-            offline=options.offline,
-            on_progress=reporting.on_progress,
-            confirm=reporting.confirm,
-        )
+        super().__init__(options, reporting)
+        self._prompt, self._file = prompt, find_model(options.generator, options, reporting)
         self.key = self._file.sha256
-        self._stack = ExitStack()
         self._reader: LabelReader
         self._labels: Labels
 
     def __enter__(self) -> Self:
-        file, options = self._file, self._options
-        layers = layers_to_offload(options.gpu_layers)
-        self._reporting.status(f"Loading {file.name} ({human_bytes(file.size_bytes)})...")
-        model = LlamaModel(file.path, layers, file.info, file.shown_name)
-        self._stack.callback(model.close)
-        chat = ChatFormat(model, self._prompt.system, thinking=plan_thinking(model, 0))
-        window = options.ctx_size or max(WINDOW, len(chat.head) + 4 * MAX_BATCH_TOKENS)
+        file, prompt = self._file, self._prompt
+        model = self._load_model(file)
+        chat = ChatFormat(model, prompt.system, thinking=plan_thinking(model, 0))
+        window = self.options.ctx_size or max(WINDOW, len(chat.head) + 4 * MAX_BATCH_TOKENS)
         window = min(round_window_up(window), file.info.context_length or window)
         if len(chat.head) + 2 * MAX_BATCH_TOKENS > window:
             raise UsageError(
                 f"the labels have {len(chat.head):,} tokens, and {file.name} reads {window:,}",
                 hint="fewer labels, shorter descriptions, or another model",
             )
-        threads = options.threads or machine.physical_cores()
-        context = LlamaContext(model, window, SEQUENCES, threads, self._abort, shared=True)
-        self._stack.callback(context.close)
-        prompt = self._prompt
+        context = self._make_context(model, window, SEQUENCES, shared=True)
         self._labels = (
             each_of(model, chat, prompt.each) if prompt.each else one_of(model, chat, prompt.labels)
         )
         self._reader = LabelReader(context, chat.head, self._labels.looks)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
     def interrupt(self) -> None:
         """Stop in the middle of a batch; safe from a signal handler."""
-        self._abort.set()
+        self.abort.set()
 
     def read(self, texts: Sequence[str]) -> Iterator[FloatArray | None]:
         """Scores ``[labels]`` of each text; None for one that is too long.

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from adascale.engine.errors import UsageError
+from adascale.engine.types import AS_USUAL, SamplingChange
 
 from .files.catalog import DEFAULT_GENERATOR, CardSampling
 from .upstream.address import is_address
@@ -175,29 +176,6 @@ class SamplingParams:
 
 
 @dataclass(frozen=True, slots=True)
-class SamplingOverrides:
-    """The user's own sampler settings.
-
-    None takes a number from the calibration, whose probabilities hold for its own sampler alone, or without a
-    calibration from the model's card, or from ``SamplingParams``.
-    """
-
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-
-    @property
-    def odds(self) -> tuple[str, ...]:
-        """Names of the given numbers that change how likely a token is; no greedy solution heeds them."""
-        return tuple(name for name in ("temperature", "top_p") if getattr(self, name) is not None)
-
-    def over(self, usual: SamplingParams, think_tokens: int) -> SamplingParams:
-        """The usual sampler with these numbers, and with the thoughts of the session."""
-        asked = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
-        return dataclasses.replace(usual, **asked, think_tokens=think_tokens)
-
-
-@dataclass(frozen=True, slots=True)
 class SessionOptions:
     """How to open models.
 
@@ -207,7 +185,8 @@ class SessionOptions:
         prm: ``REF`` or ``FORMAT=REF`` of a PRM or judge, ``self`` for the generator itself,
             ``probe`` for its own hidden states, or ``none``.
         calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
-        sampling: The user's own sampler settings.
+        sampling: The user's own numbers of the sampler; the others are of the calibration, whose
+            probabilities hold for its own sampler alone, or else of the model's card, or the usual ones.
         system: System prompt below the built-in ones; empty for none.
         think: Tokens that a model may think before it answers, after which its thought is closed; 0 for no
             thought, None to let the model decide, with ``THINK_TOKENS`` at most.
@@ -227,7 +206,7 @@ class SessionOptions:
     size: int | None = None
     prm: str = "probe"
     calibration: str = "auto"
-    sampling: SamplingOverrides = SamplingOverrides()
+    sampling: SamplingChange = AS_USUAL
     system: str = ""
     think: int | None = 0
     ctx_size: int | None = None
@@ -307,7 +286,8 @@ def samplers(
         numbers: dict[str, Any] = {**(own or card.get("usual", {}))}
         if name in lengths:
             numbers["max_tokens"] = lengths[name]
-        return options.sampling.over(dataclasses.replace(usual, **numbers), think_tokens)
+        numbers |= options.sampling.numbers
+        return dataclasses.replace(usual, **numbers, think_tokens=think_tokens)
 
     return {"text": of("text"), **{name: of(name) for name in PROMPTS}}
 

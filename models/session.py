@@ -44,8 +44,8 @@ _CACHE_MAX = 2 << 30
 """Bytes of a cache of prefixes at most."""
 
 
-class Session:
-    """Models that are open for searches: ``with Session(options) as session``.
+class LocalModels:
+    """Model files and contexts of this process, which are closed together; a context manager.
 
     Args:
         options: The models and their settings.
@@ -53,7 +53,37 @@ class Session:
 
     Attributes:
         abort: Stops llama.cpp in the middle of a batch; safe to set from any thread or signal handler.
-        options: Options of the session.
+        options: The models and their settings.
+    """
+
+    def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
+        self.abort = AbortFlag()
+        self.options, self._reporting = options, reporting
+        self._stack = ExitStack()
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def _load_model(self, file: ModelFile) -> LlamaModel:
+        layers = layers_to_offload(self.options.gpu_layers)
+        size, device = human_bytes(file.size_bytes), "GPU" if layers else "CPU"
+        self._reporting.status(f"Loading {file.name} ({size}, {device})...")
+        self._reporting.loading(file.path)
+        model = LlamaModel(file.path, layers, file.info, file.shown_name)
+        self._stack.callback(model.close)
+        return model
+
+    def _make_context(self, model: LlamaModel, window: int, sequences: int, **kind: bool) -> LlamaContext:
+        threads = self.options.threads or machine.physical_cores()
+        context = LlamaContext(model, window, sequences, threads, self.abort, **kind)
+        self._stack.callback(context.close)
+        return context
+
+
+class Session(LocalModels):
+    """Models that are open for searches: ``with Session(options) as session``.
+
+    Attributes:
         model: The generator.
         prompts: How the generator is asked, and the calibrations that belong to that.
         context: The generator's context, with one sequence per branch.
@@ -73,13 +103,6 @@ class Session:
     policy: LlamaPolicy
     reward_model: RewardModel
     executor: Executor
-
-    def __init__(self, options: SessionOptions, reporting: Reporting = Reporting()) -> None:
-        self.abort = AbortFlag()
-        self.options = options
-        self._reporting = reporting
-        self._gpu_layers = layers_to_offload(options.gpu_layers)
-        self._stack = ExitStack()
 
     @cached_property
     def files(self) -> SessionFiles:
@@ -103,9 +126,6 @@ class Session:
             self._stack.close()
             raise
         return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
 
     def listing(self) -> list[tuple[str, Path, str]]:
         """Label, path and sha256 of each file, found as ``files``."""
@@ -168,7 +188,7 @@ class Session:
                 "prompt": prompts.fingerprints[described].prompt,
             },
         )
-        set_odds = self.options.sampling.odds
+        set_odds = tuple(self.options.sampling.odds)
         return Conditions(models, tuple(self._warnings(kind)), self.schedule, unfitted, set_odds=set_odds)
 
     def _warnings(self, kind: KindName) -> list[Notice]:
@@ -226,20 +246,6 @@ class Session:
         )
         self.policy = policy
 
-    def _load_model(self, file: ModelFile) -> LlamaModel:
-        device = "GPU" if self._gpu_layers else "CPU"
-        self._reporting.status(f"Loading {file.name} ({human_bytes(file.size_bytes)}, {device})...")
-        self._reporting.loading(file.path)
-        model = LlamaModel(file.path, self._gpu_layers, file.info, file.shown_name)
-        self._stack.callback(model.close)
-        return model
-
-    def _make_context(self, model: LlamaModel, window: int, sequences: int, *, states: bool) -> LlamaContext:
-        threads = self.options.threads or machine.physical_cores()
-        context = LlamaContext(model, window, sequences, threads, self.abort, states=states)
-        self._stack.callback(context.close)
-        return context
-
     def _open_prm(self, files: SessionFiles, window: int, cache_bytes: int) -> RewardModel:
         if files.prm is None:
             return SequenceLogprob()
@@ -253,7 +259,7 @@ class Session:
 
     def _load_step_costs(self, file: ModelFile) -> stepcost.StepCosts:
         """The curve kept for such contexts; measured if none is."""
-        path = stepcost.curve_path(file.sha256, self.context, self._gpu_layers)
+        path = stepcost.curve_path(file.sha256, self.context, self.model.gpu_layers)
         known = stepcost.load(path, self.context.sequences)
         if known is None:
             self._reporting.status("Measuring this machine, once per model...")

@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.errors import CalibrationError, UsageError, setting
@@ -77,6 +75,12 @@ class SessionFiles:
         return hashlib.sha256(both.encode()).hexdigest()
 
 
+def find_model(ref: str, options: SessionOptions, reporting: Reporting) -> ModelFile:
+    """Find and verify a model as ``resolve`` does, on the terms of a session."""
+    shown, confirm = reporting.on_progress, reporting.confirm
+    return resolve(ref, offline=options.offline, on_progress=shown, confirm=confirm)
+
+
 def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
     """Find the files that the options name, downloading models that are missing.
 
@@ -92,14 +96,11 @@ def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
             raise UsageError(text, hint=setting("prm", "probe"))
         calibration = load_artefact(Path(options.calibration))
 
-    model = partial(
-        resolve, offline=options.offline, on_progress=reporting.on_progress, confirm=reporting.confirm
-    )
-    generator = model(options.generator)
+    generator = find_model(options.generator, options, reporting)
     if options.prm in ("none", "probe"):
         return SessionFiles(generator, calibration=calibration)
     wanted, ref = split_reference(options.prm)
-    prm = generator if ref == "self" else model(ref)
+    prm = generator if ref == "self" else find_model(ref, options, reporting)
     form = settle_format(prm, wanted, reporting.status, offline=options.offline)
     return SessionFiles(generator, prm, form, calibration)
 
@@ -162,7 +163,9 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         if kind in heads or (kind in judged and is_searched and files.prm is None)
     }
     fitted = {
-        prompt_of(kind, mode): options.sampling.over(SamplingParams(**dict[str, Any](known)), think_tokens)
+        prompt_of(kind, mode): SamplingParams(
+            **{**known, **options.sampling.numbers, "think_tokens": think_tokens}
+        )
         for kind, artefact in calibrations.items()
         for mode, known in artefact.card.samplers().items()
     }

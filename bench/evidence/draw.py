@@ -25,9 +25,9 @@ from adascale.engine.search.record import replay
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
 from adascale.engine.strategies.redraws import draw_with_redraws
-from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem
+from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem, SamplingChange
 from adascale.models.calibration.artefact import Artefact, question_key, read_installed
-from adascale.models.options import SamplingOverrides, SessionOptions
+from adascale.models.options import SessionOptions
 from adascale.models.questions import choose_questions, read_known
 from adascale.models.session import Session
 
@@ -183,7 +183,7 @@ def main() -> None:
     options = SessionOptions(
         args.model,
         calibration=args.calibration,
-        sampling=SamplingOverrides(temperature=args.temperature),
+        sampling=SamplingChange(temperature=args.temperature),
         branches=32,
         threads=args.threads,
         purpose="replay",

@@ -26,9 +26,9 @@ from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Expand, Greedy, Plan, Strategy
 from adascale.engine.strategies.base import gather
-from adascale.engine.types import ROOT, Mode, Problem
+from adascale.engine.types import ROOT, Mode, Problem, SamplingChange
 from adascale.models.llama.calls import Rules
-from adascale.models.options import SamplingOverrides, SessionOptions
+from adascale.models.options import SessionOptions
 from adascale.models.questions import read_problems
 from adascale.models.session import Session
 
@@ -237,7 +237,7 @@ def main() -> None:
         args.model,
         prm="none",
         calibration="none",
-        sampling=SamplingOverrides(max_tokens=_MAX_TOKENS),
+        sampling=SamplingChange(max_tokens=_MAX_TOKENS),
         ctx_size=_WINDOW,
         threads=args.threads,
         branches=_BRANCHES,

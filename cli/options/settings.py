@@ -22,14 +22,13 @@ from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.request import SearchRequest
 from adascale.engine.strategies import STRATEGIES, Adapt, Adaptive, Effort, ModeChoice
 from adascale.engine.strategies.presets import PRESETS
-from adascale.engine.types import Budget, MessageKind, Notice
+from adascale.engine.types import Budget, MessageKind, Notice, SamplingChange
 from adascale.models.files.catalog import DEFAULT_GENERATOR
 from adascale.models.options import (
     MAX_BRANCHES,
     THINK_TOKENS,
     FallbackOptions,
     QuestionFormat,
-    SamplingOverrides,
     SessionOptions,
 )
 
@@ -340,7 +339,7 @@ class Settings(BaseModel):
         names = "size", "prm", "calibration", "system", "think", *MACHINE, "offline", "force", "unsandboxed"
         session = SessionOptions(
             generator=self.model,
-            sampling=SamplingOverrides(self.temperature, self.top_p, self.max_tokens),
+            sampling=SamplingChange(self.temperature, top_p=self.top_p, max_tokens=self.max_tokens),
             **{name: getattr(self, name) for name in names},
         )
         return replace(session, **own)

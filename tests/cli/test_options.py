@@ -17,8 +17,8 @@ from adascale.cli.app import COMMANDS, load_command
 from adascale.cli.options.command_line import with_ask
 from adascale.cli.options.settings import FALLBACK, ROWS, SEARCH, SESSION, Settings, read_settings
 from adascale.engine.request import SearchRequest
-from adascale.engine.types import Budget
-from adascale.models.options import THINK_TOKENS, FallbackOptions, SamplingOverrides, SessionOptions
+from adascale.engine.types import Budget, SamplingChange
+from adascale.models.options import THINK_TOKENS, FallbackOptions, SessionOptions
 
 NO_MODEL = 4
 
@@ -150,7 +150,7 @@ def test_what_is_typed_arrives_where_its_field_is() -> None:
     typed = "-m a.gguf --time-limit 2m -vv --seed 3 -o budget 8000 -o max_tokens 99 -o temperature 0.7"
     ask = parsed(*typed.split(), "-o", "gpu_layers", "all", "-o", "fallback_below", ".5")
     assert ask.search().budget == Budget(max_tokens=8000, max_seconds=120.0)
-    assert ask.session().sampling == SamplingOverrides(temperature=0.7, max_tokens=99)
+    assert ask.session().sampling == SamplingChange(temperature=0.7, max_tokens=99)
     assert (ask.session().generator, ask.session().gpu_layers) == ("a.gguf", -1)
     assert (ask.verbose, ask.search().seed) == (2, 3)
     assert ask.other_server() == FallbackOptions(below=0.5)

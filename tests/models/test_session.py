@@ -16,7 +16,7 @@ import adascale
 from adascale.engine.calibration.posterior import VOTES, rate_of_size
 from adascale.engine.errors import CalibrationError, UsageError
 from adascale.engine.search.events import BranchStarted
-from adascale.engine.types import Mode
+from adascale.engine.types import Mode, SamplingChange
 from adascale.models.files.catalog import CardSampling
 from adascale.models.files.library import ModelFile
 from adascale.models.llama import stepcost
@@ -25,7 +25,6 @@ from adascale.models.options import (
     SHORT,
     THINK_TOKENS,
     Reporting,
-    SamplingOverrides,
     SamplingParams,
     SessionOptions,
     samplers,
@@ -153,10 +152,12 @@ def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path
             assert session.modes == ("prose",)
 
 
-def test_what_is_asked_for_comes_before_what_was_fitted_and_that_before_the_usual() -> None:
-    fitted = SamplingParams(temperature=0.8, top_k=40, max_tokens=512)
-    sampler = SamplingOverrides(max_tokens=100).over(fitted, 0)
-    assert sampler == SamplingParams(temperature=0.8, top_k=40, top_p=0.95, max_tokens=100)
+def test_what_is_asked_for_comes_before_the_card_and_that_before_the_usual() -> None:
+    usual, card = SamplingParams(top_k=9, min_p=0.1), {"usual": {"top_k": 5, "max_tokens": 512}}
+    sampler = samplers(SessionOptions(sampling=SamplingChange(max_tokens=100)), usual=usual, card=card)[
+        "prose"
+    ]
+    assert sampler == SamplingParams(top_k=5, min_p=0.1, max_tokens=100)
 
 
 def test_the_record_of_a_sampler_makes_it_again() -> None:
@@ -182,7 +183,7 @@ def test_the_sampler_is_that_of_the_models_card_below_what_is_asked_for() -> Non
     assert {found[name].temperature for name in ("prose", "program", "date", "check")} == {1.0}
     assert {found[name].presence_penalty for name in ("text", "fact", "json", "call", "code")} == {1.5}
     assert (found["fact"].max_tokens, found["text"].top_k) == (SHORT["fact"], SamplingParams().top_k)
-    asked = samplers(SessionOptions(sampling=SamplingOverrides(temperature=0.2)), card=CARD)
+    asked = samplers(SessionOptions(sampling=SamplingChange(temperature=0.2)), card=CARD)
     assert {each.temperature for each in asked.values()} == {0.2}
     assert asked["text"].presence_penalty == 1.5
     assert {each.temperature for each in samplers(SessionOptions(), 64, card=CARD).values()} == {0.9}
@@ -193,7 +194,7 @@ def test_a_reply_in_a_conversation_may_be_longer_than_a_solution_unless_its_leng
     options = SessionOptions(purpose="conversation")
     assert (samplers(options)["text"].max_tokens, samplers(options)["prose"].max_tokens) == (2048, 768)
     assert samplers(SessionOptions())["text"].max_tokens == 768
-    short = replace(options, sampling=SamplingOverrides(max_tokens=9))
+    short = replace(options, sampling=SamplingChange(max_tokens=9))
     assert {each.max_tokens for each in samplers(short).values()} == {9}
 
 
