@@ -257,7 +257,8 @@ class Client:
                 async for event in _events(response):
                     if event.get("error") or event.get("object") == "error":
                         code = at(event, "error.code") or event.get("code")
-                        raise refusal(self._address, code if isinstance(code, int) else 500, event)
+                        status = code if isinstance(code, int) and 0 < code < 600 else 500
+                        raise refusal(self._address, status, event)
                     if (chunk := draw.read(event)) is None:
                         break
                     if chunk != Chunk(draw.stream):

@@ -361,12 +361,12 @@ class Worker:
 
 def failed_log(request: Request, failure: SearchFailed, last: Event | None = None) -> list[Event]:
     """Events that a failed search lacks behind the last one of its log; all of them without a log."""
-    settings, log = request.settings, list[Event]()
-    if last is None:
-        warnings = (Warned(notice=notice) for notice in settings.warnings)
-        log = [settings.first_event(request.problem), *warnings]
-    seq, t = (0, 0.0) if last is None else (last.seq + 1, last.t)
-    return [replace(event, seq=seq + n, t=t) for n, event in enumerate([*log, failure])]
+    if last is not None:
+        return [replace(failure, seq=last.seq + 1, t=last.t)]
+    settings = request.settings
+    warnings = [Warned(notice=notice) for notice in settings.warnings]
+    log: list[Event] = [settings.first_event(request.problem), *warnings, failure]
+    return [replace(event, seq=seq, t=0.0) for seq, event in enumerate(log)]
 
 
 def _start(lines: _Lines) -> subprocess.Popen[bytes]:
