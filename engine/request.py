@@ -142,14 +142,9 @@ class SearchRequest:
             UsageError: the strategy lacks the mode, the rule or a number.
         """
         conditions = conditions or Conditions(ModelDescription(), ())
-        strategy, models, warnings = (
-            conditions.possible(self.strategy_for(problem.kind)),
-            conditions.models,
-            [*conditions.warnings],
-        )
-        schedule = conditions.schedule if strategy.stops_early else None
-        if KINDS[problem.kind].has_options:  # two solutions settle it, or a few more do not
-            schedule = Schedule.even(1)
+        models, warnings, entry = conditions.models, [*conditions.warnings], entry_of(problem)
+        strategy = conditions.possible(self.strategy_for(problem.kind))
+        strategy = replace(strategy, modes=self._modes(problem, strategy, modes))
         usual = models.sampling or {}
         change = self.sampling.beyond(usual)
         if change.odds:  # with another sampler a fitted calibration does not hold: votes judge
@@ -157,28 +152,17 @@ class SearchRequest:
             if conditions.unfitted is not None:
                 models = replace(models, calibration=conditions.unfitted)
                 warnings.append(_ANOTHER_SAMPLER)
-        known = kind_of(problem).modes(problem)
-        if entry_of(problem).is_reply:  # nobody can check it
+        card = models.calibration
+        is_known = card is None or entry.has_calls or set(strategy.modes) <= set(card["modes"])
+        if entry.is_reply or not is_known:
             models = replace(models, calibration=None)
-        elif entry_of(problem).has_calls:
-            strategy = replace(strategy, modes=known if strategy.reads_options else known[:1])
-        else:
-            usable = [mode for mode in known if mode != "program" or not modes or mode in modes]
-            left = modes if KINDS[problem.kind].is_fitted else usable
-            if self.mode in known:
-                strategy = replace(strategy, modes=(self.mode,))
-            else:
-                if self.mode != "auto":
-                    strategy = replace(strategy, modes=known[:1])
-                if strategy.reads_options and left:
-                    strategy = replace(strategy, modes=tuple(left))
-                elif strategy.modes == _USUAL_MODES and not strategy.grows_steps:
-                    strategy = replace(strategy, modes=tuple(usable[:1]))
-            card = models.calibration
-            if card is not None and not set(strategy.modes) <= set(card["modes"]):
-                models = replace(models, calibration=None)
-                warnings += [_NO_PROGRAMS] if "program" in strategy.modes else []
+            warnings += [_NO_PROGRAMS] if "program" in strategy.modes else []
         warnings += self._without_effect(problem.kind, strategy, conditions.set_odds)
+        schedules = (
+            Schedule.even(self.width) if self.width is not None else None,
+            Schedule.even(1) if entry.has_options else None,  # two solutions settle it, or a few more do not
+            conditions.schedule if strategy.stops_early else None,
+        )
         return Settings(
             strategy,
             self.budget,
@@ -186,8 +170,29 @@ class SearchRequest:
             models,
             tuple(warnings),
             sampling=change,
-            schedule=schedule if self.width is None else Schedule.even(self.width),
+            schedule=next(filter(None, schedules), None),
         )
+
+    def _modes(self, problem: Problem, strategy: Strategy, modes: Sequence[Mode]) -> tuple[Mode, ...]:
+        """The modes of a search: those of the first row that has any.
+
+        Args:
+            problem: The problem.
+            strategy: Its strategy, with the modes that it has by itself.
+            modes: As of ``settings``.
+        """
+        entry, known = entry_of(problem), kind_of(problem).modes(problem)
+        usable = tuple(mode for mode in known if mode != "program" or not modes or mode in modes)
+        is_usual = strategy.modes == _USUAL_MODES and not strategy.grows_steps
+        rows = (
+            strategy.modes if entry.is_reply else (),
+            (known if strategy.reads_options else known[:1]) if entry.has_calls else (),
+            tuple(mode for mode in known if mode == self.mode),
+            (tuple(modes) if entry.is_fitted else usable) if strategy.reads_options else (),
+            usable[:1] if is_usual or self.mode != "auto" else (),
+            strategy.modes,
+        )
+        return next(filter(None, rows))
 
     def _without_effect(self, kind: KindName, strategy: Strategy, odds: Sequence[str]) -> Iterator[Notice]:
         """A warning that names the settings without effect on a kind of problem, if there are any.
