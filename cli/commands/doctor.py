@@ -25,7 +25,7 @@ from ..options.command_line import config_path, read_config
 from ..options.flags import JsonFlag, ModelFlag, OfflineFlag
 from ..options.settings import KEYS, checked, read_settings, suggestion
 from ..terminal.errors import as_typed
-from ..terminal.lines import short_path, wrapped
+from ..terminal.lines import short_path
 from ..terminal.streams import write_json, write_payload
 from ..terminal.text import columns
 
@@ -76,23 +76,16 @@ def doctor(
     }
     found = {name: _run_check(check) for name, check in checks.items()}
     if json_output:
-        rows = [{"name": name, **asdict(finding)} for name, finding in found.items()]
-        write_json({"schema": SCHEMA, "checks": rows})
+        checks = [{"name": name, **asdict(finding)} for name, finding in found.items()]
+        write_json({"schema": SCHEMA, "checks": checks})
     else:
-        lines = []
-        for name, finding in found.items():
-            said = finding.detail + (f"\nfix: {finding.fix}" if finding.fix else "")
-            first, *others = wrapped(said, sys.stdout, _INDENT).split("\n")
-            lines += [(f"{finding.result:<4}", name, first), *(("", "", each) for each in others)]
-        problems = sum(finding.result in ("warn", "FAIL") for finding in found.values())
+        rows = [(each.result, name, each.detail) for name, each in found.items()]
+        fixes = [f"fix {name}: {each.fix}" for name, each in found.items() if each.fix]
+        problems = sum(each.result in ("warn", "FAIL") for each in found.values())
         end = f"{problems} of {len(found)} checks found a problem." if problems else "all is well."
-        write_payload(f"{columns(lines, '<<<')}\n{end}")
+        write_payload("\n".join([columns(rows, "<<<", fits=True, wraps=True), *fixes, end]))
     if any(finding.result == "FAIL" for finding in found.values()):
         raise typer.Exit(FAILED)
-
-
-_INDENT = 19
-"""Cells in front of what a check says."""
 
 
 def _run_check(check: Callable[[], Finding | str]) -> Finding:

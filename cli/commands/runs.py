@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from adascale.engine.answer import Answer
 from adascale.engine.answers.latex import readable
 from adascale.engine.errors import UsageError
+from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import percent
 
-from ..disk.traces import MAX_BYTES, MAX_RUNS, past_runs, run_records, runs_dir, trace_path
+from ..disk.traces import MAX_BYTES, MAX_RUNS, past_runs, run_record, runs_dir, trace_path
 from ..options.command_line import Listing
 from ..options.flags import JsonLinesFlag
+from ..report import answer_record, error_record
 from ..terminal.streams import say, write_json_lines, write_payload
-from ..terminal.text import columns, cut, one_line, rounded
+from ..terminal.text import columns, cut, one_line, plural, rounded
 
 app = typer.Typer(
     cls=Listing,
@@ -38,7 +42,7 @@ def list_runs(
     adascale runs list
     adascale runs --limit 5
     """
-    facts = run_records(limit)
+    facts = [_record(path) for path in past_runs()[:limit]]
     if as_json:
         write_json_lines(facts)
     elif facts:
@@ -87,28 +91,35 @@ def rm(
     say(f"removed {len(doomed)}")
 
 
+def _record(path: Path) -> dict[str, Any]:
+    """The record of a run as ``ask --json`` prints it, with its name; ``status`` says if it has none."""
+    fields: dict[str, Any] = {"question": "(unreadable)", "status": "unreadable"}
+    if (search := run_record(path)) is not None:
+        problem = search.started.problem
+        fields = {"question": problem.question, "kind": problem.kind, "status": "unfinished"}
+        if isinstance(search.end, SearchFailed):
+            fields = error_record(problem, search.end.error())
+        elif search.result is not None:
+            fields = answer_record(Answer.of(search))
+    return {"run": path.stem, **fields}
+
+
 def _runs_table(facts: list[dict[str, Any]]) -> str:
     """A line for each run."""
     rows = [("RUN", "TOKENS", "ANSWER", "QUESTION")]
     for fact in facts:
-        p = f"  {percent(fact['p'])}" if fact["p"] is not None else ""
-        tokens = fact["generated_tokens"]
-        rows.append(
-            (
-                fact["run"],
-                "-" if tokens is None else f"{tokens:,}",
-                cut(one_line(_ending(fact)), 20) + p,
-                cut(one_line(fact["question"] or "(unreadable)"), _QUESTION_CELLS),
-            )
-        )
+        is_whole = "usage" in fact
+        p = fact["confidence"]["p"] if is_whole else None
+        tokens = f"{fact['usage']['generated_tokens']:,}" if is_whole else "-"
+        ending = cut(one_line(_ending(fact)), 20) + ("" if p is None else f"  {percent(p)}")
+        rows.append((fact["run"], tokens, ending, cut(one_line(fact["question"]), _QUESTION_CELLS)))
     return columns(rows, "<><<", fits=True)
 
 
 def _ending(fact: Mapping[str, Any]) -> str:
     """The readable answer of a run, or the reason why it has none."""
-    none = "(a reply)" if fact["kind"] == "text" else "(none)"
-    if fact["error"] is not None:
-        return "(failed)"
-    if fact["stop_reason"] is None:
-        return "(unfinished)"
-    return rounded(readable(fact["answer"] or none))
+    if "tests" in fact:
+        return f"passes {fact['passed']} of {plural(len(fact['tests']), 'test')}"
+    if "usage" not in fact:
+        return "(failed)" if "error" in fact else f"({fact['status']})"
+    return rounded(readable(fact["answer"] or ("(a reply)" if fact["kind"] == "text" else "(none)")))

@@ -13,9 +13,8 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import AdascaleError, DiskFullError, TraceError, excerpt, is_disk_full, reason_of
 from adascale.engine.kind_table import entry_of
 from adascale.engine.search.events import (
@@ -28,7 +27,7 @@ from adascale.engine.search.events import (
     to_json,
 )
 from adascale.engine.search.record import Record
-from adascale.engine.types import Notice, Problem, probability_of
+from adascale.engine.types import Notice, Problem
 from adascale.models.lines import LineWriter, read_lines
 from adascale.models.storage import state_folder
 
@@ -86,12 +85,12 @@ def read_trace(path: Path) -> list[Event]:
     return _read(path)[0]
 
 
-def read_record(path: Path) -> Record:
-    """The search of a trace; incomplete lines and errors as in ``read_trace``."""
-    return _read(path)[1]
+def read_record(path: Path, *, warns: bool = True) -> Record:
+    """The search of a trace; errors as in ``read_trace``, and so are incomplete lines if it ``warns``."""
+    return _read(path, warns=warns)[1]
 
 
-def _read(path: Path) -> tuple[list[Event], Record]:
+def _read(path: Path, *, warns: bool = True) -> tuple[list[Event], Record]:
     """A log and its fold: one search, numbered without gaps, without a node that no event has made."""
     events: list[Event] = []
     record: Record | None = None
@@ -113,7 +112,8 @@ def _read(path: Path) -> tuple[list[Event], Record]:
                     reason = exc.message if isinstance(exc, TraceError) else f"not valid JSON: {exc}"
                     raise TraceError(f"{path} line {line.number}: {reason}", hint=_OTHERS) from exc
                 text = f"{path} line {line.number} is not complete and was left out; the run was killed there"
-                show_warning(Notice("torn-trace", text))
+                if warns:
+                    show_warning(Notice("torn-trace", text))
     except OSError as exc:
         text = f"cannot read the trace {path}: {reason_of(exc)}"
         raise TraceError(text, hint=_OTHERS) from exc
@@ -189,13 +189,7 @@ MAX_RUNS = 100
 MAX_BYTES = 100_000_000
 """Maximum size of all runs together."""
 
-RUN_SCHEMA = "adascale.run/1"
-"""Schema of the record of a run."""
-
 _SUFFIX = ".jsonl"
-
-_TAIL = 1 << 18
-"""Bytes that are read at the end of a trace; a longer last event has answers of many thousand solutions."""
 
 
 def runs_dir() -> Path:
@@ -249,7 +243,7 @@ def trace_path(name: str | None) -> Path:
     if name is None:
         if not runs:
             raise _no_run()
-        return next((path for path in runs if _first_and_last(path)[1] is not None), runs[0])
+        return next((path for path in runs if (kept := run_record(path)) and kept.end), runs[0])
     # A pipe or a device may never end. Unlike Path.is_file, it takes a name that is too long.
     if os.path.isfile(name):
         return Path(name)
@@ -275,13 +269,13 @@ def last_finished() -> Record:
     """
     runs = past_runs()
     for path in runs:
-        first, last = _first_and_last(path)
-        if first is None or entry_of(first.problem).has_tests or not isinstance(last, SearchFinished):
-            continue
         try:
-            return read_record(path)
+            record = read_record(path, warns=False)
         except TraceError as error:
             show_warning(Notice(error.slug, f"{error.message}; the run before it goes on"))
+            continue
+        if record.result is not None and not entry_of(record.started.problem).has_tests:
+            return record
     raise _no_run("no kept run of ask or chat has an answer yet") if runs else _no_run()
 
 
@@ -289,55 +283,8 @@ def _no_run(message: str = "no run is kept yet") -> TraceError:
     return TraceError(message, hint='adascale ask "What is 17 * 23?" makes one')
 
 
-def run_records(limit: int) -> list[dict[str, Any]]:
-    """The records (``adascale.run/1``) of the newest runs, without those that another command deletes."""
-    records = []
-    for path in past_runs()[:limit]:
-        with contextlib.suppress(FileNotFoundError):
-            records.append(_run_record(path))
-    return records
-
-
-def _run_record(path: Path) -> dict[str, Any]:
-    """The record of a run, from its first and last event; unknown is None."""
-    first, last = _first_and_last(path)
-    result = last.result if isinstance(last, SearchFinished) else None
-    return {
-        "schema": RUN_SCHEMA,
-        "run": path.stem,
-        "question": first.problem.question if first else None,
-        "kind": first.problem.kind if first else None,
-        "strategy": first.strategy if first else None,
-        "answer": _answer(first, result),
-        "p": probability_of(result.confidence) if result else None,
-        "error": last.notice.code if isinstance(last, SearchFailed) else None,
-        "stop_reason": result.stop_reason if result else None,
-        "generated_tokens": last.usage.generated_tokens if isinstance(last, SearchFinished) else None,
-        "seconds": round(last.t, 3) if isinstance(last, SearchFinished) else None,
-        "bytes": path.stat().st_size,
-    }
-
-
-def _answer(first: SearchStarted | None, result: SearchResult | None) -> str | None:
-    """The answer; for a code task, whose program is not in the last event, the tests that it passes."""
-    if result is None or result.answer is None or first is None or not entry_of(first.problem).has_tests:
-        return result.answer if result else None
-    return f"passes {result.answer} tests" if result.answer[0].isdecimal() else result.answer
-
-
-def _first_and_last(path: Path) -> tuple[SearchStarted | None, SearchFinished | SearchFailed | None]:
-    """The first and the last event of a trace; None if one is missing or torn, or nobody may read it."""
-    first = last = b""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        first = file.readline()
-        file.seek(max(0, path.stat().st_size - _TAIL))
-        last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-    begin = end = None
-    with contextlib.suppress(*_LINE_ERRORS):
-        begin = _parse_event(first)
-    with contextlib.suppress(*_LINE_ERRORS):
-        end = _parse_event(last)
-    return (
-        begin if isinstance(begin, SearchStarted) else None,
-        end if isinstance(end, SearchFinished | SearchFailed) else None,
-    )
+def run_record(path: Path) -> Record | None:
+    """The search of a run, as far as it has come; None if it cannot be read."""
+    with contextlib.suppress(TraceError):
+        return read_record(path, warns=False)
+    return None

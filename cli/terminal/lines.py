@@ -32,7 +32,7 @@ def plain_width() -> int:
     return shutil.get_terminal_size(usual).columns
 
 
-_COMMAND = re.compile(r"(?:hint|fix): (?!.*(?:[,;:] | says | shows ))")
+_COMMAND = re.compile(r"hint: (?!.*(?:[,;:] | says | shows ))")
 """A fix that is a command alone."""
 
 _LEAST_WIDTH = 20

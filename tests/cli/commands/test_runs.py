@@ -50,8 +50,8 @@ def test_runs_are_listed_newest_first() -> None:
     assert "27  93 %" in lines[2]
     assert "3 pens cost $2." in lines[2]
     _, found = map(json.loads, invoked("runs", "list", "--json")[0].splitlines())
-    assert (found["run"], found["answer"], found["p"]) == ("20260101-120000-aaaa", "27", 0.93)
-    assert (found["stop_reason"], found["generated_tokens"]) == ("exhausted", 237)
+    assert (found["run"], found["answer"], found["confidence"]["p"]) == ("20260101-120000-aaaa", "27", 0.93)
+    assert (found["stop_reason"], found["usage"]["generated_tokens"]) == ("exhausted", 237)
     assert len(invoked("runs", "--limit", "1")[0].splitlines()) == 2
 
 
@@ -67,7 +67,7 @@ def test_what_is_no_trace_is_listed_as_such() -> None:
     assert "(unreadable)" in listed
     assert "(failed)" in listed
     found = [json.loads(line) for line in invoked("runs", "list", "--json")[0].splitlines()]
-    assert ("worker-died", None) in [(each["error"], each["stop_reason"]) for each in found]
+    assert "worker-died" in [each["error"]["code"] for each in found if "error" in each]
 
 
 def test_a_run_that_cannot_be_kept_stops_no_question(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
