@@ -2,8 +2,8 @@
 
 Each kind is a class, imported with its first problem: ``value`` has values, dates, facts and texts,
 ``choice`` and ``yes_no`` the questions with options, ``structured`` calls of tools and JSON. ``kind_table``
-has a line for each; code tasks, a satellite, register theirs. ``recognising`` makes a problem of a message: it
-tells its kind, by ``wording`` and by the options that ``options`` finds.
+has a line for each; code tasks, a satellite, register theirs. ``recognising`` makes a problem of a message:
+it tells its kind, by ``wording`` and by the options that ``options`` finds.
 """
 
 from __future__ import annotations

@@ -92,20 +92,15 @@ class Strategy(ABC):
     redraws: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no plan could end with, and for a tree of steps other modes and redraws.
+        """Refuse numbers that no plan could end with, and for a tree of steps other modes.
 
         Raises:
             UsageError: a number of trajectories, prefixes or steps is below 1, or a tree of steps has another
-                mode than prose, or redraws.
+                mode than prose.
         """
         for name in _AT_LEAST_ONE:
             if self.has(name) and getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}, it must be 1 or more")
-        if self.grows_steps and self.redraws:
-            raise UsageError(
-                f"{self.name} chooses among steps, and none of them is drawn again",
-                hint="redraws are for strategies of whole solutions, such as vote",
-            )
         if self.grows_steps and self.modes != ("prose",):
             raise UsageError(
                 f"{self.name} grows trees of steps, and a program is a single one",

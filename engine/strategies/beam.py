@@ -75,7 +75,8 @@ def required_samples(p: float, confidence: float) -> int:
         p: Probability that one sample is right; clamped to [1e-4, 1 - 1e-4].
         confidence: In (0, 1).
     """
-    return math.ceil(_samples_needed(p, confidence))
+    p = min(max(p, _EPS), 1.0 - _EPS)
+    return math.ceil(math.log(1.0 - confidence) / math.log(1.0 - p))
 
 
 def prefixes_to_keep(lowers: Sequence[float], branching: int, confidence: float, most: int) -> int:
@@ -102,7 +103,7 @@ def samples_of_each(lowers: Sequence[float], kept: int, branching: int, confiden
         branching: Never more than this (its M).
         confidence: As in ``required_samples``.
     """
-    return max(1, min(math.ceil(_samples_needed(min(lowers), confidence) / kept), branching))
+    return min(math.ceil(required_samples(min(lowers), confidence) / kept), branching)
 
 
 def chance_of_success(question: Estimate, failures: int, left: int) -> float:
@@ -130,11 +131,6 @@ def success_beta(estimate: Estimate) -> tuple[float, float]:
     low, high = _STRENGTHS
     strength = min(max(mean * (1.0 - mean) / deviation**2 - 1.0, low), high)
     return mean * strength, (1.0 - mean) * strength
-
-
-def _samples_needed(p: float, confidence: float) -> float:
-    p = min(max(p, _EPS), 1.0 - _EPS)
-    return math.log(1.0 - confidence) / math.log(1.0 - p)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..errors import UsageError, setting
 from ..kind_table import entry_of
 from ..kinds import kind_of
 from ..kinds.structured import schema_of
@@ -97,13 +96,14 @@ class Readings(Strategy):
         """Draw the greedy reading, as many as have to agree, then the others; none far longer than it."""
 
         def draws() -> Iterator[Sequence[Expand]]:
-            greedy = Expand(ROOT, 1, "answer", greedy=True, mode=self.modes[0])
-            yield [greedy]
+            greedy, first = whole_trajectories(1, self.modes[:1], greedy=True), min(self.votes, self.samples)
+            yield greedy
             end = next(node.id for node in reversed(tree.nodes) if node.greedy)
             written = sum(len(step.token_ids) for step in tree.steps(end) if not step.is_thought)
-            most, first = _TIMES_LONGER * written + _LONGER, min(self.votes, self.samples) - 1
-            for n in ([first] if first else []), [self.samples - 1 - first]:
-                yield [replace(greedy, n=each, greedy=False, max_tokens=most) for each in n]
+            most = _TIMES_LONGER * written + _LONGER
+            for n in first - 1, self.samples - first:
+                batch = whole_trajectories(n, self.modes[:1])
+                yield [replace(draw, max_tokens=most) for draw in batch]
 
         return draw_until(tree, draws(), lambda: "confident" if _least_votes(tree) >= self.votes else None)
 
@@ -191,18 +191,6 @@ class Passing(Strategy):
     samples: int = 8
     hopeless: float = 0.15
     modes: tuple[Mode, ...] = field(default=("code",), kw_only=True)
-
-    def __post_init__(self) -> None:
-        """Check the parameters.
-
-        Raises:
-            UsageError: no program, or a mode of more than one step.
-        """
-        Strategy.__post_init__(self)
-        if "prose" in self.modes:
-            raise UsageError(
-                "passing judges whole programs, and prose has steps", hint=setting("mode", "program")
-            )
 
     def plan(self, tree: Tree) -> Plan:
         """Draw the greedy program, and samples where it does not pass."""

@@ -94,10 +94,8 @@ def test_ias_of_m_draws_fewer_children_where_the_worst_is_sure(tree: Tree) -> No
         ("vote", {"samples": 0}, "samples is 0"),
         ("readings", {"votes": 0}, "votes is 0"),
         ("adaptive", {"lead": 0}, "lead is 0"),
-        ("beam", {"redraws": 1}, "none of them is drawn again"),
         ("beam", {"adapt": "km", "confidence": 1.0}, "confidence is 1"),
         ("vote", {"adapt": "km"}, "vote has no rule km"),
-        ("passing", {"modes": ("prose", "program")}, "passing judges whole programs, and prose has steps"),
     ],
 )
 def test_what_a_strategy_could_not_run_with_is_refused(
