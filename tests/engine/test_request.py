@@ -122,28 +122,34 @@ def of_modes(*modes: Mode) -> Conditions:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "modes"), [("adaptive", ("prose", "program")), ("vote", ("prose",)), ("beam", ("prose",))]
-)
-def test_auto_leaves_the_modes_to_a_strategy_that_weighs_them(name: str, modes: tuple[Mode, ...]) -> None:
-    found = SearchRequest(strategy=name).settings(Problem("1", ""), modes=("prose", "program"))
-    assert found.strategy.modes == modes
+BOTH: tuple[Mode, ...] = ("prose", "program")
 
 
 @pytest.mark.parametrize(
-    ("name", "known", "modes"),
+    ("kind", "request_", "of_models", "modes"),
     [
-        ("adaptive", ("program", "prose"), ("program", "prose")),
-        ("greedy", ("program", "prose"), ("program",)),
-        ("greedy", ("prose",), ("prose",)),
-        ("beam", ("program", "prose"), ("prose",)),
+        ("text", SearchRequest(strategy=Vote(3)), BOTH, ("prose",)),
+        ("call", SearchRequest(), BOTH, ("call", "prose")),
+        ("call", SearchRequest(strategy="greedy"), BOTH, ("call",)),
+        ("value", SearchRequest(mode="program"), BOTH, ("program",)),
+        ("value", SearchRequest(), ("prose",), ("prose",)),
+        ("date", SearchRequest(), BOTH, ("program", "prose")),
+        ("date", SearchRequest(strategy="greedy"), BOTH, ("program",)),
+        ("date", SearchRequest(strategy="greedy"), ("prose",), ("prose",)),
+        ("choice", SearchRequest(strategy="vote", mode="program"), BOTH, ("prose",)),
+        ("value", SearchRequest(strategy="vote"), BOTH, ("prose",)),
+        ("date", SearchRequest(strategy="beam"), BOTH, ("prose",)),
     ],
 )
-def test_a_date_is_computed_by_programs_where_they_can_be_drawn(
-    name: str, known: tuple[Mode, ...], modes: tuple[Mode, ...]
+def test_each_row_gives_the_modes_of_its_searches(
+    kind: KindName, request_: SearchRequest, of_models: tuple[Mode, ...], modes: tuple[Mode, ...]
 ) -> None:
-    asked = SearchRequest(strategy=name).settings(Problem("1", "", kind="date"), modes=known)
-    assert asked.strategy.modes == modes
+    details = {
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "messages": [{"role": "user", "content": "x"}],
+    }
+    problem = Problem("1", "", kind=kind, details=details if kind == "call" else {})
+    assert request_.settings(problem, modes=of_models).strategy.modes == modes
 
 
 @pytest.mark.parametrize("mode", ["auto", "prose", "program"])
