@@ -148,6 +148,12 @@ class Client:
         """
         return self._portal.call(self._get, url)
 
+    def page(self, path: str) -> Entry:
+        """As ``get``, of the server's other pages; an empty object if it does not come."""
+        with suppress(AdascaleError):
+            return self.get(self._address.root + path)
+        return {}
+
     async def _get(self, url: str) -> Entry:
         seconds = min(_PAGE, self.until - time.monotonic())
         try:

@@ -264,6 +264,5 @@ def _scores(words: Sequence[str], seen: Mapping[str, float]) -> tuple[float, ...
     """Log-probability of each word among them all, by the tokens that a reply may begin with."""
     likely = [[seen[token] for token in spellings(word) if token in seen] for word in words]
     least = min(seen.values(), default=0.0) if any(likely) else 0.0
-    scores = [float(np.logaddexp.reduce(each or [least])) for each in likely]
-    total = float(np.logaddexp.reduce(scores))
-    return tuple(score - total for score in scores)
+    scores = np.array([np.logaddexp.reduce(each or [least]) for each in likely])
+    return tuple((scores - np.logaddexp.reduce(scores)).tolist())

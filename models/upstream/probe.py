@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from functools import partial
 
 from adascale.engine.errors import AdascaleError, ModelNotFoundError, ModelUnavailableError, excerpt
 
@@ -57,7 +56,7 @@ def probe(address: Address, seconds: float | None = None) -> Server:
         AdascaleError: Nothing answers, the key is refused, or the model is not there.
     """
     with closing(Client(address, seconds=seconds or PATIENCE)) as client:
-        models, get = _models(client, address), partial(_page, client, address)
+        models, get = _models(client, address), client.page
         server = recognised(models, get)
         entry = described(_chosen(address, models), server.pages, get)
     return replace(
@@ -78,15 +77,8 @@ def _local_server(port: int) -> tuple[Address, str, list[str]] | None:
     address = Address(f"http://127.0.0.1:{port}/v1")
     with suppress(AdascaleError), closing(Client(address, seconds=_GLANCE)) as client:
         if models := _models(client, address):
-            return address, recognised(models, partial(_page, client, address)).name, _names(models)
+            return address, recognised(models, client.page).name, _names(models)
     return None
-
-
-def _page(client: Client, address: Address, path: str) -> Entry:
-    """The JSON object of a page; an empty one if there is none."""
-    with suppress(AdascaleError):
-        return client.get(address.root + path)
-    return {}
 
 
 def _models(client: Client, address: Address) -> list[Entry]:

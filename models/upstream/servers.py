@@ -114,9 +114,11 @@ def plain_body(
 def recognised(models: Sequence[Entry], get: Get) -> Server:
     """The kind of a server, by its list of models or by a page that no other server has."""
     owners = [entry.get("owned_by") for entry in models]
-    by_owner = (each for each in SERVERS if each.owner and each.owner in owners)
-    by_page = (each for each in SERVERS if not each.owner and listed(get(each.pages[0]), "models"))
-    return next(by_owner, None) or next(by_page, Server())
+
+    def is_it(server: Server) -> bool:
+        return server.owner in owners if server.owner else bool(listed(get(server.pages[0]), "models"))
+
+    return next(filter(is_it, SERVERS), Server())
 
 
 def described(entry: Entry, pages: Sequence[str], get: Get) -> Entry:

@@ -18,7 +18,7 @@ from adascale.engine.ports import Clock, Policy, SequenceLogprob
 from adascale.engine.request import Conditions
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
-from adascale.engine.types import KindName, Mode, Notice, PromptName, Schedule
+from adascale.engine.types import KindName, Mode, Notice, Schedule
 
 from ..calibration.artefact import (
     Fingerprint,
@@ -124,9 +124,8 @@ class UpstreamSession:
     @property
     def fingerprint(self) -> Fingerprint:
         """All that a fit of values belongs to."""
-        model = f"{self.server.name} {self._address.url} {self.server.model}"
         asked = _digest(json.dumps(self.drawn_with("value")))
-        return Fingerprint(model, "", "votes", asked, self._sampling["prose"].record(), 0)
+        return Fingerprint(self.name, "", "votes", asked, self._sampling["prose"].record(), 0)
 
     def listing(self) -> list[tuple[str, Path, str]]:
         """Files of the session: none."""
@@ -134,9 +133,9 @@ class UpstreamSession:
 
     def drawn_with(self, kind: KindName) -> list[Any]:
         """All that a draw for a kind of problem depends on but its prefix and seed, as JSON."""
-        server, names = self.server, [prompt_of(kind, mode) for mode in KINDS[kind].modes]
-        prompts = [[self._system(name), self._sampling[name].record()] for name in names]
-        return [self._address.url, server.name, server.model, prompts]
+        names, own = (prompt_of(kind, mode) for mode in KINDS[kind].modes), self.options.system
+        prompts = [[with_own(name, own), self._sampling[name].record()] for name in names]
+        return [self.name, self.server.name, prompts]
 
     def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
         """A driver over the server, or a policy in its place, after clearing an earlier abort.
@@ -168,13 +167,10 @@ class UpstreamSession:
             GeneratorDescription(server.model, n_ctx=server.context or 0),
             None,
             card if fit is None else describe(fit),
-            {**self._sampling[name].record(), "prompt": _digest(self._system(name))},
+            {**self._sampling[name].record(), "prompt": _digest(with_own(name, self.options.system))},
         )
         found, set_odds = tuple(self._warnings(kind)), tuple(self.options.sampling.odds)
         return Conditions(models, found, self.schedule, unfitted, server.continues, set_odds)
-
-    def _system(self, name: PromptName) -> str:
-        return with_own(name, self.options.system)
 
     def _warnings(self, kind: KindName) -> Iterator[Notice]:
         server = self.server
