@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -206,7 +205,7 @@ class Message(Fields):
         """Its messages in the form of chat completions: none for reasoning, which models do not read."""
         words = text_of(self.content)
         results = [
-            {"role": "tool", "content": text_of(part.content), "tool_call_id": part.tool_use_id}
+            {"role": "tool", "content": text_of(part.content), "tool_call_id": part.tool_use_id, "name": ""}
             for part in self.content
             if part.type == "tool_result"
         ]
@@ -227,7 +226,7 @@ class Message(Fields):
                 for id_, name, given in calls
             ]
         if role == "tool":
-            message |= {"tool_call_id": self.tool_call_id, **({"name": self.name} if self.name else {})}
+            message |= {"tool_call_id": self.tool_call_id, "name": self.name}
         return [message]
 
 
@@ -261,6 +260,24 @@ class Format(Fields):
     schema_: JsonObject = Field({"type": "object"}, alias="schema")
 
 
+def _with_names(turns: list[JsonObject]) -> list[JsonObject]:
+    """The turns, each result with the name of its tool, which some templates read.
+
+    Where Ollama's clients give neither the name nor an id, the order of the calls tells.
+    """
+    names: dict[str, str] = {}
+    called: list[str] = []
+    for turn in turns:
+        if turn["role"] == "tool":
+            next_name = called.pop(0) if called else ""
+            turn["name"] = names.get(turn["tool_call_id"]) or turn["name"] or next_name
+        else:
+            calls = turn.get("tool_calls", ())
+            called = [call["function"]["name"] for call in calls]
+            names |= {call["id"]: call["function"]["name"] for call in calls if call["id"]}
+    return turns
+
+
 _CHOICES: Mapping[str, Any] = {"any": "required", "auto": "auto", "none": "none"}
 
 
@@ -280,7 +297,6 @@ _GREEDY_BELOW = 0.01
 """A temperature below this means greedy decoding."""
 
 Penalty = Annotated[float, Field(ge=-100, le=100)]
-Biases = dict[Annotated[int, Field(ge=0, le=1 << 24)], Penalty]
 
 
 class Body(Fields):
@@ -309,7 +325,7 @@ class Body(Fields):
     """Answer in server-sent events."""
     temperature: Annotated[float, Field(ge=0, le=100)] | None = None
     """0 asks for one greedy reply."""
-    top_k: Annotated[int, Field(ge=-1, le=1 << 24)] | None = None
+    top_k: Annotated[int, Field(ge=-1, le=1 << 24), AfterValidator(lambda k: max(0, k))] | None = None
     """Number of likeliest tokens to keep; 0 or -1 keeps all."""
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -319,8 +335,6 @@ class Body(Fields):
     )
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
-    logit_bias: Biases | None = None
-    """Numbers to add to the logits of tokens, by token id."""
     effort: Effort | None = Field(
         None,
         validation_alias=AliasChoices(
@@ -367,7 +381,7 @@ class Body(Fields):
                 turns[-1].setdefault("tool_calls", []).extend(turn["tool_calls"])  # items of one turn
             else:
                 turns.append(turn)
-        return turns
+        return _with_names(turns)
 
     @property
     def may_call(self) -> bool:
@@ -380,14 +394,7 @@ class Body(Fields):
 
         Greedy decoding needs no filters, and a search cannot have temperature 0.
         """
-        change = SamplingChange(
-            repeat_penalty=self.repeat_penalty,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            logit_bias=tuple(sorted(self.logit_bias.items())) if self.logit_bias else None,
-        )
-        if is_greedy:
-            return change
-        top_k = None if self.top_k is None else max(0, self.top_k)
-        temperature = None if self.heat == "zero" else self.temperature
-        return replace(change, temperature=temperature, top_k=top_k, top_p=self.top_p, min_p=self.min_p)
+        names = ["repeat_penalty", "presence_penalty", "frequency_penalty"]
+        names += [] if is_greedy else ["top_k", "top_p", "min_p"]
+        names += ["temperature"] if self.heat == "warm" else []
+        return SamplingChange(**{name: getattr(self, name) for name in names})

@@ -29,7 +29,7 @@ import string
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import AliasChoices, Field, StrictBool, model_validator
 
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import SearchRequest
@@ -51,17 +51,10 @@ _LETTERS = string.ascii_uppercase
 """Options are told apart by their letters; the form allows 255 choices."""
 
 
-class Choice(Fields):
-    """An option of a choice; a text and a boolean of the same spelling differ."""
+class Option(Fields):
+    """A choice, or a level of a score; a text and a boolean of the same spelling differ."""
 
-    value: Text | StrictBool
-    description: str = ""
-
-
-class Level(Fields):
-    """A level of a score."""
-
-    label: Text
+    value: Text | StrictBool = Field(validation_alias=AliasChoices("value", "label"))
     description: str = ""
 
 
@@ -71,8 +64,9 @@ class Question(Fields):
     type: Literal["predicate", "choice", "score"]
     name: str | None = None
     instructions: Parts
-    choices: Annotated[list[Choice], Field(min_length=2, max_length=len(_LETTERS))] = []
-    levels: Annotated[list[Level], Field(min_length=2, max_length=10)] = []
+    options: Annotated[list[Option], Field(min_length=2, max_length=len(_LETTERS))] = Field(
+        [], validation_alias=AliasChoices("choices", "levels")
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -80,16 +74,9 @@ class Question(Fields):
             raise ValueError("the instructions are empty")
         if self.type != "predicate" and not self.options:
             raise ValueError("its choices, or the levels of a score, are missing")
-        if len({(type(each.value), each.value) for each in self.choices}) < len(self.choices):
-            raise ValueError("two choices have the same value")
+        if len({(type(each.value), each.value) for each in self.options}) < len(self.options):
+            raise ValueError("two options have the same value")
         return self
-
-    @property
-    def options(self) -> list[tuple[str | bool, str]]:
-        """Value, or label, and description of each option; empty for a predicate."""
-        if self.type == "score":
-            return [(each.label, each.description) for each in self.levels]
-        return [(each.value, each.description) for each in self.choices if self.type == "choice"]
 
     def problem(self, history: tuple[Turn, ...]) -> Problem:
         """The question below the input; a statement is asked for its truth."""
@@ -97,26 +84,25 @@ class Question(Fields):
         if self.type == "predicate":
             asked = asked if asked.endswith("?") else f"Is this true? {asked}"
             return Problem(new_id(), asked, history=history, kind="yes-no")
-        texts = [f"{value}: {of}" if of else f"{value}" for value, of in self.options]
+        texts = [": ".join(filter(None, [str(each.value), each.description])) for each in self.options]
         details = {"stem": asked, "texts": texts, "letters": [*_LETTERS[: len(texts)]]}
         return Problem(new_id(), asked, history=history, kind="choice", details=details)
 
     def answer(self, chances: Sequence[float]) -> JsonObject:
         """The answer, by the probability of each option; of a predicate that of yes and of no."""
-        found: JsonObject = {"type": self.type, "name": self.name}
+        head: JsonObject = {"type": self.type, "name": self.name}
         if self.type == "predicate":
-            return {**found, "probability": round(chances[0], 4)}
-        most, places = max(chances), range(len(chances))
-        found["confidence"] = round((len(chances) * most - 1) / (len(chances) - 1), 4)
-        values = [value for value, _ in self.options]
-        each: list[JsonObject] = [{"value": value} for value in values]
+            return {**head, "probability": round(chances[0], 4)}
+        most, count = max(chances), len(chances)
+        head["confidence"] = round((count * most - 1) / (count - 1), 4)
+        each: list[JsonObject] = [{"value": option.value} for option in self.options]
         if self.type == "choice":
-            found["choice"] = values[chances.index(most)]
+            head["choice"] = each[chances.index(most)]["value"]
         else:
-            found["score"] = round(sum(at * chances[at] for at in places), 4)
-            each = [{"value": at, "label": values[at]} for at in places]
-        found["probabilities"] = [{**each[at], "probability": round(chances[at], 4)} for at in places]
-        return found
+            head["score"] = round(sum(at * p for at, p in enumerate(chances)), 4)
+            each = [{"value": at, "label": label["value"]} for at, label in enumerate(each)]
+        paired = zip(each, chances, strict=True)
+        return {**head, "probabilities": [{**option, "probability": round(p, 4)} for option, p in paired]}
 
 
 class DecisionBody(Fields):

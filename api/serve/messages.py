@@ -32,11 +32,8 @@ class MessageWriter(Writer[Body]):
 
     def grown(self, block: Block, text: str) -> bytes:
         """A delta of a block."""
-        if block.call is not None:
-            delta = {"type": "input_json_delta", "partial_json": text}
-            return _event("content_block_delta", index=block.at, delta=delta)
-        type_ = _type(block)
-        return _event("content_block_delta", index=block.at, delta={"type": f"{type_}_delta", type_: text})
+        type_, field = _DELTAS[block.kind]
+        return _event("content_block_delta", index=block.at, delta={"type": type_, field: text})
 
     def closed(self, block: Block, *, is_cut: bool = False) -> Iterator[bytes]:
         """The end of a block."""
@@ -59,9 +56,10 @@ class MessageWriter(Writer[Body]):
     def _block(self, block: Block) -> JsonObject:
         if block.call is not None:
             head = {"type": "tool_use", "id": f"toolu_{self.token}_{block.at}", "name": block.call.name}
-            return {**head, "input": dict(block.call.arguments) if block.text else {}}
-        type_ = _type(block)
-        return {"type": type_, type_: block.text, **({"signature": ""} if type_ == "thinking" else {})}
+            return {**head, "input": block.call.arguments if block.text else {}}
+        if block.kind == "reasoning":
+            return {"type": "thinking", "thinking": block.text, "signature": ""}
+        return {"type": "text", "text": block.text}
 
     def _message(self, blocks: Sequence[JsonObject], usage: JsonObject) -> JsonObject:
         return {
@@ -83,10 +81,11 @@ def _event(type_: str, **fields: Any) -> bytes:
     return event({"type": type_, **fields}, type_)
 
 
-def _type(block: Block) -> str:
-    return "thinking" if block.kind == "reasoning" else "text"
-
-
+_DELTAS = {
+    "reasoning": ("thinking_delta", "thinking"),
+    "answer": ("text_delta", "text"),
+    "call": ("input_json_delta", "partial_json"),
+}
 _ENDS = {"length": "max_tokens", "tool_calls": "tool_use"}
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import AliasChoices, Field, model_validator
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -84,18 +84,18 @@ class OllamaWriter(Writer[OllamaBody]):
         return _json_line({**_head(self.ask.model), "message": message, "done": False})
 
     def _finished(self, outcome: Outcome, message: JsonObject) -> JsonObject:
-        total, usage, finish = outcome.record.t, outcome.usage, outcome.reply.finish
+        seconds, usage, finish = outcome.record.t, outcome.usage, outcome.reply.finish
         return {
             **_head(self.ask.model),
             "message": message,
             "done": True,
             "done_reason": "length" if finish == "length" else "stop",
-            "total_duration": _nanoseconds(total),
+            "total_duration": _nanoseconds(seconds),
             "load_duration": 0,
             "prompt_eval_count": usage.prompt_tokens + usage.reused_tokens,
             "prompt_eval_duration": _nanoseconds(usage.seconds),
             "eval_count": usage.generated_tokens,
-            "eval_duration": _nanoseconds(total - usage.seconds),
+            "eval_duration": _nanoseconds(seconds - usage.seconds),
             "adascale": outcome.summary,
         }
 
@@ -118,10 +118,6 @@ OLLAMA_CHAT = Protocol("/api/chat", OllamaBody, OllamaWriter, "application/x-ndj
 VERSION = "0.12.6"
 """The version of Ollama that this interface follows; clients check it."""
 
-_LOADED_FOR = timedelta(days=1)
-"""Time for which the model is said to stay loaded; it stays until the server ends."""
-
-
 _FAMILY = "adascale"
 """Stands for the architecture of the model, which clients look up to find its window."""
 
@@ -129,8 +125,7 @@ _FAMILY = "adascale"
 class ShowBody(Fields):
     """Body of ``/api/show``; older clients send ``name`` instead of ``model``."""
 
-    model: str | None = None
-    name: str | None = None
+    model: str | None = Field(None, validation_alias=AliasChoices("model", "name"))
 
 
 def model_routes(models: Callable[[], ServedModel], started: float) -> list[BaseRoute]:
@@ -139,14 +134,13 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
     def entry() -> JsonObject:
         served = models()
         name = served.name if ":" in served.name else f"{served.name}:latest"
-        details = {"format": "gguf", "family": _FAMILY, "families": [_FAMILY]}
         return {
             "name": name,
             "model": name,
             "modified_at": datetime.fromtimestamp(started, UTC).isoformat(),
             "size": 0,
             "digest": served.sha256,
-            "details": {**details, "parameter_size": "", "quantization_level": ""},
+            "details": {"format": "gguf", "family": _FAMILY, "families": [_FAMILY]},
         }
 
     async def version(request: HttpRequest) -> Response:
@@ -155,14 +149,9 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
     async def tags(request: HttpRequest) -> Response:
         return json_response({"models": [entry()]})
 
-    async def running(request: HttpRequest) -> Response:
-        expires = (datetime.now(UTC) + _LOADED_FOR).isoformat()
-        loaded = {"expires_at": expires, "size_vram": 0, "context_length": models().window}
-        return json_response({"models": [{**entry(), **loaded}]})
-
     async def show(request: HttpRequest) -> Response:
         body, served = ShowBody.read(read_object(await read_body(request))), models()
-        served.effort_of(body.model or body.name, None)
+        served.effort_of(body.model, None)
         window = {f"{_FAMILY}.context_length": served.window} if served.window else {}
         model_info = {"general.architecture": _FAMILY, **window}
         able = ["completion"] if served.is_remote else ["completion", "tools"]
@@ -171,6 +160,5 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
     return [
         Route("/api/version", version),
         Route("/api/tags", tags),
-        Route("/api/ps", running),
         Route("/api/show", show, methods=["POST"]),
     ]

@@ -87,15 +87,10 @@ class Outcome:
     def usage(self) -> Usage:
         """Tokens of the prompts, and generated ones of all solutions.
 
-        A server's model says how long a prompt was behind each solution: those of the first of each mode.
+        A server's model says how long a prompt was behind each solution: it is that of the first one.
         """
-        prompt = self.prompt
-        if not (prompt.prompt_tokens or prompt.reused_tokens):
-            read = [node for node in self.record.tree if node.usage.prompt_tokens or node.usage.reused_tokens]
-            first = {node.mode: node.usage for node in reversed(read)}.values()
-            prompt = Usage(
-                sum(each.prompt_tokens for each in first), sum(each.reused_tokens for each in first)
-            )
+        sizes = [self.prompt, *(node.usage for node in self.record.tree)]
+        prompt = next((each for each in sizes if each.prompt_tokens or each.reused_tokens), Usage())
         return replace(prompt, generated_tokens=self.record.usage.generated_tokens)
 
     @property

@@ -33,15 +33,12 @@ _HEADERS = {
 }
 
 
+async def _send(request: Request) -> Response:
+    name = PATHS[request.url.path]
+    content = _FOLDER.joinpath(name).read_bytes()
+    return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers=_HEADERS)
+
+
 def page_routes() -> list[Route]:
     """A route for each file."""
-    return [_route(path, name) for path, name in PATHS.items()]
-
-
-def _route(path: str, name: str) -> Route:
-    content, media_type = _FOLDER.joinpath(name).read_bytes(), _TYPES[name.rpartition(".")[2]]
-
-    async def send(request: Request) -> Response:
-        return Response(content, media_type=media_type, headers=_HEADERS)
-
-    return Route(path, send)
+    return [Route(path, _send) for path in PATHS]

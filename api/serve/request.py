@@ -159,13 +159,14 @@ class ServedModel:
         Raises:
             Refusal: the model is not served here.
         """
-        model = self.name if model == f"{self.name}:latest" else model  # as Ollama's clients call it
-        base, _, suffix = (model or self.name).rpartition(":")
-        if model not in (None, self.name) and not (base == self.name and suffix in EFFORT_ALIASES):
+        efforts: dict[str | None, ServedEffort | None] = dict.fromkeys(
+            (None, self.name, f"{self.name}:latest")  # as Ollama's clients call it
+        )
+        efforts |= {f"{self.name}:{alias}": effort for alias, effort in EFFORT_ALIASES.items()}
+        if model not in efforts:
             text = f'the model "{excerpt(model or "")}" is not served here; there is {self.name}'
             raise Refusal(404, text, "model-not-found", "model")
-        of_name = None if model in (None, self.name) else EFFORT_ALIASES[suffix]
-        return of_name if asked is None else EFFORT_ALIASES[asked]
+        return efforts[model] if asked is None else EFFORT_ALIASES[asked]
 
 
 def new_id() -> str:
@@ -222,33 +223,13 @@ def _tool_details(turns: Sequence[JsonObject], body: Body) -> JsonObject:
     if choice == "required" and not tools:
         raise Refusal.of_field("tool_choice", "asks for a call, and there is no such tool")
     details = {
-        "messages": _with_names(turns),
+        "messages": turns,
         "tools": [tool.record() for tool in tools],
         "choice": choice,
         "is_parallel": is_parallel,
     }
     ToolRequest.of(details)
     return details
-
-
-def _with_names(messages: Sequence[JsonObject]) -> list[JsonObject]:
-    """The messages, with the name of the called tool added to each result, which some templates need.
-
-    It is found by the call's id; where Ollama's clients give neither id nor name, by the order of the calls.
-    """
-    found: list[JsonObject] = []
-    names: dict[str, str] = {}
-    turn: list[str] = []
-    for each in messages:
-        calls = [(call["id"], call["function"]["name"]) for call in each.get("tool_calls", ())]
-        names |= {id_: name for id_, name in calls if id_}
-        turn = turn if each["role"] == "tool" else [name for _, name in calls]
-        if each["role"] == "tool":
-            next_name = turn.pop(0) if turn else ""
-            name = names.get(each["tool_call_id"]) or each.get("name") or next_name
-            each = {**each, **({"name": name} if name else {})}
-        found.append(each)
-    return found
 
 
 def public_name(model: GeneratorDescription) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -13,7 +13,6 @@ from .body import Body, Forced, Messages
 from .chat import call_id
 from .http import JsonObject, Refusal, event
 from .outcome import Outcome
-from .request import Ask
 from .stream import Block, Protocol, Writer
 
 
@@ -26,24 +25,37 @@ class ResponseBody(Body):
     conversation_id: None = Field(None, validation_alias="conversation")
 
 
-_EVENTS = {"reasoning": "reasoning_text", "answer": "output_text", "call": "function_call_arguments"}
-"""Name of the events of an item, and type of its only part, by the block that it shows."""
+class _Form(NamedTuple):
+    """An item of the output: its head, the name of its events and the type of its part, and more of the part.
+
+    ``more`` stands in each event of a text, too.
+    """
+
+    prefix: str
+    head: JsonObject
+    events: str
+    more: JsonObject
+
+
+_FORMS: Mapping[str, _Form] = {
+    "reasoning": _Form("rs", {"type": "reasoning", "summary": []}, "reasoning_text", {}),
+    "answer": _Form("msg", {"type": "message", "role": "assistant"}, "output_text", {"logprobs": []}),
+    "call": _Form("fc", {"type": "function_call"}, "function_call_arguments", {}),
+}
+"""By the kind of block that an item shows."""
 
 
 class ResponseWriter(Writer[ResponseBody]):
     """Writes a response, or its events; each block is an item of the output."""
 
-    def __init__(self, body: ResponseBody, ask: Ask) -> None:
-        super().__init__(body, ask)
-        self._sequence = 0
+    _sequence = -1
 
     def whole(self, outcome: Outcome) -> JsonObject:
         """The response."""
         is_cut = outcome.reply.finish == "length"
         status = "incomplete" if is_cut else "completed"
-        blocks = [(block, status if block.kind == "answer" else "completed") for block in self.blocks]
         return {
-            **self._response(status, [self._item(*each) for each in blocks]),
+            **self._response(status, [self._item(block, status) for block in self.blocks]),
             "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
             "usage": usage_of(outcome.usage, outcome.reasoning_tokens),
             "adascale": outcome.summary,
@@ -60,21 +72,21 @@ class ResponseWriter(Writer[ResponseBody]):
         added = item if block.call is not None else {**item, "content": []}
         yield self._event("response.output_item.added", output_index=block.at, item=added)
         if block.call is None:
-            yield self._inside(block, "content_part.added", part=_part(block))
+            yield self._inside(block, "content_part.added", part=item["content"][0])
 
     def grown(self, block: Block, text: str) -> bytes:
         """A delta of its part, or of the arguments of a call."""
-        return self._inside(block, f"{_EVENTS[block.kind]}.delta", delta=text, **_logprobs(block))
+        form = _FORMS[block.kind]
+        return self._inside(block, f"{form.events}.delta", delta=text, **form.more)
 
     def closed(self, block: Block, *, is_cut: bool = False) -> Iterator[bytes]:
         """The whole text, the whole part and the whole item."""
-        done = f"{_EVENTS[block.kind]}.done"
+        form, item = _FORMS[block.kind], self._item(block, "incomplete" if is_cut else "completed")
         if block.call is not None:
-            yield self._inside(block, done, name=block.call.name, arguments=block.text)
+            yield self._inside(block, f"{form.events}.done", name=block.call.name, arguments=block.text)
         else:
-            yield self._inside(block, done, text=block.text, **_logprobs(block))
-            yield self._inside(block, "content_part.done", part=_part(block))
-        item = self._item(block, "incomplete" if is_cut else "completed")
+            yield self._inside(block, f"{form.events}.done", text=block.text, **form.more)
+            yield self._inside(block, "content_part.done", part=item["content"][0])
         yield self._event("response.output_item.done", output_index=block.at, item=item)
 
     def end(self, outcome: Outcome) -> Iterator[bytes]:
@@ -91,35 +103,29 @@ class ResponseWriter(Writer[ResponseBody]):
 
     def _inside(self, block: Block, name: str, /, **fields: Any) -> bytes:
         """An event inside an item: of its only part, or of the arguments of a call."""
-        place = {"item_id": self._id(block), "output_index": block.at}
         part = {} if block.call is not None else {"content_index": 0}
+        place = {"item_id": self._id(block), "output_index": block.at}
         return self._event(f"response.{name}", **place, **part, **fields)
 
     def _event(self, name: str, /, **fields: Any) -> bytes:
         self._sequence += 1
-        return event({"type": name, "sequence_number": self._sequence - 1, **fields}, name)
+        return event({"type": name, "sequence_number": self._sequence, **fields}, name)
 
     def _id(self, block: Block) -> str:
-        if block.call is not None:
-            return f"fc_{self.token}_{block.at}"
-        return f"{'rs' if block.kind == 'reasoning' else 'msg'}_{self.token}"
+        return f"{_FORMS[block.kind].prefix}_{self.token}_{block.at}"
 
     def _item(self, block: Block, status: str) -> JsonObject:
+        form = _FORMS[block.kind]
+        head = {"id": self._id(block), "status": status, **form.head}
         if block.call is not None:
-            named = {"call_id": call_id(self.token, block), "name": block.call.name}
-            head = {"id": self._id(block), "type": "function_call", "status": status}
-            return {**head, **named, "arguments": block.text}
-        is_reasoning = block.kind == "reasoning"
-        item = {"id": self._id(block), "type": "reasoning" if is_reasoning else "message", "status": status}
-        return {
-            **item,
-            "content": [_part(block)],
-            **({"summary": []} if is_reasoning else {"role": "assistant"}),
-        }
+            name, id_ = block.call.name, call_id(self.token, block)
+            return {**head, "call_id": id_, "name": name, "arguments": block.text}
+        notes = {"annotations": [], **form.more} if form.more else {}
+        return {**head, "content": [{"type": form.events, "text": block.text, **notes}]}
 
     def _response(self, status: str, output: Sequence[JsonObject]) -> JsonObject:
         """A response; it repeats which tools may be called."""
-        body, choice = self.body, self.body.tool_choice
+        body, choice = self.body, self.body.tool_choice or "auto"
         return {
             "id": f"resp_{self.token}",
             "object": "response",
@@ -128,10 +134,10 @@ class ResponseWriter(Writer[ResponseBody]):
             "status": status,
             "error": None,
             "incomplete_details": None,
-            "output": list(output),
+            "output": output,
             "usage": None,
             "parallel_tool_calls": body.parallel_tool_calls,
-            "tool_choice": choice.model_dump() if isinstance(choice, Forced) else choice or "auto",
+            "tool_choice": choice.model_dump() if isinstance(choice, Forced) else choice,
             "tools": [
                 {"type": "function", **each.record()["function"], "strict": True} for each in body.tools
             ],
@@ -139,17 +145,6 @@ class ResponseWriter(Writer[ResponseBody]):
 
 
 RESPONSES = Protocol("/v1/responses", ResponseBody, ResponseWriter)
-
-
-def _part(block: Block) -> JsonObject:
-    """The part that holds the text."""
-    part = {"type": _EVENTS[block.kind], "text": block.text}
-    return part if block.kind == "reasoning" else {**part, "annotations": [], "logprobs": []}
-
-
-def _logprobs(block: Block) -> JsonObject:
-    """A field that events of a message's part have to have."""
-    return {"logprobs": []} if block.kind == "answer" else {}
 
 
 def usage_of(usage: Usage, reasoning: int = 0) -> JsonObject:

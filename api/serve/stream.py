@@ -19,11 +19,9 @@ from adascale.engine.answers.latex import readable
 from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import (
-    NOT_NEEDED,
     AnswerFound,
     AnswersJudged,
     Event,
-    NodesPruned,
     PromptRead,
     SearchFailed,
     SearchStarted,
@@ -157,8 +155,6 @@ def _line(record: Record, event: Event) -> str:
                 ends = f"{says}{_likely(event)}"
             mode = "a program" if tree[event.node].mode in PROGRAMS else "in words"
             return f"{_named(tree, event.node)}, {mode}, {ends}\n"
-        case NodesPruned() if event.reason not in (NOT_NEEDED, "cut"):
-            return f"{_named(tree, event.nodes[0])} is cut here: {event.reason}\n"
         case AnswersJudged() if record.answer is not None:
             answer = kind_of(problem).shown(problem, record.answer, None) or record.answer
             return f"{readable(answer)} leads: {' · '.join(record.support)}\n"

@@ -49,7 +49,7 @@ FORM = {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}
 FLAT = {"format": {"type": "json_schema", "name": "a", "schema": SCHEMA}}
 SAMPLER = {
     "temperature": 0.5, "top_k": 40, "top_p": 0.9, "min_p": 0.1, "repeat_penalty": 1.1,
-    "presence_penalty": 0.5, "logit_bias": {"1": -50}, "seed": 1, "stream": False,
+    "presence_penalty": 0.5, "seed": 1, "stream": False,
 }  # fmt: skip
 FORCED = {"type": "function", "function": {"name": NAME}}
 CLAUDE = {"messages": ANTHROPIC_TALK, "tools": [{"name": NAME, "input_schema": SCHEMA}]}

@@ -58,7 +58,6 @@ FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMB}}
         (CHAT, {"messages": [say(" ")]}, None, "is empty"),
         (CHAT, {"messages": [say(IMAGE)]}, "messages[0].content[0].type", "only text"),
         (CHAT, {"top_p": 1.5}, "top_p", "1"),
-        (CHAT, {"logit_bias": {"yes": 5}}, "logit_bias", "integer"),
         (CHAT, {"tools": [{"type": "function"}]}, "tools[0].name", ""),
         (CHAT, {"tool_choice": "required"}, "tool_choice", "there is no such tool"),
         (CHAT, {"reasoning_effort": "huge"}, "reasoning_effort", "'medium'"),
@@ -119,7 +118,7 @@ def test_others_are_answered_while_schemas_are_read(server: Served, monkeypatch:
 
 def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
     more = {"options": {"num_ctx": 4096}, "keep_alive": "5m"}
-    nothing = {"frequency_penalty": 0, "logit_bias": {}, "beam_width": None, "user": "me"}
+    nothing = {"frequency_penalty": 0, "beam_width": None, "user": "me"}
     sampler = {"temperature": 0.5, "top_p": 0.95, "min_p": 0}
     found = server.ask(seed=1, **sampler, **more, **nothing)["adascale"]
     assert sorted(found["ignored"]) == ["keep_alive", "options", "user"]
@@ -149,14 +148,14 @@ def test_model_effort_temperature_and_message_decide_whether_to_search(
     ("body", "asked"),
     [
         ({}, AS_USUAL),
-        ({"temperature": 0.5, "top_p": 0.95, "presence_penalty": 0, "logit_bias": {}}, AS_USUAL),
+        ({"temperature": 0.5, "top_p": 0.95, "presence_penalty": 0}, AS_USUAL),
         ({"temperature": 1.2, "top_k": -1}, SamplingChange(temperature=1.2)),
         ({"temperature": 0, "top_p": 0.5, "max_tokens": 9}, SamplingChange(max_tokens=9)),
         ({"messages": HI, "max_tokens": 9}, SamplingChange(max_tokens=9)),
         ({"repetition_penalty": 1.1}, SamplingChange(repeat_penalty=1.1)),
         (
-            {"reasoning_effort": "none", "temperature": 0.7, "logit_bias": {"5": -2}},
-            SamplingChange(temperature=0.7, logit_bias=((5, -2.0),)),
+            {"reasoning_effort": "none", "temperature": 0.7},
+            SamplingChange(temperature=0.7),
         ),
     ],
 )

@@ -76,10 +76,9 @@ def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> 
 
 def test_a_line_says_which_solution_says_what_and_why_it_ended() -> None:
     log = Log()
-    first = log.step(ROOT, "First we\nadd.\n\n", 0.8)
+    log.step(ROOT, "First we\nadd.\n\n", 0.8)
     log.program("1/0", 0.3, error="Traceback:\nZeroDivisionError: division by zero")
     log.program("print(6)", 0.9, output="6", answer="6")
-    log.prune(first)
     log.finish_path(ROOT, "It is hard.", 0.2, None)
     log.end()
     lines = "".join(part.reasoning for part in progress(log.events) if isinstance(part, Part)).splitlines()
@@ -87,7 +86,6 @@ def test_a_line_says_which_solution_says_what_and_why_it_ended() -> None:
         "Solution 1: First we add. (80 % likely to be right)",
         "Solution 2, a program, fails: ZeroDivisionError: division by zero",
         "Solution 3, a program, says 6 (90 % likely to be right)",
-        "Solution 1 is cut here: outside the beam",
         "Solution 4, in words, has no answer",
     ]
 
