@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, cycle, islice, repeat
-from typing import Any
 
 from ..answers.choosing import SearchResult
 from ..search.tree import Tree
@@ -35,7 +34,6 @@ class Adaptive(Strategy):
         hopeless: After half of the trajectories it gives up where the answer's calibrated probability is
             below this; 0 for never.
         programs: Programs that are drawn before any prose.
-        least: Solutions that are wanted; where it would end with fewer, the missing ones are drawn.
     """
 
     name = "adaptive"
@@ -49,11 +47,6 @@ class Adaptive(Strategy):
     hopeless: float = 0.03
     redraws: int = field(default=REDRAWS, kw_only=True)
     programs: int = field(default=1, kw_only=True)
-    least: int = field(default=0, kw_only=True)
-
-    def parameters(self) -> dict[str, Any]:
-        """As of every strategy; ``least`` only where it says something."""
-        return {name: n for name, n in Strategy.parameters(self).items() if n or name != "least"}
 
     def plan(self, tree: Tree) -> Plan:
         """Fill each free place, and cut what will not succeed."""
@@ -62,14 +55,12 @@ class Adaptive(Strategy):
         dealt = list(islice(chain(repeat(turns[0], self.programs - 1), cycle(turns)), self.samples))
         started, running = 0, 0
         cuts: list[Cut] = []
-        verdict: StopReason | None = None
-        while (verdict := verdict or self._verdict(tree)) is None or tree.standing.replies < self.least:
-            wanted = self.samples if verdict is None else self.least - tree.standing.replies - running
-            room = max(0, min(tree.width - running, self.samples - started, wanted))
+        while (verdict := self._verdict(tree)) is None:
+            room = max(0, min(tree.width - running, self.samples - started))
             draws = [self._draw(tree, mode) for mode in dealt[started : started + room]]
             started, running = started + room, running + room
             if not (running or cuts):
-                return verdict
+                return None
             scored = yield [*cuts, *draws]
             cuts = self._cuts(tree, scored)
             running -= len(cuts) + sum(tree[node].status == "terminal" for node in scored)

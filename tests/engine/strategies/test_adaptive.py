@@ -67,12 +67,6 @@ def test_a_lead_ends_it_or_that_no_vote_can_change_the_answer(
     assert (ended(log).result.stop_reason, finished(log)) == (reason, counted)
 
 
-def test_solutions_that_are_wanted_beyond_its_end_are_drawn_and_no_more() -> None:
-    log = one_by_one("AAABBBBBBB", Adaptive(16, lead=3, least=5))
-    assert (ended(log).result.stop_reason, finished(log)) == ("confident", 5)
-    assert sum(isinstance(event, BranchStarted) for event in log) == 5
-
-
 def world(right: float) -> Script:
     """One step, then 18 with probability ``right``, else a wrong answer that hardly ever comes twice."""
 
