@@ -44,7 +44,7 @@ from ..options.flags import (
     YesFlag,
 )
 from ..options.settings import SEARCH, SESSION, Settings, read_settings
-from ..render.display import open_renderer
+from ..render.views import new_view
 from ..searching import ended, follow_search
 from ..terminal.console import draws_replies
 from ..terminal.errors import show_error
@@ -94,7 +94,7 @@ def chat(
     settings = read_settings(context, *SESSION, *(set(SEARCH) - {"min_confidence"}), "keep_alive")
     turns = last_conversation() if goes_on else ()
     with (
-        open_renderer(settings.quiet, show_tree=settings.show_tree) as renderer,
+        new_view(settings.quiet, show_tree=settings.show_tree) as renderer,
         Conversation(settings, renderer, turns) as conversation,
     ):
         _talk(conversation, is_typed=sys.stdin.isatty())

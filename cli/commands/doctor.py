@@ -76,8 +76,8 @@ def doctor(
     }
     found = {name: _run_check(check) for name, check in checks.items()}
     if json_output:
-        checks = [{"name": name, **asdict(finding)} for name, finding in found.items()]
-        write_json({"schema": SCHEMA, "checks": checks})
+        findings = [{"name": name, **asdict(finding)} for name, finding in found.items()]
+        write_json({"schema": SCHEMA, "checks": findings})
     else:
         rows = [(each.result, name, each.detail) for name, each in found.items()]
         fixes = [f"fix {name}: {each.fix}" for name, each in found.items() if each.fix]

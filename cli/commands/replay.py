@@ -20,8 +20,8 @@ from adascale.engine.types import Notice
 from ..disk.files import check_output, write_file
 from ..disk.traces import read_trace, trace_path
 from ..options.flags import JsonFlag, OverwriteFlag, flag
-from ..render.display import open_renderer
 from ..render.solution import say_end, write_answer
+from ..render.views import new_view
 from ..report import answer_record
 from ..terminal.console import may_animate, new_console
 from ..terminal.errors import show_warning
@@ -78,7 +78,7 @@ def replay(
         _write_picture(source, output, overwrite=overwrite)
         return
     events = read_trace(source)
-    with open_renderer(0, show_tree=show_tree) as view:
+    with new_view(0, show_tree=show_tree) as view:
         play(events, view.on, speed if may_animate() else None)
     record = view.record
     assert record is not None, "a trace that was read begins with its search"

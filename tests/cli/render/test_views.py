@@ -10,9 +10,8 @@ from commands import Home
 from sample_log import Log, pens
 from terminal import environment, on_terminal
 
-from adascale.cli.render import display
-from adascale.cli.render.display import open_renderer
-from adascale.cli.render.views import PlainView, SearchView
+from adascale.cli.render import solution, views
+from adascale.cli.render.views import PlainView, SearchView, new_view
 from adascale.cli.terminal.console import new_console
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import ROOT, Notice
@@ -25,8 +24,8 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What is written to a terminal of 80 columns that knows no colour."""
     file = io.StringIO()
     console = new_console(file=file, force_terminal=True, width=80, height=24, color_system=None)
-    monkeypatch.setattr(display, "may_animate", lambda: True)
-    monkeypatch.setattr(display, "stderr_console", lambda: console)
+    monkeypatch.setattr(views, "may_animate", lambda: True)
+    monkeypatch.setattr(views, "stderr_console", lambda: console)
     monkeypatch.setattr("adascale.cli.terminal.errors.stderr_console", lambda: console)
     return file
 
@@ -38,7 +37,7 @@ def finished(**more: float) -> Log:
 
 
 def test_something_shows_at_once_and_makes_room_for_a_question(screen: io.StringIO) -> None:
-    with open_renderer(0) as view:
+    with new_view(0) as view:
         assert "Loading..." in screen.getvalue()
         view.status("")
         assert screen.getvalue().endswith(CLEAR)
@@ -47,16 +46,18 @@ def test_something_shows_at_once_and_makes_room_for_a_question(screen: io.String
     assert screen.getvalue().endswith(CLEAR)
 
 
-def test_a_picture_leaves_the_last_line_of_the_screen_free(screen: io.StringIO) -> None:
-    with display.LiveDisplay() as live:
-        live.show(lambda width, height: "\n".join(["x"] * height))
-        live.stop()
+def test_a_picture_leaves_the_last_line_of_the_screen_free(
+    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solution, "search_frame", lambda state, height: "\n".join(["x"] * height))
+    with new_view(0) as view:
+        view.on(pens().events[0])
     assert screen.getvalue().rpartition("x")[0].rpartition(CLEAR)[2].count("x") == 22
 
 
 @pytest.mark.parametrize("show_tree", [True, False])
 def test_a_tree_that_was_asked_for_stays_and_nothing_else(screen: io.StringIO, show_tree: bool) -> None:
-    with open_renderer(0, show_tree=show_tree) as view:
+    with new_view(0, show_tree=show_tree) as view:
         for event in finished(pace=0.3).events:
             view.on(event)
     left = screen.getvalue().rpartition(CLEAR)[2]
@@ -68,14 +69,14 @@ def test_a_tree_that_was_asked_for_stays_and_nothing_else(screen: io.StringIO, s
 def test_a_failed_search_leaves_nothing(screen: io.StringIO) -> None:
     log = pens()
     log.add(SearchFailed, notice=Notice("no-memory", "too big"), error_type="MemoryOverflowError")
-    with open_renderer(0, show_tree=True) as view:
+    with new_view(0, show_tree=True) as view:
         for event in log.events:
             view.on(event)
     assert screen.getvalue().endswith(CLEAR)
 
 
 def test_one_search_after_another_gives_the_cursor_back(screen: io.StringIO) -> None:
-    with open_renderer(0) as view:
+    with new_view(0) as view:
         for event in [*finished().events, *finished().events]:
             view.on(event)
     assert screen.getvalue().count(HIDE) == screen.getvalue().count(SHOW) == 2
