@@ -18,7 +18,10 @@ from fractions import Fraction
 from .latex import Rules, bare, readable, rewritten
 from .moments import same_moment
 
-_OPTION = re.compile(r"\(?([A-Ha-h])(?:\)?[.:]?|\)?[.):]\s.*)", re.DOTALL)
+_SAME_OPTION = re.compile(r"\(?([a-h])\)?[.:]?\n\(?\1(?:\)?[.:]?|\)?[.):] .*)")
+"""A letter, and on the next line the same one or its option: "(b)" and "b) 12 apples"."""
+_DIFFERENT = re.compile(r"[(\[]([^()\[\]]*)[)\]]\n[(\[]\1[)\]]|\d[\da-z]*_\d+\n\d[\da-z]*_\d+")
+"""Two intervals such as (1,2] and [1,2], or numbers in bases such as 10_4 and 10_9."""
 _SETS_APART = re.compile(r"(?<=[(\[{|=<>+/^;-]) | (?=\\?[)\]},;|=<>+/^-])|(?<=,) (?!\d{3}(?!\d))")
 """White space that only sets the parts of an answer apart. Behind a comma it tells 3, 500 from 3,500."""
 
@@ -44,10 +47,12 @@ _POWER = r"\s+(?:mm|cm|dm|km|m|in|ft|yd|mi|units?|inches|feet|meters)\^\{?[23]\}
 _WORDS = r"[A-Za-z](?:(?! (?:or|and|plus|minus|below)\b)[A-Za-z .²³/-])*"
 _UNIT = rf"\s*[%°€]|\s+(?!{_NO_UNIT}){_WORDS}|{_POWER}|\s*/\s?[A-Za-z]{{3,}}"
 _WITH_UNIT = re.compile(rf"[$€£]?\s*{_NUMBER}(?:\s+({SCALE})s?\b)?(?:{_UNIT})?")
-_FORMULA = re.compile(r"(?=.*[a-z]).*(?:[-+*/^|]|\d\s*[a-z\\]|\\frac|\\sqrt)")
-"""A left side that has more than a name: an equation of a line, not the value of an unknown."""
-_BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
-_IN_BASE = re.compile(r"\d[\da-z]*_\d+")
+_EQUATION = re.compile(
+    r"(?=[^=,]*+=[^=,]*+\Z)"
+    r"(?!(?=[^=]*[a-z])[^=]*(?:[-+*/^|]|\d\s*[a-z\\]|\\frac|\\sqrt))[^=]*(?<![<>!])= *(.*)"
+)
+"""The value of an unknown or of a sum: with letters on its left, a line has more than a name there."""
+
 _NORMAL: Rules = (
     (r"(?<![a-z])([ap])\.? ?m\b", r"\1m"),
     (r"^(?:negative|minus) (?=[\d.])", "-"),
@@ -110,10 +115,7 @@ def _cheap_verdict(left: str, right: str) -> bool | None:
     compact = _compact(left), _compact(right)
     if compact[0] == compact[1]:
         return True
-    inner = [found[1] for each in compact if (found := _BRACKETS.fullmatch(each))]
-    if len(inner) == 2 and inner[0] == inner[1]:
-        return False  # (1, 2] and [1, 2]
-    if _IN_BASE.fullmatch(left) and _IN_BASE.fullmatch(right):
+    if _DIFFERENT.fullmatch("\n".join(compact)):
         return False
     if (verdict := same_moment(left, right)) is not None:
         return verdict
@@ -123,7 +125,7 @@ def _cheap_verdict(left: str, right: str) -> bool | None:
     if x is not None and y is not None:
         return x == y or abs(x - y) <= _rounding(f"{left} {right}", x)
     if not _is_mathematics(left) or not _is_mathematics(right):
-        return _same_option(left, right)
+        return any(map(_SAME_OPTION.fullmatch, (f"{left}\n{right}", f"{right}\n{left}")))
     return None
 
 
@@ -149,11 +151,8 @@ def _rounding(decimals: str, value: Fraction) -> Fraction:
 @functools.lru_cache(maxsize=1 << 14)
 def plain_number(answer: str) -> Fraction | None:
     """The exact number that an answer is, its unit ignored; of ``x = 3`` and ``5 - 2 = 3`` the right side."""
-    if answer.count("=") == 1 and "," not in answer and not re.search(r"[<>!]=", answer):
-        left, _, right = answer.partition("=")
-        if _FORMULA.match(left):
-            return None
-        answer = right.strip()
+    if equation := _EQUATION.match(answer):
+        answer = equation[1]
     if answer in _NUMBER_WORDS:
         return Fraction(_NUMBER_WORDS.index(answer))
     try:
@@ -183,12 +182,6 @@ def _compact(normal: str) -> str:
 
 def _is_mathematics(normal: str) -> bool:
     return bool(re.search(r"[\d\\^_=+√π∞<>≤≥≠∅]|(?<![a-z])[a-z] ?[-*/] ?[a-z(](?![a-z])", normal))
-
-
-def _same_option(left: str, right: str) -> bool:
-    """True if both name the same option letter: "(b)" and "b) 12 apples"."""
-    a, b = _OPTION.fullmatch(left), _OPTION.fullmatch(right)
-    return bool(a and b and a[1] == b[1] and (len(left) <= 3 or len(right) <= 3))
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -105,7 +105,7 @@ _ANOTHER_NUMBER = re.compile(
 """Beside these words a number is not the whole answer, or not the only one: more than 5, twice 5."""
 
 _LABEL = re.compile(
-    rf"(?:[^:]*{_IS}|[^:=]*:) (?:(?:approximately|about|around|exactly|roughly) )?", re.IGNORECASE
+    rf"\A(?:[^:]*{_IS}|[^:=]*:) (?:(?:approximately|about|around|exactly|roughly) )?", re.IGNORECASE
 )
 _DATES, _AMOUNTS, _WEEKDAYS, _MONTHS = (
     re.compile(pattern, re.IGNORECASE) for pattern in (DATE, AMOUNT, WEEKDAY, MONTH_AND_YEAR)
@@ -166,8 +166,7 @@ def _value_of(sentence: str) -> str | None:
     sentence = _MONTHS.sub("it", sentence)  # the year of a month is no value
     if not _SENTENCE.match(sentence):
         return None
-    label = _LABEL.match(sentence)
-    rest = sentence[label.end() :] if label else ""
+    rest = _LABEL.sub("", sentence)
     is_value = _NUMBERS.fullmatch(rest) or _AMOUNTS.fullmatch(rest)
     if is_value or (
         len(rest.split()) < 4 and _NUMBERS.match(rest) and plain_number(rest.lower()) is not None

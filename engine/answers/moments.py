@@ -26,18 +26,21 @@ _WEEKDAYS = (
     "thu(?:rs|rsday)?|donnerstag|jeudi|jueves|gioved[iì]", "fri(?:day)?|freitag|vendredi|viernes|venerd[iì]",
     "sat(?:urday)?|samstag|samedi|s[aá]bado|sabato", "sun(?:day)?|sonntag|dimanche|domingo|domenica",
 )  # fmt: skip
-_UNITS = {
-    "s|sec(?:ond)?s?|sekunden?|secondes?|segundos?|second[oi]": ("minutes", Fraction(1, 60)),
-    "min(?:ute|uten|uto)?s?|minuti": ("minutes", Fraction(1)),
-    "h|hrs?|hours?|stunden?|heures?|horas?|or[ae]": ("minutes", Fraction(60)),
-    "d|days?|tage?n?|jours?|d[ií]as?|giorn[oi]": ("minutes", Fraction(24 * 60)),
-    "weeks?|wochen?|semaines?|semanas?|settiman[ae]": ("minutes", Fraction(7 * 24 * 60)),
-    "months?|monate?n?|mois|mes(?:es)?|mes[ei]": ("months", Fraction(1)),
-    "years?|jahre?n?|ans?|años?|ann[oi]": ("months", Fraction(12)),
-    "cents?": ("money", Fraction(1, 100)),
-    "dollars?|euros?": ("money", Fraction(1)),
-}
-"""Measure of a unit, and its size in that."""
+_UNITS = re.findall(
+    r"(\S+) +(\S+) (\S+)",
+    """
+    s|sec(?:ond)?s?|sekunden?|secondes?|segundos?|second[oi]  minutes 1/60
+    min(?:ute|uten|uto)?s?|minuti                             minutes 1
+    h|hrs?|hours?|stunden?|heures?|horas?|or[ae]              minutes 60
+    d|days?|tage?n?|jours?|d[ií]as?|giorn[oi]                 minutes 1440
+    weeks?|wochen?|semaines?|semanas?|settiman[ae]            minutes 10080
+    months?|monate?n?|mois|mes(?:es)?|mes[ei]                 months 1
+    years?|jahre?n?|ans?|años?|ann[oi]                        months 12
+    cents?                                                    money 1/100
+    dollars?|euros?                                           money 1
+    """,
+)
+"""Names of a unit, what it measures, and its size in that."""
 
 
 def _any(names: Iterable[str]) -> str:
@@ -62,7 +65,8 @@ WEEKDAY = rf"\b(?=[^\W\d]{{5}}){_any(_WEEKDAYS)}\b"
 """The name of a day in full."""
 
 _COUNT = r"\b(?:(?:\d+ )?\d+/[1-9]\d*|\d+(?::[0-5]\d|\.\d+)?|an?\b)"
-_ONE_AMOUNT = rf"{_COUNT} ?{_any(_UNITS)}\b"
+_UNIT = _any(names for names, *_ in _UNITS)
+_ONE_AMOUNT = rf"{_COUNT} ?{_UNIT}\b"
 AMOUNTS = rf"{_ONE_AMOUNT}(?:,? (?:(?:and|und|et|y|e) )?{_ONE_AMOUNT})+"
 AMOUNT = rf"(?:{AMOUNTS}|{_ONE_AMOUNT})"
 _SAID = re.compile(
@@ -87,22 +91,22 @@ def _date(said: str) -> tuple[int, int, int] | None:
     first, *others = (int(number) for number in numbers if len(number) < 3)
     if month := re.search(rf"\b{_MONTH}\b", said):
         return year, _name_of(month[0], _MONTHS) + 1, first
-    if len(numbers[0]) > 2:
-        return year, first, others[0]
-    if "/" in said and max(first, *others) <= 12 and first != others[0]:
+    second = others[0]
+    if "/" in said and max(first, second) <= 12 and first != second:
         return None
-    return (year, first, others[0]) if "/" in said and first <= 12 else (year, others[0], first)
+    is_month_first = len(numbers[0]) > 2 or ("/" in said and first <= 12)
+    return (year, first, second) if is_month_first else (year, second, first)
 
 
 def _amount(said: str) -> tuple[str, Fraction]:
     """A measure, and the sum of its parts."""
     measure, total = "", Fraction(0)
-    for number, unit in re.findall(rf"({_COUNT}) ?({_any(_UNITS)})\b", said):
+    for number, unit in re.findall(rf"({_COUNT}) ?({_UNIT})\b", said):
         whole, _, minutes = number.partition(":")
         count = sum(map(Fraction, whole.split())) if whole[0].isdigit() else Fraction(1)
         count += Fraction(int(minutes or 0), 60)
-        measure, size = [*_UNITS.values()][_name_of(unit, _UNITS)]
-        total += count * size
+        measure, size = next(found for names, *found in _UNITS if re.fullmatch(names, unit))
+        total += count * Fraction(size)
     return measure, total
 
 

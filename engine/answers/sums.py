@@ -50,7 +50,7 @@ _BEFORE = re.compile(
 )
 """Text that may stand in front of a whole sum: not a variable, an operator, or what acts on one number."""
 
-_OPERATORS: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
+_OPERATORS: Mapping[type, Callable[..., Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
