@@ -206,8 +206,7 @@ def lower_limit(which: int, limit: int) -> None:
 def system_paths() -> list[str]:
     """Libraries and the interpreter's own installation: all that a program may read."""
     system = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/nix/store", "/gnu/store")
-    python = (sys.base_prefix, sys.base_exec_prefix, os.path.dirname(os.__file__), sys.executable)
-    return [path for path in dict.fromkeys((*system, *python)) if os.path.exists(path)]
+    return [path for path in (*system, sys.base_prefix, sys.base_exec_prefix) if os.path.exists(path)]
 
 
 def restrict_files(readable: list[str]) -> None:

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cached_property
 
 import pydantic_monty as monty
@@ -52,6 +52,12 @@ class MontyRunner(ExitStack):
     def __init__(self, limits: ProgramLimits = ProgramLimits()) -> None:
         super().__init__()
         self._limits = limits
+        self._bounds = monty.ResourceLimits(
+            max_feed_duration_secs=limits.seconds,
+            max_memory=limits.memory_bytes,
+            max_recursion_depth=limits.depth,
+            max_suspensions=_SUSPENSIONS,
+        )
         try:
             pool = monty.Monty(
                 min_processes=0,
@@ -75,7 +81,10 @@ class MontyRunner(ExitStack):
         started, error = time.monotonic(), ""
         printed = monty.CollectString(max_bytes=self._limits.output_bytes)
         try:
-            with self._session() as session:
+            with ExitStack() as opened:
+                with without_stderr():  # a worker would tell a user's screen why it ends
+                    checkout = self._pool.checkout(limits=self._bounds, os_policy=_POLICY)
+                    session = opened.enter_context(checkout)
                 session.feed_run(trial.program, print_callback=printed)
                 for test in trial.tests:
                     verdict = Verdict("passed")
@@ -97,19 +106,6 @@ class MontyRunner(ExitStack):
         except RuntimeError:  # of a session whose worker has ended: out of memory, as a rule
             error = _CRASHED
         return Execution(printed.output, error, time.monotonic() - started, verdicts=tuple(verdicts))
-
-    @contextmanager
-    def _session(self) -> Iterator[monty.MontySession]:
-        limits = monty.ResourceLimits(
-            max_feed_duration_secs=self._limits.seconds,
-            max_memory=self._limits.memory_bytes,
-            max_recursion_depth=self._limits.depth,
-            max_suspensions=_SUSPENSIONS,
-        )
-        with ExitStack() as opened:
-            with without_stderr():  # a worker would tell a user's screen why it ends
-                session = opened.enter_context(self._pool.checkout(limits=limits, os_policy=_POLICY))
-            yield session
 
 
 def _verdict_on(error: str) -> Verdict:
