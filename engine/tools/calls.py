@@ -182,13 +182,12 @@ class ToolRequest:
         last = max((at for at, each in enumerate(self.messages) if each["role"] == "user"), default=-1)
         since = self.messages[last + 1 :]
         made = [each for message in since for each in (message.get("tool_calls") or ())]
-        results = [message for message in since if message["role"] == "tool"]
+        told = [message for message in since if message["role"] == "tool"]
+        # Results of parallel calls come in any order; Ollama's have no ids.
+        results = {each.get("tool_call_id") or at: each["content"] for at, each in enumerate(told)}
         for at, each in enumerate(made):
             if Call(each["function"]["name"], each["function"]["arguments"]) == call:
-                # Results of parallel calls come in any order; Ollama's have no ids.
-                named = [result for result in results if result.get("tool_call_id") == each.get("id")]
-                own = named if each.get("id") else results[at : at + 1]
-                return own[-1]["content"] if own else None
+                return results.get(each.get("id") or at)
         return None
 
     @property

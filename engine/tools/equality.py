@@ -154,8 +154,8 @@ def is_accepted(calls: Sequence[Call], accepted: Any) -> bool:
     """
     left = [*accepted]
     for call in calls:
-        fitting = (each for each in left if call.name in each)
-        entry = next((each for each in fitting if _fits_object(call.arguments, each[call.name])), None)
+        fits = (one for one in left if call.name in one and _fits_object(call.arguments, one[call.name]))
+        entry = next(fits, None)
         if entry is None:
             return False
         left.remove(entry)
