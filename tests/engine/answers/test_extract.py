@@ -123,6 +123,7 @@ def test_values_of_different_things_are_no_solutions(text: str, answer: str) -> 
         ("The answer is: February 2028 has 29 days.", "29 days"),
         (r"\boxed{\text{The film ends at 22:32}}", "22:32"),
         (r"\boxed{28 \text{ days}}", "28 days"),
+        (r"\boxed{\text{It takes 1 hour and 30 minutes}}", "1 hour and 30 minutes"),
         ("Final answer: the trip takes 28 days.", "28 days"),
         ("Answer: The chance is 25%.", "25%"),
         ("It takes 1 hour and 30 minutes.", "1 hour and 30 minutes"),
