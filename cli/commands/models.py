@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from adascale.engine.errors import ModelError, ModelNotFoundError, UsageError, command, human_bytes
+from adascale.models.files.cache import LocalFile
 from adascale.models.files.catalog import ModelReference, ModelSpec, catalog, parse, quant_of
 from adascale.models.files.gguf import read_info
-from adascale.models.files.library import LocalFile, installed_models, locate, remove, resolve
+from adascale.models.files.library import installed_models, locate, remove, resolve
 from adascale.models.sizing import usual_bytes
 
 from ..exit_codes import FAILED

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from adascale.engine.errors import ModelCorruptError
 
 from ..storage import atomic_write, cache_folder, read_json, within
-from .catalog import RemoteFile, Store, is_digest
+from .catalog import ModelSpec, RemoteFile, Store, is_digest
 
 if TYPE_CHECKING:
     from huggingface_hub import HFCacheInfo
@@ -53,7 +53,7 @@ class DownloadPlan:
 
     Attributes:
         name: Name of the model.
-        origin: Place that it comes from, for people to read.
+        origin: Place where it was published, for people to read.
         size_bytes: Size of the model file.
         free_bytes: Disk space that is free now.
         folder: Cache that it goes to.
@@ -84,6 +84,40 @@ class Snapshot(NamedTuple):
     repo: str
     files: dict[str, Path]
     revisions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file on this machine under the name of a model, unread.
+
+    Attributes:
+        name: Reference that leads to it again.
+        path: The file; inside the cache the snapshot path, which keeps the file's name.
+        sha256: Digest that the cache or store claims; empty without one.
+        spec: Catalogue entry of the model; None if it has none.
+        source: ``cache``, ``path`` for a file of one's own, or the program that keeps it.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    spec: ModelSpec | None
+    source: Source
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return self.path.stat().st_size
+
+    @property
+    def shown_name(self) -> str:
+        """Name of the file in messages; the reference for a blob of Ollama, which is named by its digest."""
+        return self.name if self.source == "ollama" else self.path.name
+
+    @property
+    def own_name(self) -> str:
+        """Name that its calibrations begin with: of a file of one's own without folder and suffix."""
+        return self.path.stem if self.source == "path" else self.name
 
 
 def cache_dir() -> Path:

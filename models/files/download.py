@@ -41,7 +41,7 @@ from adascale.engine.errors import (
 
 from .. import machine
 from . import cache
-from .cache import Confirm, DownloadPlan, Report, Source, Transfer, file_sha256
+from .cache import Confirm, DownloadPlan, LocalFile, Report, Source, Transfer, file_sha256
 from .catalog import HubRef, ModelReference, RemoteFile, choose_file, model_files, quant_of
 
 Download = Callable[[RemoteFile, Path, Report], Path]
@@ -52,9 +52,7 @@ constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # a break loses as much, and the progre
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
-def fetch(
-    reference: ModelReference, report: Report, confirm: Confirm | None
-) -> tuple[RemoteFile, Path, Source]:
+def fetch(reference: ModelReference, report: Report, confirm: Confirm | None) -> LocalFile:
     """Download a model into the cache.
 
     Args:
@@ -63,8 +61,8 @@ def fetch(
         confirm: Asked once before the first byte.
 
     Returns:
-        The exact file, its verified copy in the cache, and its source: ``cache`` if another process brought
-        it meanwhile.
+        The copy in the cache, of which the bytes of a download are verified; its source is ``cache`` if
+        another process brought it meanwhile.
 
     Raises:
         ModelNotFoundError: No source knows it.
@@ -84,8 +82,7 @@ def fetch(
         with cache.staging(remote, report) as area:
             # Another process may have brought the file while this one waited for the lock.
             if path := cache.locate(remote):
-                file_sha256(path, remote.name, remote.sha256, report)
-                return remote, path, "cache"
+                return LocalFile(remote.name, path, remote.sha256, remote.spec, "cache")
             for source, download in downloads.items():
                 try:
                     staged = download(remote, area, report)
@@ -94,7 +91,8 @@ def fetch(
                     failures.append(error)
                     continue
                 is_main = reference.revision in (None, "main") and reference.spec is None
-                return remote, cache.publish(staged, remote, is_main=is_main), source
+                path = cache.publish(staged, remote, is_main=is_main)
+                return LocalFile(remote.name, path, remote.sha256, remote.spec, source)
             # Wrong bytes tell more than an unreachable source.
             failures.sort(key=lambda error: not isinstance(error, ModelCorruptError))
             failures[0].hint = failures[0].hint or FETCH_AGAIN

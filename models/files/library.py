@@ -37,11 +37,10 @@ from adascale.engine.errors import (
 
 from ..storage import read_json
 from . import cache
-from .cache import Confirm, Report, Source, file_sha256
+from .cache import Confirm, LocalFile, Report, Source, file_sha256
 from .catalog import (
     CardSampling,
     ModelReference,
-    ModelSpec,
     StoreReference,
     catalog,
     choose_file,
@@ -52,40 +51,6 @@ from .catalog import (
     sampling_of,
 )
 from .gguf import GGUFInfo, names_of, read_info
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A file on this machine under the name of a model, unread.
-
-    Attributes:
-        name: Reference that leads to it again.
-        path: The file; inside the cache the snapshot path, which keeps the file's name.
-        sha256: Digest that the cache or store claims; empty without one.
-        spec: Catalogue entry of the model; None if it has none.
-        source: ``cache``, ``path`` for a file of one's own, or the program that keeps it.
-    """
-
-    name: str
-    path: Path
-    sha256: str
-    spec: ModelSpec | None
-    source: Source
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file."""
-        return self.path.stat().st_size
-
-    @property
-    def shown_name(self) -> str:
-        """Name of the file in messages; the reference for a blob of Ollama, which is named by its digest."""
-        return self.name if self.source == "ollama" else self.path.name
-
-    @property
-    def own_name(self) -> str:
-        """Name that its calibrations begin with: of a file of one's own without folder and suffix."""
-        return self.path.stem if self.source == "path" else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +98,14 @@ def resolve(
     """
     report = on_progress or (lambda transfer: None)
     reference = parse(ref)
-    if found := _find(reference):
-        return _verify(found, report)
-    assert isinstance(reference, ModelReference)  # a file of another place is found, or an error
-    from .download import check_online, fetch  # with them comes the client of HTTP
+    file = _find(reference)
+    if file is None:
+        assert isinstance(reference, ModelReference)  # a file of another place is found, or an error
+        from .download import check_online, fetch  # with them comes the client of HTTP
 
-    check_online(reference.name, offline=offline)
-    remote, path, source = fetch(reference, report, confirm)
-    return ModelFile(remote.name, path, remote.sha256, remote.spec, source, read_info(path))
+        check_online(reference.name, offline=offline)
+        file = fetch(reference, report, confirm)
+    return _verify(file, report)
 
 
 def locate(ref: str) -> LocalFile | None:
