@@ -163,6 +163,13 @@ def test_a_reply_has_nothing_of_a_stream_that_broke() -> None:
         assert text_of(client.reply(BODY)) == "No."
 
 
+def test_a_refused_request_is_sent_once_more_without_what_a_server_may_lack() -> None:
+    def reply(call: Any) -> None:
+        (lies.errs(400, "no logprobs") if "logprobs" in call.body else writes_words("It is 4."))(call)
+
+    assert text_of(drawn(reply)) == "It is 4."
+
+
 def test_a_thought_is_no_text() -> None:
     thought = {"choices": [{"delta": {"reasoning_content": "Hm.", "reasoning": "Hm."}}]}
     chunks = drawn(lies.streams(thought, delta("4"), delta(finish="stop")))

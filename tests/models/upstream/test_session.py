@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lying_server import writes_words
+from other_server import other_server
 from scripted import ScriptedExecutor, logs_of, records_of
 from scripted_server import EchoPolicy, served
 
@@ -35,7 +37,12 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy, Vote
 from adascale.engine.types import Execution, Problem, SamplingChange
-from adascale.models.options import PROGRAM_OPENING, PROMPTS, SessionOptions, samplers
+from adascale.models.options import (
+    PROGRAM_OPENING,
+    PROMPTS,
+    SessionOptions,
+    samplers,
+)
 from adascale.models.storage import state_folder
 from adascale.models.upstream.client import Chunk
 from adascale.models.upstream.policy import QUEUED, UpstreamPolicy
@@ -190,6 +197,19 @@ def test_the_likelihood_of_a_solution_is_known_where_that_of_all_its_tokens_is(
 ) -> None:
     log, _ = search(lambda body: chunks, SUM)
     assert [each.nll for each in Record.of(log).candidates] == [nll]
+
+
+@pytest.mark.parametrize(
+    ("thoughts", "finish"), [([], "length"), ([Chunk(0, thought="hm", tokens=1)] * 20, "stop")]
+)
+def test_a_solution_has_its_tokens_and_a_thought_before_it_has_others(
+    thoughts: list[Chunk], finish: str
+) -> None:
+    pieces = ["so "] * (6 if thoughts else 12)
+    settings = Settings(Greedy(), sampling=SamplingChange(max_tokens=8))
+    log, _ = search(lambda body: [*thoughts, *words(*pieces)], SUM, settings)
+    [step] = [event.step for event in log if isinstance(event, StepProposed)]
+    assert step.finish == finish
 
 
 def test_all_draws_of_a_question_have_one_prompt_and_seeds_of_31_bits() -> None:
@@ -357,6 +377,18 @@ def test_options_for_a_model_in_this_process_are_refused() -> None:
     for options in ({"prm": "self"}, {"think": 64}, {"calibration": "mine.calibration.safetensors"}):
         with pytest.raises(UsageError, match="not for a server"):
             UpstreamSession(SessionOptions("http://127.0.0.1:1", **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("folders")
+def test_one_place_is_said_with_what_gives_more_unless_the_user_says_a_width() -> None:
+    with other_server(writes_words("18")) as server:
+        tags = {"models": [{"name": "m:4b", "details": {"parameter_size": "4B"}}]}
+        server.pages = {"/v1/models": {"data": [{"id": "m:4b"}]}, "/api/tags": tags}
+        for places, said in ((None, ["upstream-serial"]), (1, [])):
+            with UpstreamSession(SessionOptions(server.url, places=places)) as session:
+                warnings = session.conditions("value").warnings
+            assert [notice.code for notice in warnings] == said
+            assert all("OLLAMA_NUM_PARALLEL" in notice.hint for notice in warnings)
 
 
 def test_a_server_draws_once_for_an_evaluation(folders: None, monkeypatch: pytest.MonkeyPatch) -> None:
