@@ -6,7 +6,8 @@ calibration of each mode; ``worker`` does so in a process of its own. ``files`` 
 files, ``llama`` runs a generator, ``prm`` scores steps, ``calibration`` keeps what turns scores into
 probabilities, ``programs`` runs programs in a sandbox. ``machine`` measures what is free, ``sizing`` says how
 long a trajectory may get and whether models fit. ``rows`` reads CSV and JSON Lines, ``questions`` makes
-questions of them, and chooses what a fit asks. ``lines`` are files that only grow, and ``storage`` has the folders of what outlives a run.
+questions of them, and chooses those of a fit. ``lines`` are files that only grow, and ``storage`` has the
+folders of what outlives a run.
 ``limited_child`` compares answers by computer algebra in a child process. ``fallback`` asks another server.
 """
 
