@@ -26,7 +26,7 @@ from .calls import CallWriter, Rules, call_rules, object_rules
 from .chat import ChatFormat, ToolFormat
 from .context import FloatArray, LlamaContext
 from .model import MAX_TOKEN_BYTES, LlamaModel
-from .prefixes import PrefixCache, Tokens, common_length, evaluate_prompt
+from .prefixes import PrefixCache, Tokens, common_length, evaluate_tokens, restore
 from .runner import ModelRunner
 from .scheduler import Scheduler
 from .sequence import Sequence
@@ -144,8 +144,9 @@ class LlamaPolicy:
     ) -> tuple[int, int, int]:
         """Evaluate a prompt behind what it shares with others; returns row, reused tokens and sequence.
 
-        A conversation goes on from whatever has most in common with it, a question from the head of its
-        format, or from the prompt ``before``.
+        A conversation goes on from whatever has most in common with it: a reply that was sampled in other
+        tokens than those its text has is read again from there on. A question goes on from the prompt
+        ``before``, or the head of its format, which is pinned.
         """
         sequence = self._scheduler.spare()
         head: Tokens = ()
@@ -156,8 +157,12 @@ class LlamaPolicy:
                 head = chat.head
             look = min(common_length(before, tokens), len(tokens) - 1)
             shared = [(before, look), (head, len(head))]
-        row, reused = evaluate_prompt(self._context, self._cache, sequence, shared, head, tokens)
-        return row, reused, sequence
+        held = reused = restore(self._context, self._cache, sequence, shared)
+        if head and not held:
+            evaluate_tokens(self._context, sequence, 0, head)
+            self._cache.put(head, self._context.snapshot(sequence), pin=True)
+            held = len(head)
+        return evaluate_tokens(self._context, sequence, held, tokens[held:]), reused, sequence
 
     def _prompt(
         self, chat: ChatFormat, problem: Problem, statement: str, *, with_tools: bool, behind: str = ""
@@ -261,13 +266,12 @@ class LlamaPolicy:
         Those of a conversation stay for its next turn while there is room: its prompts, and of a plain reply
         also its end.
         """
-        if not _is_conversation(problem):
-            self._cache.drop(self._looks.get(problem.id, ()))
-        self._looks.pop(problem.id, None)
+        prompts = [self._looks.pop(problem.id, ())]
         for mode in MODES:
             self._rules.pop((problem.id, mode), None)
-            tokens = self._tokens.pop((problem.id, mode), None)
-            if tokens is None or tokens in self._tokens.values():
+            prompts.append(self._tokens.pop((problem.id, mode), ()))
+        for tokens in prompts:
+            if not tokens or tokens in self._tokens.values():
                 continue
             if not entry_of(problem).is_reply:
                 self._cache.drop_below(tokens)

@@ -93,40 +93,20 @@ def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Se
     return row
 
 
-def evaluate_prompt(
-    context: LlamaContext,
-    cache: PrefixCache,
-    sequence: int,
-    shared: Iterable[tuple[Tokens, int]],
-    head: Tokens,
-    prompt: Tokens,
-) -> tuple[int, int]:
-    """Evaluate what a prompt adds to a parked prefix.
+def restore(
+    context: LlamaContext, cache: PrefixCache, sequence: int, shared: Iterable[tuple[Tokens, int]]
+) -> int:
+    """Restore the first of these beginnings that is parked and can be cut back, else nothing.
 
     Args:
         context: Has ``sequence`` free.
         cache: Parked prefixes of the context.
-        sequence: Sequence that evaluates the prompt, and holds it afterwards.
-        shared: Prefixes to go on from, the first that is parked and can be cut back, with the number of
-            tokens that each has in common with the prompt.
-        head: Tokens that it begins with, as other prompts do, which are parked and pinned; may be empty.
-        prompt: The whole prompt.
+        sequence: Sequence that holds the beginning afterwards.
+        shared: Parked prefixes, with the number of tokens to keep of each.
 
     Returns:
-        The row of its logits, and the tokens that had been evaluated before.
+        The tokens that the sequence holds.
     """
-    held = reused = restore(context, cache, sequence, shared)
-    if head and not held:
-        evaluate_tokens(context, sequence, 0, head)
-        cache.put(head, context.snapshot(sequence), pin=True)
-        held = len(head)
-    return evaluate_tokens(context, sequence, held, prompt[held:]), reused
-
-
-def restore(
-    context: LlamaContext, cache: PrefixCache, sequence: int, shared: Iterable[tuple[Tokens, int]]
-) -> int:
-    """Restore the first of these beginnings that can be, else nothing; returns its number of tokens."""
     for key, length in shared:
         parked = cache.get(key)
         if parked is not None and length:
