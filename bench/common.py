@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from adascale.cli.terminal.text import columns
-from adascale.engine.calibration.metrics import Predictions, ece, ece_floor
+from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.types import Problem
 from adascale.models.files.library import resolve
+
+from .metrics import ece, ece_floor
 
 STORY = "Write a very long and detailed story about a lighthouse keeper and the sea. Do not stop early. "
 

@@ -1,16 +1,22 @@
-"""Metrics of estimates for research: ranks, intervals, coverage; the product has those that a card shows."""
+"""Metrics of estimates for research: errors, ranks, intervals, coverage; the product has those of a card."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from adascale.engine.calibration.metrics import Predictions, count_groups, four_digits, report, skill
+from adascale.engine.calibration.metrics import Predictions, count_groups, report, skill
 from adascale.engine.calibration.posterior import Array, logit, sigmoid
 from adascale.engine.codec import to_plain
+
+_BINS_MAX = 10
+_QUESTIONS_PER_BIN = 10
+_FLIPS = 200
 
 _GRID = (np.arange(100) + 0.5) / 100
 _TAIL = np.log(9.0)  # logit of the upper level
@@ -21,11 +27,59 @@ def full_report(predictions: Mapping[str, Predictions]) -> dict[str, dict[str, A
     found: dict[str, dict[str, Any]] = to_plain(report(predictions))
     for name, own in found.items():
         data = predictions[name]
-        own |= {each.__name__: four_digits(each(data)) for each in (auc, coverage)}
+        own |= {each.__name__: four_digits(each(data)) for each in (ece, ece_floor, auc, coverage)}
         own["intervals"] = {"skill": [*map(four_digits, bootstrap(data, skill))]}
         if own["n"] > own["questions"]:
             own["auc_within"] = four_digits(auc_within(data))
     return found
+
+
+def four_digits(value: float) -> float | None:
+    """A metric for people and files; None where it is not defined."""
+    return None if math.isnan(value) else round(float(value), 4)
+
+
+def _bin_of(data: Predictions) -> NDArray[np.int64]:
+    """``[n]`` bin of each row; equal medians share one, or the order of rows would decide."""
+    bins = int(np.clip(len(np.unique(data.question)) // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
+    values, index = np.unique(data.quantiles[:, 1], return_inverse=True)
+    w = np.bincount(index, data.weights(), len(values))
+    # The middle of a value decides its bin, so that one heavy value fills one bin.
+    of_value = np.minimum(((np.cumsum(w) - w / 2) * bins).astype(int), bins - 1)
+    bin_of_row: NDArray[np.int64] = of_value[index]
+    return bin_of_row
+
+
+def ece(data: Predictions) -> float:
+    """Expected calibration error over bins of about equal weight, in [0, 1].
+
+    Bins are by the median: one for every ten questions, at most 10.
+    """
+    bins, w = _bin_of(data), data.weights()
+    miss = w * (data.quantiles[:, 1] - data.right / data.total)
+    return float(np.abs(np.bincount(bins, miss)).sum())
+
+
+def ece_floor(data: Predictions) -> float:
+    """Mean ECE that noise alone would give perfect estimates of these questions.
+
+    Cluster wild bootstrap: flips the sign of each question's centred residuals at random, because outcomes of
+    one question are correlated. nan if a bin has only one question.
+    """
+    bins, w = _bin_of(data), data.weights()
+    miss = data.right / data.total - data.quantiles[:, 1]
+    weight = np.bincount(bins, w)
+    gap = np.bincount(bins, w * miss) / np.where(weight > 0, weight, 1.0)
+    names, question = np.unique(data.question, return_inverse=True)
+    added = np.zeros((len(names), len(weight)))
+    np.add.at(added, (question, bins), w * (miss - gap[bins]))
+    inside = np.array([len(np.unique(question[bins == b])) for b in range(len(weight))])
+    if (inside == 1).any():
+        return float("nan")
+    # The gap is estimated from the same residuals, which costs one degree of freedom.
+    added *= np.sqrt(inside / np.maximum(inside - 1, 1))
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (_FLIPS, len(names)))
+    return float(np.abs(signs @ added).sum(axis=1).mean())
 
 
 def coverage(data: Predictions) -> float:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver
     from adascale.engine.types import KindName, Mode, Schedule
 
+    from .calibration.artefact import Fingerprint
     from .llama.model import AbortFlag
     from .options import Reporting, SessionOptions
 
@@ -43,6 +44,14 @@ class AnySession(Protocol):
     @property
     def options(self) -> SessionOptions:
         """Options of the session."""
+
+    @property
+    def name(self) -> str:
+        """The model as a calibration's card names it."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """All that a fit of values belongs to."""
 
     @property
     def policy(self) -> Policy:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Purpose = Literal["search", "conversation", "rollouts", "replay"]
 """Use of a session: to search questions as they come; to do so in conversations, which need more room; to
-draw rollouts for a calibration, scored afterwards; or to draw for an evaluation of ``bench``, which keeps
+draw rollouts for a calibration; or to draw for an evaluation of ``bench``, which keeps
 draws and plays them back. A trajectory of the last two does not depend on what else is in the batch."""
 
 QuestionFormat = Literal["auto", "jsonl", "csv", "text"]

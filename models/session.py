@@ -20,7 +20,7 @@ from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.types import KindName, Mode, Notice, Schedule
 
 from . import machine
-from .calibration.artefact import describe, describe_prior, mismatches, wrong_kind
+from .calibration.artefact import Fingerprint, describe, describe_prior, mismatches, wrong_kind
 from .files.library import ModelFile
 from .llama import stepcost
 from .llama.context import LlamaContext
@@ -115,6 +115,16 @@ class Session(LocalModels):
         return fetch_files(self.options, self._reporting)
 
     @property
+    def name(self) -> str:
+        """Names of generator and PRM."""
+        return self.files.pair_name
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """All that a fit of values belongs to."""
+        return self.prompts.fingerprints["value"]
+
+    @property
     def is_open(self) -> bool:
         """True since entry."""
         return hasattr(self, "policy")
@@ -147,8 +157,6 @@ class Session(LocalModels):
         check_idle(self.policy.is_busy)
         self.abort.clear()
         policy = policy or self.policy
-        if self.options.purpose == "rollouts":  # a PRM reads them afterwards, once
-            return Driver(policy, SequenceLogprob(), {}, clock, executor=self.executor)
         return Driver(policy, self.reward_model, self.prompts.posteriors, clock, self.executor)
 
     @property

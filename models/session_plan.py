@@ -155,7 +155,7 @@ def plan_prompts(options: SessionOptions, files: SessionFiles, model: LlamaModel
         used = _fingerprints(files, chats, usual, window)
         calibrations = {kind: own for kind in used if (own := available.find(used[kind])) is not None}
     size = model.info.effective_parameters
-    heads = {kind: artefact.calibration for kind, artefact in calibrations.items()}
+    heads = {kind: artefact.head for kind, artefact in calibrations.items()}
     judged = {kind for kind, entry in KINDS.items() if entry.has_votes}  # votes pass no tests
     posteriors = {
         kind: Posterior.of_model(kind, size, files.generator.sha256, heads.get(kind))

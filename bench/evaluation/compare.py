@@ -9,10 +9,11 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.calibration.metrics import Predictions, ece, ece_floor
+from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.posterior import Array
 from adascale.engine.errors import decimal
 
+from ..metrics import ece, ece_floor
 from .evaluate import Contestant, Outcome
 
 ROUNDS = 2000

@@ -80,7 +80,7 @@ def check(records: Sequence[Mapping[str, Any]], calibration: Calibration) -> dic
         stage: predictions(found, independent=stage != "step") for stage, found in rows.items() if found
     }
     searches = [*answer_examples(samples, stages, calibration.spreads, seed=0)]
-    return {**stages, "answer": fit.predictions(calibration.answer, searches)}
+    return {**stages, "answer": fit.predictions(calibration.models["answer"], searches)}
 
 
 def main() -> None:

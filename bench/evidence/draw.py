@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from adascale.engine.search.events import AnswerFound, Event, PromptRead, Search
 from adascale.engine.search.record import replay
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
-from adascale.engine.strategies.redraws import draw_with_redraws
+from adascale.engine.strategies.redraws import redraw_at
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem, SamplingChange
 from adascale.models.calibration.artefact import Artefact, question_key, read_installed
 from adascale.models.options import SessionOptions
@@ -70,6 +70,23 @@ class Everything(Strategy):
             for n, greedy in ((counts[mode], False), (1, True))
         ]
         return (yield from draw_with_redraws(tree, whole, self.slips))
+
+
+def draw_with_redraws(tree: Tree, commands: Iterable[Expand], redraws: int) -> Plan:
+    """Run commands until the answer, and every redraw that ``adaptive`` would make.
+
+    A trajectory with a wrong sum goes on, too: a calibration counts the outcomes of both. A node's first
+    child is the next step of the same draw, later ones were drawn in its place.
+    """
+    scored = yield tuple(commands)
+    while scored:
+        again = []
+        for node in scored:
+            *before, wrong = [redraw_at(tree, each.id, redraws) for each in tree.path(node)]
+            if wrong is not None and not any(before):  # else ``adaptive`` would not have come here
+                again.append(Expand(wrong[0], 1, until="answer"))
+        scored = yield again
+    return None
 
 
 def numbers(estimate: Estimate | None) -> list[float]:
@@ -120,7 +137,9 @@ def record(problem: Problem, log: list[Event], artefact: Artefact) -> dict[str, 
             "samples": samples,
         }
     question = Prefix(problem, (), prompts["prose"].reading)
-    distance = round(artefact.calibration.distance(question), 4)
+    head = artefact.head
+    assert head is not None, "records need a fit on states"
+    distance = round(head.distance(question), 4)
     programs = {"program": own["program"]} if "program" in own else {}
     return {"id": problem.id, "gold": problem.answer, "distance": distance, **own["prose"], **programs}
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 
-from adascale.engine.calibration.metrics import ece, ece_floor
 from adascale.engine.request import SearchRequest
 from adascale.engine.strategies import Adaptive
 from adascale.engine.types import KindName, Problem, probability_of
@@ -30,6 +29,7 @@ from adascale.models.session import Session
 from ..common import append, close, read_lines, table
 from ..evaluation.evaluate import Outcome, evaluate, parse_contestants
 from ..kept_draws import DrawStore, ReplayingPolicy
+from ..metrics import ece, ece_floor
 from .calibration_check import predictions
 from .frontier import NEARLY_SURE
 from .seconds import CURVES, MEASURED, curve_of

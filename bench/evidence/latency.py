@@ -19,7 +19,6 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from adascale.engine.answers.equality import is_right
-from adascale.engine.calibration.metrics import ece, ece_floor
 from adascale.engine.request import Settings
 from adascale.engine.search.events import AnswerFound, SearchFinished
 from adascale.engine.strategies import Adaptive, Greedy, Vote
@@ -29,6 +28,7 @@ from adascale.models.options import SessionOptions
 from adascale.models.questions import choose_questions, read_known
 
 from ..common import append, arguments, close, kept_lines, table
+from ..metrics import ece, ece_floor
 from .calibration_check import Rows, predictions
 
 if TYPE_CHECKING:

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_answers
 from adascale.engine.answers.sums import leaves_out
-from adascale.engine.calibration.metrics import Predictions, ece
+from adascale.engine.calibration.metrics import Predictions
 from adascale.engine.calibration.posterior import Posterior, rate_of_size
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, Mode, NodeId, Problem, Step
 
 from ..common import close, read_lines, table
-from ..metrics import auc
+from ..metrics import auc, ece
 
 ORDERS = 6
 DRAWN = (1, 2, 4, 6)

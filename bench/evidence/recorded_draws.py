@@ -305,8 +305,8 @@ def calibration_of(header: Mapping[str, Any], given: Path | None) -> Calibration
     """The very calibration of a file's estimates: with another one its answers would be judged by both."""
     known = read_installed().artefacts
     for artefact in known if given is None else [load_artefact(given)]:
-        if digest(artefact) == header["calibration_sha256"]:
-            return artefact.calibration
+        if digest(artefact) == header["calibration_sha256"] and artefact.head is not None:
+            return artefact.head
     raise SystemExit(
         f"the draws were made with another {header['calibration']} "
         f"(sha256 {header['calibration_sha256'][:12]}); --calibration FILE takes the one of then, "
@@ -354,8 +354,7 @@ def replay_driver(
     if calibrator is None:
         distances = {record["id"]: record["distance"] for record in records}
         own = calibration_of(header, calibration)
-        fitted = own.stages, own.answer, own.domains, own.spreads
-        head = RecordedHead(*fitted, question_estimates(records), distances)
+        head = RecordedHead(own.models, own.domains, question_estimates(records), distances)
         calibrator = Posterior(prior=expected_rate(header), head=head)
     problems = [problem_of(record) for record in records]
     executor = RecordedExecutor(records)

@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.calibration.metrics import ece
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.request import Request, Settings
 from adascale.engine.search.driver import Driver
@@ -44,7 +43,7 @@ from adascale.models.session import Session
 
 from ..baselines import Margin
 from ..common import close, table
-from ..metrics import auc
+from ..metrics import auc, ece
 from . import recorded_draws
 from .calibration_check import Rows, predictions
 

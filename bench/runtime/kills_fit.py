@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +26,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
+from safetensors.numpy import load_file
 
 from adascale.engine.errors import AdascaleError
-from adascale.models.calibration.artefact import load_artefact
+from adascale.engine.search.record import Record
+from adascale.models.calibration.artefact import Card, load_artefact
 from adascale.models.calibration.rollouts import RolloutStore
 
 from ..common import arguments, close
@@ -56,7 +58,7 @@ class Fit:
         return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
 
     def rows(self) -> Rows:
-        """Stored rollouts by their question and mode; none before the first.
+        """Solutions of stored rollouts by their question; none before the first.
 
         Raises:
             AdascaleError: the store is damaged.
@@ -65,23 +67,18 @@ class Fit:
         if not found:
             return {}
         with closing(RolloutStore(found[0], read_only=True)) as store:
-            kept = [store.get(each.problem, each.mode) for each in store.every()]
-            return {
-                (each.problem.id, each.mode): (each.nodes, each.last.tobytes(), each.mean.tobytes())
-                for each in kept
-                if each is not None
-            }
+            kept = [store.get(each.started.problem) for each in store.every()]
+            return {(each.started.problem.id,): tuple(_solutions(each)) for each in kept if each is not None}
 
-    def calibrations(self) -> list[bytes]:
-        """Whole calibrations.
+    def calibrations(self) -> list[tuple[Card, dict[str, bytes]]]:
+        """Whole calibrations, their cards and arrays.
 
         Raises:
             AdascaleError: one is torn.
         """
         paths = sorted((self.folder / "adascale" / "calibrations").glob("*.safetensors"))
-        for path in paths:
-            load_artefact(path)
-        return [path.read_bytes() for path in paths]
+        arrays = ({name: array.tobytes() for name, array in load_file(path).items()} for path in paths)
+        return [(load_artefact(path).card, own) for path, own in zip(paths, arrays, strict=True)]
 
     def run_killed(self, kills: int, seconds: float, rng: random.Random) -> Counter[str]:
         """Run it until the calibration is there, killing it meanwhile so often at most; returns faults."""
@@ -113,6 +110,14 @@ class Fit:
         except AdascaleError:
             found["torn"] += 1
             return {}
+
+
+def _solutions(record: Record) -> Iterator[tuple[str | None, list[tuple[object, ...]]]]:
+    """Answer of each solution, and its steps with the states that they were written from."""
+    for each in record.candidates:
+        steps = record.tree.steps(each.node)
+        read = [step.reading and (step.reading.last.tobytes(), step.reading.mean.tobytes()) for step in steps]
+        yield each.answer, list(zip([step.token_ids for step in steps], read, strict=True))
 
 
 def kill_again_and_again(model: Path, data: Path, kills: int, seed: int, folder: Path) -> Counter[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answers.choosing import FinishedSearch
+from ..answers.program import executed_answer
 from ..answers.sums import leaves_out
 from ..ports import Prefix
 from ..types import Mode
@@ -21,8 +22,8 @@ from .posterior import UNUSED, log_odds, logit, of_votes
 
 States = NDArray[np.float32]
 
-Stage = Literal["question", "step", "finished", "program question", "program", "task", "code"]
-
+Stage = Literal["question", "step", "finished", "program question", "program", "task", "code", "answer"]
+"""What is estimated; ``answer`` is the chosen one of a finished search."""
 
 STAGES_OF: Mapping[Mode, tuple[Stage, ...]] = {
     "prose": ("question", "step", "finished"),
@@ -59,13 +60,18 @@ class Observation:
     offset: float = 0.0
 
 
-def observe(prefix: Prefix, reward: float, answer: str | None = None) -> Observation:
+def stage_of(prefix: Prefix) -> Stage:
+    """The stage of a prefix with steps."""
+    is_unfinished = prefix.mode == "prose" and prefix.steps[-1].finish == "step"
+    return "step" if is_unfinished else FINISHED[prefix.mode]
+
+
+def observe(prefix: Prefix, reward: float) -> Observation:
     """Evidence in the steps of a prefix, at least one, whose states were kept.
 
     Args:
         prefix: A solution in any mode, finished or not.
         reward: Its raw reward.
-        answer: Output of a program that ran to its end.
 
     Returns:
         Of a program also ``whole`` and ``number``, 1 where it printed a whole number, or any number; of code
@@ -97,6 +103,7 @@ def observe(prefix: Prefix, reward: float, answer: str | None = None) -> Observa
         states["path"] = share @ np.stack([reading.mean for reading in known])
         offset = _WRONG_SUM if any(step.wrong_sums for step in prefix.steps) else 0.0
     elif prefix.mode == "program":
+        answer = executed_answer(prefix.execution) if prefix.execution else None
         number = _NUMBER.fullmatch(answer or "")
         numbers["whole"] = float(number is not None and number[1] is None and number[2] is None)
         numbers["number"] = float(number is not None)

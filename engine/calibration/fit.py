@@ -8,44 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
-from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..answers.choosing import Candidate, FinishedSearch, choose, equal_answers
+from ..answers.choosing import Candidate, FinishedSearch, choose
 from ..types import Estimate, Mode, NodeId
-from .features import (
-    FINISHED,
-    QUESTION,
-    STAGES_OF,
-    Observation,
-    Stage,
-    answer_observation,
-)
-from .head import (
-    OUTPUTS,
-    Calibration,
-    Domain,
-    HeadModel,
-    Params,
-    beta_loss,
-    forward,
-    quantiles_of,
-    stack_states,
-)
+from .features import FINISHED, QUESTION, STAGES_OF, Observation, Stage, answer_observation
+from .head import PRIOR_KAPPA, Calibration, Domain, HeadModel, quantiles_of, stack_states
 from .metrics import Predictions, count_groups
-from .posterior import SPREADS, Array, logit, seating, sigmoid
-
-_RATE = 0.02
-"""Largest step length of Adam; it falls to zero along a half cosine."""
+from .posterior import SPREADS, Array, logit, sigmoid
 
 _DECAY = 10.0
 """Prior precision of a weight, in questions: with more of them it matters less."""
-
-_SHRUNK = np.array([0.0, 0.1])
-"""``[OUTPUTS]``, share of the weight decay that pulls each constant to zero."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +59,7 @@ class HeadConfig:
     Attributes:
         components: Principal components of each block of states; 0 uses no states.
         folds: Heads of the ensemble, each fitted without one fold of the questions.
-        steps: Steps of Adam, on all rows at once.
+        steps: Steps of the regression, on all rows at once.
     """
 
     components: int = 64
@@ -115,89 +89,72 @@ def fit_stage(
         return constant, data
     weight = 1.0 / counts[index]
     folds = (np.random.default_rng(seed).permutation(len(names)) % config.folds)[index]
+    others = [weight * (folds != fold) for fold in range(int(folds.max()) + 1)]
     model = HeadModel.over(observations, weight, config.components)
-    x, offset = model.inputs(observations), np.array([each.offset for each in observations])
-    without = [folds != fold for fold in range(int(folds.max()) + 1)]
-    ensemble: list[Params] = []
-    out = np.empty((len(data.right), OUTPUTS))
-    for seen in without:
-        ensemble.append(fit(data, x, offset, weight, seen, config))
-        out[~seen] = forward(ensemble[-1], x[~seen])
-    out[:, 0] += offset
-    # A head is too sure on questions that it was fitted on: held-out questions set the width.
-    shift = np.array([0.0, _log_width(data, out, weight, np.full(len(out), True))])
-    weights, constants = (np.stack(part) for part in zip(*ensemble, strict=True))
-    # The width of a fold's estimates must not depend on its own outcomes either.
-    widths = [_log_width(data, out, weight, seen) for seen in without]
-    out[:, 1] += np.array(widths)[folds]
-    model = replace(model, weights=weights, constants=constants + shift)
-    return model, replace(data, quantiles=quantiles_of(out))
+    rows = np.column_stack([model.inputs(observations), np.ones(len(observations))])
+    offset = np.array([each.offset for each in observations])
+    heads = np.stack([fit(data, rows, offset, each, config.steps) for each in others])
+    logits = (rows @ heads.T)[np.arange(len(rows)), folds] + offset
+    # A head is too sure on questions that it was fitted on: held-out questions set the width. That of a
+    # fold's estimates must not depend on its own outcomes either.
+    width, *widths = (_log_width(data, logits, each) for each in (weight, *others))
+    model = replace(
+        model,
+        weights=np.stack([heads[:, :-1], np.zeros_like(heads[:, :-1])], axis=-1),
+        constants=np.column_stack([heads[:, -1], np.full(len(heads), width)]),
+    )
+    return model, replace(data, quantiles=quantiles_of(logits, np.array(widths)[folds]))
 
 
-def fit(
-    data: Predictions, x: Array, offset: Array, weight: Array, seen: NDArray[np.bool_], config: HeadConfig
-) -> Params:
-    """Minimise the weighted loss plus decay by Adam (Kingma and Ba, arXiv 1412.6980).
+def fit(data: Predictions, rows: Array, offset: Array, weight: Array, steps: int) -> Array:
+    """``[features]``, a logistic regression of the outcomes with a normal prior.
+
+    Each step takes the largest curvature there can be (Boehning and Lindsay 1988), so none goes too far.
 
     Args:
-        data: Outcomes of all rows.
-        x: ``[n, features]``, roughly standardised.
+        data: Outcomes.
+        rows: ``[n, features]``, roughly standardised, the last one constant.
         offset: ``[n]`` logits that are added.
-        weight: ``[n]``, summing to the number of questions.
-        seen: ``[n]``, True for the rows to fit on.
-        config: Settings.
+        weight: ``[n]``, summing to the number of questions; 0 for rows that are held out.
+        steps: Number of steps.
     """
-    right, total = data.right[seen], data.total[seen]
-    x, offset, weight = x[seen], offset[seen], weight[seen]
-    constants = np.zeros(OUTPUTS)
-    params = np.zeros((x.shape[1], OUTPUTS)), constants
-    questions = weight.sum()
-    # The constant starts at the base rate, which may be far away for short steps.
-    constants[0] = logit((weight @ (right / total) + 0.5) / (questions + 1))
-    decays = _DECAY / questions, _DECAY / questions * _SHRUNK
-    weight = weight / questions
-    moments = [(np.zeros_like(param), np.zeros_like(param)) for param in params]
-    for step in range(1, config.steps + 1):
-        rate = _RATE * 0.5 * (1 + np.cos(np.pi * step / config.steps))
-        out = forward(params, x)
-        out[:, 0] += offset
-        slope = beta_loss(out, right, total)[1] * weight[:, None]
-        gradients = x.T @ slope, slope.sum(axis=0)
-        for param, gradient, decay, (first, second) in zip(params, gradients, decays, moments, strict=True):
-            gradient = gradient + decay * param
-            first[:] = 0.9 * first + 0.1 * gradient
-            second[:] = 0.99 * second + 0.01 * gradient**2
-            scale = np.sqrt(second / (1 - 0.99**step)) + 1e-8
-            param -= rate * first / (1 - 0.9**step) / scale
+    # The prior of the constant is the base rate, which may be far from even for short steps.
+    rate = (weight @ (data.right / data.total) + 0.5) / (weight.sum() + 1)
+    prior, precision = np.zeros(rows.shape[1]), np.full(rows.shape[1], _DECAY)
+    prior[-1], precision[-1] = logit(rate), 0.1
+    bound = np.linalg.inv((rows * (weight * data.total)[:, None]).T @ rows / 4.0 + np.diag(precision))
+    params = prior
+    for _ in range(steps):
+        miss = data.total * sigmoid(rows @ params + offset) - data.right
+        params = params - bound @ (rows.T @ (weight * miss) + precision * (params - prior))
     return params
 
 
-def _log_width(data: Predictions, out: Array, weight: Array, seen: NDArray[np.bool_]) -> float:
-    """Maximum-likelihood shift of the log concentrations on the grouped counts seen, given the means."""
-    raw = np.column_stack([sigmoid(out[:, 0]), out[:, 1]])
-    independent = None if data.independent is None else data.independent[seen]
-    groups = count_groups(
-        Predictions(
-            data.question[seen], raw[seen], data.right[seen], data.total[seen], weight[seen], independent
-        )
-    )
-    if not len(groups.right):
+def _log_width(data: Predictions, logits: Array, weight: Array) -> float:
+    """Maximum-likelihood log of the concentration over ``PRIOR_KAPPA``, given the logits of the means.
+
+    By the Beta-binomial likelihood of weighted groups of outcomes (BetaPRM, arXiv 2605.15529).
+    """
+    groups = count_groups(replace(data, quantiles=sigmoid(logits)[:, None], weight=weight))
+    if groups.weight is None or not groups.weight.any():
         return 0.0
-    assert groups.weight is not None, "groups have weights"
-    means, logs = groups.quantiles.T
-    grid = np.linspace(-4, 4, 81)
-    outs = (np.column_stack([logit(means), logs + add]) for add in grid)
-    losses = [float(groups.weight @ beta_loss(each, groups.right, groups.total)[0]) for each in outs]
+    mean, right, total = groups.quantiles[:, 0].clip(1e-5, 1 - 1e-5), groups.right, groups.total
+    grid, losses = np.linspace(-4, 4, 81), []
+    for kappa in PRIOR_KAPPA * np.exp(grid):
+        likely = _log_rising(mean * kappa, right) + _log_rising((1 - mean) * kappa, total - right)
+        losses.append(float(groups.weight @ (_log_rising(np.full(len(mean), kappa), total) - likely)))
     return float(grid[int(np.argmin(losses))])
+
+
+def _log_rising(x: Array, counts: Array) -> Array:
+    """``[n]`` logarithms of ``x (x + 1) ... (x + count - 1)``."""
+    steps = np.arange(int(counts.max()))
+    logs: Array = (np.log(x[:, None] + steps) * (steps < counts[:, None])).sum(axis=1)
+    return logs
 
 
 _SUBSETS = 4
 """Searches of each size that are replayed from the solutions of one question."""
-
-_SPREADS = np.geomspace(0.5, 50.0, 81)
-
-_PRIOR_PAIRS = 10.0
-"""Pseudo-pairs of wrong solutions that agree at the mode's default rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,35 +196,19 @@ def fit_calibration(
         The calibration, and held-out estimates by stage: by heads that did not see the question. The
         principal components of the states are fitted on all questions, without labels.
     """
-    stages: dict[Stage, HeadModel] = {}
+    models: dict[Stage, HeadModel] = {}
     held_out: dict[str, Predictions] = {}
-    domains, spreads = {}, {}
+    domains: dict[Mode, Domain] = {}
     for mode in (mode for mode, stage in FINISHED.items() if stage in training.stages):
-        spreads[mode] = mode_spread(training.samples, mode)
         questions = training.stages[QUESTION[mode]]
-        domains[mode] = Domain.fit(stack_states([each.observation for each in questions], "question"))
+        states = stack_states([each.observation for each in questions], "question")
+        domains[mode] = Domain.fit(states, SPREADS[mode])
         base_rate = float(np.mean([each.right / each.total for each in questions]))
         for stage in STAGES_OF[mode]:
-            stages[stage], held_out[stage] = fit_stage(training.stages[stage], config, seed, base_rate)
-    answers = [*answer_examples(training.samples, held_out, spreads, seed)]
-    answer, held_out["answer"] = fit_stage(answers, HeadConfig(components=0, folds=config.folds), seed)
-    return Calibration(stages, answer, domains, spreads), held_out
-
-
-def mode_spread(questions: Sequence[Sequence[Sample]], mode: Mode) -> float:
-    """The maximum-likelihood spread of the wrong answers of a mode.
-
-    Adds pseudo-pairs at the default agreement rate, since few questions may show no agreement at all.
-    """
-    wrong = [[s.answer for s in each if s.mode == mode and s.right < 0.5] for each in questions]
-    tables = [[len(places) for places in equal_answers(answers)] for answers in wrong]
-    usual = SPREADS[mode]
-    likelihoods = [
-        sum(seating(sizes, spread) for sizes in tables)
-        + _PRIOR_PAIRS * (seating([2], spread) + usual * seating([1, 1], spread)) / (1.0 + usual)
-        for spread in _SPREADS
-    ]
-    return float(_SPREADS[int(np.argmax(likelihoods))])
+            models[stage], held_out[stage] = fit_stage(training.stages[stage], config, seed, base_rate)
+    answers = [*answer_examples(training.samples, held_out, SPREADS, seed)]
+    models["answer"], held_out["answer"] = fit_stage(answers, replace(config, components=0), seed)
+    return Calibration(models, domains), held_out
 
 
 def answer_examples(
@@ -283,38 +224,37 @@ def answer_examples(
 
     Args:
         samples: Solutions of each question.
-        estimates: Estimates of questions and finished solutions, by stage; modes without any are left out.
+        estimates: Estimates of questions and finished solutions, by stage.
         spreads: Concentration of the wrong answers of each mode.
         seed: Seed of the choice of solutions.
     """
     rng = np.random.default_rng(seed)
-    modes = [mode for mode, stage in QUESTION.items() if stage in estimates]
-    for question, own_samples in enumerate(samples):
-        known = [sample for sample in own_samples if sample.mode in modes]
-        candidates = []
-        for at, sample in enumerate(known):
-            quantiles = estimates[FINISHED[sample.mode]].quantiles[sample.row]
-            estimate = Estimate.of_quantiles(quantiles)
-            candidates.append(Candidate(NodeId(at), sample.answer, estimate, sample.mode))
-        asked = {mode: Estimate.of_quantiles(estimates[QUESTION[mode]].quantiles[question]) for mode in modes}
+
+    def estimate(stage: Stage, row: int) -> Estimate:
+        return Estimate.of_quantiles(estimates[stage].quantiles[row])
+
+    for question, known in enumerate(samples):
+        candidates = [
+            Candidate(NodeId(at), each.answer, estimate(FINISHED[each.mode], each.row), each.mode)
+            for at, each in enumerate(known)
+        ]
         for places in _subsets(len(known), rng):
             chosen = tuple(candidates[at] for at in places)
-            own = {mode: asked[mode] for mode in modes if any(c.mode == mode for c in chosen)}
+            modes = {candidate.mode for candidate in chosen}
+            own = {mode: estimate(QUESTION[mode], question) for mode in QUESTION if mode in modes}
             by_rule = [choose(chosen, rule).groups for rule in ("vote", "best")]
             if by_rule[0] and by_rule[0][0].answer == by_rule[1][0].answer:
                 del by_rule[1]
             for groups in filter(None, by_rule):
-                right = known[groups[0].nodes[0]].right
+                seen = answer_observation(FinishedSearch(own, chosen, groups), spreads)
                 # Larger searches reuse the same solutions, which would be counted several times.
                 alone = len(chosen) == 1
-                found = answer_observation(FinishedSearch(own, chosen, groups), spreads)
-                yield Example(found, question, right, independent=alone)
+                yield Example(seen, question, known[groups[0].nodes[0]].right, independent=alone)
 
 
 def _subsets(count: int, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:
-    for size in range(1, count + 1):
-        if size == 1 or comb(count, size) <= _SUBSETS:  # each alone once: those are independent
-            yield from combinations(range(count), size)
-        else:
-            for _ in range(_SUBSETS):
-                yield tuple(int(i) for i in np.sort(rng.choice(count, size, replace=False)))
+    """Each place alone, which are independent, and some subsets of every other size."""
+    yield from ((at,) for at in range(count))
+    for size in range(2, count + 1):
+        drawn = (rng.choice(count, size, replace=False) for _ in range(_SUBSETS))
+        yield from sorted({tuple(sorted(map(int, places))) for places in drawn})

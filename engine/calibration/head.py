@@ -10,23 +10,14 @@ distribution intervals grow with the distance.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..answers.choosing import FinishedSearch
-from ..answers.program import executed_answer
 from ..ports import Prefix, QuestionEstimate
 from ..types import Estimate, Mode
-from .features import (
-    FINISHED,
-    QUESTION,
-    Observation,
-    Stage,
-    States,
-    answer_observation,
-    observe,
-)
+from .features import QUESTION, Observation, Stage, States, answer_observation, observe, stage_of
 from .posterior import Array, beta_quantiles, logit, sigmoid
 
 _MIN_VARIANCE = 1e-8
@@ -83,66 +74,19 @@ class Projection:
 PRIOR_KAPPA = 8.0
 """Concentration that a head starts from, and stays at where counts say nothing (arXiv 2605.15529)."""
 
-OUTPUTS = 2
-
 _SPAN = 4.0
-
-Params = tuple[Array, Array]
-"""Weights ``[features, OUTPUTS]`` and constants ``[OUTPUTS]``."""
+"""Bound of the logarithm of a concentration over ``PRIOR_KAPPA``."""
 
 
-def beta_loss(out: Array, right: Array, total: Array) -> tuple[Array, Array]:
-    """Negative Beta-binomial likelihood of counts (BetaPRM, arXiv 2605.15529).
-
-    One outcome teaches the mean alone; several from one prefix teach how far its probability may lie from it.
-
-    Args:
-        out: ``[n, OUTPUTS]`` raw outputs.
-        right: ``[n]`` correct outcomes.
-        total: ``[n]`` outcomes, at least one each.
-
-    Returns:
-        ``[n]`` losses and ``[n, OUTPUTS]`` gradients.
-    """
-    mean, kappa = _read(out)
-    alpha, beta = mean * kappa, (1 - mean) * kappa
-    loss = np.zeros_like(mean)
-    d_alpha, d_beta, d_kappa = np.zeros_like(mean), np.zeros_like(mean), np.zeros_like(mean)
-    for i in range(int(total.max())):
-        for seen, value, slope, sign in (
-            (right, alpha, d_alpha, -1.0),
-            (total - right, beta, d_beta, -1.0),
-            (total, kappa, d_kappa, 1.0),
-        ):
-            counts = seen > i
-            loss = loss + sign * counts * np.log(value + i)
-            slope += sign * counts / (value + i)
-    d_mean = kappa * (d_alpha - d_beta)
-    d_log_kappa = kappa * (mean * d_alpha + (1 - mean) * d_beta + d_kappa)
-    d_log_kappa *= np.abs(out[:, 1]) < _SPAN
-    return loss, np.column_stack([d_mean * mean * (1 - mean), d_log_kappa])
-
-
-def quantiles_of(out: Array) -> Array:
-    """``[n, 3]`` lower, mean and upper of ``[n, OUTPUTS]`` raw outputs.
+def quantiles_of(logits: Array, widths: Array) -> Array:
+    """``[n, 3]`` lower, mean and upper of ``[n]`` logits of means, and logarithms of concentrations.
 
     The mean stands in for the median, as it is what outcomes are compared with; no bound lies across it.
     """
-    mean, kappa = _read(out)
+    mean = np.clip(sigmoid(logits), 1e-5, 1 - 1e-5)
+    kappa = PRIOR_KAPPA * np.exp(np.clip(widths, -_SPAN, _SPAN))
     lower, _, upper = beta_quantiles(mean * kappa, (1 - mean) * kappa).T
     return np.column_stack([np.minimum(lower, mean), mean, np.maximum(upper, mean)])
-
-
-def _read(out: Array) -> tuple[Array, Array]:
-    """``[n]`` means and concentrations."""
-    mean = np.clip(sigmoid(out[:, 0]), 1e-5, 1 - 1e-5)
-    return mean, PRIOR_KAPPA * np.exp(np.clip(out[:, 1], -_SPAN, _SPAN))
-
-
-def forward(params: Params, x: Array) -> Array:
-    """``[n, OUTPUTS]`` raw outputs of ``[n, features]`` inputs."""
-    weights, constants = params
-    return x @ weights + constants
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,8 +98,8 @@ class HeadModel:
         moments: ``[4, numbers]``, the mean and the scale of each, and the range that was fitted: a small head
             must not extrapolate, say to sixteen equal answers from four.
         states: Projection of each block of states that is read, by its name.
-        weights: ``[heads, inputs, OUTPUTS]``.
-        constants: ``[heads, OUTPUTS]``.
+        weights: ``[heads, inputs, 2]``, for the logit of the mean and the logarithm of the concentration.
+        constants: ``[heads, 2]``.
     """
 
     names: tuple[str, ...]
@@ -181,13 +125,13 @@ class HeadModel:
             name: Projection.fit(stack_states(observations, name), weight, components, _TEMPERING)
             for name in read
         }
-        return cls(names, moments, states, np.empty((0, 0, OUTPUTS)), np.empty((0, OUTPUTS)))
+        return cls(names, moments, states, np.empty((0, 0, 2)), np.empty((0, 2)))
 
     @classmethod
     def constant(cls, rate: float) -> HeadModel:
         """A model that knows a base rate and reads nothing; its interval is wide (a concentration of 1)."""
         constants = np.array([[logit(np.array(rate)), -np.log(PRIOR_KAPPA)]])
-        return cls((), np.empty((4, 0)), {}, np.empty((1, 0, OUTPUTS)), constants)
+        return cls((), np.empty((4, 0)), {}, np.empty((1, 0, 2)), constants)
 
     def inputs(self, observations: Sequence[Observation]) -> Array:
         """``[n, numbers + blocks * components]``."""
@@ -200,15 +144,12 @@ class HeadModel:
         """``[n, 3]`` lower, median and upper, in [0, 1] and in order."""
         if not observations:
             return np.empty((0, 3))
-        x = self.inputs(observations)
-        heads = zip(self.weights, self.constants, strict=True)
-        out: Array = np.mean([forward(params, x) for params in heads], axis=0)
-        out[:, 0] += [each.offset for each in observations]
-        return quantiles_of(out)
+        out = self.inputs(observations) @ self.weights.mean(axis=0) + self.constants.mean(axis=0)
+        return quantiles_of(out[:, 0] + [each.offset for each in observations], out[:, 1])
 
-    def estimate(self, found: Observation) -> Estimate:
+    def estimate(self, seen: Observation) -> Estimate:
         """The estimate of one prefix or answer."""
-        return Estimate.of_quantiles(self.quantiles([found])[0])
+        return Estimate.of_quantiles(self.quantiles([seen])[0])
 
 
 def _numbers(observations: Sequence[Observation], names: Sequence[str]) -> Array:
@@ -229,27 +170,29 @@ _SHARE = 0.99
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Domain:
-    """Distance of a question from the fitted ones, over a threshold that 99 % of them keep.
+    """The questions that were fitted in one mode.
 
     Attributes:
-        projection: Maps states to standardised components.
-        threshold: Root mean square component.
+        projection: Maps states behind a question to standardised components.
+        threshold: Root mean square component that 99 % of the fitted questions keep.
+        spread: Concentration of wrong answers.
     """
 
     projection: Projection
     threshold: float
+    spread: float
 
     @classmethod
-    def fit(cls, states: States) -> Domain:
+    def fit(cls, states: States, spread: float) -> Domain:
         """The domain of ``[questions, width]`` states."""
         components = max(1, min(_COMPONENTS, len(states) // _QUESTIONS_PER_COMPONENT))
         projection = Projection.fit(states, np.full(len(states), 1 / len(states)), components)
-        distance = cls(projection, 1.0).distance(states)
+        distance = cls(projection, 1.0, spread).distance(states)
         # Questions that all look the same would make everything else infinitely far.
-        return cls(projection, max(float(np.quantile(distance, _SHARE, method="higher")), 1e-3))
+        return cls(projection, max(float(np.quantile(distance, _SHARE, method="higher")), 1e-3), spread)
 
     def distance(self, states: States) -> Array:
-        """``[n]`` distances; above 1 is out of distribution."""
+        """``[n]`` distances from the fitted questions; above 1 is out of distribution."""
         distances: Array = np.sqrt((self.projection(states) ** 2).mean(axis=1)) / self.threshold
         return distances
 
@@ -259,16 +202,12 @@ class Calibration:
     """Models that were fitted on the generator itself; without one the posterior has votes and words alone.
 
     Attributes:
-        stages: Model of each stage of its modes.
-        answer: Model of a finished search's chosen answer.
-        domains: Domain of the questions in each mode.
-        spreads: Concentration of the wrong answers of each mode.
+        models: Model of each stage of its modes, and of an answer.
+        domains: The fitted questions of each mode.
     """
 
-    stages: Mapping[Stage, HeadModel]
-    answer: HeadModel
+    models: Mapping[Stage, HeadModel]
     domains: Mapping[Mode, Domain]
-    spreads: Mapping[Mode, float]
 
     @property
     def width(self) -> int:
@@ -280,37 +219,40 @@ class Calibration:
         """The modes that it knows."""
         return tuple(self.domains)
 
+    @property
+    def spreads(self) -> Mapping[Mode, float]:
+        """Concentration of the wrong answers of each mode."""
+        return {mode: domain.spread for mode, domain in self.domains.items()}
+
     def question(self, prefix: Prefix) -> QuestionEstimate:
         """Estimate for a question of which nothing is written yet."""
         assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
-        found, distance = Observation({}, {"question": prefix.prompt.last}), self.distance(prefix)
-        estimate = self.stages[QUESTION[prefix.mode]].estimate(found)
-        return QuestionEstimate(widen(estimate, distance), distance > 1.0)
+        asked = Observation({}, {"question": prefix.prompt.last})
+        is_out = self.distance(prefix) > 1.0
+        return QuestionEstimate(self._estimate(QUESTION[prefix.mode], asked, prefix), is_out)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
-        is_unfinished = prefix.mode == "prose" and prefix.steps[-1].finish == "step"
-        stage: Stage = "step" if is_unfinished else FINISHED[prefix.mode]
-        answer = executed_answer(prefix.execution) if prefix.execution else None
-        found = observe(prefix, reward, answer)
-        return widen(self.stages[stage].estimate(found), self.distance(prefix))
+        return self._estimate(stage_of(prefix), observe(prefix, reward), prefix)
 
     def of_answer(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
         """Estimate for the chosen answer."""
-        return widen(self.answer.estimate(answer_observation(finished, self.spreads)), self.distance(prefix))
+        return self._estimate("answer", answer_observation(finished, self.spreads), prefix)
 
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is out of distribution."""
         assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
         return float(self.domains[prefix.mode].distance(prefix.prompt.last[None])[0])
 
+    def _estimate(self, stage: Stage, seen: Observation, prefix: Prefix) -> Estimate:
+        return widen(self.models[stage].estimate(seen), self.distance(prefix))
+
 
 def widen(estimate: Estimate, distance: float) -> Estimate:
     """Stretch the interval around the median, on the logit scale, for a question out of distribution."""
     if distance <= 1.0:
         return estimate
-    low, middle, high = logit(np.array([estimate.lower, estimate.median, estimate.upper]))
-    stretched = sigmoid(np.array([middle + distance * (low - middle), middle + distance * (high - middle)]))
+    logits = logit(np.array([estimate.lower, estimate.median, estimate.upper]))
+    lower, _, upper = sigmoid(logits[1] + distance * (logits - logits[1])).tolist()
     # ``logit`` clips near 0 and 1, so a bound that is already there would come back narrower.
-    lower, upper = min(float(stretched[0]), estimate.lower), max(float(stretched[1]), estimate.upper)
-    return Estimate(lower, estimate.median, upper, estimate.calibrated)
+    return replace(estimate, lower=min(lower, estimate.lower), upper=max(upper, estimate.upper))

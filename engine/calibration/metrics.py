@@ -7,7 +7,6 @@ can predict; skill compares with the best constant on the same data.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,9 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .posterior import Array
-
-Number = float | None
-"""A number of four digits; None where it is not defined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +23,27 @@ class StageReport:
     Attributes:
         n: Number of prefixes.
         questions: Number of questions that they belong to.
-        base_rate, brier, skill, ece: Metrics of this module.
-        ece_floor: ECE that noise alone would show.
+        base_rate, brier, skill: Metrics of this module.
     """
 
     n: int
     questions: int
-    base_rate: Number
-    brier: Number
-    skill: Number
-    ece: Number
-    ece_floor: Number
+    base_rate: float
+    brier: float
+    skill: float
 
 
 def report(predictions: Mapping[str, Predictions]) -> dict[str, StageReport]:
-    """Metrics of the estimates of each stage that occurred."""
-    figures = (base_rate, brier, skill, ece, ece_floor)
+    """Metrics of the estimates of each stage that occurred, with four digits."""
     return {
         name: StageReport(
             n=len(data.right),
             questions=len(np.unique(data.question)),
-            **{each.__name__: four_digits(each(data)) for each in figures},
+            **{metric.__name__: round(metric(data), 4) for metric in (base_rate, brier, skill)},
         )
         for name, data in predictions.items()
         if len(data.right)
     }
-
-
-def four_digits(value: float) -> Number:
-    """A metric for people and files."""
-    return None if math.isnan(value) else round(float(value), 4)
-
-
-_BINS_MAX = 10
-_QUESTIONS_PER_BIN = 10
-_FLIPS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,49 +90,6 @@ def skill(data: Predictions) -> float:
     rate = base_rate(data)
     # If all outcomes are equal, weights that do not quite sum to one leave a remainder of 1e-16 here.
     return 1.0 - brier(data) / (rate * (1.0 - rate)) if abs(rate * (1.0 - rate)) > 1e-12 else 0.0
-
-
-def _bin_of(data: Predictions) -> NDArray[np.int64]:
-    """``[n]`` bin of each row; equal medians share one, or the order of rows would decide."""
-    bins = int(np.clip(len(np.unique(data.question)) // _QUESTIONS_PER_BIN, 1, _BINS_MAX))
-    values, index = np.unique(data.quantiles[:, 1], return_inverse=True)
-    w = np.bincount(index, data.weights(), len(values))
-    # The middle of a value decides its bin, so that one heavy value fills one bin.
-    of_value = np.minimum(((np.cumsum(w) - w / 2) * bins).astype(int), bins - 1)
-    bin_of_row: NDArray[np.int64] = of_value[index]
-    return bin_of_row
-
-
-def ece(data: Predictions) -> float:
-    """Expected calibration error over bins of about equal weight, in [0, 1].
-
-    Bins are by the median: one for every ten questions, at most 10.
-    """
-    bins, w = _bin_of(data), data.weights()
-    miss = w * (data.quantiles[:, 1] - data.right / data.total)
-    return float(np.abs(np.bincount(bins, miss)).sum())
-
-
-def ece_floor(data: Predictions) -> float:
-    """Mean ECE that noise alone would give perfect estimates of these questions.
-
-    Cluster wild bootstrap: flips the sign of each question's centred residuals at random, because outcomes of
-    one question are correlated. nan if a bin has only one question.
-    """
-    bins, w = _bin_of(data), data.weights()
-    miss = data.right / data.total - data.quantiles[:, 1]
-    weight = np.bincount(bins, w)
-    gap = np.bincount(bins, w * miss) / np.where(weight > 0, weight, 1.0)
-    names, question = np.unique(data.question, return_inverse=True)
-    added = np.zeros((len(names), len(weight)))
-    np.add.at(added, (question, bins), w * (miss - gap[bins]))
-    inside = np.array([len(np.unique(question[bins == b])) for b in range(len(weight))])
-    if (inside == 1).any():
-        return float("nan")
-    # The gap is estimated from the same residuals, which costs one degree of freedom.
-    added *= np.sqrt(inside / np.maximum(inside - 1, 1))
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (_FLIPS, len(names)))
-    return float(np.abs(signs @ added).sum(axis=1).mean())
 
 
 def count_groups(data: Predictions) -> Predictions:

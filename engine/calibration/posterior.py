@@ -265,15 +265,19 @@ class Posterior:
         """
         if KINDS[self.kind].has_options and self.options is not None and finished.option_logits:
             return self._of_options(self.options.of_problem(prefix.problem), finished)
-        if self.head is not None:
-            own = self.head.of_answer(prefix, finished)
+        if self.head is None:
+            return self._of_votes(prefix.problem, finished)
+        own, voted = self.head.of_answer(prefix, finished), None
+        if KINDS[self.kind].is_fitted:
             # A head cannot see a mistake that all solutions share, and votes cannot see what they are worth.
-            is_voted = KINDS[self.kind].is_fitted and self.prior is not None
-            voted = self.unfitted.judge(prefix, finished).confidence if is_voted else None
-            return AnswerEstimates(_mean(own, voted) if voted is not None else own)
+            voted = self._of_votes(prefix.problem, finished).confidence
+        return AnswerEstimates(own if voted is None else _mean(own, voted))
+
+    def _of_votes(self, problem: Problem, finished: FinishedSearch) -> AnswerEstimates:
+        """Estimates by votes and words, for levels of the model on both sides of the prior."""
         if self.prior is None or KINDS[self.kind].has_options:
             return AnswerEstimates(None)
-        problem, off = prefix.problem, Z90 * OFF_THE_LINE
+        off = Z90 * OFF_THE_LINE
         priors = (shifted(self.prior, -off), self.prior, shifted(self.prior, off))
         revised: dict[NodeId, Estimate] = {}
         found = [self.of_answers(problem, finished, prior) for prior in priors]
@@ -470,7 +474,6 @@ LEVELS = (0.1, 0.5, 0.9)
 """Quantile levels of an estimate: lower, median, upper."""
 
 _GRID = np.linspace(-12.0, 12.0, 769)
-_BLOCK = 1024
 
 
 def sigmoid(x: Array) -> Array:
@@ -487,17 +490,14 @@ def logit(p: Array) -> Array:
 def beta_quantiles(alpha: Array, beta: Array) -> Array:
     """``[n, 3]`` quantiles at ``LEVELS`` of Beta distributions, to about 1e-3.
 
-    By the trapezoid rule over the logit, where the density is smooth and has one peak. It goes by blocks of
-    rows, as a row takes 30 KB.
+    By the trapezoid rule over the logit, where the density is smooth and has one peak.
     """
-    blocks, found = len(alpha) // _BLOCK + 1, []
-    for a, b in zip(*(np.array_split(each[:, None], blocks) for each in (alpha, beta)), strict=True):
+    quantiles = []
+    for a, b in zip(alpha, beta, strict=True):
         # The variance of the logit is trigamma(a) + trigamma(b), here by its first two terms.
-        spread = np.sqrt(1 / a + 0.5 / a**2 + 1 / b + 0.5 / b**2)
-        x = np.log(a) - np.log(b) + spread * _GRID
+        x = np.log(a) - np.log(b) + np.sqrt(1 / a + 0.5 / a**2 + 1 / b + 0.5 / b**2) * _GRID
         log_density = -a * np.logaddexp(0.0, -x) - b * np.logaddexp(0.0, x)
-        density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-        below = np.cumsum(density, axis=1) - 0.5 * density
-        below /= below[:, -1:] + 0.5 * density[:, -1:]
-        found += [np.interp(LEVELS, row, at) for row, at in zip(below, x, strict=True)]
-    return sigmoid(np.array(found).reshape(-1, len(LEVELS)))
+        density = np.exp(log_density - log_density.max())
+        below = np.cumsum(density) - 0.5 * density
+        quantiles.append(np.interp(LEVELS, below / (below[-1] + 0.5 * density[-1]), x))
+    return sigmoid(np.array(quantiles).reshape(-1, len(LEVELS)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product, zip_longest
 from math import exp
 from statistics import fmean
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..answers.choosing import Candidate, FinishedSearch, choose
 from ..ports import Prefix
-from ..types import NodeId, Problem
+from ..types import Problem
 from .metrics import Predictions
 from .posterior import Array, Posterior, VoteWeights, shifted
 
@@ -36,22 +36,11 @@ _ASKED = Prefix(Problem("", ""))
 """Votes are judged whatever was asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedSearch:
-    """A search of a question whose answer is known.
-
-    Attributes:
-        solutions: Solutions that count, with equal answers spelled alike.
-        right: Last nodes of the correct ones.
-    """
-
-    solutions: Sequence[Candidate]
-    right: frozenset[NodeId]
+Solved = Sequence[tuple[Candidate, bool]]
+"""Solutions of a question that count, and if each is right; equal answers are spelled alike."""
 
 
-def fit_votes(
-    searches: Sequence[JudgedSearch], usual: Posterior, seed: int
-) -> tuple[VoteWeights, Predictions]:
+def fit_votes(searches: Sequence[Solved], usual: Posterior, seed: int) -> tuple[VoteWeights, Predictions]:
     """Fit the weights of a model.
 
     Args:
@@ -72,13 +61,13 @@ def fit_votes(
         for power, at in _ODDS
     ]
     penalty = np.add.outer(_LEVELS**2, [power**2 + at**2 for power, at in _ODDS]) / 2.0
+    blind = replace(usual, votes=replace(usual.votes, words=None))
 
     def loss(finished: FinishedSearch, is_right: bool) -> Array:
         """``[levels, odds]`` log-loss of the answer that is chosen."""
-        known = {each.node: each for each in finished.candidates}
-        groups = [[known[node] for node in group.nodes] for group in finished.groups]
+        by_node = {each.node: each for each in finished.candidates}
+        groups = [[by_node[node] for node in group.nodes] for group in finished.groups]
         evidence = [[*(fmean(map(each.of, group)) for group in groups), 0.0] for each in odds]
-        blind = replace(usual, votes=replace(usual.votes, words=None))
         votes = [blind.of_answers(_ASKED.problem, finished, each) for each in levels]
         logs = np.log(np.maximum(votes, 1e-300))[:, None] + np.array(evidence)
         p: Array = np.exp(logs[..., 0] - np.logaddexp.reduce(logs, axis=-1))
@@ -102,15 +91,16 @@ def fit_votes(
     return weights, Predictions(data[:, 0].astype(int), data[:, 1:4], data[:, 4], np.ones(len(data)))
 
 
-def _replayed(search: JudgedSearch, rng: np.random.Generator) -> Iterator[tuple[FinishedSearch, bool]]:
+def _replayed(solved: Solved, rng: np.random.Generator) -> Iterator[tuple[FinishedSearch, bool]]:
     """Searches that end sooner, and if their answer is correct.
 
     Their solutions are the first ones in a random order, in which programs and prose take turns.
     """
+    right = {each.node for each, is_right in solved if is_right}
     for _ in range(_ORDERS):
-        order = [search.solutions[at] for at in rng.permutation(len(search.solutions))]
+        order = [solved[at][0] for at in rng.permutation(len(solved))]
         turns = ([each for each in order if each.mode == mode] for mode in ("program", "prose"))
         drawn = tuple(each for turn in zip_longest(*turns) for each in turn if each is not None)
         for size in {*range(2, len(drawn), 2), len(drawn)}:
             if groups := choose(drawn[:size], "weighted", operator.eq).groups:
-                yield FinishedSearch({}, drawn[:size], groups), groups[0].nodes[0] in search.right
+                yield FinishedSearch({}, drawn[:size], groups), groups[0].nodes[0] in right

@@ -1,19 +1,16 @@
 """A step with a wrong sum is drawn again, from the prefix before it.
 
 Any strategy of whole trajectories may have it (``Strategy.redraws``): it needs no calibration, and is worth
-two points to votes in prose, one beside programs (docs/research.md). The rollouts of a calibration have every
-redraw that a search would make.
+two points to votes in prose, one beside programs (docs/research.md). The rollouts of a calibration have them
+as any search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 
 from ..search.tree import Tree
 from ..types import ROOT, NodeId
-from .base import Expand, Plan, Strategy
 
 REDRAWS = 2
 """Most steps of one trajectory that are drawn again, where any are."""
@@ -31,49 +28,3 @@ def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | No
     # A redraw is a later sibling.
     redrawn = sum(tree.children(above.id).index(below.id) for above, below in pairwise(path))
     return (parent, step.wrong_sums[0]) if redrawn < redraws else None
-
-
-def draw_with_redraws(tree: Tree, commands: Iterable[Expand], redraws: int) -> Plan:
-    """Run commands until the answer, and every redraw that ``adaptive`` would make.
-
-    A trajectory with a wrong sum goes on, too: a calibration counts the outcomes of both. A node's first
-    child is the next step of the same draw, later ones were drawn in its place.
-    """
-    scored = yield tuple(commands)
-    while scored:
-        again = []
-        for node in scored:
-            *before, wrong = [redraw_at(tree, each.id, redraws) for each in tree.path(node)]
-            if wrong is not None and not any(before):  # else ``adaptive`` would not have come here
-                again.append(Expand(wrong[0], 1, until="answer"))
-        scored = yield again
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutDraws(Strategy):
-    """Whole trajectories with the redraws that ``adaptive`` would make.
-
-    Attributes:
-        samples: Whole trajectories in prose.
-        slips: Most steps of one trajectory whose wrong sum brings another draw in their place.
-        programs: Whole trajectories that are programs, which are one of its modes then.
-    """
-
-    name = "rollouts"
-
-    samples: int = 4
-    slips: int = REDRAWS
-    programs: int = 0
-
-    @property
-    def at_most(self) -> int:
-        """The whole trajectories; every step with a wrong sum adds one."""
-        return self.samples + self.programs
-
-    def plan(self, tree: Tree) -> Plan:
-        """Draw them."""
-        whole = [Expand(ROOT, self.samples, until="answer")]
-        if self.programs:
-            whole.append(Expand(ROOT, self.programs, until="answer", mode="program"))
-        return (yield from draw_with_redraws(tree, whole, self.slips))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -35,15 +35,12 @@ SUFFIX = ".calibration.safetensors"
 _DOMAINS: Mapping[Mode, str] = {"prose": "domain", "program": "program domain", "code": "code domain"}
 """Names of the modes' domains in a file."""
 
-_ANSWER = "answer"
-"""Name of the model of answers in a file."""
-
 _QUESTION = 512
 """Tokens that a question may have without its solutions being cut off by the context."""
 
-Tensors = dict[str, NDArray[np.floating[Any]]]
+Tensors = Mapping[str, NDArray[np.floating[Any]]]
 
-InputNames = Mapping[Literal["numbers", "states"], Sequence[str]]
+Inputs = Mapping[Literal["numbers", "states"], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class Card:
     @property
     def finished(self) -> StageReport:
         """Metrics of finished solutions; of answers, where these alone are judged."""
-        return self.held_out[_ANSWER if self.votes else FINISHED[KINDS[self.fingerprint.kind].modes[0]]]
+        return self.held_out["answer" if self.votes else FINISHED[KINDS[self.fingerprint.kind].modes[0]]]
 
     def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
         """Sampler settings of each mode that it knows."""
@@ -139,32 +136,29 @@ class Artefact:
     card: Card
     path: Path | None = None
 
-    @property
-    def calibration(self) -> Calibration:
-        """The fit on a generator's states."""
-        assert self.head is not None, "no model in this process has weights of votes alone"
-        return self.head
-
 
 def save_artefact(artefact: Artefact, path: Path) -> None:
-    """Write an artefact, whole or not at all; the same artefact gives the same bytes.
+    """Write an artefact, whole or not at all.
 
     Raises:
         OSError: the file cannot be written.
     """
     from safetensors.numpy import save as serialise
 
-    fitted = artefact.head
-    models: dict[str, HeadModel] = {**dict(fitted.stages.items()), _ANSWER: fitted.answer} if fitted else {}
+    models = artefact.head.models if artefact.head else {}
     inputs = {name: {"numbers": model.names, "states": [*model.states]} for name, model in models.items()}
     metadata = {
         "schema": SCHEMA,
         "card": json.dumps(to_plain(artefact.card), sort_keys=True),
         "inputs": json.dumps(inputs, sort_keys=True),
     }
+    # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
+    tensors = {
+        name: np.ascontiguousarray(array, np.float16 if name.endswith(".matrix") else np.float32)
+        for name, array in (_tensors(artefact.head) if artefact.head else ())
+    }
     with atomic_write(path) as file:
-        tensors = _to_tensors(fitted, models) if fitted else {}
-        file.write(_with_sorted_header(serialise(tensors, metadata)))
+        file.write(serialise(tensors, metadata))
 
 
 def check_width(artefact: Artefact, width: int) -> None:
@@ -173,10 +167,7 @@ def check_width(artefact: Artefact, width: int) -> None:
     Raises:
         CalibrationError: it reads states of another width, or none.
     """
-    if artefact.head is None:
-        text = f"{artefact.path} is for {artefact.card.name}, not for a model in this process"
-        raise CalibrationError(text, hint=command("calibrate", "list"))
-    own = artefact.head.width
+    own = 0 if artefact.head is None else artefact.head.width
     if own != width:
         raise CalibrationError(
             f"{artefact.path} reads hidden states of {own:,} numbers, this generator's have {width:,}",
@@ -197,7 +188,7 @@ def load_artefact(path: Path) -> Artefact:
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-            tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise CalibrationError(f"there is no calibration at {path}", hint=shown) from error
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
@@ -207,22 +198,20 @@ def load_artefact(path: Path) -> Artefact:
         raise CalibrationError(f"{path} is no calibration that this version reads")
     try:
         card = build(Card, metadata["card"])
-        head = None if card.votes else _from_tensors(tensors, json.loads(metadata["inputs"]))
+        head = None if card.votes else _calibration(tensors, json.loads(metadata["inputs"]))
         _ = card.finished  # which every list shows
-        return Artefact(head, card, path)
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} lacks a part: {excerpt(str(error))}") from error
+    return Artefact(head, card, path)
 
 
 def is_calibration(path: Path) -> bool:
-    """True for a file that can be read and that says it is a calibration, of any version."""
-    from safetensors import SafetensorError, safe_open
-
+    """True for a file that holds a calibration."""
     try:
-        with safe_open(path, "np") as file:
-            return str((file.metadata() or {}).get("schema")).startswith("adascale.calibration/")
-    except (OSError, SafetensorError):
+        load_artefact(path)
+    except CalibrationError:
         return False
+    return True
 
 
 def describe(artefact: Artefact) -> dict[str, Any]:
@@ -244,64 +233,54 @@ def describe_prior(posterior: Posterior) -> dict[str, Any]:
     return {"name": "votes", **known, "prior": round(posterior.prior, 3)}
 
 
-def _with_sorted_header(data: bytes) -> bytes:
-    """The same file with the keys of its header in order: safetensors writes metadata in a random one."""
-    size = int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + data[8 + size :]
-
-
 _MOMENTS = ("mean", "scale", "low", "high")
 _PROJECTION = ("matrix", "bias", "size")
 
 
-def _to_tensors(calibration: Calibration, models: Mapping[str, HeadModel]) -> Tensors:
-    """All arrays, named by stage."""
-    found: dict[str, NDArray[np.floating[Any]]] = {}
+def _tensors(calibration: Calibration) -> Iterator[tuple[str, NDArray[np.floating[Any]]]]:
+    """All arrays, named by stage and mode."""
     projections: dict[str, Projection] = {}
-    for stage, model in models.items():
-        found |= {f"{stage}.weights": model.weights, f"{stage}.constants": model.constants}
-        found |= {f"{stage}.numbers.{part}": x for part, x in zip(_MOMENTS, model.moments, strict=True)}
-        projections |= {f"{stage}.states.{name}": each for name, each in model.states.items()}
+    for stage, model in calibration.models.items():
+        yield from ((f"{stage}.weights", model.weights), (f"{stage}.constants", model.constants))
+        yield from zip((f"{stage}.numbers.{part}" for part in _MOMENTS), model.moments, strict=True)
+        projections |= {f"{stage}.states.{name}": own for name, own in model.states.items()}
     for mode, domain in calibration.domains.items():
-        projections[_DOMAINS[mode]] = domain.projection
-        found[f"{_DOMAINS[mode]}.threshold"] = np.array([domain.threshold])
-        found[f"{_DOMAINS[mode]}.profile"] = np.array([calibration.spreads[mode]])
-    for name, each in projections.items():
-        found |= {f"{name}.{part}": getattr(each, part) for part in _PROJECTION}
-    # Matrices were rounded to half precision when they were fitted, so nothing is lost here.
-    kinds = {name: np.float16 if name.endswith(".matrix") else np.float32 for name in found}
-    return {name: np.ascontiguousarray(array, kinds[name]) for name, array in found.items()}
+        name = _DOMAINS[mode]
+        projections[name] = domain.projection
+        yield f"{name}.threshold", np.array([domain.threshold])
+        yield f"{name}.profile", np.array([domain.spread])
+    for name, own in projections.items():
+        yield from ((f"{name}.{part}", getattr(own, part)) for part in _PROJECTION)
 
 
-def _from_tensors(tensors: Tensors, inputs: Mapping[str, InputNames]) -> Calibration:
-    modes = [mode for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors]
-    if not modes:
-        raise ValueError("a domain")
-    known: dict[str, NDArray[Any]] = {
-        name: array.astype(np.float32 if name.endswith(".matrix") else np.float64)
-        for name, array in tensors.items()
-    }
+def _calibration(tensors: Tensors, inputs: Mapping[Stage, Inputs]) -> Calibration:
+    """The inverse of ``_tensors``; ``inputs`` has the names of the numbers and states of each model.
+
+    Raises:
+        KeyError, ValueError: an array is missing.
+    """
+
+    def array(name: str) -> NDArray[Any]:
+        return tensors[name].astype(np.float32 if name.endswith(".matrix") else np.float64)
 
     def projection(name: str) -> Projection:
-        return Projection(*(known[f"{name}.{part}"] for part in _PROJECTION))
+        return Projection(*(array(f"{name}.{part}") for part in _PROJECTION))
 
-    def model(name: str) -> HeadModel:
-        return HeadModel(
-            tuple(inputs[name]["numbers"]),
-            np.stack([known[f"{name}.numbers.{part}"] for part in _MOMENTS]),
-            {block: projection(f"{name}.states.{block}") for block in inputs[name]["states"]},
-            known[f"{name}.weights"],
-            known[f"{name}.constants"],
-        )
+    def model(stage: Stage) -> HeadModel:
+        moments = np.stack([array(f"{stage}.numbers.{part}") for part in _MOMENTS])
+        states = {name: projection(f"{stage}.states.{name}") for name in inputs[stage]["states"]}
+        names = tuple(inputs[stage]["numbers"])
+        return HeadModel(names, moments, states, array(f"{stage}.weights"), array(f"{stage}.constants"))
 
-    def number(mode: Mode, part: str) -> float:
-        return float(known[f"{_DOMAINS[mode]}.{part}"][0])
+    def domain(name: str) -> Domain:
+        threshold, spread = (float(array(f"{name}.{part}")[0]) for part in ("threshold", "profile"))
+        return Domain(projection(name), threshold, spread)
 
-    stages: dict[Stage, HeadModel] = {stage: model(stage) for mode in modes for stage in STAGES_OF[mode]}
-    domains = {mode: Domain(projection(_DOMAINS[mode]), number(mode, "threshold")) for mode in modes}
-    return Calibration(stages, model(_ANSWER), domains, {mode: number(mode, "profile") for mode in modes})
+    domains = {mode: domain(name) for mode, name in _DOMAINS.items() if f"{name}.matrix" in tensors}
+    if not domains:
+        raise ValueError("a domain")
+    stages = [stage for mode in domains for stage in STAGES_OF[mode]]
+    return Calibration({stage: model(stage) for stage in (*stages, "answer")}, domains)
 
 
 def own_folder() -> Path:

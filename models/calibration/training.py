@@ -1,38 +1,24 @@
-"""Rollouts as training data, and a calibration for the models of an open session that is fitted on them."""
+"""Fits a calibration on rollouts: heads on a generator's own states, or the weights of votes without any."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from adascale.engine.calibration.features import (
-    FINISHED,
-    QUESTION,
-    STAGES_OF,
-    Observation,
-    Stage,
-    observe,
-)
-from adascale.engine.calibration.fit import (
-    Example,
-    HeadConfig,
-    Sample,
-    Training,
-    fit_calibration,
-)
+from adascale.engine.answers.choosing import Candidate
+from adascale.engine.calibration.features import QUESTION, STAGES_OF, Observation, Stage, observe, stage_of
+from adascale.engine.calibration.fit import Example, HeadConfig, Sample, Training, fit_calibration
 from adascale.engine.calibration.metrics import report
+from adascale.engine.calibration.posterior import Posterior
+from adascale.engine.calibration.votes import fit_votes
 from adascale.engine.errors import UsageError, setting
-from adascale.engine.ports import SequenceLogprob
-from adascale.engine.types import Problem
+from adascale.engine.search.outcomes import right_nodes
+from adascale.engine.search.record import Record
 
+from .. import AnySession
+from ..upstream.session import UpstreamSession
 from .artefact import Artefact, Card, question_key
-from .rollouts import DrawPlan, FloatArray, RolloutRun, Rollouts, RolloutStore
-
-if TYPE_CHECKING:
-    from ..session import Session
+from .rollouts import RolloutRun
 
 FEWEST = 20
 """Questions below which a fit says nothing."""
@@ -52,94 +38,78 @@ def check_enough(count: int) -> None:
         )
 
 
-def training_set(*modes: Sequence[Rollouts], rewards: Sequence[FloatArray] | None = None) -> Training:
-    """Every prefix of every question, by stage; prefixes that no draw went through are left out.
+def counted(record: Record) -> list[tuple[Candidate, bool]]:
+    """Solutions that a search counts, and if each is right; equal answers are spelled alike.
 
-    Args:
-        modes: Rollouts of each question, mode by mode.
-        rewards: ``[nodes]`` raw rewards of each in prose; None without a PRM, for the mean log-probability.
+    Prose that was cut off before it had an answer does not count.
     """
-    stages: dict[Stage, list[Example]] = {}
-    samples: list[list[Sample]] = [[] for _ in modes[0]]
-    for questions in modes:
-        mode = questions[0].mode
-        found = dict[Stage, list[Example]]((stage, []) for stage in STAGES_OF[mode])
-        ends = found[FINISHED[mode]]
-        for index, rollouts in enumerate(questions):
-            root, state = rollouts.nodes[0], rollouts.last[0].astype(np.float32)
-            asked = Observation({}, {"question": state})
-            found[QUESTION[mode]].append(Example(asked, index, root.right, root.total))
-            kept, row_of = rollouts.counted_samples(), {}
-            for row, node in enumerate(rollouts.nodes):
-                if row == 0 or not node.total or not (node.is_end or mode == "prose"):
-                    continue
-                prefix = rollouts.prefix(row)
-                if mode == "prose" and rewards is not None:
-                    reward = float(rewards[index][row])
-                else:
-                    reward = SequenceLogprob().score([prefix])[0].reward
-                # Steps of one draw, and draws from one prefix, share its fate: each is no further outcome.
-                alone = row in kept if node.is_end else node.parent == 0
-                row_of[row] = len(ends)
-                examples = ends if node.is_end else found["step"]
-                observed = observe(prefix, reward, node.answer)
-                examples.append(Example(observed, index, node.right, node.total, alone))
-            for row in kept:
-                end = rollouts.nodes[row]
-                samples[index].append(Sample(row_of[row], end.answer, end.right, mode))
-        stages |= found
+    spelled = {node: group.answer for group in record.groups for node in group.nodes}
+    right = right_nodes(record, record.started.problem)
+    return [
+        (replace(each, answer=spelled.get(each.node)), each.node in right)
+        for each in record.candidates
+        if each.answer or each.mode != "prose" or record.tree.steps(each.node)[-1].finish == "stop"
+    ]
+
+
+def training_set(records: Sequence[Record]) -> Training:
+    """Every prefix of every solution, by stage, with what became of it."""
+    modes = records[0].tree.readings
+    stages: dict[Stage, list[Example]] = {stage: [] for mode in modes for stage in STAGES_OF[mode]}
+    samples: list[list[Sample]] = []
+    for question, record in enumerate(records):
+        tree, own, known = record.tree, list[Sample](), counted(record)
+        right = {each.node for each, is_right in known if is_right}
+        answers = {each.node: each.answer for each, _ in known}
+        for mode, reading in tree.readings.items():
+            ends = [each.node for each in record.candidates if tree[each.node].mode == mode]
+            asked, good = Observation({}, {"question": reading.last}), len(right.intersection(ends))
+            stages[QUESTION[mode]].append(Example(asked, question, good, len(ends)))
+            for end in ends:
+                for node in tree.path(end) if mode == "prose" else [tree[end]]:
+                    assert node.reward is not None, "every step of a solution was scored"
+                    prefix = tree.prefix(node.id)
+                    seen, examples = observe(prefix, node.reward), stages[stage_of(prefix)]
+                    # Steps of one solution share its fate: each is no further outcome.
+                    alone = end in answers if node.id == end else node.depth == 1
+                    if node.id == end and end in answers:
+                        own.append(Sample(len(examples), answers[end], end in right, mode))
+                    examples.append(Example(seen, question, end in right, independent=alone))
+        samples.append(own)
     return Training(stages, samples)
 
 
-@contextmanager
-def open_rollouts(session: Session, problems: Sequence[Problem], plan: DrawPlan) -> Iterator[RolloutRun]:
-    """Rollouts of the models of a session, whose purpose is ``rollouts``, on these problems."""
-    own = session.prompts.fingerprints["value"]
-    prm = None if session.files.prm is None else f"{own.prm_format}:{own.prm}"
-    with closing(RolloutStore(plan.store_path(own))) as store:
-        store.put_models(session.conditions("value").models)
-        yield RolloutRun(problems, plan, store, prm)
-
-
-def training_of(run: RolloutRun) -> tuple[Training, list[Problem]]:
-    """Training data of what was drawn, and scored by the PRM if there is one; and its problems.
-
-    Raises:
-        UsageError: fewer than ``FEWEST`` problems could be searched.
-    """
-    drawn, rewards = [], []
-    for problem in run.problems:
-        kept = [run.store.get(problem, mode) for mode in run.plan.trajectories]
-        scored = None if run.prm is None else run.store.rewards(problem, run.prm)
-        if all(kept) and (run.prm is None or scored is not None):
-            drawn.append([rollouts for rollouts in kept if rollouts is not None])
-            rewards += [] if scored is None else [scored]
-    check_enough(len(drawn))
-    found = training_set(*zip(*drawn, strict=True), rewards=rewards or None)
-    return found, [own[0].problem for own in drawn]
-
-
-def fit_rollouts(session: Session, run: RolloutRun, data: Sequence[str]) -> Artefact:
-    """Fit a calibration for a session's models; the figures on its card are of questions held out.
+def fit_rollouts(session: AnySession, run: RolloutRun, data: Sequence[str]) -> Artefact:
+    """Fit a calibration for a session's model; the figures on its card are of questions held out.
 
     Args:
-        session: The open models.
-        run: Their rollouts.
+        session: The open model.
+        run: Its rollouts.
         data: Names of the question files, for the card.
 
     Raises:
         UsageError: too few problems could be searched.
     """
-    training, problems = training_of(run)
-    calibration, held_out = fit_calibration(training, HeadConfig(), run.plan.seed)
+    records = [record for problem in run.problems if (record := run.store.get(problem)) is not None]
+    plan, head, votes = run.plan, None, None
+    if isinstance(session, UpstreamSession):
+        records = [record for record in records if record.groups]
+        check_enough(len(records))
+        usual = Posterior.of_model("value", session.size)
+        votes, answers = fit_votes([*map(counted, records)], usual, plan.seed)
+        held_out = {"answer": answers}
+    else:
+        check_enough(len(records))
+        head, held_out = fit_calibration(training_set(records), HeadConfig(), plan.seed)
     card = Card(
-        name=session.files.pair_name,
-        fingerprint=session.prompts.fingerprints["value"],
+        name=session.name,
+        fingerprint=session.fingerprint,
         data=tuple(data),
-        questions=tuple(question_key(problem.question) for problem in problems),
-        samples=run.plan.samples,
-        programs=run.plan.programs,
-        seed=run.plan.seed,
+        questions=tuple(question_key(record.started.problem.question) for record in records),
+        samples=plan.samples,
+        programs=plan.programs,
+        seed=plan.seed,
         held_out=report(held_out),
+        votes=votes,
     )
-    return Artefact(calibration, card)
+    return Artefact(head, card)

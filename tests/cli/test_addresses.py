@@ -15,6 +15,7 @@ from other_server import KEY, Other, other_server, refuses
 from scripted_server import Served, served
 
 import adascale
+from adascale.models.calibration.artefact import load_artefact
 from adascale.models.options import SessionOptions
 from adascale.models.upstream import probe
 
@@ -136,14 +137,14 @@ def test_a_fit_over_a_server_is_used_for_it_and_for_no_other_model_prompt_or_sam
 
 
 def test_a_fit_over_a_server_searches_again_only_what_a_kill_has_torn(fitted: Home, server: Served) -> None:
-    [path], [kept] = fitted.shelf.iterdir(), (fitted.shelf.parent / "searches").glob("*.jsonl")
-    before = path.read_bytes()
+    [path], [kept] = fitted.shelf.iterdir(), (fitted.shelf.parent / "rollouts").glob("*.jsonl")
+    before = load_artefact(path).card
     kept.write_bytes(kept.read_bytes()[:-5])
     read = len(server.policy.opened)
     done = fitted.run(*fit(fitted, server.url))
     assert done.returncode == 0, done.stderr
     assert len({each.question for each in server.policy.opened[read:]}) == 1
-    assert path.read_bytes() == before
+    assert load_artefact(path).card == before
 
 
 def test_what_a_fit_over_a_server_cannot_do_is_told(fitted: Home, server: Served, chain_gguf: Path) -> None:
@@ -153,7 +154,7 @@ def test_what_a_fit_over_a_server_cannot_do_is_told(fitted: Home, server: Served
         (["ask", "Hm?", "-m", server.url, "--calibration", str(path)], "not for a server"),
         (
             ["ask", "Hm?", "-m", str(chain_gguf), "--calibration", str(path)],
-            "not for a model in this process",
+            f"it was fitted for {server.url}#scripted",
         ),
     ):
         done = fitted.run(*words)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scripted import ScriptedExecutor, records_of, ticking
+from scripted import ScriptedExecutor, logs_of, ticking
 
 from adascale.engine.calibration.features import Observation, States
 from adascale.engine.calibration.fit import (
@@ -26,12 +26,12 @@ from adascale.engine.calibration.head import Calibration
 from adascale.engine.calibration.metrics import Predictions, StageReport, report
 from adascale.engine.calibration.posterior import Array
 from adascale.engine.ports import Prefix, PrefixWork, SequenceLogprob
-from adascale.engine.request import Settings
+from adascale.engine.request import Conditions
 from adascale.engine.search.driver import Driver
+from adascale.engine.search.events import Event, GeneratorDescription, ModelDescription
 from adascale.engine.search.record import Record
-from adascale.engine.strategies.redraws import RolloutDraws
 from adascale.engine.types import Execution, Mode, Problem, Reading, Step
-from adascale.models.calibration.rollouts import Rollouts
+from adascale.models.calibration.rollouts import DrawPlan
 from adascale.models.calibration.training import training_set
 from bench.scripted import ScriptedPolicy, scripted_step
 
@@ -156,6 +156,16 @@ def solve(prefix: Prefix, rng: random.Random) -> Step:
     return replace(step, reading=reading(level, rng))
 
 
+def sloppy(prefix: Prefix, rng: random.Random) -> Step:
+    """A thought, two sums of which half are wrong, and an answer that is right if both sums are."""
+    if len(prefix.steps) < 3:
+        slips = rng.random() < 0.5 and len(prefix.steps) > 0
+        text = ("9 + 9 = 17\n\n" if slips else "9 + 9 = 18\n\n") if prefix.steps else "Two of them.\n\n"
+        return replace(scripted_step(text), reading=reading(0.0, rng))
+    wrong = any("17" in step.text for step in prefix.steps)
+    return replace(scripted_step(f"Answer: {17 if wrong else 18}.", "stop"), reading=reading(0.0, rng))
+
+
 class ReadingPolicy(ScriptedPolicy):
     """Reads a question's ease off its prompt."""
 
@@ -171,34 +181,30 @@ def problems(count: int, start: int = 0) -> list[Problem]:
     return [Problem(f"q{i}", f"What is twice {i}?", "18") for i in range(start, start + count)]
 
 
+CONDITIONS = Conditions(ModelDescription(GeneratorDescription("tiny")), ())
+
+
+def drawn(
+    asked: Sequence[Problem], samples: int = 4, slots: int = 8, programs: int = 0
+) -> dict[str, list[Event]]:
+    """Logs of rollouts of every question, by id."""
+    driver = Driver(
+        ReadingPolicy(solve, slots), SequenceLogprob(), {}, ticking(), executor=ScriptedExecutor(execute)
+    )
+    return logs_of(driver.run(asked, DrawPlan(samples, 0, programs).settings(CONDITIONS)))
+
+
 def searched(
     asked: Sequence[Problem], samples: int = 4, slots: int = 8, programs: int = 0
 ) -> dict[str, Record]:
-    """Rollouts of every question, by id."""
-    driver = Driver(
-        ReadingPolicy(solve, slots),
-        SequenceLogprob(),
-        {},
-        ticking(),
-        executor=ScriptedExecutor(execute),
-    )
-    modes: tuple[Mode, ...] = ("prose", "program") if programs else ("prose",)
-    strategy = RolloutDraws(samples, programs=programs, modes=modes)
-    return records_of(driver.run(asked, Settings(strategy)))
-
-
-def drawn(asked: Sequence[Problem], samples: int = 4, slots: int = 8) -> list[Rollouts]:
-    """The same as arrays."""
-    records = searched(asked, samples, slots)
-    return [Rollouts.of(records[problem.id]) for problem in asked]
+    """The same as records."""
+    return {id_: Record.of(log) for id_, log in drawn(asked, samples, slots, programs).items()}
 
 
 def training(asked: Sequence[Problem], programs: int = 0) -> Training:
-    """The same as training data, of both modes where there are programs."""
+    """The same as training data, of both modes if there are programs."""
     by_id = searched(asked, programs=programs)
-    records = [by_id[problem.id] for problem in asked]
-    modes: tuple[Mode, ...] = ("prose", "program") if programs else ("prose",)
-    return training_set(*([Rollouts.of(record, mode) for record in records] for mode in modes))
+    return training_set([by_id[problem.id] for problem in asked])
 
 
 @functools.cache
@@ -211,10 +217,10 @@ def fitted(programs: int = 0) -> tuple[Calibration, dict[str, Predictions]]:
 def measured(calibration: Calibration, data: Training) -> dict[str, Predictions]:
     """Estimates of a calibration on other questions, by stage."""
     found: dict[str, Predictions] = {
-        stage: predictions(calibration.stages[stage], own) for stage, own in data.stages.items()
+        stage: predictions(calibration.models[stage], own) for stage, own in data.stages.items()
     }
     answers = [*answer_examples(data.samples, found, calibration.spreads, seed=0)]
-    return {**found, "answer": predictions(calibration.answer, answers)}
+    return {**found, "answer": predictions(calibration.models["answer"], answers)}
 
 
 @functools.cache

@@ -24,8 +24,6 @@ from adascale.models.calibration.artefact import (
 )
 
 QUESTIONS = 24
-ROWS = 2
-"""Of each question in the store: prose, and programs."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,7 +63,7 @@ def test_fit_writes_an_artefact_and_prints_its_figures(
     assert (card.samples, card.programs) == (3, 3)
     assert (card.seed, card.data) == (0, ("train.jsonl",))
     assert card.fingerprint.generator == hashlib.sha256(home.model.read_bytes()).hexdigest()
-    assert home.kept() == ROWS * QUESTIONS
+    assert home.kept() == QUESTIONS
     [_, row] = first.stdout.splitlines()
     assert row.split()[:3] == ["chain+probe", "value", str(QUESTIONS)]
     assert set(card.held_out) >= {"question", "step", "finished", "answer"}

@@ -15,7 +15,7 @@ from commands import invoked
 
 from adascale.cli.disk.traces import runs_dir
 from adascale.engine.errors import AdascaleError
-from adascale.models.calibration.rollouts import Rollouts, RolloutStore
+from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.storage import data_folder
 
 
@@ -35,11 +35,11 @@ def rows(text: str) -> list[Any]:
 def keep_rollouts() -> Path:
     """As ``calibrate fit`` keeps them."""
     path = data_folder() / "rollouts" / "x.jsonl"
+    problems = worlds.problems(30)
+    logs = worlds.drawn(problems, programs=2)
     with closing(RolloutStore(path)) as store:
-        store.put_models(sampled.MODELS)
-        for record in worlds.searched(worlds.problems(30), programs=2).values():
-            for mode in ("prose", "program"):
-                store.put(Rollouts.of(record, mode))
+        for problem in problems:
+            store.put(problem, logs[problem.id])
     return path
 
 

@@ -1,4 +1,4 @@
-"""Evidence about a prefix: the same numbers while it is searched and from a store."""
+"""Evidence about a prefix."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import fitted, problems, searched
 
 from adascale.engine.calibration.features import Observation, observe
-from adascale.engine.calibration.head import widen
 from adascale.engine.ports import Prefix
-from adascale.engine.types import Estimate, Problem, Reading, Step
-from adascale.models.calibration.rollouts import Rollouts
-from adascale.models.calibration.training import training_set
+from adascale.engine.types import Execution, Problem, Reading, Step
 
 PROBLEM = Problem("p", "?", "18")
 
@@ -78,35 +74,7 @@ def test_a_limit_a_reward_and_a_wrong_sum_are_seen() -> None:
     [("18", (1, 1)), ("-2.5", (0, 1)), ("1/3", (0, 1)), ("yes", (0, 0)), (None, (0, 0))],
 )
 def test_a_program_is_known_by_its_output(answer: str | None, numbers: tuple[int, int]) -> None:
-    found = observe(Prefix(PROBLEM, STEPS[:1], PROMPT, "program"), 0.5, answer)
+    ran = Execution(answer or "", "" if answer else "ZeroDivisionError", 0.0)
+    found = observe(Prefix(PROBLEM, STEPS[:1], PROMPT, "program", ran), 0.5)
     assert (found.numbers["whole"], found.numbers["number"]) == numbers
     assert (found.offset < 0) == (answer is None)
-
-
-def test_live_prefixes_get_the_estimates_of_their_stored_rows() -> None:
-    """A calibration is fitted on half-precision rows of a store and asked about live prefixes."""
-    calibration, _ = fitted()
-    record = next(f for f in searched(problems(8, 500)).values() if len(f.tree) > 12)
-    tree, rollouts = record.tree, Rollouts.of(record)
-    training = training_set([rollouts])
-    [question] = (each.observation for each in training.stages["question"])
-    distance = float(calibration.domains["prose"].distance(question.states["question"][None])[0])
-    stored: dict[str, list[Estimate]] = {
-        stage: [widen(calibration.stages[stage].estimate(each.observation), distance) for each in own]
-        for stage, own in training.stages.items()
-    }
-    live: dict[str, list[Estimate]] = {"question": [], "step": [], "finished": []}
-    for node in tree:
-        prefix = Prefix(record.started.problem, tree.steps(node.id), tree.readings["prose"])
-        if node.reward is None:
-            estimate = calibration.question(prefix).estimate
-            assert estimate is not None
-            live["question"].append(estimate)
-        else:
-            stage = "step" if prefix.steps[-1].finish == "step" else "finished"
-            live[stage].append(calibration.estimate(prefix, node.reward))
-    for stage, found in live.items():
-        # Rows are in the order of the draws, nodes in that in which steps were finished.
-        for name in ("lower", "median", "upper"):
-            ours, theirs = (sorted(getattr(each, name) for each in own) for own in (found, stored[stage]))
-            assert ours == pytest.approx(theirs, abs=5e-3)

@@ -18,7 +18,6 @@ from adascale.engine.calibration.fit import (
     answer_examples,
     fit_calibration,
     fit_stage,
-    mode_spread,
     predictions,
 )
 from adascale.engine.calibration.head import HeadModel
@@ -76,7 +75,7 @@ def test_the_features_of_an_answer_by_hand() -> None:
         log_odds(of_votes(search, {"prose": 0.5}, dict.fromkeys(range(4), log_odds(0.8)), SPREADS)[0])
     )
     assert found["programs"] == found["both modes"] == 0
-    assert list(found) == [*fitted()[0].answer.names]
+    assert list(found) == [*fitted()[0].models["answer"].names]
     assert answer_observation(finished("18", question=None), SPREADS).numbers["question"] == 0
 
 
@@ -103,14 +102,6 @@ def test_programs_have_estimates_of_their_own() -> None:
     failed = new["program"].quantiles[[each.observation.offset < -5 for each in data.stages["program"]]]
     assert len(failed) > 10
     assert np.all(failed[:, 1] < 0.01)
-    assert mode_spread(data.samples, "program") < mode_spread(data.samples, "prose")
-
-
-def test_the_default_spread_holds_where_no_two_mistakes_were_seen() -> None:
-    alone = [[Sample(i, "20", False, "program")] for i in range(50)]
-    assert mode_spread(alone, "program") == pytest.approx(SPREADS["program"], rel=0.03)
-    pairs = [[Sample(2 * i + at, "20", False) for at in (0, 1)] for i in range(50)]
-    assert mode_spread(pairs, "prose") < 0.5 * SPREADS["prose"]
 
 
 def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:

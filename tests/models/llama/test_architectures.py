@@ -11,8 +11,7 @@ import pytest
 from machine import Machine, opened
 
 from adascale.engine.errors import ModelError
-from adascale.engine.strategies import Beam
-from adascale.engine.strategies.redraws import RolloutDraws
+from adascale.engine.strategies import Beam, Vote
 from adascale.engine.types import Problem
 from adascale.models.files.gguf import read_info
 from adascale.models.llama.context import LlamaContext, Run
@@ -100,9 +99,9 @@ def test_a_cache_grows_under_what_it_holds(machine: Machine, monkeypatch: pytest
     np.testing.assert_allclose(found[0], context.logits(0), **CLOSE)
 
 
-@pytest.mark.parametrize(("strategy", "even"), [(RolloutDraws(3), True), (Beam(2, 2), False)])
+@pytest.mark.parametrize(("strategy", "even"), [(Vote(3), True), (Beam(2, 2), False)])
 def test_a_search_draws_from_the_distribution_of_its_tokens(
-    machine: Machine, strategy: RolloutDraws | Beam, even: bool
+    machine: Machine, strategy: Vote | Beam, even: bool
 ) -> None:
     """Branches that come and go; at an even width rows beside them are padding."""
     assert machine.check_logprobs(PROBLEM, strategy, even=even) > 1
@@ -114,7 +113,7 @@ def test_readings_are_the_states_of_their_tokens(machine: Machine, architecture:
             machine.context()
         assert raised.value.slug == "architecture"
     else:
-        for strategy in (RolloutDraws(3), Beam(2, 2)):
+        for strategy in (Vote(3), Beam(2, 2)):
             assert machine.check_readings(PROBLEM, strategy) > 2
 
 

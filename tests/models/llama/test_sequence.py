@@ -8,8 +8,7 @@ from machine import SYSTEM, Machine, close, deepest
 
 from adascale.engine.search.events import Event
 from adascale.engine.search.record import replay
-from adascale.engine.strategies import Beam
-from adascale.engine.strategies.redraws import RolloutDraws
+from adascale.engine.strategies import Beam, Vote
 from adascale.engine.types import Problem, Step
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.context import Run
@@ -18,7 +17,7 @@ PROBLEM = Problem("p", "What is twice 9?")
 
 
 def test_likelihood_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
-    tree = replay(machine.search([PROBLEM], RolloutDraws(2))["p"])
+    tree = replay(machine.search([PROBLEM], Vote(2))["p"])
     context = machine.context()
     tokens = list(ChatFormat(machine.model, SYSTEM).prompt(PROBLEM.question))
     steps = tree.steps(deepest(tree))
