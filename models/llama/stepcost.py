@@ -152,6 +152,6 @@ def load(path: Path, sequences: int) -> StepCosts | None:
 
 def save(path: Path, costs: StepCosts) -> None:
     """Write a curve, unless other work disturbed it; without a file the next session measures again."""
-    if costs.curve and not costs.is_rough:
+    if not costs.is_rough:
         with contextlib.suppress(OSError), atomic_write(path) as file:
             file.write(json.dumps({"seconds": costs.curve}).encode())

@@ -88,12 +88,10 @@ def qwen_math_prm(model: LlamaModel) -> Adapter:
     """
     mark = "<extra_0>"
     single_token(model, mark, _QWEN)
-    if not model.info.chat_template:
-        raise not_a_prm(model, _QWEN, "it has no chat template")
     messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": QUESTION}]
     before, found, behind = render(model, messages).partition(QUESTION)
-    if not found:
-        raise not_a_prm(model, _QWEN, "its chat template leaves the question out")
+    if not found or not model.info.chat_template:
+        raise not_a_prm(model, _QWEN, "it has no chat template that shows the question")
     step = Around("", mark)
     return Adapter(_QWEN, Script(before, Around("", behind), step, step), _load_head(model))
 
