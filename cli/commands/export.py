@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
 
 from adascale.engine.errors import TraceError, UsageError
-from adascale.export import FORMATS, FormatName, Row, SampledQuestion, read_rollouts
+from adascale.export import FORMATS, FormatName, Row, SampledQuestion
+from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.lines import BEGIN
 from adascale.models.storage import atomic_write, data_folder
 
@@ -77,7 +78,7 @@ def _rows(sources: Sequence[Path], to: FormatName, omissions: Counter[str]) -> I
     """
     count = 0
     for question in read_sources(sources):
-        for item in [question] if isinstance(question, str) else FORMATS[to](question.merged()):
+        for item in [question] if isinstance(question, str) else FORMATS[to](question):
             if isinstance(item, str):
                 omissions[item] += 1
             else:
@@ -139,7 +140,8 @@ def read_sources(sources: Sequence[Path]) -> Iterator[SampledQuestion | str]:
         with suppress(OSError), path.open("rb") as file:  # reading a trace says what is wrong
             begin = file.read(len(BEGIN))
         if begin == BEGIN:
-            yield from read_rollouts(path)
+            with closing(RolloutStore(path, read_only=True)) as store:
+                yield from map(SampledQuestion.of, store.every())
             continue
         try:
             record = read_record(path)

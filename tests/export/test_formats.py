@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sampled
-import worlds
-from sampled import node, question
+from sample_log import Log
+from sampled import prefix, question
 
-from adascale.engine.types import Estimate, Turn
+from adascale.engine.search.events import SearchStarted
+from adascale.engine.search.record import Record
+from adascale.engine.types import ROOT, Estimate, Turn
 from adascale.export import (
     FORMATS,
     FormatName,
-    Row,
-    SampledNode,
+    Prefix,
     SampledQuestion,
-    read_rollouts,
     write_preferences,
     write_stepwise,
 )
-from adascale.models.calibration.rollouts import Rollouts, RolloutStore
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "datasets"
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_is_written_as_before(name: FormatName, request: pytest.FixtureRequest) -> None:
-    items = [item for asked in sampled.world() for item in FORMATS[name](asked.merged())]
+    items = [item for asked in sampled.world() for item in FORMATS[name](asked)]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in items if not isinstance(row, str))
     path = GOLDEN / f"{name}.jsonl"
     if request.config.getoption("--update-golden"):
@@ -43,18 +41,19 @@ def stepwise(asked: SampledQuestion) -> list[Any]:
     return list(write_stepwise(asked))
 
 
-def preferences(*nodes: SampledNode) -> list[Any]:
+def preferences(*nodes: Prefix) -> list[Any]:
     return list(write_preferences(question(*nodes)))
 
 
 def test_a_path_ends_before_its_first_unknown_step() -> None:
-    reason, row = stepwise(question(node(0, "a\n\n", 0.4), node(1, "b", 0.9, calibrated=False)))
+    first = prefix("a\n\n", 0.4)
+    reason, row = stepwise(question(first, prefix("b", 0.9, below=first, calibrated=False)))
     assert reason == "steps without a probability"
-    assert (row["completions"], row["labels"], row["probabilities"]) == (["a"], [False], [0.4])
+    assert (row["completions"], row["labels"], row["probabilities"]) == (("a",), [False], (0.4,))
 
 
 def test_steps_after_a_conversation_are_left_out() -> None:
-    tree = question(node(0, "a", 0.9))
+    tree = question(prefix("a", 0.9))
     turns = (Turn("user", "What is 17 * 23?"), Turn("assistant", "391"))
     [reason] = stepwise(replace(tree, problem=replace(tree.problem, history=turns)))
     assert "conversation" in reason
@@ -62,8 +61,7 @@ def test_steps_after_a_conversation_are_left_out() -> None:
 
 def test_solutions_are_paired_from_the_outside_inwards() -> None:
     ends = [
-        node(0, text, p, ended=True)
-        for text, p in (("fair", 0.6), ("bad", 0.1), ("good", 0.9), ("poor", 0.2))
+        prefix(text, p, ended=True) for text, p in (("fair", 0.6), ("bad", 0.1), ("good", 0.9), ("poor", 0.2))
     ]
     pairs = [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in preferences(*ends)]
     assert pairs == [("good", "bad"), ("fair", "poor")]
@@ -72,32 +70,32 @@ def test_solutions_are_paired_from_the_outside_inwards() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        node(0, "print(1)", 0.1, mode="program", ended=True),
-        node(0, "b", 0.1),
-        node(0, "b", 0.8, ended=True),
-        node(0, "b", 0.1, calibrated=False, ended=True),
+        prefix("print(1)", 0.1, mode="program", ended=True),
+        prefix("b", 0.1),
+        prefix("b", 0.8, ended=True),
+        prefix("b", 0.1, calibrated=False, ended=True),
     ],
     ids=["another mode", "no end", "as likely", "unknown"],
 )
-def test_what_does_not_compare_is_no_pair(other: SampledNode) -> None:
-    assert preferences(node(0, "a", 0.9, ended=True), other) == [
+def test_what_does_not_compare_is_no_pair(other: Prefix) -> None:
+    assert preferences(prefix("a", 0.9, ended=True), other) == [
         "questions whose solutions do not differ enough"
     ]
 
 
 def test_equal_continuations_are_one_with_all_outcomes() -> None:
-    tree = question(
-        node(0, "a", None, (1, 1)),
-        node(0, "a", None, (0, 2)),
-        node(1, "b", None, (1, 1), ended=True),
-        node(2, "b", None, (1, 1), ended=True),
-        node(2, "c", None, (0, 1), ended=True),
-    )
-    kept = [(each.text, each.parent, each.outcome) for each in tree.merged().nodes[1:]]
-    assert kept == [
-        (each.text, each.parent, each.outcome)
-        for each in (node(0, "a", None, (1, 3)), node(1, "b", None, (2, 2)), node(1, "c", None, (0, 1)))
-    ]
+    log = Log()
+    for text, answer in (("b", "6"), ("b", "7"), ("c", "6")):
+        branch = log.start(ROOT)
+        log.finish_path(log.step(ROOT, "a", 0.5, branch=branch), text, 0.5, answer, branch=branch)
+    log.end()
+    started, *events = log.events
+    assert isinstance(started, SearchStarted)
+    started = replace(started, problem=replace(started.problem, answer="6"))
+    first, *ends = SampledQuestion.of(Record.of([started, *events])).prefixes
+    counts = [(each.step, each.parent, each.outcome.right, each.outcome.total) for each in ends]
+    assert counts == [("b", first, 1, 2), ("c", first, 1, 1)]
+    assert (first.parent, first.step, first.outcome.total) == (None, "a", 3)
 
 
 @pytest.mark.parametrize(
@@ -107,27 +105,6 @@ def test_equal_continuations_are_one_with_all_outcomes() -> None:
 def test_what_became_of_a_prefix_updates_its_estimate(
     right: int, total: int, low: float, high: float
 ) -> None:
-    step = replace(node(0, "a", None, (right, total)), estimate=Estimate(0.3, 0.7, 0.95, calibrated=True))
+    step = replace(prefix("a", None, (right, total)), estimate=Estimate(0.3, 0.7, 0.95, calibrated=True))
     assert step.probability is not None
     assert low <= step.probability <= high
-
-
-def test_rollouts_give_the_rows_that_their_search_gives(tmp_path: Path) -> None:
-    records = worlds.searched(worlds.problems(3), programs=2)
-    with closing(RolloutStore(tmp_path / "x.jsonl")) as store:
-        store.put_models(sampled.MODELS)
-        for record in records.values():
-            for mode in ("prose", "program"):
-                store.put(Rollouts.of(record, mode))
-
-    def rows(questions: list[SampledQuestion]) -> list[str]:
-        found: list[Row] = [
-            item
-            for asked in questions
-            for item in write_stepwise(asked.merged())
-            if not isinstance(item, str)
-        ]
-        return sorted(json.dumps(row) for row in found)
-
-    live = [replace(SampledQuestion.of(record), model="tiny") for record in records.values()]
-    assert rows(list(read_rollouts(tmp_path / "x.jsonl"))) == rows(live) != []

@@ -8,15 +8,12 @@ from typing import Any
 
 import worlds
 
-from adascale.engine.search.events import GeneratorDescription, ModelDescription
 from adascale.engine.search.outcomes import PrefixOutcome
 from adascale.engine.types import Estimate, Problem
-from adascale.export import SampledNode, SampledQuestion
+from adascale.export import Prefix, SampledQuestion
 
 PROSE_SEARCH = Path(__file__).with_name("prose_search.jsonl")
 """A trace of the 1.5b, in which three solutions of four agree."""
-
-MODELS = ModelDescription(GeneratorDescription("tiny", sha256="ab" * 32), sampling={"temperature": 0.5})
 
 
 @functools.cache
@@ -26,26 +23,20 @@ def world() -> tuple[SampledQuestion, ...]:
     return tuple(SampledQuestion.of(record) for record in records.values())
 
 
-def node(
-    parent: int,
-    text: str,
+def prefix(
+    step: str,
     p: float | None = None,
     counts: tuple[int, int] = (0, 0),
     *,
+    below: Prefix | None = None,
     calibrated: bool = True,
     **more: Any,
-) -> SampledNode:
-    """A node in prose that has not ended."""
+) -> Prefix:
+    """A prefix in prose that has not ended."""
     estimate = None if p is None else Estimate(p, p, p, calibrated)
-    return SampledNode(
-        parent,
-        text,
-        **{"mode": "prose", "ended": False, **more},
-        estimate=estimate,
-        outcome=PrefixOutcome(*counts),
-    )
+    return Prefix(below, step, outcome=PrefixOutcome(*counts), estimate=estimate, **more)
 
 
-def question(*nodes: SampledNode) -> SampledQuestion:
-    """``nodes`` below a question."""
-    return SampledQuestion(Problem("q", "What is q?"), (node(-1, ""), *nodes), "tiny")
+def question(*prefixes: Prefix) -> SampledQuestion:
+    """``prefixes`` of a question."""
+    return SampledQuestion(Problem("q", "What is q?"), prefixes, "tiny")
