@@ -77,9 +77,8 @@ class ChatWriter(Writer[ChatBody]):
     def _chunk(self, delta: JsonObject | None, finish: str | None = None, **more: Any) -> bytes:
         """A chunk with a choice, unless it has no delta, and with further fields."""
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        usage = {"usage": None} if self.body.include_usage else {}
         choices = [] if delta is None else [choice]
-        return event({**self._object("chat.completion.chunk", choices), **usage, **more})
+        return event({**self._object("chat.completion.chunk", choices), **more})
 
     def _object(self, kind: str, choices: Sequence[JsonObject]) -> JsonObject:
         return {

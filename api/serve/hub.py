@@ -20,7 +20,6 @@ from adascale.engine.errors import AdascaleError, WorkerDiedError
 from adascale.engine.request import Request, SearchRequest, Settings
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
 from adascale.engine.types import Budget, Problem, Schedule
-from adascale.models.worker.client import failed_log
 from adascale.models.worker.server import ModelsOpened
 
 from .http import Refusal
@@ -135,11 +134,9 @@ class Hub:
     def fail(self, error: BaseException | None = None) -> None:
         """Give the readers of all searches an error, by default that the server is stopping."""
         stopping = WorkerDiedError("the server is stopping", slug="stopping")
-        known = error if isinstance(error, AdascaleError) else stopping
-        failure = SearchFailed.of(known)
+        failure = SearchFailed.of(error if isinstance(error, AdascaleError) else stopping)
         for flight in [*self._running.values(), *self._waiting]:
-            for event in [failure] if flight.begun else failed_log(flight.request, failure):
-                flight.events.put_nowait(event)
+            flight.events.put_nowait(failure)
 
     def check_open(self) -> None:
         """Refuse a request unless the models are loaded.

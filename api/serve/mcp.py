@@ -10,7 +10,7 @@ import inspect
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from typing import Annotated, Self
+from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -107,11 +107,6 @@ class Solution(Result):
     votes: Votes
     stop_reason: StopReason
 
-    @classmethod
-    def of(cls, answer: Answer) -> Self:
-        """The answer of a search."""
-        return cls(**result_of(answer), solution=answer.solution)
-
 
 class TestedProgram(Result):
     """A program and the verdicts of its tests."""
@@ -128,17 +123,6 @@ class TestedProgram(Result):
     programs: int
     """Number of programs that were written."""
     stop_reason: StopReason
-
-    @classmethod
-    def of(cls, answer: Answer) -> Self:
-        """The program of a search."""
-        return cls(
-            **result_of(answer),
-            program=answer.answer,
-            passes=answer.passes,
-            tests=answer.tests,
-            programs=len(answer.record.candidates),
-        )
 
 
 class Tools:
@@ -168,18 +152,16 @@ class Tools:
         greetings, texts, translations or programs: they get one plain reply, without a probability. Use the
         tool code for programs.
         """
-
-        def ask() -> Ask:
-            search = SearchRequest(
-                question,
-                choices=choices,
-                is_searched=effort is not None,
-                effort=effort or "medium",
-                seed=seed,
-            )
-            return Ask(search.problem(new_id()), search)
-
-        return Solution.of(await self._search(ask, context))
+        answer = await self._search(
+            context,
+            lambda search: search.problem(new_id()),
+            question=question,
+            choices=choices,
+            is_searched=effort is not None,
+            effort=effort or "medium",
+            seed=seed,
+        )
+        return Solution(**result_of(answer), solution=answer.solution)
 
     async def code(
         self,
@@ -196,19 +178,26 @@ class Tools:
 
         Without tests it writes one program, and tests nothing.
         """
+        answer = await self._search(
+            context, lambda _: _code_problem(question, tests), question=question, effort=effort, seed=seed
+        )
+        return TestedProgram(
+            **result_of(answer),
+            program=answer.answer,
+            passes=answer.passes,
+            tests=answer.tests,
+            programs=len(answer.record.candidates),
+        )
 
-        def ask() -> Ask:
-            search = SearchRequest(question, effort=effort, seed=seed)
-            return Ask(_code_problem(question, tests), search)
-
-        return TestedProgram.of(await self._search(ask, context))
-
-    async def _search(self, ask: Callable[[], Ask], context: Context) -> Answer:
+    async def _search(
+        self, context: Context, problem: Callable[[SearchRequest], Problem], **asked: Any
+    ) -> Answer:
         """Run a search to its result; its steps and votes become progress notifications.
 
         Args:
-            ask: Makes the search, in a thread: reading many tests takes a second.
             context: The call.
+            problem: Makes the problem, in a thread: reading many tests takes a second.
+            asked: Fields of the request.
 
         Raises:
             ToolError: it could not run, or its client has gone (for old clients, the SDK would not notice).
@@ -217,8 +206,9 @@ class Tools:
         lines = 0
         try:
             await self._hub.wait_until_open()
-            asked = await asyncio.to_thread(ask)
-            async with aclosing(lively(follow(self._hub.ask(asked.problem, asked.search), asked))) as parts:
+            search = SearchRequest(**asked)
+            ask = Ask(await asyncio.to_thread(problem, search), search)
+            async with aclosing(lively(follow(self._hub.ask(ask.problem, search), ask))) as parts:
                 async for part in parts:
                     if request is not None and await request.is_disconnected():
                         raise ToolError("the client has gone")

@@ -22,7 +22,6 @@ from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import ModelCorruptError
 from adascale.engine.request import Request, SearchRequest
 from adascale.engine.search.events import Event, SearchFailed, SearchFinished, SearchStarted
-from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy
 from adascale.engine.types import Budget, Problem, Usage
 from adascale.serve import http
@@ -115,7 +114,7 @@ def test_when_the_worker_ends_all_that_ran_or_waited_fails_and_more_is_refused()
             tasks = await searches(hub, "a", "b")
             worker.ends.put(ModelCorruptError("the file is torn"))
             for log in await asyncio.gather(*tasks):
-                end = Record.of(log).end
+                end = log[-1]
                 assert isinstance(end, SearchFailed)
                 assert end.notice.message == "the file is torn"
             assert isinstance(hub.error, ModelCorruptError)
