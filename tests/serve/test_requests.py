@@ -133,15 +133,40 @@ def test_fields_without_effect_are_ignored_and_named(server: Served) -> None:
         ({"messages": KIND_WORDS}, False, True),
         ({"model": "scripted:chat"}, False, True),
         ({"messages": KIND_WORDS, "reasoning_effort": "low"}, True, False),
-        ({"temperature": 0}, False, False),
-        ({"temperature": 0, "reasoning_effort": "low"}, True, False),
     ],
 )
-def test_model_effort_temperature_and_message_decide_whether_to_search(
+def test_model_effort_and_message_decide_whether_to_search(
     server: Served, body: dict[str, Any], is_searched: bool, is_chat: bool
 ) -> None:
     found = server.ask(seed=1, **body)["adascale"]
     assert (found["votes"]["finished"] > 1, server.policy.opened[-1].kind == "text") == (is_searched, is_chat)
+
+
+@pytest.mark.parametrize(
+    ("effort", "temperature", "drawn"),
+    [
+        ("none", None, "greedy"),
+        ("none", 0, "greedy"),
+        ("none", 0.7, "vote"),
+        ("chat", None, "vote"),
+        ("chat", 0, "greedy"),
+        ("chat", 0.7, "vote"),
+        ("low", None, "adaptive"),
+        ("low", 0, "adaptive"),
+        (None, None, "adaptive"),
+        (None, 0, "greedy"),
+        (None, 0.7, "adaptive"),
+    ],
+)
+def test_effort_and_temperature_decide_how_a_question_is_drawn(
+    effort: str | None, temperature: float | None, drawn: str
+) -> None:
+    body = Body.read(
+        {"messages": [say("What is 17 * 23 + 1?")], "reasoning_effort": effort, "temperature": temperature}
+    )
+    ask = ServedModel.of(ModelDescription(GeneratorDescription("scripted")), "medium").ask(body)
+    assert ask.search.strategy_for(ask.problem.kind).name == drawn
+    assert ask.is_searched == (drawn == "adaptive")
 
 
 @pytest.mark.parametrize(
