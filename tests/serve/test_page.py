@@ -261,28 +261,20 @@ def test_a_doubt_stands_before_the_answer_and_a_button_asks_again(
 
 
 @needs_chromium
-def test_a_button_takes_the_answer_as_it_stands(browser: Any) -> None:
+@pytest.mark.parametrize(
+    ("button", "account"), [("#take", "you took the answer"), ("#stop", "the best answer so far")]
+)
+def test_a_button_ends_a_search_with_its_answer(browser: Any, button: str, account: str) -> None:
     with served(policy=EchoPolicy(echo, pause=0.1)) as server, opened(browser, server) as page:
-        assert page.is_hidden("#take")
-        page.select_option('[name="effort"]', "max")
-        ask(page)
-        page.click("#take")
-        exchange = page.locator("article.ended")
-        playwright.expect(exchange.locator(".large")).to_be_visible()
-        assert "you took the answer" in exchange.locator(".how").text_content()
-        assert page.is_hidden("#take")
-        assert violations(page) == []
-
-
-@needs_chromium
-def test_stop_ends_the_search_and_keeps_what_it_found(browser: Any) -> None:
-    with served(policy=EchoPolicy(echo, pause=0.1)) as server, opened(browser, server) as page:
+        assert page.is_hidden(button)
         page.select_option('[name="effort"]', "max")
         ask(page)
         page.wait_for_selector(".running .large")
-        page.click("#stop")
+        page.click(button)
         page.wait_for_selector("article.ended .large")
-        assert "the best answer so far" in page.inner_text(".foot")
+        assert account in page.locator("article.ended").text_content()
+        assert page.is_hidden(button)
+        assert violations(page) == []
         server.wait_until_idle()
         page.reload()
         assert page.locator(".question").count() == 1
@@ -292,6 +284,10 @@ def test_stop_ends_the_search_and_keeps_what_it_found(browser: Any) -> None:
 def test_no_question_is_lost_while_the_next_one_is_typed_or_by_a_reload(browser: Any) -> None:
     with served(policy=EchoPolicy(echo, pause=5.0)) as server, opened(browser, server) as page:
         ask(page)
+        page.click("#stop")  # nothing is lost before the first answer
+        page.wait_for_selector("#ask:visible")
+        assert (page.inner_text("#error"), page.input_value('[name="question"]')) == ("", "Echo 18.")
+        page.keyboard.press("Enter")
         playwright.expect(page.locator(".foot")).to_contain_text("1\u00a0s")  # the clock runs
         page.fill('[name="question"]', "And then?")
         page.keyboard.press("Escape")
@@ -318,16 +314,6 @@ def test_until_its_model_is_loaded_the_page_takes_words_and_asks_nothing(browser
         ask_to_the_end(page)
         assert page.inner_text("#loading") == ""
         assert page.inner_text("#model") == "scripted"
-
-
-@needs_chromium
-def test_stop_breaks_off_what_has_no_answer_yet(browser: Any) -> None:
-    with served(policy=EchoPolicy(echo, pause=5.0)) as server, opened(browser, server) as page:
-        ask(page)
-        page.click("#stop")
-        page.wait_for_selector("#ask:visible")
-        assert page.inner_text("#error") == ""
-        assert page.input_value('[name="question"]') == "Echo 18."
 
 
 @needs_chromium
