@@ -8,7 +8,7 @@ and correct are one answer; no, false and incorrect the other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..answers.extract import solution_answer
 from ..answers.program import executed_answer
@@ -36,12 +36,6 @@ Not of "a right triangle", "no idea", "no correct answer" and "the correct answe
 (``of``) counts where a text has no other.
 """
 _OTHER = {"yes": "no", "no": "yes"}
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-_CLAUSE_END = re.compile(r"[.,;:!]+(?:\s+|$)")
-_WORDS = re.compile(r"[\w'\u2019]+(?:\.\d+)?")
-_FILLERS = frozenset({"a", "an", "the", "number", "integer"})
-_NEGATION = re.compile(r"not|never|neither|nor|cannot|\w+n['\u2019]t")
-
 
 def yes_or_no(text: str) -> str | None:
     """``yes`` or ``no``, by the first word of either family in a text; None without one."""
@@ -55,35 +49,6 @@ def _said(text: str) -> Iterator[str]:
         # Ignoring case, an expression takes letters that have no lower case here: the long s.
         if (family := _FAMILIES.get(found["word"].lower())) is not None:
             yield _OTHER[family] if found["negated"] else family
-
-
-def _stated(question: str, output: str) -> str | None:
-    """``yes`` or ``no``, if a clause of a program's output states what is asked: "91 is not a prime number".
-
-    It has the words of the question in their order, but for the verb in front.
-    """
-    asked = _words(_SENTENCE_END.split(question.strip())[-1])[1:]
-    if not asked or _is_negated(asked):
-        return None
-    for clause in _CLAUSE_END.split(output):
-        said = _words(clause)
-        rest = iter(said)
-        if all(any(_is_form(each, word) for each in rest) for word in asked):
-            return "no" if _is_negated(said) else "yes"
-    return None
-
-
-def _is_form(said: str, asked: str) -> bool:
-    """True for a word and a longer form of it, as "divides" of "divide"; a number has one form."""
-    return said == asked or (asked.isalpha() and said.startswith(asked))
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in _WORDS.findall(text.lower()) if word not in _FILLERS]
-
-
-def _is_negated(words: Sequence[str]) -> bool:
-    return any(_NEGATION.fullmatch(word) for word in words)
 
 
 class YesNo(Kind):
@@ -109,11 +74,7 @@ class YesNo(Kind):
         found = solution_answer(text, finish) if execution is None else executed_answer(execution)
         if found is not None and (said := yes_or_no(found)) is not None:
             return said
-        if execution is not None:
-            return None if found is None else _stated(problem.question, found)
-        if finish != "stop":
-            return None
-        return [None, *_said(text)][-1]
+        return [None, *_said(text)][-1] if execution is None and finish == "stop" else None
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """``Yes`` or ``No``."""

@@ -274,25 +274,6 @@ def test_a_problem_holds_no_half_of_a_surrogate_pair() -> None:
     assert Problem("1", "三 \U0001f58a").question == "三 \U0001f58a"
 
 
-@pytest.mark.parametrize(
-    ("question", "output", "answer"),
-    [
-        ("Is 91 prime?", "91 is not a prime number", "no"),
-        ("Is 97 prime?", "97 is prime, it is not divisible by 7", "yes"),
-        ("Is 91 prime?", "91 is not divisible by 2, so it's prime", None),
-        ("Does 7 divide 91?", "7 divides 91", "yes"),
-        ("Is 91 not prime?", "91 is not prime", None),
-        ("Is 2 a factor of 9?", "24 is a factor of 96", None),
-        ("Is 91 prime?", "91 is neither prime nor even", "no"),
-    ],
-)
-def test_a_program_may_print_what_is_asked_as_a_statement(
-    question: str, output: str, answer: str | None
-) -> None:
-    problem = problem_of("1", question, kind="yes-no")
-    assert kind_of(problem).answer(problem, "program", "", "stop", Execution(output, "", 0.1)) == answer
-
-
 def test_a_kind_that_is_registered_has_efforts_and_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its line needs a class and modes; the rest has defaults."""
     monkeypatch.setitem(KINDS, "riddle", Entry("adascale.engine.kinds.value:Fact", ("prose",)))  # type: ignore[misc]
