@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, model_validator
@@ -118,6 +118,9 @@ OLLAMA_CHAT = Protocol("/api/chat", OllamaBody, OllamaWriter, "application/x-ndj
 VERSION = "0.12.6"
 """The version of Ollama that this interface follows; clients check it."""
 
+_LOADED_FOR = timedelta(days=1)
+"""Time for which the model is said to stay loaded; it stays until the server ends."""
+
 _FAMILY = "adascale"
 """Stands for the architecture of the model, which clients look up to find its window."""
 
@@ -149,6 +152,11 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
     async def tags(request: HttpRequest) -> Response:
         return json_response({"models": [entry()]})
 
+    async def running(request: HttpRequest) -> Response:
+        expires = (datetime.now(UTC) + _LOADED_FOR).isoformat()
+        loaded = {"expires_at": expires, "size_vram": 0, "context_length": models().window}
+        return json_response({"models": [{**entry(), **loaded}]})
+
     async def show(request: HttpRequest) -> Response:
         body, served = ShowBody.read(read_object(await read_body(request))), models()
         served.effort_of(body.model, None)
@@ -160,5 +168,6 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
     return [
         Route("/api/version", version),
         Route("/api/tags", tags),
+        Route("/api/ps", running),  # another adascale in front of this one reads its window
         Route("/api/show", show, methods=["POST"]),
     ]

@@ -246,8 +246,9 @@ def test_views_of_the_model_are_read(server: Served) -> None:
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
         assert [model.id for model in client.models.list()] == [MODEL]
     with ollama.Client(server.url) as local:
-        [entry] = local.list().models
+        [entry], [running] = local.list().models, local.ps().models
         shown = local.show(entry.model or "")
     assert shown.capabilities == ["completion", "tools"]
     assert shown.modelinfo is not None
     assert shown.modelinfo["general.architecture"] == "adascale"
+    assert running.model == entry.model
