@@ -62,6 +62,9 @@ def ask(question: str | SearchRequest, model: Model = DEFAULT_GENERATOR, **how: 
 
     Raises:
         AdascaleError: The model cannot be had or loaded, or the question does not fit.
+
+    Example:
+        >>> print(adascale.ask("What is 17 * 23?").answer)
     """
     return Answer.of(Record.of(search(question, model, **how)))
 
@@ -73,6 +76,10 @@ def search(
 
     ``replay`` makes the tree of them. The search runs no further than it is asked for events; closing the
     iterator ends it.
+
+    Example:
+        >>> for event in adascale.search("What is 17 * 23?"):
+        ...     print(event)
     """
     if isinstance(question, SearchRequest):
         request = question

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import runpy
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from scripted_server import Served, served
 
+import adascale
 from adascale.export import FORMATS
 from adascale.models.files import catalog
 from bench.scripted import MODEL
@@ -29,6 +31,9 @@ def snippets() -> list[tuple[str, str]]:
         for match in SNIPPET.finditer(text):
             line = text.count("\n", 0, match.start()) + 1
             found.append((f"{page.name}:{line}", match[1]))
+    for name in ("ask", "search", "code", "label"):
+        [example] = doctest.DocTestParser().get_examples(getattr(adascale, name).__doc__)
+        found.append((f"adascale.{name}: example", f"import adascale\n{example.source}"))
     return found
 
 
@@ -53,6 +58,8 @@ def test_a_snippet_runs(
     code = code.replace("http://127.0.0.1:8321", server.url)
     code = re.sub(r'model="qwen2\.5-coder-[\d.]+b', f'model="{MODEL}', code)
     code = re.sub(r'"qwen2\.5-coder-[\d.]+b"', repr(str(chain_gguf)), code)
+    named = rf"\1, model={str(chain_gguf)!r}, \2"
+    code = re.sub(r"(adascale\.(?:code\(\"[^\"]*\"|label\(\[.*?\])), ((?:tests|labels)=)", named, code)
     code = re.sub(r"(adascale\.(?:ask|search)\(\"[^\"]*\")\)", rf"\1, {str(chain_gguf)!r})", code)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert catalog.DEFAULT_GENERATOR not in code

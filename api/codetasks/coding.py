@@ -42,6 +42,9 @@ def code(
 
     Raises:
         AdascaleError: A test cannot be read, the model cannot be had or loaded, or the task does not fit.
+
+    Example:
+        >>> print(adascale.code("Write double(n).", tests=["assert double(2) == 4"]).passes)
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")

@@ -171,7 +171,7 @@ def label(
         KeyError: a row has no such column.
 
     Example:
-        >>> adascale.label([{"text": "Where is my card?"}], labels=["card", "transfer"])  # doctest: +SKIP
+        >>> print(adascale.label([{"text": "Where is my card?"}], labels=["card", "transfer"]))
     """
     records = list(_records(rows))
     task = LabelTask(labels if isinstance(labels, Mapping) else dict.fromkeys(labels, ""), question, many)
