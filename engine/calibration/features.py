@@ -132,14 +132,11 @@ def answer_observation(finished: FinishedSearch, spreads: Mapping[Mode, float]) 
     medians, modes = np.array([c.estimate.median for c in chosen]), [c.mode for c in chosen]
     n, votes = len(finished.candidates), len(chosen)
     other = max((len(group.nodes) for group in finished.groups[1:]), default=0)
-    priors = [estimate.median for estimate in finished.questions.values()] or [0.5]
-    posterior = 0.5
-    if finished.questions:
-        # What lies above the estimate of the question speaks for an answer.
-        asked = {mode: estimate.median for mode, estimate in finished.questions.items()}
-        odds = {c.node: log_odds(c.estimate.median) - log_odds(asked[c.mode]) for c in finished.candidates}
-        posterior = of_votes(finished, asked, odds, spreads)[0]
-    logits = (priors[0], (votes + 0.5) / (n + 1), medians.mean(), medians.max(), posterior)
+    # What lies above the estimate of the question speaks for an answer.
+    asked = {mode: estimate.median for mode, estimate in finished.questions.items()}
+    odds = {c.node: log_odds(c.estimate.median) - log_odds(asked[c.mode]) for c in finished.candidates}
+    posterior = of_votes(finished, asked, odds, spreads)[0]
+    logits = (next(iter(asked.values())), (votes + 0.5) / (n + 1), medians.mean(), medians.max(), posterior)
     question, share, mean, best, posterior = logit(np.array(logits)).tolist()
     return Observation(
         {

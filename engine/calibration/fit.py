@@ -41,11 +41,12 @@ class Example:
     independent: bool = True
 
 
-def predictions(model: HeadModel, examples: Sequence[Example]) -> Predictions:
-    """Estimates of a model for examples, with their outcomes."""
+def predictions(model: HeadModel | None, examples: Sequence[Example]) -> Predictions:
+    """Estimates of a model for examples, with their outcomes; zeros without a model."""
+    observations = [each.observation for each in examples]
     return Predictions(
         np.array([each.question for each in examples], int),
-        model.quantiles([each.observation for each in examples]),
+        model.quantiles(observations) if model else np.zeros((len(examples), 3)),
         np.array([each.right for each in examples], float),
         np.array([each.total for each in examples], float),
         independent=np.array([each.independent for each in examples], bool),
@@ -67,26 +68,19 @@ class HeadConfig:
     steps: int = 400
 
 
-def fit_stage(
-    examples: Sequence[Example], config: HeadConfig, seed: int, base_rate: float = 0.5
-) -> tuple[HeadModel, Predictions]:
+def fit_stage(examples: Sequence[Example], config: HeadConfig, seed: int) -> tuple[HeadModel, Predictions]:
     """Fit one stage.
 
     Args:
-        examples: Its examples, all with the same numbers and states.
+        examples: Its examples, all with the same numbers and states, of two questions or more.
         config: Settings.
         seed: Seed of the folds; all examples of a question share one.
-        base_rate: Estimate if fewer than two questions have such prefixes, as with a model that answers in
-            one step.
 
     Returns:
         The model, and held-out estimates of the examples.
     """
-    constant = HeadModel.constant(base_rate)
-    data, observations = predictions(constant, examples), [each.observation for each in examples]
+    data, observations = predictions(None, examples), [each.observation for each in examples]
     names, index, counts = np.unique(data.question, return_inverse=True, return_counts=True)
-    if len(names) < 2:
-        return constant, data
     weight = 1.0 / counts[index]
     folds = (np.random.default_rng(seed).permutation(len(names)) % config.folds)[index]
     others = [weight * (folds != fold) for fold in range(int(folds.max()) + 1)]
@@ -203,9 +197,10 @@ def fit_calibration(
         questions = training.stages[QUESTION[mode]]
         states = stack_states([each.observation for each in questions], "question")
         domains[mode] = Domain.fit(states, SPREADS[mode])
-        base_rate = float(np.mean([each.right / each.total for each in questions]))
         for stage in STAGES_OF[mode]:
-            models[stage], held_out[stage] = fit_stage(training.stages[stage], config, seed, base_rate)
+            if len({example.question for example in training.stages[stage]}) > 1:
+                models[stage], held_out[stage] = fit_stage(training.stages[stage], config, seed)
+    models.setdefault("step", models["finished"])  # of a model that answers in one step
     answers = [*answer_examples(training.samples, held_out, SPREADS, seed)]
     models["answer"], held_out["answer"] = fit_stage(answers, replace(config, components=0), seed)
     return Calibration(models, domains), held_out

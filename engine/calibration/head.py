@@ -127,12 +127,6 @@ class HeadModel:
         }
         return cls(names, moments, states, np.empty((0, 0, 2)), np.empty((0, 2)))
 
-    @classmethod
-    def constant(cls, rate: float) -> HeadModel:
-        """A model that knows a base rate and reads nothing; its interval is wide (a concentration of 1)."""
-        constants = np.array([[logit(np.array(rate)), -np.log(PRIOR_KAPPA)]])
-        return cls((), np.empty((4, 0)), {}, np.empty((1, 0, 2)), constants)
-
     def inputs(self, observations: Sequence[Observation]) -> Array:
         """``[n, numbers + blocks * components]``."""
         mean, scale, low, high = self.moments

@@ -93,27 +93,18 @@ def skill(data: Predictions) -> float:
 
 
 def count_groups(data: Predictions) -> Predictions:
-    """Outcomes that can be counted together, each group as one row: counts, mean quantiles, and its weight.
+    """The outcomes of each question as one row: counts, mean quantiles, and its weight.
 
-    One Bernoulli outcome cannot identify the dispersion, so only groups with at least two outcomes are used.
-    If most questions have prefixes with several outcomes, each such prefix is a group (a few of them, from
-    rewritten steps, would not be representative). Otherwise the independent prefixes of a question are a
-    group, and the interval is of the share of correct ones among them. The groups of a question share its
-    whole weight.
+    One Bernoulli outcome cannot identify the dispersion, so only questions with at least two independent
+    outcomes are used; the interval is of the share of correct ones among them.
     """
     names, question = np.unique(data.question, return_inverse=True)
-    several = data.total > 1
-    if 2 * len(np.unique(question[several])) > len(names):
-        rows = np.flatnonzero(several)
-        of, group = question[rows], np.arange(len(rows))
-    else:
-        rows = np.arange(len(question)) if data.independent is None else np.flatnonzero(data.independent)
-        rows = rows[np.bincount(question[rows], minlength=len(names))[question[rows]] > 1]
-        of, group = np.unique(question[rows], return_inverse=True)
+    counted = np.ones(len(question)) if data.independent is None else data.independent.astype(float)
     right, total, size, *sums = (
-        np.bincount(group, values[rows], len(of)).astype(float)
-        for values in (data.right, data.total, np.ones(len(question)), *data.quantiles.T)
+        np.bincount(question, values * counted, len(names))
+        for values in (data.right, data.total, counted, *data.quantiles.T)
     )
-    weight = data.weights() if data.weight is None else data.weight
-    shares = np.bincount(question, weight, len(names))[of] / np.bincount(of, minlength=len(names))[of]
-    return Predictions(names[of], np.column_stack(sums) / size[:, None], right, total, shares)
+    weight = np.bincount(question, data.weights() if data.weight is None else data.weight, len(names))
+    kept = total > 1
+    means = np.column_stack(sums)[kept] / size[kept, None]
+    return Predictions(names[kept], means, right[kept], total[kept], weight[kept])

@@ -76,30 +76,18 @@ class OptionWeights:
             logits: Log-probability of each option.
             votes: Options that solutions have chosen.
         """
-        said, repeated = self._said(logits, votes), self.repeated(len(votes))
-        return _normal(
-            [math.log(p) + each / repeated for p, each in zip(self.prior(logits), said, strict=True)]
-        )
+        habit = _normal([self.habit * seen for seen in logits])
+        logs = [math.log(p) for p in self.prior(logits)]
+        for chosen, mode in votes:
+            merit = self.merit.get(mode, 0.0)
+            for right in range(len(logits)):
+                chance = merit * (chosen == right) + (1.0 - merit) * habit[chosen]
+                logs[right] += math.log(chance) / self.repeated(len(votes))
+        return _normal(logs)
 
     def repeated(self, votes: int) -> float:
         """Votes that say as much together as one that repeats no other."""
         return 1.0 + self.overlap * max(0, votes - 1)
-
-    def _said(self, logits: Sequence[float], votes: Votes) -> list[float]:
-        """``[options]`` log-probabilities of the votes, given that an option is correct."""
-        chances = {mode: self._chances(logits, mode) for _, mode in votes}
-        return [
-            sum(math.log(chances[mode][option][chosen]) for chosen, mode in votes)
-            for option in range(len(logits))
-        ]
-
-    def _chances(self, logits: Sequence[float], mode: Mode) -> list[list[float]]:
-        """``[options][options]``: P(a solution chooses the second option | the first is correct)."""
-        merit, habit = self.merit.get(mode, 0.0), _normal([self.habit * seen for seen in logits])
-        return [
-            [merit * (chosen == right) + (1.0 - merit) * chance for chosen, chance in enumerate(habit)]
-            for right in range(len(habit))
-        ]
 
 
 def _normal(log_weights: Sequence[float]) -> list[float]:

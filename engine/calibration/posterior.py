@@ -179,7 +179,8 @@ class Posterior:
 
     Attributes:
         kind: Kind of question.
-        prior: Prior accuracy of the model, in (0, 1); None where nothing may be called a probability.
+        prior: Prior accuracy of the model, in (0, 1); None where options are read instead, and where nothing
+            may be called a probability.
         votes: Constants of its votes.
         options: Weights of options that are read; None where none are.
         head: Fitted estimates, which take the place of votes and words.
@@ -213,7 +214,7 @@ class Posterior:
         """
         own, votes = OWN_OPTIONS.get(sha256, {}).get(kind), fitted or VOTES.get(kind, _SOLUTIONS)
         options = own or (OPTIONS[kind].of_size(parameters) if kind in OPTIONS else None)
-        prior = votes.prior or rate_of_size(parameters)
+        prior = None if KINDS[kind].has_options else votes.prior or rate_of_size(parameters)
         return cls(kind, prior, votes, options, head, "fitted" if head or own or fitted else "prior")
 
     @property
@@ -236,7 +237,7 @@ class Posterior:
         """
         if self.head is not None:
             return self.head.question(prefix)
-        if self.prior is None or self.votes.easier or KINDS[self.kind].has_options:
+        if self.prior is None or self.votes.easier:
             return QuestionEstimate(None)
         right, wrong = np.array([self.prior]) * STRENGTH, np.array([1.0 - self.prior]) * STRENGTH
         [[lower, _, upper]] = beta_quantiles(right, wrong).tolist()
@@ -275,23 +276,20 @@ class Posterior:
 
     def _of_votes(self, problem: Problem, finished: FinishedSearch) -> AnswerEstimates:
         """Estimates by votes and words, for levels of the model on both sides of the prior."""
-        if self.prior is None or KINDS[self.kind].has_options:
+        if self.prior is None:
             return AnswerEstimates(None)
-        off = Z90 * OFF_THE_LINE
-        priors = (shifted(self.prior, -off), self.prior, shifted(self.prior, off))
-        revised: dict[NodeId, Estimate] = {}
-        found = [self.of_answers(problem, finished, prior) for prior in priors]
+        entry, revised = KINDS[self.kind], dict[NodeId, Estimate]()
+        levels = [shifted(self.prior, off) for off in (-Z90 * OFF_THE_LINE, 0.0, Z90 * OFF_THE_LINE)]
+        found = [replace(self, prior=level).of_answers(problem, finished) for level in levels]
         for group, chances in zip(finished.groups, zip(*found, strict=True), strict=False):
             lower, _, upper = sorted(chances)
             revised |= dict.fromkeys(group.nodes, Estimate(lower, chances[1], upper, calibrated=True))
-        if KINDS[self.kind].has_calls:
+        if entry.has_calls:
             likeliest = max(revised.values(), key=lambda each: each.median, default=None)
             called = self._call_chance(problem, finished) if finished.option_logits else None
             return AnswerEstimates(likeliest, revised, called=called)
-        judged = AnswerEstimates(revised[finished.groups[0].nodes[0]], revised)
-        if KINDS[self.kind].has_fields:
-            return replace(judged, fields=self._of_fields(problem, finished, self.prior))
-        return judged
+        fields = self._of_fields(problem, finished) if entry.has_fields else {}
+        return AnswerEstimates(revised[finished.groups[0].nodes[0]], revised, fields=fields)
 
     def _of_options(self, weights: OptionWeights, finished: FinishedSearch) -> AnswerEstimates:
         """Each option, by what its logits showed and what solutions have chosen; no interval is known."""
@@ -303,35 +301,35 @@ class Posterior:
         known = {option: Estimate(each, each, each, calibrated=True) for option, each in p.items()}
         return AnswerEstimates(None, {node: known[answer] for node, answer in chosen.items()}, p)
 
-    def of_answers(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
-        """P(it is correct) of each answer, the chosen one first, by this prior; then that none is."""
+    def of_answers(self, problem: Problem, finished: FinishedSearch) -> Sequence[float]:
+        """P(it is correct) of each answer, the chosen one first; then that none is."""
         if KINDS[self.kind].has_calls:
-            return self._of_calls(problem, finished, prior)
+            return self._of_calls(problem, finished)
         if KINDS[self.kind].has_fields:
-            fields = self._of_fields(problem, finished, prior)
+            fields = self._of_fields(problem, finished)
             return [min(each.probability for each in fields[g.nodes[0]].values()) for g in finished.groups]
         words = self.votes.words
-        odds = {each.node: words.of(each) if words else 0.0 for each in finished.candidates}
-        return self._voted(finished, prior, odds)
+        return self._voted(
+            finished, {each.node: words.of(each) for each in finished.candidates} if words else {}
+        )
 
-    def _voted(self, finished: FinishedSearch, prior: float, odds: Mapping[NodeId, float]) -> Sequence[float]:
-        """``of_votes`` by the constants of the kind."""
+    def _voted(self, finished: FinishedSearch, odds: Mapping[NodeId, float]) -> Sequence[float]:
+        """``of_votes`` by the level of the model and the constants of the kind."""
+        assert self.prior is not None, "votes have a prior"
         weights, modes = self.votes, dict.fromkeys(each.mode for each in finished.candidates)
-        prior = shifted(prior, weights.easier) if weights.easier else prior
         spreads = {mode: weights.spread or SPREADS[mode] for mode in modes}
-        priors = dict.fromkeys(modes, prior)
+        priors = dict.fromkeys(modes, shifted(self.prior, weights.easier))
         return of_votes(finished, priors, odds, spreads, weights)
 
-    def _of_calls(self, problem: Problem, finished: FinishedSearch, prior: float) -> Sequence[float]:
+    def _of_calls(self, problem: Problem, finished: FinishedSearch) -> Sequence[float]:
         """P(a call is right) times the posterior of the votes for this one among those that call."""
         p_call = self._call_chance(problem, finished)
         groups = tuple(group for group in finished.groups if group.answer != NO_CALL)
         # One without an answer has repeated a call whose result is known, which says nothing of new ones.
         calling = tuple(each for each in finished.candidates if each.answer not in (None, NO_CALL))
-        calls = replace(finished, candidates=calling, groups=groups)
-        found = iter(self._voted(calls, prior, dict.fromkeys((each.node for each in calling), 0.0)))
+        chances = iter(self._voted(replace(finished, candidates=calling, groups=groups), {}))
         return [
-            1.0 - p_call if group.answer == NO_CALL else p_call * next(found) for group in finished.groups
+            1.0 - p_call if group.answer == NO_CALL else p_call * next(chances) for group in finished.groups
         ]
 
     def _call_chance(self, problem: Problem, finished: FinishedSearch) -> float:
@@ -351,7 +349,7 @@ class Posterior:
         return shifted(prior, ratio / self.options.repeated(calls + none))
 
     def _of_fields(
-        self, problem: Problem, finished: FinishedSearch, prior: float
+        self, problem: Problem, finished: FinishedSearch
     ) -> dict[NodeId, dict[str, FieldEstimate]]:
         """The fields of each answer, by its first node: each is voted on; one without fields is a single one.
 
@@ -361,11 +359,10 @@ class Posterior:
         fields: dict[NodeId, dict[str, FieldEstimate]] = {group.nodes[0]: {} for group in finished.groups}
         greedy = {candidate.node for candidate in finished.candidates if candidate.greedy}
         for name, agreeing in (votes_by_field(finished.groups, schema_of(problem)) or whole).items():
-            odds: dict[NodeId, float] = {}
-            for nodes in agreeing:
-                odds |= dict.fromkeys(nodes, 0.0 if greedy.isdisjoint(nodes) else self.votes.greedy)
+            beside_greedy = (nodes for nodes in agreeing if not greedy.isdisjoint(nodes))
+            odds = {node: self.votes.greedy for nodes in beside_greedy for node in nodes}
             groups = tuple(AnswerGroup("", nodes, 0.0, 0.0) for nodes in agreeing)
-            chances = self._voted(replace(finished, groups=groups), prior, odds)
+            chances = self._voted(replace(finished, groups=groups), odds)
             for nodes, p in zip(agreeing, chances, strict=False):
                 for node in fields.keys() & set(nodes):
                     fields[node][name] = FieldEstimate(len(nodes), p)
@@ -416,12 +413,11 @@ def of_votes(
         spreads: Concentration of wrong answers, by mode.
         weights: Their strength, the difficulty of questions, and programs that failed are read.
     """
-    strength, difficulty = weights.strength, weights.difficulty
     mode_of = {candidate.node: candidate.mode for candidate in finished.candidates}
     ended = Counter(mode_of.values())
     answers = [Counter(mode_of[node] for node in group.nodes) for group in finished.groups]
     # Solutions with one answer share what they are wrong about: their evidence counts once.
-    evidence = [fmean(odds[node] for node in group.nodes) for group in finished.groups]
+    evidence = [fmean(odds.get(node, 0.0) for node in group.nodes) for group in finished.groups]
 
     def likelihood(at: int, offset: float) -> float:
         """Log-likelihood of the votes if this answer is right (the last: none), the question being easier."""
@@ -432,22 +428,20 @@ def of_votes(
             mean = min(max(shifted(prior, offset), _EPS), 1.0 - _EPS)
             misses = ended[mode] - sum(answer[mode] for answer in answers)
             miss = weights.failed if mode in PROGRAMS else _MISS
-            a, b = mean * strength, (1.0 - mean) * strength + miss * misses
+            a, b = mean * weights.strength, (1.0 - mean) * weights.strength + miss * misses
             votes = [n for answer in wrong if (n := answer[mode])]
             likely += (
                 _log_beta(a + right[mode], b + sum(votes)) - _log_beta(a, b) + seating(votes, spreads[mode])
             )
         return likely
 
-    offsets = (-difficulty, 0.0, difficulty) if difficulty else (0.0,)
+    offsets = (-weights.difficulty, 0.0, weights.difficulty)
     logs = [
         own + float(np.logaddexp.reduce([likelihood(at, offset) for offset in offsets]))
         for at, own in enumerate([*evidence, 0.0])
     ]
-    most = max(logs)
-    shares = [math.exp(x - most) for x in logs]
-    total = sum(shares)
-    return [share / total for share in shares]
+    shares: list[float] = np.exp(logs - np.logaddexp.reduce(logs)).tolist()
+    return shares
 
 
 def seating(wrong: Sequence[int], spread: float) -> float:

@@ -228,7 +228,7 @@ def describe(artefact: Artefact) -> dict[str, Any]:
 def describe_prior(posterior: Posterior) -> dict[str, Any]:
     """The public view of what a search without an artefact of its own goes by."""
     known = {"level": posterior.level, "modes": list(posterior.modes)}
-    if posterior.prior is None or KINDS[posterior.kind].has_options:
+    if posterior.prior is None:
         return {"name": "options", **known}
     return {"name": "votes", **known, "prior": round(posterior.prior, 3)}
 
