@@ -12,7 +12,6 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 
-from ..answers.equality import same_answer
 from ..answers.extract import solution_answer
 from ..answers.latex import readable
 from ..codec import build
@@ -24,10 +23,6 @@ from .recognising import recognise_message
 
 _LETTER = re.compile(r"[\s(\[*]*([A-Z])[\s)\].:*]*")
 _MARKED_LETTER = re.compile(r"[\s(\[*]*([A-Za-z])(?:\s?[)\].:,*]|\s[-\u2013])(?!\w)")
-_LEADING_LETTER = re.compile(r"\W*([A-Zb-hj-z]|[ai](?!\s+\w))(?![A-Za-z+#])")
-"""A letter that is no article: not of "a moon"."""
-_LONGEST_VALUE = 80
-"""Characters of an answer that may be a value: comparing one takes computer algebra."""
 _LAST_LETTER = re.compile(
     r"(?i:option|answer|choice)\W+(?:(?i:is)\W+)?\(?([A-Zb-hj-z]|[ai](?!\s+\w))(?![\w+#])"
 )
@@ -67,19 +62,13 @@ def _stated(options: Options, answer: str) -> str | None:
 
 
 def _mentioned(options: Options, answer: str) -> str | None:
-    """The option whose text or value an answer has in it, or that its first letter names."""
-    answer, names = readable(answer), names_of(options)
-    if len(answer) <= _LONGEST_VALUE:
-        equal = [name for name, text in zip(names, options.texts, strict=True) if same_answer(text, answer)]
-        if len(equal) == 1:
-            return equal[0]
+    """The option whose text an answer has in it; of several the one that has the others in it."""
     wanted, texts = _normal(answer), [_normal(text) for text in options.texts]
     inside = [text for text in texts if text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", wanted)]
     longest = max(inside, key=len, default="")
     if longest and texts.count(longest) == 1 and all(text in longest for text in inside):
-        return names[texts.index(longest)]
-    letter = _LEADING_LETTER.match(answer)
-    return _by_letter(letter[1], names) if letter else None
+        return names_of(options)[texts.index(longest)]
+    return None
 
 
 def _exact(text: str) -> str:
