@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.calibration.metrics import Predictions, count_groups, report, skill
+from adascale.engine.calibration.metrics import Predictions, report, skill
 from adascale.engine.calibration.posterior import Array, logit, sigmoid
 from adascale.engine.codec import to_plain
 
@@ -80,6 +80,24 @@ def ece_floor(data: Predictions) -> float:
     added *= np.sqrt(inside / np.maximum(inside - 1, 1))
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (_FLIPS, len(names)))
     return float(np.abs(signs @ added).sum(axis=1).mean())
+
+
+def count_groups(data: Predictions) -> Predictions:
+    """The outcomes of each question as one row: counts, mean quantiles, and its weight.
+
+    One Bernoulli outcome cannot identify the dispersion, so only questions with at least two independent
+    outcomes are used; the interval is of the share of correct ones among them.
+    """
+    names, question = np.unique(data.question, return_inverse=True)
+    counted = np.ones(len(question)) if data.independent is None else data.independent.astype(float)
+    right, total, size, *sums = (
+        np.bincount(question, values * counted, len(names))
+        for values in (data.right, data.total, counted, *data.quantiles.T)
+    )
+    weight = np.bincount(question, data.weights() if data.weight is None else data.weight, len(names))
+    kept = total > 1
+    means = np.column_stack(sums)[kept] / size[kept, None]
+    return Predictions(names[kept], means, right[kept], total[kept], weight[kept])
 
 
 def coverage(data: Predictions) -> float:

@@ -3,7 +3,7 @@
 Usage: ``python -m bench.evidence.calibration_check FILE.jsonl.gz ...``
 
 Each question has as many outcomes as samples; a step has one, that of its own solution, so the width of step
-intervals cannot be judged. Answers are those of searches of every size, played back from the samples. Where
+intervals cannot be judged. Answers are those of searches of one, two, four and all of the samples. Where
 all questions were drawn as programs too, these count as well, and a search may have solutions of both modes.
 """
 

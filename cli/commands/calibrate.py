@@ -14,9 +14,8 @@ from adascale.engine.errors import UsageError, decimal
 from adascale.engine.kind_table import entry_of
 from adascale.engine.types import Notice, Problem
 from adascale.models.options import MAX_BRANCHES
-from adascale.models.upstream.address import is_address
 
-from ..disk.files import check_output, writing
+from ..disk.files import writing
 from ..exit_codes import INTERRUPTED
 from ..opening import open_session, stoppable
 from ..options.command_line import Command, Listing
@@ -81,9 +80,6 @@ def fit(
         int, flag("--programs", "Programs for each question.", "N", min=0, max=64, show_default=True)
     ] = 3,
     json_output: JsonFlag = False,
-    output: Annotated[
-        Path | None, flag("--output", "File to write; by default where ask finds it.", "FILE")
-    ] = None,
     option: PairsFlag = None,
     quiet: QuietFlag = 0,
     verbose: VerboseFlag = 0,
@@ -99,20 +95,15 @@ def fit(
     Without --data it takes the 300 questions that come with adascale. It can be stopped at any time: finished
     questions are kept, and the same command continues.
     """
-    from adascale.models.calibration.artefact import describe, is_calibration, own_path, save_artefact
+    from adascale.models.calibration.artefact import describe, own_path, save_artefact
     from adascale.models.calibration.rollouts import DrawPlan, RolloutRun, RolloutStore
     from adascale.models.calibration.training import fit_rollouts
 
     settings, files = read_settings(context, *SESSION), data or []
     options = settings.session(calibration="none", branches=MAX_BRANCHES, purpose="rollouts")
-    if is_address(options.generator) and output is not None:
-        raise UsageError("a fit over a server is kept where ask finds it", hint="leave out --output")
     if options.prm == "none":
         raise UsageError("--prm none leaves nothing to calibrate", hint="--prm probe")
     problems = choose_problems(files, questions, seed)
-    if output is not None:
-        read: list[str | Path] = [*files, *options.references()]
-        check_output(output, "--output mine.calibration.safetensors", is_ours=is_calibration, reads=read)
     names = [path.name for path in files] or ["built-in questions"]
     plan, is_quiet = DrawPlan(samples, seed, programs), settings.quiet > 0
     with (
@@ -122,12 +113,12 @@ def fit(
         run = RolloutRun(problems, plan, store)
         _draw(session, run, is_quiet)
         artefact = fit_rollouts(session, run, names)
-    path = output or own_path(artefact.card)
+    path = own_path(artefact.card)
     with writing(path):
         save_artefact(artefact, path)
     if not is_quiet:
         say(f"adascale: wrote {short_path(path)}")
-    if artefact.card.finished.skill <= 0:
+    if artefact.card.answers.skill <= 0:
         show_warning(_NO_SKILL)
     if json_output:
         write_json({"schema": SCHEMA, "file": str(path), "calibration": describe(artefact)})
@@ -219,7 +210,7 @@ def _table(cards: Iterable[Card]) -> str:
     """A row for each calibration, with its figures on questions that were held out."""
     rows = [["NAME", "KIND", "QUESTIONS", "BRIER", "SKILL", "DATA"]]
     for card in cards:
-        figures = decimal(card.finished.brier), decimal(card.finished.skill)
+        figures = decimal(card.answers.brier), decimal(card.answers.skill)
         questions = f"{len(card.questions):,}"
         rows.append([card.name, card.fingerprint.kind, questions, *figures, ", ".join(card.data)])
     return columns(rows, "<<>>><", fits=True)

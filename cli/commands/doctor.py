@@ -213,7 +213,7 @@ def _calibration(name: str) -> Finding | str:
         return Finding(
             "warn", f"none was fitted for {name}: rough, by votes, from {prior:.2f} for its size", fit
         )
-    skill = found.card.finished.skill or 0
+    skill = found.card.answers.skill
     said = f"{found.card.name}, fitted on {len(found.card.questions)} questions, skill {skill:.2f} on others"
     if skill <= 0:
         more = f"{fit} --data questions.jsonl --questions 600"

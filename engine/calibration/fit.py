@@ -15,11 +15,15 @@ from ..answers.choosing import Candidate, FinishedSearch, choose
 from ..types import Estimate, Mode, NodeId
 from .features import FINISHED, QUESTION, STAGES_OF, Observation, Stage, answer_observation
 from .head import PRIOR_KAPPA, Calibration, Domain, HeadModel, quantiles_of, stack_states
-from .metrics import Predictions, count_groups
+from .metrics import Predictions
 from .posterior import SPREADS, Array, logit, sigmoid
+from .votes import replayed
 
 _DECAY = 10.0
 """Prior precision of a weight, in questions: with more of them it matters less."""
+
+_NARROWEST, _WIDEST = 0.0025, 0.85
+"""Bounds of the share of variance that outcomes of a question have in common."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,30 +129,29 @@ def fit(data: Predictions, rows: Array, offset: Array, weight: Array, steps: int
 
 
 def _log_width(data: Predictions, logits: Array, weight: Array) -> float:
-    """Maximum-likelihood log of the concentration over ``PRIOR_KAPPA``, given the logits of the means.
+    """Log of the concentration over ``PRIOR_KAPPA``, by how much outcomes of one question have in common.
 
-    By the Beta-binomial likelihood of weighted groups of outcomes (BetaPRM, arXiv 2605.15529).
+    Pairs of them have the covariance ``mean (1 - mean) / (concentration + 1)`` beyond the means. One outcome
+    alone says nothing.
+
+    Args:
+        data: Outcomes.
+        logits: ``[n]`` of the means.
+        weight: ``[n]``, 0 for rows that are left out.
     """
-    groups = count_groups(replace(data, quantiles=sigmoid(logits)[:, None], weight=weight))
-    if groups.weight is None or not groups.weight.any():
-        return 0.0
-    mean, right, total = groups.quantiles[:, 0].clip(1e-5, 1 - 1e-5), groups.right, groups.total
-    grid, losses = np.linspace(-4, 4, 81), []
-    for kappa in PRIOR_KAPPA * np.exp(grid):
-        likely = _log_rising(mean * kappa, right) + _log_rising((1 - mean) * kappa, total - right)
-        losses.append(float(groups.weight @ (_log_rising(np.full(len(mean), kappa), total) - likely)))
-    return float(grid[int(np.argmin(losses))])
+    question = np.unique(data.question, return_inverse=True)[1]
+    mean, right, wrong = sigmoid(logits), data.right, data.total - data.right
+    deviation = np.sqrt(mean * (1.0 - mean))
+    kept = (weight > 0) & (True if data.independent is None else data.independent)
 
+    def pairs(sums: Array, squares: Array) -> float:
+        """Sum of products of different outcomes of a question, over all questions."""
+        return float((np.bincount(question, sums * kept) ** 2 - np.bincount(question, squares * kept)).sum())
 
-def _log_rising(x: Array, counts: Array) -> Array:
-    """``[n]`` logarithms of ``x (x + 1) ... (x + count - 1)``."""
-    steps = np.arange(int(counts.max()))
-    logs: Array = (np.log(x[:, None] + steps) * (steps < counts[:, None])).sum(axis=1)
-    return logs
-
-
-_SUBSETS = 4
-"""Searches of each size that are replayed from the solutions of one question."""
+    shared = pairs(right - data.total * mean, right * (1.0 - mean) ** 2 + wrong * mean**2)
+    most = pairs(data.total * deviation, data.total * deviation**2)
+    share = min(max(shared / most, _NARROWEST), _WIDEST) if most > 0 else 1.0 / (PRIOR_KAPPA + 1.0)
+    return float(np.log((1.0 / share - 1.0) / PRIOR_KAPPA))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,23 +236,13 @@ def answer_examples(
             Candidate(NodeId(at), each.answer, estimate(FINISHED[each.mode], each.row), each.mode)
             for at, each in enumerate(known)
         ]
-        for places in _subsets(len(known), rng):
-            chosen = tuple(candidates[at] for at in places)
+        for chosen in (*((each,) for each in candidates), *replayed(candidates, rng)):
             modes = {candidate.mode for candidate in chosen}
             own = {mode: estimate(QUESTION[mode], question) for mode in QUESTION if mode in modes}
-            by_rule = [choose(chosen, rule).groups for rule in ("vote", "best")]
-            if by_rule[0] and by_rule[0][0].answer == by_rule[1][0].answer:
-                del by_rule[1]
-            for groups in filter(None, by_rule):
-                seen = answer_observation(FinishedSearch(own, chosen, groups), spreads)
+            groups = {rule: choose(chosen, rule).groups for rule in ("best", "vote")}
+            by_answer = {found[0].answer: found for found in groups.values() if found}
+            for found in by_answer.values():
+                seen = answer_observation(FinishedSearch(own, chosen, found), spreads)
                 # Larger searches reuse the same solutions, which would be counted several times.
                 alone = len(chosen) == 1
-                yield Example(seen, question, known[groups[0].nodes[0]].right, independent=alone)
-
-
-def _subsets(count: int, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:
-    """Each place alone, which are independent, and some subsets of every other size."""
-    yield from ((at,) for at in range(count))
-    for size in range(2, count + 1):
-        drawn = (rng.choice(count, size, replace=False) for _ in range(_SUBSETS))
-        yield from sorted({tuple(sorted(map(int, places))) for places in drawn})
+                yield Example(seen, question, known[found[0].nodes[0]].right, independent=alone)

@@ -55,7 +55,7 @@ class Predictions:
         quantiles: ``[n, 3]`` in [0, 1]: lower, median, upper.
         right, total: ``[n]`` correct outcomes, and all outcomes, at least one.
         weight: ``[n]``; None weights every question the same.
-        independent: ``[n]``, True if outcomes may be counted together (``count_groups``); None for all.
+        independent: ``[n]``, True if outcomes of a question are independent of each other; None for all.
     """
 
     question: NDArray[np.int64]
@@ -90,21 +90,3 @@ def skill(data: Predictions) -> float:
     rate = base_rate(data)
     # If all outcomes are equal, weights that do not quite sum to one leave a remainder of 1e-16 here.
     return 1.0 - brier(data) / (rate * (1.0 - rate)) if abs(rate * (1.0 - rate)) > 1e-12 else 0.0
-
-
-def count_groups(data: Predictions) -> Predictions:
-    """The outcomes of each question as one row: counts, mean quantiles, and its weight.
-
-    One Bernoulli outcome cannot identify the dispersion, so only questions with at least two independent
-    outcomes are used; the interval is of the share of correct ones among them.
-    """
-    names, question = np.unique(data.question, return_inverse=True)
-    counted = np.ones(len(question)) if data.independent is None else data.independent.astype(float)
-    right, total, size, *sums = (
-        np.bincount(question, values * counted, len(names))
-        for values in (data.right, data.total, counted, *data.quantiles.T)
-    )
-    weight = np.bincount(question, data.weights() if data.weight is None else data.weight, len(names))
-    kept = total > 1
-    means = np.column_stack(sums)[kept] / size[kept, None]
-    return Predictions(names[kept], means, right[kept], total[kept], weight[kept])

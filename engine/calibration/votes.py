@@ -60,8 +60,8 @@ def fit_votes(searches: Sequence[Solved], usual: Posterior, seed: int) -> tuple[
 
     judges = [judge(*offs) for offs in _GRID]
     rng, losses, judged = np.random.default_rng(seed), [], []
-    replayed = [[*_replayed(each, rng)] for each in searches]
-    for own in replayed:
+    replays = [[*_searched(each, rng)] for each in searches]
+    for own in replays:
         p = [[judge.of_answers(_ASKED.problem, each)[0] for each, _ in own] for judge in judges]
         right = np.array([is_right for _, is_right in own])
         losses.append(-np.log(np.maximum(np.where(right, p, 1.0 - np.array(p)), 1e-3)).mean(axis=1))
@@ -70,7 +70,7 @@ def fit_votes(searches: Sequence[Solved], usual: Posterior, seed: int) -> tuple[
     for fold in range(_FOLDS + 1):  # the last one is empty
         best = judges[int(np.argmin(np.sum(np.array(losses)[folds != fold], axis=0) + penalty))]
         for question in np.flatnonzero(folds == fold):
-            for finished, is_right in replayed[question]:
+            for finished, is_right in replays[question]:
                 estimate = best.judge(_ASKED, finished).confidence
                 assert estimate is not None, "it has an answer"
                 judged.append((question, estimate.lower, estimate.median, estimate.upper, is_right))
@@ -78,16 +78,21 @@ def fit_votes(searches: Sequence[Solved], usual: Posterior, seed: int) -> tuple[
     return best.votes, Predictions(data[:, 0].astype(int), data[:, 1:4], data[:, 4], np.ones(len(data)))
 
 
-def _replayed(solved: Solved, rng: np.random.Generator) -> Iterator[tuple[FinishedSearch, bool]]:
-    """Searches that end after two, four and all solutions, and if their answer is correct.
-
-    Programs and prose take turns in a random order.
-    """
+def _searched(solved: Solved, rng: np.random.Generator) -> Iterator[tuple[FinishedSearch, bool]]:
+    """Searches that end sooner, and if their answer is correct."""
     right = {each.node for each, is_right in solved if is_right}
+    for drawn in replayed([each for each, _ in solved], rng):
+        if groups := choose(drawn, "weighted", operator.eq).groups:
+            yield FinishedSearch({}, drawn, groups), groups[0].nodes[0] in right
+
+
+def replayed(solutions: Sequence[Candidate], rng: np.random.Generator) -> Iterator[tuple[Candidate, ...]]:
+    """The first two, the first four and all solutions of a question in random orders.
+
+    Programs and prose take turns.
+    """
     for _ in range(_ORDERS):
-        order = [solved[at][0] for at in rng.permutation(len(solved))]
+        order = [solutions[at] for at in rng.permutation(len(solutions))]
         turns = ([each for each in order if each.mode == mode] for mode in ("program", "prose"))
         drawn = tuple(each for turn in zip_longest(*turns) for each in turn if each is not None)
-        for size in sorted({min(size, len(drawn)) for size in (2, 4, len(drawn))}):
-            if groups := choose(drawn[:size], "weighted", operator.eq).groups:
-                yield FinishedSearch({}, drawn[:size], groups), groups[0].nodes[0] in right
+        yield from (drawn[:size] for size in sorted({2, 4, len(drawn)}) if 1 < size <= len(drawn))

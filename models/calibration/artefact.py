@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adascale.engine.calibration.features import FINISHED, STAGES_OF, Stage
+from adascale.engine.calibration.features import STAGES_OF, Stage
 from adascale.engine.calibration.head import Calibration, Domain, HeadModel, Projection
 from adascale.engine.calibration.metrics import StageReport
 from adascale.engine.calibration.posterior import Posterior, VoteWeights
@@ -27,7 +25,7 @@ from adascale.engine.kinds import KINDS
 from adascale.engine.types import KindName, Mode, Notice, Problem
 
 from ..questions import read_known
-from ..storage import atomic_write, data_folder
+from ..storage import atomic_write, data_folder, keyed_path
 
 SCHEMA = "adascale.calibration/1"
 SUFFIX = ".calibration.safetensors"
@@ -112,9 +110,9 @@ class Card:
     votes: VoteWeights | None = omitted(None)
 
     @property
-    def finished(self) -> StageReport:
-        """Metrics of finished solutions; of answers, where these alone are judged."""
-        return self.held_out["answer" if self.votes else FINISHED[KINDS[self.fingerprint.kind].modes[0]]]
+    def answers(self) -> StageReport:
+        """Metrics of answers."""
+        return self.held_out["answer"]
 
     def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
         """Sampler settings of each mode that it knows."""
@@ -199,19 +197,10 @@ def load_artefact(path: Path) -> Artefact:
     try:
         card = build(Card, metadata["card"])
         head = None if card.votes else _calibration(tensors, json.loads(metadata["inputs"]))
-        _ = card.finished  # which every list shows
+        _ = card.answers  # which every list shows
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} lacks a part: {excerpt(str(error))}") from error
     return Artefact(head, card, path)
-
-
-def is_calibration(path: Path) -> bool:
-    """True for a file that holds a calibration."""
-    try:
-        load_artefact(path)
-    except CalibrationError:
-        return False
-    return True
 
 
 def describe(artefact: Artefact) -> dict[str, Any]:
@@ -289,18 +278,13 @@ def own_folder() -> Path:
 
 
 def own_path(card: Card) -> Path:
-    """The file of a calibration fitted here; one for each generator, PRM, prompt and sampler.
-
-    A server may give its model any name: of that the file has the part that every file system takes.
-    """
-    name = re.sub(r"[^A-Za-z0-9_+.-]", "_", card.name)[:80]
-    key = json.dumps(asdict(card.fingerprint), sort_keys=True)
-    return own_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}{SUFFIX}"
+    """The file of a calibration fitted here; one for each generator, PRM, prompt and sampler."""
+    return keyed_path(own_folder(), [asdict(card.fingerprint)], SUFFIX)
 
 
 def shipped_folder() -> Path:
     """Folder of calibrations that come with the package."""
-    return Path(str(resources.files("adascale.models.calibration"))) / "shipped"
+    return Path(__file__).parent / "shipped"
 
 
 def built_in_questions() -> list[Problem]:
@@ -308,8 +292,7 @@ def built_in_questions() -> list[Problem]:
 
     Fitting questions: no evaluation of ours asks one of them.
     """
-    source = Path(str(resources.files("adascale.models.calibration"))) / "questions.jsonl"
-    [problems] = read_known([source])
+    [problems] = read_known([Path(__file__).parent / "questions.jsonl"])
     return problems
 
 

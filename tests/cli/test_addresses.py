@@ -150,7 +150,6 @@ def test_a_fit_over_a_server_searches_again_only_what_a_kill_has_torn(fitted: Ho
 def test_what_a_fit_over_a_server_cannot_do_is_told(fitted: Home, server: Served, chain_gguf: Path) -> None:
     [path] = fitted.shelf.iterdir()
     for words, said in (
-        (fit(fitted, server.url, "--output", "a.calibration.safetensors"), "kept where ask finds it"),
         (["ask", "Hm?", "-m", server.url, "--calibration", str(path)], "not for a server"),
         (
             ["ask", "Hm?", "-m", str(chain_gguf), "--calibration", str(path)],

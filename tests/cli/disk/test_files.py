@@ -11,7 +11,6 @@ import pytest
 
 from adascale.cli.disk.files import check_output, check_writable, is_trace, read_text
 from adascale.engine.errors import UsageError
-from adascale.models.calibration.artefact import is_calibration, shipped_folder
 
 
 @pytest.fixture
@@ -61,7 +60,6 @@ def test_a_file_needs_a_folder_that_takes_files_and_a_pipe_needs_itself(
 
 
 TRACE = b'{"kind":"search_started"'
-CALIBRATION = min(shipped_folder().iterdir(), key=lambda path: path.stat().st_size).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -70,8 +68,6 @@ CALIBRATION = min(shipped_folder().iterdir(), key=lambda path: path.stat().st_si
         (TRACE, {"is_ours": is_trace}, ""),
         (b"A trace begins with " + TRACE, {"is_ours": is_trace}, "was not written by this command"),
         (b"GGUF", {"is_ours": is_trace}, "was not written by this command"),
-        (CALIBRATION, {"is_ours": is_calibration}, ""),
-        (CALIBRATION[8:], {"is_ours": is_calibration}, "was not written by this command"),
         (b"precious", {}, "is there already"),
         (b"precious", {"overwrite": True}, ""),
     ],

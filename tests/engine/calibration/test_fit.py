@@ -109,7 +109,7 @@ def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:
         assert not np.array_equal(one[stage].quantiles, other[stage].quantiles)
 
 
-def test_searches_of_every_size_are_played_back() -> None:
+def test_searches_of_some_sizes_are_played_back() -> None:
     known = training(problems(10))
     halves = {
         stage: replace(predictions(None, own), quantiles=np.full((len(own), 3), 0.5))
@@ -117,20 +117,17 @@ def test_searches_of_every_size_are_played_back() -> None:
     }
     searches = played(known.samples, halves)
     sizes = [round(np.exp(each.observation.numbers["samples"])) for each in searches]
-    assert set(sizes) == {1, 2, 3, 4}
+    assert set(sizes) == {1, 2, 3, 4}  # of three solutions that count, all
     assert {each.right for each in searches} == {0, 1}
     assert [each.independent for each in searches] == [size == 1 for size in sizes]
     for question, sampled in enumerate(known.samples):
         candidates = [Candidate(NodeId(i), s.answer, MIDDLE) for i, s in enumerate(sampled)]
         vote = group_answers(candidates)
-        if vote and len(candidates) == 4:
-            # All estimates are the same here, so the best is the first.
-            first = next(c.answer for c in candidates if c.answer)
-            expected = [vote[0].answer] + ([first] if first != vote[0].answer else [])
-            whole = [
-                e.right for e, n in zip(searches, sizes, strict=True) if (e.question, n) == (question, 4)
-            ]
-            assert whole == [answer == "18" for answer in expected]
+        votes = [len(group.nodes) for group in vote]
+        if len(candidates) == 4 and votes and votes.count(votes[0]) == 1:
+            rows = zip(searches, sizes, strict=True)
+            whole = [each.right for each, n in rows if (each.question, n) == (question, 4)]
+            assert whole.count(vote[0].answer == "18") >= 2, "in both orders"
 
 
 def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None:
