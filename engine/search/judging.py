@@ -51,9 +51,7 @@ def judge_answers(
     if strategy.rule == "likeliest" or judged.options:
         result = likeliest(result, judged.revised, judged.options)
     fields = judged.fields[result.groups[0].nodes[0]] if judged.fields else {}
-    result = replace(
-        result, options=judged.options, fields=fields, replies=len(shown), called=judged.called
-    )
+    result = replace(result, options=judged.options, fields=fields, replies=len(shown), called=judged.called)
     revised = judged.revised.items()
     return result, {node: estimate for node, estimate in revised if estimate != tree[node].estimate}
 
