@@ -1,1 +1,0 @@
-/tmp/k/mine/api/__main__.py

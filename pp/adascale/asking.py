@@ -1,1 +1,0 @@
-/tmp/k/mine/api/asking.py
