@@ -270,7 +270,7 @@ def _lmstudio() -> Iterator[cache.Snapshot]:
         home = Path("~/.lmstudio").expanduser()
     roots = [home / "models"]
     match read_json(home / "settings.json"):
-        case {"downloadsFolder": str(chosen)} if os.path.isdir(chosen):
+        case {"downloadsFolder": str(chosen)} if os.path.isabs(chosen) and os.path.isdir(chosen):
             roots.insert(0, Path(chosen))
     for root in roots:
         for folder in sorted(root.glob("*/*")):

@@ -147,7 +147,6 @@ def test_contestants_say_what_they_fix() -> None:
         ("vote:0", "do not fit"),
         ("vote+k", "vote has no rule k"),
         ("greedy+n", "greedy has no `adapt`"),
-        ("beam+redraw", "chooses among steps"),
     ],
 )
 def test_a_contestant_that_is_none_is_explained(text: str, said: str) -> None:
