@@ -132,11 +132,15 @@ def answer_observation(finished: FinishedSearch, spreads: Mapping[Mode, float]) 
     medians, modes = np.array([c.estimate.median for c in chosen]), [c.mode for c in chosen]
     n, votes = len(finished.candidates), len(chosen)
     other = max((len(group.nodes) for group in finished.groups[1:]), default=0)
-    # What lies above the estimate of the question speaks for an answer.
     asked = {mode: estimate.median for mode, estimate in finished.questions.items()}
-    odds = {c.node: log_odds(c.estimate.median) - log_odds(asked[c.mode]) for c in finished.candidates}
-    posterior = of_votes(finished, asked, odds, spreads)[0]
-    logits = (next(iter(asked.values())), (votes + 0.5) / (n + 1), medians.mean(), medians.max(), posterior)
+    posterior = 0.5
+    # A program that computes nothing counts as prose, and the prompt of prose may be read later.
+    if asked:
+        # What lies above the estimate of the question speaks for an answer.
+        odds = {c.node: log_odds(c.estimate.median) - log_odds(asked[c.mode]) for c in finished.candidates}
+        posterior = of_votes(finished, asked, odds, spreads)[0]
+    question = next(iter(asked.values()), 0.5)
+    logits = (question, (votes + 0.5) / (n + 1), medians.mean(), medians.max(), posterior)
     question, share, mean, best, posterior = logit(np.array(logits)).tolist()
     return Observation(
         {
