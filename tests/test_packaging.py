@@ -74,6 +74,7 @@ def test_the_wheel_holds_the_code_and_nothing_else(wheel: Path) -> None:
     data = {
         "py.typed",
         "models/files/catalog.toml",
+        "models/upstream/servers.toml",
         "models/calibration/questions.jsonl",
         "models/llama/schedules.json",
     }

@@ -22,7 +22,7 @@ from .options import Options
 from .recognising import recognise_message
 
 _LETTER = re.compile(r"[\s(\[*]*([A-Z])[\s)\].:*]*")
-_MARKED_LETTER = re.compile(r"[\s(\[*]*([A-Za-z])(?:\s?[)\].:,*]|\s[-\u2013])(?!\w)")
+_MARKED_LETTER = re.compile(r"[\s(\[*]*([A-Za-z])(?:\s?[)\].:,*]|\s[-\u2013]|\s*\Z)(?!\w)")
 _LAST_LETTER = re.compile(
     r"(?i:option|answer|choice)\W+(?:(?i:is)\W+)?\(?([A-Zb-hj-z]|[ai](?!\s+\w))(?![\w+#])"
 )
