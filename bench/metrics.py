@@ -91,10 +91,11 @@ def count_groups(data: Predictions) -> Predictions:
     names, question = np.unique(data.question, return_inverse=True)
     counted = np.ones(len(question)) if data.independent is None else data.independent.astype(float)
     right, total, size, *sums = (
-        np.bincount(question, values * counted, len(names))
+        np.bincount(question, values * counted, len(names)).astype(float)
         for values in (data.right, data.total, counted, *data.quantiles.T)
     )
-    weight = np.bincount(question, data.weights() if data.weight is None else data.weight, len(names))
+    each = data.weights() if data.weight is None else data.weight
+    weight = np.bincount(question, each, len(names)).astype(float)
     kept = total > 1
     means = np.column_stack(sums)[kept] / size[kept, None]
     return Predictions(names[kept], means, right[kept], total[kept], weight[kept])
