@@ -22,6 +22,12 @@ from .votes import replayed
 _DECAY = 10.0
 """Prior precision of a weight, in questions: with more of them it matters less."""
 
+_FOLDS = 5
+"""Heads of the ensemble, each fitted without one fold of the questions."""
+
+_STEPS = 400
+"""Steps of a regression, on all rows at once."""
+
 _NARROWEST, _WIDEST = 0.0025, 0.85
 """Bounds of the share of variance that outcomes of a question have in common."""
 
@@ -57,27 +63,11 @@ def predictions(model: HeadModel | None, examples: Sequence[Example]) -> Predict
     )
 
 
-@dataclass(frozen=True, slots=True)
-class HeadConfig:
-    """Settings of a fit.
-
-    Attributes:
-        components: Principal components of each block of states; 0 uses no states.
-        folds: Heads of the ensemble, each fitted without one fold of the questions.
-        steps: Steps of the regression, on all rows at once.
-    """
-
-    components: int = 64
-    folds: int = 5
-    steps: int = 400
-
-
-def fit_stage(examples: Sequence[Example], config: HeadConfig, seed: int) -> tuple[HeadModel, Predictions]:
+def fit_stage(examples: Sequence[Example], seed: int) -> tuple[HeadModel, Predictions]:
     """Fit one stage.
 
     Args:
         examples: Its examples, all with the same numbers and states, of two questions or more.
-        config: Settings.
         seed: Seed of the folds; all examples of a question share one.
 
     Returns:
@@ -86,12 +76,12 @@ def fit_stage(examples: Sequence[Example], config: HeadConfig, seed: int) -> tup
     data, observations = predictions(None, examples), [each.observation for each in examples]
     names, index, counts = np.unique(data.question, return_inverse=True, return_counts=True)
     weight = 1.0 / counts[index]
-    folds = (np.random.default_rng(seed).permutation(len(names)) % config.folds)[index]
+    folds = (np.random.default_rng(seed).permutation(len(names)) % _FOLDS)[index]
     others = [weight * (folds != fold) for fold in range(int(folds.max()) + 1)]
-    model = HeadModel.over(observations, weight, config.components)
+    model = HeadModel.over(observations, weight)
     rows = np.column_stack([model.inputs(observations), np.ones(len(observations))])
     offset = np.array([each.offset for each in observations])
-    heads = np.stack([fit(data, rows, offset, each, config.steps) for each in others])
+    heads = np.stack([fit(data, rows, offset, each) for each in others])
     logits = (rows @ heads.T)[np.arange(len(rows)), folds] + offset
     # A head is too sure on questions that it was fitted on: held-out questions set the width. That of a
     # fold's estimates must not depend on its own outcomes either.
@@ -104,7 +94,7 @@ def fit_stage(examples: Sequence[Example], config: HeadConfig, seed: int) -> tup
     return model, replace(data, quantiles=quantiles_of(logits, np.array(widths)[folds]))
 
 
-def fit(data: Predictions, rows: Array, offset: Array, weight: Array, steps: int) -> Array:
+def fit(data: Predictions, rows: Array, offset: Array, weight: Array) -> Array:
     """``[features]``, a logistic regression of the outcomes with a normal prior.
 
     Each step takes the largest curvature there can be (Boehning and Lindsay 1988), so none goes too far.
@@ -114,7 +104,6 @@ def fit(data: Predictions, rows: Array, offset: Array, weight: Array, steps: int
         rows: ``[n, features]``, roughly standardised, the last one constant.
         offset: ``[n]`` logits that are added.
         weight: ``[n]``, summing to the number of questions; 0 for rows that are held out.
-        steps: Number of steps.
     """
     # The prior of the constant is the base rate, which may be far from even for short steps.
     rate = (weight @ (data.right / data.total) + 0.5) / (weight.sum() + 1)
@@ -122,7 +111,7 @@ def fit(data: Predictions, rows: Array, offset: Array, weight: Array, steps: int
     prior[-1], precision[-1] = logit(rate), 0.1
     bound = np.linalg.inv((rows * (weight * data.total)[:, None]).T @ rows / 4.0 + np.diag(precision))
     params = prior
-    for _ in range(steps):
+    for _ in range(_STEPS):
         miss = data.total * sigmoid(rows @ params + offset) - data.right
         params = params - bound @ (rows.T @ (weight * miss) + precision * (params - prior))
     return params
@@ -184,9 +173,7 @@ class Training:
     samples: Sequence[Sequence[Sample]]
 
 
-def fit_calibration(
-    training: Training, config: HeadConfig, seed: int
-) -> tuple[Calibration, dict[str, Predictions]]:
+def fit_calibration(training: Training, seed: int) -> tuple[Calibration, dict[str, Predictions]]:
     """Fit all stages and domains, and the answer on the held-out estimates of the stages.
 
     Returns:
@@ -202,10 +189,10 @@ def fit_calibration(
         domains[mode] = Domain.fit(states, SPREADS[mode])
         for stage in STAGES_OF[mode]:
             if len({example.question for example in training.stages[stage]}) > 1:
-                models[stage], held_out[stage] = fit_stage(training.stages[stage], config, seed)
+                models[stage], held_out[stage] = fit_stage(training.stages[stage], seed)
     models.setdefault("step", models["finished"])  # of a model that answers in one step
     answers = [*answer_examples(training.samples, held_out, SPREADS, seed)]
-    models["answer"], held_out["answer"] = fit_stage(answers, replace(config, components=0), seed)
+    models["answer"], held_out["answer"] = fit_stage(answers, seed)
     return Calibration(models, domains), held_out
 
 

@@ -24,6 +24,9 @@ _MIN_VARIANCE = 1e-8
 _CLIP = 4.0
 """Standard deviations at which a component is clipped."""
 
+_COMPONENTS = 64
+"""Principal components of each block of states that a head reads."""
+
 _TEMPERING = 0.25
 """Tempering of the components that a head reads (``Projection.fit``); 0 and .5 are worse on the 1.5b."""
 
@@ -109,12 +112,9 @@ class HeadModel:
     constants: Array
 
     @classmethod
-    def over(cls, observations: Sequence[Observation], weight: Array, components: int) -> HeadModel:
-        """A model without heads of what observations have, standardised by weighted moments.
-
-        States are read where ``components`` is not 0.
-        """
-        names, read = tuple(observations[0].numbers), observations[0].states if components else ()
+    def over(cls, observations: Sequence[Observation], weight: Array) -> HeadModel:
+        """A model without heads of what observations have, standardised by weighted moments."""
+        names = tuple(observations[0].numbers)
         numbers, w = _numbers(observations, names), weight / weight.sum()
         mean = w @ numbers
         deviation = np.sqrt(w @ (numbers - mean) ** 2)
@@ -122,8 +122,8 @@ class HeadModel:
         scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
         moments = np.stack([mean, scale, numbers.min(axis=0), numbers.max(axis=0)])
         states = {
-            name: Projection.fit(stack_states(observations, name), weight, components, _TEMPERING)
-            for name in read
+            name: Projection.fit(stack_states(observations, name), weight, _COMPONENTS, _TEMPERING)
+            for name in observations[0].states
         }
         return cls(names, moments, states, np.empty((0, 0, 2)), np.empty((0, 2)))
 
@@ -155,7 +155,7 @@ def stack_states(observations: Sequence[Observation], name: str) -> States:
     return np.array([each.states[name] for each in observations], np.float32)
 
 
-_COMPONENTS = 16
+_OF_A_QUESTION = 16
 _QUESTIONS_PER_COMPONENT = 10
 """With fewer, the fitted questions lie closer to their own centre than any new one does."""
 _SHARE = 0.99
@@ -179,7 +179,7 @@ class Domain:
     @classmethod
     def fit(cls, states: States, spread: float) -> Domain:
         """The domain of ``[questions, width]`` states."""
-        components = max(1, min(_COMPONENTS, len(states) // _QUESTIONS_PER_COMPONENT))
+        components = max(1, min(_OF_A_QUESTION, len(states) // _QUESTIONS_PER_COMPONENT))
         projection = Projection.fit(states, np.full(len(states), 1 / len(states)), components)
         distance = cls(projection, 1.0, spread).distance(states)
         # Questions that all look the same would make everything else infinitely far.

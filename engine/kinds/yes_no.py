@@ -37,6 +37,7 @@ Not of "a right triangle", "no idea", "no correct answer" and "the correct answe
 """
 _OTHER = {"yes": "no", "no": "yes"}
 
+
 def yes_or_no(text: str) -> str | None:
     """``yes`` or ``no``, by the first word of either family in a text; None without one."""
     return next(_said(text), None)

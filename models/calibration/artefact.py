@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,10 +73,6 @@ class Fingerprint:
     window: int
     program: ProgramFingerprint | None = omitted(None)
     kind: KindName = omitted("value")
-
-    def scope(self) -> tuple[str, str, str, KindName]:
-        """Generator, PRM, its format and kind, without whose match no calibration is used unasked."""
-        return self.generator, self.prm, self.prm_format, self.kind
 
 
 def question_key(question: str) -> str:
@@ -187,10 +184,8 @@ def load_artefact(path: Path) -> Artefact:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise CalibrationError(f"there is no calibration at {path}", hint=shown) from error
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
-        text = f"{path} cannot be read: it is torn or no safetensors file"
+        text = f"{path} cannot be read: it is missing, torn, or no safetensors file"
         raise CalibrationError(text, hint=shown) from error
     if metadata.get("schema") != SCHEMA:
         raise CalibrationError(f"{path} is no calibration that this version reads")
@@ -315,7 +310,8 @@ class InstalledCalibrations:
         Among several, prompt and sampler differ least from those ``used``; among equal ones, the first in the
         list is taken.
         """
-        found = [each for each in self.artefacts if each.card.fingerprint.scope() == used.scope()]
+        scope = attrgetter("generator", "prm", "prm_format", "kind")
+        found = [each for each in self.artefacts if scope(each.card.fingerprint) == scope(used)]
         return min(found, key=lambda each: len(mismatches(each.card, used)), default=None)
 
 

@@ -33,8 +33,9 @@ from .artefact import Fingerprint
 
 _TABLE = "rollouts"
 
-_READING = {"last": np.float16, "mean": np.float16, "min_logprob": np.float64, "entropy": np.float64}
-"""Fields of a ``Reading``, and how they are kept."""
+_ARRAYS = "event", "states", "numbers"
+"""Arrays beside a log: the places of its events with a ``Reading``, ``[n, 2, width]`` states, and ``[n, 2]``
+numbers."""
 
 
 class RolloutStore(KeyedLines):
@@ -45,13 +46,13 @@ class RolloutStore(KeyedLines):
 
     def put(self, problem: Problem, log: Sequence[Event]) -> None:
         """Keep the whole search of a problem."""
-        readings = {at: found for at, event in enumerate(log) if (found := _reading(event)) is not None}
-        states = {
-            name: np.array([getattr(each, name) for each in readings.values()], kind)
-            for name, kind in _READING.items()
+        readings = [(at, found) for at, event in enumerate(log) if (found := _reading(event)) is not None]
+        arrays: Arrays = {
+            "event": np.array([at for at, _ in readings], np.int64),
+            "states": np.array([(each.last, each.mean) for _, each in readings], np.float16),
+            "numbers": np.array([(each.min_logprob, each.entropy) for _, each in readings]),
         }
-        arrays = {"event": np.array([*readings]), **states} if readings else None
-        self.keep(_TABLE, _key(problem), [*map(to_json, log)], arrays)
+        self.keep(_TABLE, _key(problem), [*map(to_json, log)], arrays if readings else None)
 
     def holds(self, problem: Problem) -> bool:
         """True where the search of a question with this id and answer is kept."""
@@ -81,10 +82,8 @@ def _reading(event: Event) -> Reading | None:
 
 def _fold(value: Any, arrays: Arrays) -> Record:
     log = [from_json(each) for each in value]
-    columns = [arrays.get(name, ()) for name in ("event", *_READING)]
-    for at, last, mean, min_logprob, entropy in zip(*columns, strict=True):
-        states = last.astype(np.float32), mean.astype(np.float32)
-        reading, event = Reading(*states, float(min_logprob), float(entropy)), log[at]
+    for at, states, numbers in zip(*(arrays.get(name, ()) for name in _ARRAYS), strict=True):
+        event, reading = log[at], Reading(*states.astype(np.float32), *numbers.tolist())
         if isinstance(event, StepProposed):
             log[at] = replace(event, step=replace(event.step, reading=reading))
         elif isinstance(event, PromptRead):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from adascale.engine.answers.choosing import Candidate
 from adascale.engine.calibration.features import QUESTION, STAGES_OF, Observation, Stage, observe, stage_of
-from adascale.engine.calibration.fit import Example, HeadConfig, Sample, Training, fit_calibration
+from adascale.engine.calibration.fit import Example, Sample, Training, fit_calibration
 from adascale.engine.calibration.metrics import report
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.calibration.votes import fit_votes
@@ -100,7 +100,7 @@ def fit_rollouts(session: AnySession, run: RolloutRun, data: Sequence[str]) -> A
         held_out = {"answer": answers}
     else:
         check_enough(len(records))
-        head, held_out = fit_calibration(training_set(records), HeadConfig(), plan.seed)
+        head, held_out = fit_calibration(training_set(records), plan.seed)
     card = Card(
         name=session.name,
         fingerprint=session.fingerprint,

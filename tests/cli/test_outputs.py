@@ -16,7 +16,6 @@ from adascale.engine.errors import UsageError
     [
         (["code", "Square n.", "--output"], "any.py"),
         (["batch", "DATA", "--output"], "any"),
-        (["calibrate", "fit", "-d", "DATA", "--output"], "any"),
         (["replay", "TRACE", "--output"], "any.svg"),
         (["export", "--from", "TRACE", "--to", "trl-prm", "--output"], "any.jsonl"),
     ],

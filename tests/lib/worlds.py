@@ -16,7 +16,6 @@ from scripted import ScriptedExecutor, logs_of, ticking
 from adascale.engine.calibration.features import Observation, States
 from adascale.engine.calibration.fit import (
     Example,
-    HeadConfig,
     Training,
     answer_examples,
     fit_calibration,
@@ -210,8 +209,7 @@ def training(asked: Sequence[Problem], programs: int = 0) -> Training:
 @functools.cache
 def fitted(programs: int = 0) -> tuple[Calibration, dict[str, Predictions]]:
     """A quick fit on the first questions; the same one for every test that asks."""
-    config = HeadConfig(steps=120, folds=3)
-    return fit_calibration(training(problems(60), programs), config, seed=0)
+    return fit_calibration(training(problems(60), programs), seed=0)
 
 
 def measured(calibration: Calibration, data: Training) -> dict[str, Predictions]:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 from commands import Home, write_questions
 
 from adascale.cli.commands.calibrate import choose_problems
-from adascale.engine.calibration.fit import HeadConfig
-from adascale.models.calibration import training
 from adascale.models.calibration.artefact import (
     SUFFIX,
     load_artefact,
@@ -23,14 +19,6 @@ from adascale.models.calibration.artefact import (
 )
 
 QUESTIONS = 24
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    """Fits of few steps: no test here asks how good they are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "HeadConfig", partial(HeadConfig, steps=40, folds=2))
-        yield
 
 
 @pytest.fixture(scope="module")

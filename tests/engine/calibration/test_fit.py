@@ -13,7 +13,6 @@ from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_an
 from adascale.engine.calibration.features import answer_observation
 from adascale.engine.calibration.fit import (
     Example,
-    HeadConfig,
     Sample,
     answer_examples,
     fit_calibration,
@@ -28,8 +27,6 @@ from bench.metrics import coverage
 
 STAGES = {"question", "step", "finished", "answer"}
 MIDDLE = Estimate(0.3, 0.5, 0.7, calibrated=True)
-QUICK = HeadConfig(steps=20, folds=2)
-STAGE = HeadConfig(steps=60, folds=3)
 
 
 def finished(*answers: str | None, median: float = 0.5) -> FinishedSearch:
@@ -103,7 +100,7 @@ def test_programs_have_estimates_of_their_own() -> None:
 
 def test_a_fit_is_the_same_every_time_and_follows_its_seed() -> None:
     data = training(problems(12))
-    one, two, other = (fit_calibration(data, QUICK, seed)[1] for seed in (0, 0, 1))
+    one, two, other = (fit_calibration(data, seed)[1] for seed in (0, 0, 1))
     for stage in STAGES:
         assert np.array_equal(one[stage].quantiles, two[stage].quantiles)
         assert not np.array_equal(one[stage].quantiles, other[stage].quantiles)
@@ -144,7 +141,7 @@ def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None
         "finished": Predictions(np.arange(80 * size), np.full((80 * size, 3), 0.6), many, many),
     }
     answers = played(samples, estimates)
-    model, _ = fit_stage(answers, HeadConfig(components=0, steps=120, folds=3), 0)
+    model, _ = fit_stage(answers, 0)
     alone = [each.observation for each in answers if each.independent]
     assert len(alone) == 80 * size
     lower, _, upper = model.quantiles(alone).T
@@ -153,9 +150,9 @@ def test_searches_that_share_samples_do_not_pass_for_a_spread_of_rates() -> None
 
 def test_held_out_estimates_never_see_their_own_question() -> None:
     data, _ = beta_world(20)
-    _, before = fit_stage(data, STAGE, seed=1)
+    _, before = fit_stage(data, seed=1)
     other = [replace(each, right=each.total - each.right) if each.question == 7 else each for each in data]
-    _, after = fit_stage(other, STAGE, seed=1)
+    _, after = fit_stage(other, seed=1)
     own = before.question == 7
     # The width of a head's interval is one number of all other folds, whose heads saw this one.
     assert np.array_equal(before.quantiles[own, 1], after.quantiles[own, 1])
@@ -167,7 +164,7 @@ def test_known_logits_are_added_and_not_learned_again() -> None:
     x, offset = rng.normal(0, 1, 1500), -2.5 * (rng.random(1500) < 0.3)
     right = rng.binomial(1, sigmoid(x + offset))
     data = examples(x[:, None], right, offset=offset)
-    model, held_out = fit_stage(data, HeadConfig(steps=200), seed=0)
+    model, held_out = fit_stage(data, seed=0)
     for rows in (offset == 0, offset < 0):
         assert held_out.quantiles[rows, 1].mean() == pytest.approx(right[rows].mean(), abs=0.04)
     sound = logit(predictions(model, examples(x[:, None], right)).quantiles[:, 1])
@@ -176,7 +173,7 @@ def test_known_logits_are_added_and_not_learned_again() -> None:
 
 def test_a_head_finds_a_world_of_logistic_means() -> None:
     data, mean = beta_world(500)
-    model, held_out = fit_stage(data, HeadConfig(), seed=0)
+    model, held_out = fit_stage(data, seed=0)
     oracle = skill(replace(held_out, quantiles=np.column_stack([mean, mean, mean])))
     assert skill(held_out) > 0.85 * oracle
     fresh, mean = beta_world(500)
@@ -186,7 +183,7 @@ def test_a_head_finds_a_world_of_logistic_means() -> None:
 def test_an_interval_holds_eighty_percent() -> None:
     kappa = 3.0
     data, mean = beta_world(1000, prefixes=1, total=8, kappa=kappa)
-    _, held_out = fit_stage(data, HeadConfig(), seed=0)
+    _, held_out = fit_stage(data, seed=0)
     assert coverage(held_out) == pytest.approx(0.82, abs=0.05)
     truth = np.random.default_rng(1).beta(mean * kappa, (1 - mean) * kappa)
     inside = (held_out.quantiles[:, 0] < truth) & (truth < held_out.quantiles[:, 2])
@@ -198,7 +195,7 @@ def test_a_head_with_nothing_to_learn_says_the_base_rate_however_rare(rate: floa
     rng = np.random.default_rng(0)
     right = (rng.random(600) < rate).astype(float)
     data = examples(rng.standard_normal((600, 20)), right, question=np.repeat(np.arange(150), 4))
-    _, held_out = fit_stage(data, HeadConfig(), seed=0)
+    _, held_out = fit_stage(data, seed=0)
     assert held_out.quantiles[:, 1].mean() == pytest.approx(right.mean(), abs=0.01)
     assert skill(held_out) > -0.03
 
@@ -206,7 +203,7 @@ def test_a_head_with_nothing_to_learn_says_the_base_rate_however_rare(rate: floa
 def test_a_head_does_not_extrapolate_beyond_the_numbers_it_was_fitted_on() -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (200, 1))
-    model, _ = fit_stage(examples(x, rng.random(200) < sigmoid(3 * x[:, 0])), STAGE, seed=0)
+    model, _ = fit_stage(examples(x, rng.random(200) < sigmoid(3 * x[:, 0])), seed=0)
     inside, far = (
         predictions(model, examples(np.array([[v]]), np.ones(1))).quantiles for v in (float(x.max()), 50.0)
     )

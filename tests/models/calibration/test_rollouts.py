@@ -12,7 +12,7 @@ import pytest
 from scripted import ScriptedPRM, log_of, ticking
 from worlds import CONDITIONS, ReadingPolicy, drawn, measured, problems, searched, sloppy, solve
 
-from adascale.engine.calibration.fit import HeadConfig, fit_calibration
+from adascale.engine.calibration.fit import fit_calibration
 from adascale.engine.calibration.metrics import report
 from adascale.engine.calibration.posterior import sigmoid
 from adascale.engine.errors import AdascaleError, ContextOverflowError
@@ -216,7 +216,7 @@ def test_rewards_of_a_prm_take_the_place_of_the_likelihood() -> None:
 def test_a_model_that_answers_in_one_step_can_be_fitted_and_measured() -> None:
     whole = training_set([*searched(problems(30)).values()])
     training = replace(whole, stages={**whole.stages, "step": []})
-    calibration, held_out = fit_calibration(training, HeadConfig(steps=20, folds=2), seed=0)
+    calibration, held_out = fit_calibration(training, seed=0)
     new = measured(calibration, training)
     assert len(new["step"].right) == 0
     for found in (held_out, new):
