@@ -125,7 +125,7 @@ def test_a_calibration_that_cannot_be_used_is_told_before_a_model_is_looked_for(
     monkeypatch.setattr("adascale.models.session_plan.resolve", no_model)
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(b"torn")
-    with pytest.raises(CalibrationError, match="there is no calibration at"):
+    with pytest.raises(CalibrationError, match="is missing"):
         _ = Session(SessionOptions(calibration=str(tmp_path / "nowhere"))).files
     with pytest.raises(CalibrationError, match="cannot be read"):
         _ = Session(SessionOptions(calibration=str(torn))).files
