@@ -59,8 +59,7 @@ USUAL_BRANCHES = 16
 """Branches of a question that is searched."""
 
 PROMPTS: Mapping[PromptName, str] = {
-    # Of 160 samples of the 0.5b on fitting questions .169 are right; four others had .131 to .169 (by a
-    # script that is not kept).
+    # The best of five on questions for fitting.
     "prose": (
         "Solve the problem in short numbered steps of plain text, with a blank line between steps. "
         "Do not write code. End with the final answer in \\boxed{}."
@@ -69,8 +68,7 @@ PROMPTS: Mapping[PromptName, str] = {
         "Solve the problem with a short Python program. Before each line of code write a comment that says "
         "what it computes and why. Print the final answer only. Use plain Python and the math module only."
     ),
-    # Of greedy programs of the 1.5b for ten dates 7 are right, and 3 with a comment before each line (by a
-    # script that is not kept).
+    # A comment before each line, as above, makes programs for dates worse.
     "date": (
         "Solve the problem with a short Python program. Use the datetime module for dates and times. "
         "Print the final answer only."
