@@ -24,7 +24,7 @@ import typer
 
 from adascale.cli.exit_codes import INTERRUPTED, exit_code
 from adascale.cli.opening import open_session, stoppable
-from adascale.cli.options.command_line import Command
+from adascale.cli.options.command_line import HelpfulCommand
 from adascale.cli.options.flags import (
     CalibrationFlag,
     EffortFlag,
@@ -82,7 +82,7 @@ def _only_kind(problems: Sequence[Problem]) -> KindName:
     return problems[0].kind
 
 
-@app.command(cls=Command, help=__doc__)
+@app.command(cls=HelpfulCommand, help=__doc__)
 def compare(
     context: typer.Context,
     data: Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON Lines with question and answer.")],

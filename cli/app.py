@@ -20,7 +20,7 @@ from adascale.engine.errors import AdascaleError, UsageError, explained
 
 from .exit_codes import EPILOG, FAILED, INTERRUPTED, USAGE, exit_code
 from .options.command_line import (
-    Command,
+    HelpfulCommand,
     config_path,
     read_config,
     unknown_command,
@@ -74,7 +74,7 @@ def load_command(name: str) -> AnyCommand:
     if isinstance(found, typer.Typer):
         table.add_typer(found, name=name)
     else:
-        table.command(name, cls=Command)(found)
+        table.command(name, cls=HelpfulCommand)(found)
     command = typer.main.get_group(table).commands[name]
     _keep_examples(command)
     return command

@@ -26,7 +26,7 @@ ROOT = NodeId(0)
 Finish = Literal["step", "stop", "length"]
 """Why a step ended: its delimiter, the model's end of turn, or a token limit."""
 
-Thought = Literal["part", "whole", "cut"]
+ThoughtPart = Literal["part", "whole", "cut"]
 """Role of a thinking step, which a model writes before its solution: ``part`` (more follows), ``whole`` (the
 model ended the thought) or ``cut`` (it ended at its budget)."""
 
@@ -262,7 +262,7 @@ class Step:
     finish: Finish | None
     reading: Reading | None = field(default=None, compare=False, repr=False, metadata=UNRECORDED)
     wrong_sums: tuple[str, ...] = omitted(())
-    thought: Thought | None = omitted(None)
+    thought: ThoughtPart | None = omitted(None)
 
     @property
     def is_thought(self) -> bool:

@@ -32,7 +32,7 @@ _TABLE = "scores"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LabelOutcome:
     """Labels of all rows, and how they compare with labels of people.
 
     Attributes:
@@ -119,7 +119,7 @@ def decide(
     known: Mapping[int, str],
     reviewed: Mapping[int, str] = {},
     seed: int = 0,
-) -> Outcome:
+) -> LabelOutcome:
     """Labels of rows by their scores.
 
     Args:
@@ -137,7 +137,7 @@ def decide(
     typical = {n: known[n] for n in chosen if n in known and n not in reviewed}
     unbiased, is_unbiased = without_bias(task, scores, typical)
     rows = [labelled(task, each) for each in unbiased]
-    return Outcome(rows, labels, is_unbiased, chosen, tested)
+    return LabelOutcome(rows, labels, is_unbiased, chosen, tested)
 
 
 def label(

@@ -26,7 +26,7 @@ from pydantic_core import from_json
 from adascale.engine.bands import LEAST
 from adascale.engine.codec import nesting
 from adascale.engine.errors import excerpt
-from adascale.engine.tools.calls import Choice
+from adascale.engine.tools.calls import ToolChoice
 from adascale.engine.types import SamplingChange
 
 from .http import MAX_DEPTH, JsonObject, Refusal
@@ -308,7 +308,7 @@ class Body(Fields):
     """The last one is the question or the result of a call; behind a reply the model is asked to continue."""
     system: Parts = Field([], validation_alias=AliasChoices("system", "instructions"))
     tools: list[Annotated[Function, lifted("function")]] = []
-    tool_choice: Annotated[Choice | Forced | None, lifted("function"), BeforeValidator(_as_choice)] = None
+    tool_choice: Annotated[ToolChoice | Forced | None, lifted("function"), BeforeValidator(_as_choice)] = None
     """None is ``auto``."""
     parallel_tool_calls: bool = True
     """Allow several calls in one turn."""

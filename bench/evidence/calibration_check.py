@@ -18,7 +18,7 @@ import numpy as np
 
 from adascale.engine.answers.equality import is_right
 from adascale.engine.calibration import fit
-from adascale.engine.calibration.features import FINISHED, QUESTION, STAGES_OF, Stage
+from adascale.engine.calibration.features import FINISHED, QUESTION_STAGES, STAGES_OF, Stage
 from adascale.engine.calibration.fit import Sample, answer_examples
 from adascale.engine.calibration.head import Calibration
 from adascale.engine.calibration.metrics import Predictions
@@ -55,7 +55,7 @@ def read_stages(
         for mode in modes:
             solutions, finished = own[mode]["samples"], rows[FINISHED[mode]]
             right = [is_right(solution["answer"], gold=record["gold"]) for solution in solutions]
-            rows[QUESTION[mode]].append((at, own[mode]["question"], sum(right), len(right)))
+            rows[QUESTION_STAGES[mode]].append((at, own[mode]["question"], sum(right), len(right)))
             for good, solution in zip(right, solutions, strict=True):
                 answer, (*begun, end) = solution["answer"], solution["estimates"]
                 # A search leaves out runs that were cut off without an answer when it chooses: so does this.

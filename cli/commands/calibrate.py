@@ -18,7 +18,7 @@ from adascale.models.options import MAX_BRANCHES
 from ..disk.files import writing
 from ..exit_codes import INTERRUPTED
 from ..opening import open_session, stoppable
-from ..options.command_line import Command, Listing
+from ..options.command_line import HelpfulCommand, Listing
 from ..options.flags import (
     JsonFlag,
     JsonLinesFlag,
@@ -58,7 +58,7 @@ _NO_SKILL = Notice(
 app = typer.Typer(name="calibrate", cls=Listing, help=__doc__)
 
 
-@app.command(cls=Command)
+@app.command(cls=HelpfulCommand)
 def fit(
     context: typer.Context,
     model: ModelFlag = None,

@@ -39,7 +39,7 @@ from ..terminal.streams import read_stdin, say, write_payload
 from ..terminal.text import columns, plural
 
 if TYPE_CHECKING:
-    from adascale.labels.labelling import Outcome
+    from adascale.labels.labelling import LabelOutcome
     from adascale.labels.rows import Table
     from adascale.labels.task import Labelled, LabelTask, Scores
     from adascale.models.labelling import LocalReader, ServerReader
@@ -227,7 +227,7 @@ def _write(table: Table, rows: Sequence[Labelled], output: str, model: str | Non
         write_file(Path(output), text.encode("utf-8", "replace"))
 
 
-def _summarise(rows: Sequence[Labelled], outcome: Outcome) -> None:
+def _summarise(rows: Sequence[Labelled], outcome: LabelOutcome) -> None:
     """Say on stderr how many rows each label and band has, and what share of known rows is correct."""
     from adascale.labels.task import BY_PERSON
 
@@ -247,7 +247,7 @@ def _summarise(rows: Sequence[Labelled], outcome: Outcome) -> None:
         say("adascale: the probabilities are the model's own: no correct label is known (--known, --merge)")
 
 
-def _show_confusion(outcome: Outcome) -> None:
+def _show_confusion(outcome: LabelOutcome) -> None:
     """A table of known labels and those of the model, if some differ."""
     confusion = outcome.confusion()
     names = list(dict.fromkeys(name for pair in sorted(confusion) for name in pair))
@@ -262,7 +262,7 @@ def _show_confusion(outcome: Outcome) -> None:
         say(f"  {line}")
 
 
-def _promise(outcome: Outcome, wanted: float) -> str:
+def _promise(outcome: LabelOutcome, wanted: float) -> str:
     """A sentence: the threshold above which enough rows are correct, or that none can be promised."""
     from adascale.labels.promise import rows_needed
 

@@ -151,7 +151,7 @@ def _unreadable(path: Path, reason: str) -> UsageError:
     )
 
 
-class Command(TyperCommand):
+class HelpfulCommand(TyperCommand):
     """A command whose ``-o`` takes two words, for which Typer has no annotation."""
 
     def __init__(self, *args: Any, **attrs: Any) -> None:

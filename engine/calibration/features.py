@@ -32,7 +32,7 @@ STAGES_OF: Mapping[Mode, tuple[Stage, ...]] = {
 }
 """Stages of each mode, the question first and the finished solution last; ``step`` is an unfinished one."""
 
-QUESTION: Mapping[Mode, Stage] = {mode: stages[0] for mode, stages in STAGES_OF.items()}
+QUESTION_STAGES: Mapping[Mode, Stage] = {mode: stages[0] for mode, stages in STAGES_OF.items()}
 FINISHED: Mapping[Mode, Stage] = {mode: stages[-1] for mode, stages in STAGES_OF.items()}
 
 _WRONG_SUM = -2.5

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..answers.choosing import Candidate, FinishedSearch, choose
 from ..types import Estimate, Mode, NodeId
-from .features import FINISHED, QUESTION, STAGES_OF, Observation, Stage, answer_observation
+from .features import FINISHED, QUESTION_STAGES, STAGES_OF, Observation, Stage, answer_observation
 from .head import PRIOR_KAPPA, Calibration, Domain, HeadModel, quantiles_of, stack_states
 from .metrics import Predictions
 from .posterior import SPREADS, Array, logit, sigmoid
@@ -184,7 +184,7 @@ def fit_calibration(training: Training, seed: int) -> tuple[Calibration, dict[st
     held_out: dict[str, Predictions] = {}
     domains: dict[Mode, Domain] = {}
     for mode in (mode for mode, stage in FINISHED.items() if stage in training.stages):
-        questions = training.stages[QUESTION[mode]]
+        questions = training.stages[QUESTION_STAGES[mode]]
         states = stack_states([each.observation for each in questions], "question")
         domains[mode] = Domain.fit(states, SPREADS[mode])
         for stage in STAGES_OF[mode]:
@@ -225,7 +225,9 @@ def answer_examples(
         ]
         for chosen in (*((each,) for each in candidates), *replayed(candidates, rng)):
             modes = {candidate.mode for candidate in chosen}
-            own = {mode: estimate(QUESTION[mode], question) for mode in QUESTION if mode in modes}
+            own = {
+                mode: estimate(QUESTION_STAGES[mode], question) for mode in QUESTION_STAGES if mode in modes
+            }
             groups = {rule: choose(chosen, rule).groups for rule in ("best", "vote")}
             by_answer = {found[0].answer: found for found in groups.values() if found}
             for found in by_answer.values():

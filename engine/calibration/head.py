@@ -17,7 +17,7 @@ import numpy as np
 from ..answers.choosing import FinishedSearch
 from ..ports import Prefix, QuestionEstimate
 from ..types import Estimate, Mode
-from .features import QUESTION, Observation, Stage, States, answer_observation, observe, stage_of
+from .features import QUESTION_STAGES, Observation, Stage, States, answer_observation, observe, stage_of
 from .posterior import Array, beta_quantiles, logit, sigmoid
 
 _MIN_VARIANCE = 1e-8
@@ -223,7 +223,7 @@ class Calibration:
         assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
         asked = Observation({}, {"question": prefix.prompt.last})
         is_out = self.distance(prefix) > 1.0
-        return QuestionEstimate(self._estimate(QUESTION[prefix.mode], asked, prefix), is_out)
+        return QuestionEstimate(self._estimate(QUESTION_STAGES[prefix.mode], asked, prefix), is_out)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""

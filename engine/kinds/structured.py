@@ -24,7 +24,7 @@ from ..tools.schema import Schema, as_json, matches, object_schema
 from ..types import Execution, Finish, Mode, Problem, Same
 from . import Kind, OptionsPrompt, Run
 
-QUESTION = (
+NEEDS_CALL = (
     "Is one of these functions made for exactly this request, and does the request give what it needs? "
     "Answer yes or no."
 )
@@ -77,7 +77,7 @@ class ToolCall(Kind):
         """One look: does a function fit? Only if the last message is the user's, and not a tool's result."""
         if len(self.modes(problem)) < 2:
             return ()
-        return (OptionsPrompt("look-call", QUESTION, ("Yes", "No"), (CALL, NO)),)
+        return (OptionsPrompt("look-call", NEEDS_CALL, ("Yes", "No"), (CALL, NO)),)
 
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None

@@ -17,7 +17,7 @@ from ..codec import nesting
 from ..errors import UsageError
 from .schema import MOST_LEVELS, Schema, SchemaReader, as_json, matches
 
-Choice = Literal["auto", "none", "required"]
+ToolChoice = Literal["auto", "none", "required"]
 """``tool_choice``: the model decides, may not call, or has to call."""
 
 MAX_TOOLS = 128
@@ -154,7 +154,7 @@ class ToolRequest:
 
     messages: Sequence[Mapping[str, Any]]
     tools: Tools
-    choice: Choice = "auto"
+    choice: ToolChoice = "auto"
     is_parallel: bool = True
 
     @classmethod

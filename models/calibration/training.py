@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from adascale.engine.answers.choosing import Candidate
-from adascale.engine.calibration.features import QUESTION, STAGES_OF, Observation, Stage, observe, stage_of
+from adascale.engine.calibration.features import (
+    QUESTION_STAGES,
+    STAGES_OF,
+    Observation,
+    Stage,
+    observe,
+    stage_of,
+)
 from adascale.engine.calibration.fit import Example, Sample, Training, fit_calibration
 from adascale.engine.calibration.metrics import report
 from adascale.engine.calibration.posterior import Posterior
@@ -64,7 +71,7 @@ def training_set(records: Sequence[Record]) -> Training:
         for mode, reading in tree.readings.items():
             ends = [each.node for each in record.candidates if tree[each.node].mode == mode]
             asked, good = Observation({}, {"question": reading.last}), len(right.intersection(ends))
-            stages[QUESTION[mode]].append(Example(asked, question, good, len(ends)))
+            stages[QUESTION_STAGES[mode]].append(Example(asked, question, good, len(ends)))
             for end in ends:
                 for node in tree.path(end) if mode == "prose" else [tree[end]]:
                     assert node.reward is not None, "every step of a solution was scored"

@@ -72,7 +72,7 @@ Report = Callable[[Transfer], None]
 Confirm = Callable[[DownloadPlan], bool]
 
 
-class Snapshot(NamedTuple):
+class RepoSnapshot(NamedTuple):
     """The files of one commit of a repository.
 
     Attributes:
@@ -127,12 +127,12 @@ def cache_dir() -> Path:
     return Path(HF_HUB_CACHE)
 
 
-def snapshots() -> list[Snapshot]:
+def snapshots() -> list[RepoSnapshot]:
     """List what the cache holds by repository, for each the snapshot of ``main`` first."""
     if not cache_dir().is_dir():
         return []
     found = [
-        Snapshot(
+        RepoSnapshot(
             repo.repo_id,
             {
                 each.file_path.relative_to(commit.snapshot_path).as_posix(): each.file_path

@@ -23,7 +23,7 @@ from adascale.engine.errors import ModelCorruptError, ModelNotFoundError, comman
 
 from ..upstream.address import HUB_HOST, is_address
 
-Role = Literal["generator", "prm"]
+ModelRole = Literal["generator", "prm"]
 ThinkingSupport = Literal["no", "switch"]
 
 CardSampling = Mapping[Literal["usual", "maths", "thinking"], Mapping[str, float]]
@@ -90,7 +90,7 @@ class ModelSpec:
     """
 
     name: str
-    role: Role
+    role: ModelRole
     file: str
     sha256: str
     licence: str

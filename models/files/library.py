@@ -195,7 +195,7 @@ def _find(reference: Path | ModelReference | StoreReference) -> LocalFile | None
 
 
 def _choose(
-    snapshots: Iterable[cache.Snapshot], repo: str, wanted: str | None, revision: str | None = None
+    snapshots: Iterable[cache.RepoSnapshot], repo: str, wanted: str | None, revision: str | None = None
 ) -> Path | None:
     """Choose a file of a repository; any revision has to do unless one is named."""
     for snapshot in snapshots:
@@ -206,7 +206,7 @@ def _choose(
     return None
 
 
-def _listed(snapshots: Iterable[cache.Snapshot], source: Source) -> Iterator[LocalFile]:
+def _listed(snapshots: Iterable[cache.RepoSnapshot], source: Source) -> Iterator[LocalFile]:
     """Describe the models of snapshots, by the catalogue's name or else by repository and quantization."""
     for snapshot in snapshots:
         for file in model_files(snapshot.files):
@@ -262,7 +262,7 @@ def _of_ollama(place: str) -> LocalFile:
     return LocalFile(f"ollama:{name}", blob, digest, next(known, None), "ollama")
 
 
-def _lmstudio() -> Iterator[cache.Snapshot]:
+def _lmstudio() -> Iterator[cache.RepoSnapshot]:
     """The repositories in LM Studio's folders of models: the one in its settings, and the usual one."""
     try:
         home = Path(Path("~/.lmstudio-home-pointer").expanduser().read_text(encoding="utf-8").strip())
@@ -275,7 +275,7 @@ def _lmstudio() -> Iterator[cache.Snapshot]:
     for root in roots:
         for folder in sorted(root.glob("*/*")):
             files = {path.name: path for path in folder.glob("*.gguf") if os.path.isfile(path)}
-            yield cache.Snapshot(folder.relative_to(root).as_posix(), files)
+            yield cache.RepoSnapshot(folder.relative_to(root).as_posix(), files)
 
 
 def _of_lmstudio(name: str) -> LocalFile:

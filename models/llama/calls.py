@@ -31,7 +31,7 @@ _LEAD = r"\s*+(?:```\w*\s*+)?\[?\s*+"
 _BETWEEN = re.compile(r"(?:[\s,;\]]|</?\w*>?|\[?/?[A-Z_]*\]|<\|?/?\w*\|?>?|`+\w*)*")
 """Text between two calls, or the beginning of it."""
 
-Verdict = Literal["on", "begun", "replaced", "over"]
+TokenEffect = Literal["on", "begun", "replaced", "over"]
 """Meaning of a new token: the text goes on; a call begins behind it, or in its place; the reply is over."""
 
 
@@ -73,7 +73,7 @@ class Rules:
         self.grammar = partial(Grammar, model, gbnf)
         self.grammar()
 
-    def lead(self, verdict: Verdict) -> tuple[list[int], bytes]:
+    def lead(self, verdict: TokenEffect) -> tuple[list[int], bytes]:
         """Tokens that begin the JSON, and their text."""
         text = f"\n{self._beginning}" if verdict == "begun" else self._beginning
         return self._model.tokenize(text, special=False, follows=True), text.encode()
@@ -124,7 +124,7 @@ class CallWriter:
         """A call has begun at the end of a text."""
         self.grammar, self._at = self.rules.grammar(), len(text)
 
-    def read(self, text: bytes) -> Verdict:
+    def read(self, text: bytes) -> TokenEffect:
         """The meaning of the last token of the text of a reply: a marker, a bracket or XML begins a call.
 
         Behind a call anything but what stands between two of them ends the reply.
@@ -142,7 +142,7 @@ class CallWriter:
             return "replaced"
         return "on" if is_first or not rest else "over"
 
-    def _read_call(self, text: bytes) -> Verdict:
+    def _read_call(self, text: bytes) -> TokenEffect:
         """A call is complete: the reply is over if no other may follow, or if it repeats itself."""
         call = text[self._at :]
         is_repeated = call in self._written

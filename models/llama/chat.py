@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, Any]
 
-QUESTION = "ADASCALE-QUESTION-7c1f"
+PLACEHOLDER = "ADASCALE-QUESTION-7c1f"
 """Placeholder of a question while a template is cut around it."""
 
 _PLAIN = "{% for m in messages %}{{ m.content }}\n\n{% endfor %}"
@@ -209,7 +209,7 @@ class ChatFormat:
         self.think_tokens = 0 if thinking is None else thinking.budget
         self._system, self._chat_system = system, chat_system
         self._shows_system = shows_system(model, system or "Be brief.")
-        before, *rest = self._render(system, [{"role": "user", "content": QUESTION}]).split(QUESTION)
+        before, *rest = self._render(system, [{"role": "user", "content": PLACEHOLDER}]).split(PLACEHOLDER)
         if len(rest) != 1:
             raise ModelCorruptError(
                 f"the chat template of {model.name} does not show the question exactly once",
@@ -246,8 +246,8 @@ class ChatFormat:
             texts = Texts(self._model)
             said = [(turn.role, texts.slot(turn.content.strip())) for turn in history]
             system = self._chat_system if is_chat else self._system
-            system, messages = below_system(system, [*said, ("user", QUESTION)])
-            before, *behind = self._shown(system, messages, texts).split(QUESTION)
+            system, messages = below_system(system, [*said, ("user", PLACEHOLDER)])
+            before, *behind = self._shown(system, messages, texts).split(PLACEHOLDER)
             if len(behind) != 1:
                 raise self._no_place()
             head = texts.tokens(before)

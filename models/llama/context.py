@@ -112,7 +112,7 @@ class BatchArrays:
         return last
 
 
-class Snapshot(NamedTuple):
+class CacheSnapshot(NamedTuple):
     """A copy of one sequence in host memory, out of the KV cache.
 
     Attributes:
@@ -322,16 +322,16 @@ class LlamaContext:
         pointer = C.llama_get_embeddings_ith(self.handle, row)
         return np.ctypeslib.as_array(pointer, shape=(self.model.width,))
 
-    def snapshot(self, sequence: int, row: int | None = None) -> Snapshot:
+    def snapshot(self, sequence: int, row: int | None = None) -> CacheSnapshot:
         """A copy of one sequence, with logits and hidden state of a row of the last batch if one is named."""
         cells = np.empty(C.llama_state_seq_get_size(self.handle, sequence), np.uint8)
         C.llama_state_seq_get_data(self.handle, _pointer(cells), len(cells), sequence)
         tokens = 1 + C.llama_memory_seq_pos_max(self._memory, sequence)
         if row is None:
-            return Snapshot(tokens, cells)
-        return Snapshot(tokens, cells, self.logits(row).copy(), self.state(row).copy())
+            return CacheSnapshot(tokens, cells)
+        return CacheSnapshot(tokens, cells, self.logits(row).copy(), self.state(row).copy())
 
-    def restore(self, sequence: int, snapshot: Snapshot) -> None:
+    def restore(self, sequence: int, snapshot: CacheSnapshot) -> None:
         """Replace a sequence by a snapshot, of this or any other sequence of the context.
 
         Raises:

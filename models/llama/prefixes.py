@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
-from .context import MAX_BATCH_TOKENS, LlamaContext, Run, Snapshot
+from .context import MAX_BATCH_TOKENS, CacheSnapshot, LlamaContext, Run
 
 Tokens = tuple[int, ...]
 
@@ -19,17 +19,17 @@ class PrefixCache:
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity = capacity_bytes
-        self._parked: dict[Tokens, Snapshot] = {}  # the most recently used is the last
+        self._parked: dict[Tokens, CacheSnapshot] = {}  # the most recently used is the last
         self._pinned: set[Tokens] = set()
 
-    def get(self, tokens: Tokens) -> Snapshot | None:
+    def get(self, tokens: Tokens) -> CacheSnapshot | None:
         """The entry for exactly these tokens."""
         found = self._parked.pop(tokens, None)
         if found is not None:
             self._parked[tokens] = found
         return found
 
-    def put(self, tokens: Tokens, parked: Snapshot, *, pin: bool = False) -> None:
+    def put(self, tokens: Tokens, parked: CacheSnapshot, *, pin: bool = False) -> None:
         """Keep an entry, and drop older ones until it fits."""
         self.drop(tokens)
         self._parked[tokens] = parked

@@ -10,12 +10,12 @@ import numpy as np
 
 from adascale.engine.kind_table import entry_of
 from adascale.engine.ports import BranchStart, PrefixWork
-from adascale.engine.types import BranchId, Finish, Reading, Step, Thought
+from adascale.engine.types import BranchId, Finish, Reading, Step, ThoughtPart
 
 from ..options import SamplingParams
 from ..steps import ends_program, ends_step
-from .calls import CallWriter, Verdict
-from .context import NO_STATE, FloatArray, Snapshot
+from .calls import CallWriter, TokenEffect
+from .context import NO_STATE, CacheSnapshot, FloatArray
 from .prefixes import Tokens
 from .sampling import Stream
 from .thinking import ThoughtPhase, ThoughtProgress
@@ -80,7 +80,7 @@ class Sequence:
     tokens: list[int] = field(init=False)
     kv: int = -1
     evaluated: int = 0
-    parked: Snapshot | None = None
+    parked: CacheSnapshot | None = None
     cost: PrefixWork = PrefixWork()
     begins: list[int] = field(default_factory=list)
     text: bytearray = field(init=False)
@@ -113,7 +113,7 @@ class Sequence:
         self.total = self.total + drawn.state if self.certainties else drawn.state
         self.last = drawn.state
         self.certainties.append(drawn.certainty)
-        part: Thought | None = "cut"  # what closes a thought takes the place of the end of a turn in it
+        part: ThoughtPart | None = "cut"  # what closes a thought takes the place of the end of a turn in it
         if self.phase != "inside" or not drawn.is_end:
             self._append([drawn.id], drawn.piece)
             written = len(self.tokens) - self.begins[-1]
@@ -132,7 +132,7 @@ class Sequence:
         self.tokens += tokens
         self.text += text
 
-    def _read_calls(self, drawn: SampledToken) -> Verdict:
+    def _read_calls(self, drawn: SampledToken) -> TokenEffect:
         """The meaning of the last token for calls; where one begins, its beginning is appended."""
         # A reply that has to be a call does not end before it has begun.
         if self.calls is None or (
@@ -148,7 +148,7 @@ class Sequence:
             self.calls.begin(bytes(self.text))
         return verdict
 
-    def _finish(self, drawn: SampledToken, verdict: Verdict) -> Finish | None:
+    def _finish(self, drawn: SampledToken, verdict: TokenEffect) -> Finish | None:
         """Why the last token, of this meaning for calls, ends the step; None if it goes on."""
         mode, thinks = self.start.prefix.mode, self.phase == "inside"
         is_over = verdict == "over" or (verdict == "on" and drawn.is_end)
@@ -164,7 +164,7 @@ class Sequence:
         free = 0 if thought is None else thought.uncounted_tokens(length - self.begins[-1])
         return length - self.prompt_tokens - free >= self.sampling.max_tokens or length + more >= self.window
 
-    def _step(self, finish: Finish | None, part: Thought | None) -> Step:
+    def _step(self, finish: Finish | None, part: ThoughtPart | None) -> Step:
         """The step as far as it is written; one that ends has a reading, and the next one begins empty."""
         text, tokens = self.text.decode("utf-8", "replace"), tuple(self.tokens[self.begins[-1] :])
         logprobs, entropies = zip(*self.certainties, strict=True)

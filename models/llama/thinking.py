@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from adascale.engine.errors import UsageError, setting
-from adascale.engine.types import Step, Thought
+from adascale.engine.types import Step, ThoughtPart
 
 from ..options import THINK_TOKENS
 from ..steps import ends_step
@@ -160,7 +160,7 @@ class ThoughtFormat:
     cut: tuple[int, ...]
     lead: tuple[int, ...] = ()
 
-    def following(self, part: Thought) -> tuple[tuple[int, ...], bytes]:
+    def following(self, part: ThoughtPart) -> tuple[tuple[int, ...], bytes]:
         """The tokens that follow a part of a thought, and their text as far as it belongs to the thought."""
         if part == "cut":
             return self.cut, _cut_text(self.tags).encode()
@@ -170,7 +170,7 @@ class ThoughtFormat:
 ThoughtPhase = Literal["before", "inside", "behind"]
 """Position of a branch: its text may still become an opening tag, it thinks, or it writes its answer."""
 
-_NEXT: Mapping[Thought | None, ThoughtPhase] = {
+_NEXT: Mapping[ThoughtPart | None, ThoughtPhase] = {
     None: "behind",
     "part": "inside",
     "whole": "before",
@@ -198,7 +198,7 @@ class ThoughtProgress:
         for step in steps:
             self.end_step(step)
 
-    def read(self, text: bytearray, last_piece: bytes, tokens: int) -> Thought | None:
+    def read(self, text: bytearray, last_piece: bytes, tokens: int) -> ThoughtPart | None:
         """The part of the thought that ends with the last token of a step; None if none does.
 
         Args:

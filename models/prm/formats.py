@@ -27,7 +27,7 @@ from ..files.catalog import HubRef
 from ..files.gguf import names_of
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save_tensors
-from ..llama.chat import QUESTION, Message, render, shows_system
+from ..llama.chat import PLACEHOLDER, Message, render, shows_system
 from ..llama.context import FloatArray, LlamaContext
 from ..llama.model import LlamaModel
 from ..storage import cache_folder
@@ -88,8 +88,8 @@ def qwen_math_prm(model: LlamaModel) -> Adapter:
     """
     mark = "<extra_0>"
     single_token(model, mark, _QWEN)
-    messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": QUESTION}]
-    before, found, behind = render(model, messages).partition(QUESTION)
+    messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": PLACEHOLDER}]
+    before, found, behind = render(model, messages).partition(PLACEHOLDER)
     if not found or not model.info.chat_template:
         raise not_a_prm(model, _QWEN, "it has no chat template that shows the question")
     step = Around("", mark)
@@ -214,7 +214,7 @@ def rlhflow(model: LlamaModel) -> Adapter:
     Raises:
         UsageError: the template rewrites earlier turns, or the vocabulary lacks ``+`` or ``-``.
     """
-    opening: list[Message] = [{"role": "user", "content": f"{QUESTION} {FIRST}"}]
+    opening: list[Message] = [{"role": "user", "content": f"{PLACEHOLDER} {FIRST}"}]
     # The space belongs to the first word, as in the authors' own tokens.
     script = turns_script(model, _RLHFLOW, opening, "+", is_joined=True)
     good, bad = (single_token(model, sign, _RLHFLOW) for sign in "+-")
@@ -229,7 +229,7 @@ def chat_judge(model: LlamaModel) -> Adapter:
     """
     opening: list[Message] = [
         {"role": "system", "content": _JUDGE_PROMPT},
-        {"role": "user", "content": f"Problem: {QUESTION}\n\nSolution:\n{FIRST}"},
+        {"role": "user", "content": f"Problem: {PLACEHOLDER}\n\nSolution:\n{FIRST}"},
     ]
     if not shows_system(model, _JUDGE_PROMPT):
         system, user = (message["content"] for message in opening)

@@ -20,7 +20,7 @@ from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, Score, SequenceLogprob
 from adascale.engine.types import Problem, Step
 
-from ..llama.chat import QUESTION, Message, render, with_bos
+from ..llama.chat import PLACEHOLDER, Message, render, with_bos
 from ..llama.context import LlamaContext
 from ..llama.model import LlamaModel
 from ..llama.prefixes import PrefixCache, Tokens, evaluate_tokens, restore
@@ -79,7 +79,7 @@ def turns_script(
     Args:
         model: Has the template.
         name: Name of the format, for the error.
-        opening: Messages up to the first step; they hold ``QUESTION`` and ``FIRST``.
+        opening: Messages up to the first step; they hold ``PLACEHOLDER`` and ``FIRST``.
         answer: The assistant's answer to every step before.
         is_joined: The text between the question and the first step is tokenized with that step.
 
@@ -89,9 +89,9 @@ def turns_script(
     turn: list[Message] = [{"role": "assistant", "content": answer}, {"role": "user", "content": LATER}]
     first = render(model, opening)
     later = render(model, [*opening, *turn])
-    if not later.startswith(first + answer) or QUESTION not in first or FIRST not in first:
+    if not later.startswith(first + answer) or PLACEHOLDER not in first or FIRST not in first:
         raise not_a_prm(model, name, "its chat template rewrites earlier turns")
-    head, _, rest = first.partition(QUESTION)
+    head, _, rest = first.partition(PLACEHOLDER)
     middle, _, tail = rest.partition(FIRST)
     before, _, behind = later[len(first) :].partition(LATER)
     asked, lead = ("", middle) if is_joined else (middle, "")

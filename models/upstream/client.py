@@ -44,7 +44,7 @@ from adascale.engine.ports import PrefixWork
 from .address import KEY_VARIABLE, Address
 from .servers import Entry, at, listed
 
-Finish = Literal["stop", "length"]
+StreamFinish = Literal["stop", "length"]
 
 HANDED_ON = "X-Adascale-Handed-On"
 """Header of every request of ours: an adascale server hands such a question on to no fallback."""
@@ -105,7 +105,7 @@ class Chunk:
     tokens: int = 0
     logprob: float | None = None
     alternatives: Mapping[str, float] = field(default_factory=dict)
-    finish: Finish | None = None
+    finish: StreamFinish | None = None
     work: PrefixWork = PrefixWork()
     begins_again: bool = False
     error: AdascaleError | None = None
@@ -317,7 +317,7 @@ class _Draw:
     listed: int = 0
     characters: int = 0
     usage: Entry = field(default_factory=dict)
-    finish: Finish | None = None
+    finish: StreamFinish | None = None
 
     def read(self, event: Entry) -> Chunk | None:
         """The chunk of an event, without fields of a wrong form; None if more came than was asked for."""

@@ -41,7 +41,7 @@ from adascale.engine.types import (
     Schedule,
     Step,
     StopReason,
-    Thought,
+    ThoughtPart,
     Usage,
 )
 
@@ -112,7 +112,7 @@ class Log:
         ended: bool = True,
         mode: Mode = "prose",
         execution: Execution | None = None,
-        thought: Thought | None = None,
+        thought: ThoughtPart | None = None,
     ) -> NodeId:
         """A branch completes a step, which is run if it is a program, and scored."""
         if branch is None:

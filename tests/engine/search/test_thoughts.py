@@ -17,7 +17,7 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import replay
 from adascale.engine.strategies import STRATEGIES, Adaptive, Passing, Strategy, Vote
-from adascale.engine.types import ROOT, Execution, Problem, Step, Thought
+from adascale.engine.types import ROOT, Execution, Problem, Step, ThoughtPart
 from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEM = Problem("p", "What are seven eights?")
@@ -25,11 +25,11 @@ SQUARE = read_task({"tests": "assert f(2) == 4"}).problem("square", "Square n.")
 FIRST = "<think>\nIs 7 * 8 = 54? The answer is 54.\n\n"
 
 
-def thought(text: str, part: Thought) -> Step:
+def thought(text: str, part: ThoughtPart) -> Step:
     return replace(scripted_step(text), thought=part)
 
 
-def script(end: Thought) -> ScriptedPolicy:
+def script(end: ThoughtPart) -> ScriptedPolicy:
     """A thought of two steps with a wrong sum and a wrong answer in it, then a solution or a program."""
 
     def draw(prefix: Prefix, rng: random.Random) -> Step:
@@ -48,7 +48,7 @@ def script(end: Thought) -> ScriptedPolicy:
 
 def search(
     strategy: Strategy,
-    end: Thought = "whole",
+    end: ThoughtPart = "whole",
     problem: Problem = PROBLEM,
     policy: ScriptedPolicy | None = None,
 ) -> list[Event]:
@@ -98,6 +98,6 @@ def test_a_thought_that_never_ends_is_a_program_that_failed(strategy: Strategy) 
 
 
 @pytest.mark.parametrize(("end", "warnings"), [("whole", 0), ("cut", 1)])
-def test_a_thought_that_reached_its_budget_is_warned_of_once(end: Thought, warnings: int) -> None:
+def test_a_thought_that_reached_its_budget_is_warned_of_once(end: ThoughtPart, warnings: int) -> None:
     found = [event.notice.code for event in search(Vote(3), end) if isinstance(event, Warned)]
     assert found == ["thought-cut"] * warnings

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import save as serialise
 from worlds import fitted, fitted_report, measured, problems, training
 
-from adascale.engine.calibration.features import QUESTION, Observation
+from adascale.engine.calibration.features import QUESTION_STAGES, Observation
 from adascale.engine.calibration.head import stack_states
 from adascale.engine.codec import to_plain
 from adascale.engine.errors import CalibrationError
@@ -78,7 +78,7 @@ def test_a_loaded_calibration_says_the_same(tmp_path: Path, programs: int) -> No
     for stage, expected in ours.items():
         assert theirs[stage].quantiles == pytest.approx(expected.quantiles, abs=1e-6)
     for mode, domain in before.domains.items():
-        states = stack_states([each.observation for each in data.stages[QUESTION[mode]]], "question")
+        states = stack_states([each.observation for each in data.stages[QUESTION_STAGES[mode]]], "question")
         distance = after.domains[mode].distance(states)
         assert distance == pytest.approx(domain.distance(states), rel=1e-4)
         assert after.spreads[mode] == pytest.approx(before.spreads[mode], rel=1e-6)

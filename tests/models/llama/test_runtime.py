@@ -25,7 +25,7 @@ from adascale.engine.errors import (
     ModelError,
 )
 from adascale.models.llama import model as native
-from adascale.models.llama.context import LlamaContext, Run, Snapshot
+from adascale.models.llama.context import CacheSnapshot, LlamaContext, Run
 from adascale.models.llama.model import AbortFlag, LlamaModel, decode_error, explain_load_failure
 from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
 from adascale.models.llama.sampling import Sampler, Stream, penalised
@@ -128,8 +128,8 @@ def test_a_whole_file_that_llama_cpp_refuses_is_explained(tmp_path: Path, random
     assert any("key not found in model: llama.block_count" in fact for fact in raised.value.facts)
 
 
-def parked() -> Snapshot:
-    return Snapshot(1, np.zeros(10_000, np.uint8))
+def parked() -> CacheSnapshot:
+    return CacheSnapshot(1, np.zeros(10_000, np.uint8))
 
 
 def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one() -> None:
