@@ -85,10 +85,11 @@ def usage_error(error: TyperException) -> UsageError:
         case "NoSuchOption":
             near = getattr(error, "possibilities", None)
             text = f"{path} has no option {(name := getattr(error, 'option_name', ''))}"
-            if near := _near_setting(name) or near:
-                hint = f"did you mean {near[0]}?"
-            elif context and not context.parent:
+            near = _near_setting(name) or near
+            if context and not context.parent and (not near or near[0] == name):
                 hint = f"options stand behind their command, as in adascale ask {name}"
+            elif near:
+                hint = f"did you mean {near[0]}?"
         case "MissingParameter":
             text = f"{_name(parameter)} is missing"
         case "BadParameter":

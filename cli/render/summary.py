@@ -116,7 +116,8 @@ def solutions_text(state: ViewState) -> str:
 def leader_facts(state: ViewState) -> list[str]:
     """``391``, ``very likely (84 %)`` and ``5 of 7 solutions agree``; nothing before a solution."""
     if state.kind.has_tests:
-        return [f"the best {_code_words(state)}"] if state.candidates else []
+        is_tested = bool(state.candidates and kind_of(state.tree.problem).tests(state.tree.problem))
+        return [f"the best {_code_words(state)}"] if is_tested else []
     if state.answer is None:
         return ["no answer yet"] if state.candidates else []
     return [answer_words(state, state.answer), *state.support]

@@ -91,6 +91,11 @@ def test_a_question_needs_no_quotes(typed: str) -> None:
             "adascale has no option -m",
             "behind their command, as in adascale ask -m",
         ),
+        (
+            ["--mode", "x", "what", "code"],
+            "adascale has no option --mode",
+            "behind their command, as in adascale ask --mode",
+        ),
         (["show", "What", "is"], "unexpected extra argument(s) (is)", "quotes keep words together"),
         (["calibrate", "fti"], "No such command", "adascale calibrate -h"),
         (["rm"], "NAME is missing", "adascale rm -h"),
