@@ -56,7 +56,8 @@ def begun(env: dict[str, str]) -> list[dict[str, Any]]:
 def test_each_line_is_answered_after_what_was_said_before(talk: Talk, env: dict[str, str]) -> None:
     done = talk("hi", "", "What is twice 9?", "Thanks!")
     assert done.returncode == 0, done.stderr
-    assert (done.stdout.count("The answer is"), "\n18\n" in done.stdout) == (2, True)
+    assert done.stdout.count("The answer is") == 2
+    assert {"18", "20"} & set(done.stdout.splitlines()), "its seed decides which"
     first, second, third = asked(env)
     assert [first.get("kind"), second.get("kind"), third.get("kind")] == ["text", None, "text"]
     assert "\\boxed" in third["history"][3]["content"], "what the model wrote, not what was shown"
