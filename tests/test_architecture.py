@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -148,17 +147,6 @@ def test_the_engine_has_no_clock_process_thread_or_global_random_numbers() -> No
         assert not used, path
         assert "numpy.random" not in names, path
         assert not global_numbers.search(path.read_text(encoding="utf-8")), path
-
-
-def test_every_folder_with_code_is_packaged() -> None:
-    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    mapping = config["package-dir"]
-    on_disk = set()
-    for name, folder in mapping.items():
-        for init in (ROOT / folder).rglob("__init__.py"):
-            inside = init.parent.relative_to(ROOT / folder).parts
-            on_disk.add(".".join([name, *inside]))
-    assert on_disk == set(config["packages"])
 
 
 def printed(code: str) -> str:
