@@ -199,10 +199,10 @@ def test_a_core_command_imports_no_satellite(name: str) -> None:
 def test_a_question_and_a_replay_need_no_satellite() -> None:
     code = f"""
 import random, sys
-sys.path.insert(0, {str(ROOT)!r})
+sys.path.insert(0, {str(ROOT / "tests" / "lib")!r})
 from adascale.cli.app import main
 from adascale.engine.ports import Prefix, SequenceLogprob
-from bench.scripted import ScriptedPolicy, scripted_step
+from scripted import ScriptedPolicy, scripted_step
 from adascale.engine.search.driver import Driver
 from adascale.engine.request import Settings
 from adascale.engine.strategies import Vote

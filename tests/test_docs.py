@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_server import Served, served
+from scripted_server import MODEL, Served, served
 
 import adascale
 from adascale.export import FORMATS
 from adascale.models.files import catalog
-from bench.scripted import MODEL
 
 ROOT = Path(__file__).parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from adascale.engine.calibration.posterior import Posterior
-from adascale.engine.kinds import kind_of
-from adascale.engine.ports import Prefix, SequenceLogprob
+from adascale.engine.kinds import OptionsPrompt, kind_of
+from adascale.engine.ports import BranchStart, Growth, OptionLogits, PrefixWork, SequenceLogprob
 from adascale.engine.request import SearchRequest, Settings
 from adascale.engine.search.branches import branch_seed
 from adascale.engine.search.driver import Driver
@@ -30,10 +29,9 @@ from adascale.engine.strategies.sampling import Agreement
 from adascale.engine.tools.calls import Call, ToolRequest, find_calls
 from adascale.engine.tools.equality import is_accepted
 from adascale.engine.tools.schema import matches
-from adascale.engine.types import Mode, Problem, Step, probability_of
+from adascale.engine.types import BranchId, Mode, Problem, Step, probability_of
 
 from ..common import close, level, share, table
-from ..scripted import ScriptedPolicy
 from .tool_calls import SEED, Drawn, load, read_requests
 
 SURE = 0.9
@@ -81,27 +79,66 @@ def as_written(problem: Problem, record: Drawn) -> Played:
     return Played(right, bool(accepted), record["written"]["tokens"], breaks=breaks)
 
 
+@dataclass(slots=True)
+class RecordedPolicy:
+    """A generator that plays recorded replies, one token per branch and batch.
+
+    Attributes:
+        reply: The reply of a branch.
+        look: Log-probabilities of the options.
+    """
+
+    reply: Callable[[BranchStart], Step]
+    look: Sequence[float]
+    slots: int = 8
+    flops_per_token: float = 2.0
+    _running: dict[BranchId, tuple[Step, int]] = field(default_factory=dict)
+
+    def open(self, problem: Problem, mode: Mode) -> PrefixWork:
+        return PrefixWork()
+
+    def option_logits(self, prompt: OptionsPrompt, problem: Problem) -> OptionLogits:
+        return OptionLogits(tuple(self.look))
+
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
+        self._running[id_] = self.reply(branch), 0
+
+    def advance(self) -> list[Growth]:
+        return [self._grow(branch, *state) for branch, state in list(self._running.items())]
+
+    def _grow(self, branch: BranchId, reply: Step, position: int) -> Growth:
+        position += 1
+        if position >= len(reply.token_ids):
+            del self._running[branch]
+            return Growth(branch, 1, reply)
+        self._running[branch] = reply, position
+        text, tokens = reply.text[:position], reply.token_ids[:position]
+        return Growth(branch, 1, replace(reply, text=text, token_ids=tokens, finish=None))
+
+    def cancel(self, id_: BranchId) -> None:
+        del self._running[id_]
+
+    def close_problem(self, problem: Problem) -> None:
+        """Nothing is kept."""
+
+
 def played_back(
     problem: Problem, record: Drawn, mode: Mode, sampled: Sequence[Mapping[str, Any]]
-) -> ScriptedPolicy:
+) -> RecordedPolicy:
     """A generator that gives the recorded replies of a mode; of another it knows the length alone."""
+    by_seed = {branch_seed(SEED, problem.id, (at,), mode): reply for at, reply in enumerate(sampled)}
 
-    def seeded(number: int) -> float:
-        return random.Random(branch_seed(SEED, problem.id, (number,), mode)).random()
-
-    by_seed = {seeded(at): reply for at, reply in enumerate(sampled)}
-
-    def script(prefix: Prefix, rng: random.Random) -> Step:
-        if prefix.mode != mode:
+    def reply_of(branch: BranchStart) -> Step:
+        if branch.prefix.mode != mode:
             return Step("", tuple(range(record["reply"])), 0.0, "stop")
-        reply: Any = by_seed.get(rng.random(), record["greedy"])  # no other reply is asked for
+        reply: Any = record["greedy"] if branch.greedy else by_seed[branch.seed]
         return Step(reply["text"], tuple(range(reply["tokens"])), reply["logprob"], reply["finish"])
 
-    return ScriptedPolicy(script, logits=lambda asked: record["look"])
+    return RecordedPolicy(reply_of, record.get("look", ()))
 
 
 def searched(
-    problem: Problem, policy: ScriptedPolicy, settings: Settings, posterior: Posterior
+    problem: Problem, policy: RecordedPolicy, settings: Settings, posterior: Posterior
 ) -> SearchFinished:
     """The end of a search on recorded replies."""
     driver = Driver(policy, SequenceLogprob(), {problem.kind: posterior}, lambda: 0.0)

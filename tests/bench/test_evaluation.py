@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import cpython
 import pytest
-from scripted import ScriptedExecutor, ticking
+from scripted import ScriptedExecutor, ScriptedPolicy, scripted_step, ticking
 
 from adascale.codetasks.reading import read_task
 from adascale.engine.errors import UsageError
@@ -26,7 +26,6 @@ from adascale.engine.strategies import (
 from adascale.engine.types import Estimate, Execution, Problem, Schedule, Step, Trial, Usage
 from bench.evaluation.compare import Comparison
 from bench.evaluation.evaluate import Contestant, Outcome, evaluate, for_kind, parse_contestants
-from bench.scripted import ScriptedPolicy, scripted_step
 
 WIDE = Contestant("vote:4", Vote(4))
 LEAN = Contestant("adaptive", Adaptive(4))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripted import ScriptedExecutor, ended, logs_of, sized, ticking
+from scripted import ScriptedExecutor, ScriptedPolicy, ended, logs_of, scripted_step, sized, ticking
 
 from adascale.engine.errors import AdascaleError
 from adascale.engine.kinds import recognise
@@ -23,7 +23,6 @@ from adascale.engine.search.record import replay
 from adascale.engine.strategies import STRATEGIES, Vote
 from adascale.engine.types import BranchId, Execution, Problem, Reading, Step
 from bench.kept_draws import DrawStore, ReplayingPolicy, draw_key
-from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEMS = [Problem(f"q{i}", f"What is twice {i}?", "18") for i in range(5)]
 SMALL = {"samples": 6, "beams": 2, "branching": 2}

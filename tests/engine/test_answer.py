@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sample_log import Log
-from scripted import ScriptedExecutor, log_of
+from scripted import ScriptedExecutor, ScriptedPolicy, log_of, scripted_step
 
 from adascale.engine import bands
 from adascale.engine.answer import Answer, FallbackAnswer, Status, turns_after
@@ -18,7 +18,6 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Vote
 from adascale.engine.types import ROOT, Execution, Notice, Problem, Step, StopReason, Turn
-from bench.scripted import ScriptedPolicy, scripted_step
 
 
 def searched(p: float, reason: StopReason = "confident") -> Record:

@@ -1,4 +1,4 @@
-"""A PRM and an executor that follow a script, calibrators of a known truth, and searches without a model."""
+"""A generator, a PRM and an executor that follow scripts, fixed calibrators, and searches with them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adascale.engine.answers.choosing import FinishedSearch
@@ -16,8 +16,12 @@ from adascale.engine.kinds import OptionsPrompt
 from adascale.engine.kinds.recognising import problem_of
 from adascale.engine.ports import (
     AnswerEstimates,
+    BranchStart,
     Clock,
+    Growth,
+    OptionLogits,
     Prefix,
+    PrefixWork,
     QuestionEstimate,
     Score,
     SequenceLogprob,
@@ -29,18 +33,107 @@ from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import STRATEGIES, ModeChoice, Strategy, preset, strategy_named
 from adascale.engine.types import (
+    BranchId,
     Budget,
     Estimate,
     Execution,
+    Finish,
     KindName,
     Mode,
     Problem,
     Schedule,
     Step,
     Trial,
+    Until,
     Usage,
 )
-from bench.scripted import Script, ScriptedPolicy, scripted_step
+
+Script = Callable[[Prefix, random.Random], Step]
+"""Draws the next whole step of a prefix; the random generator is seeded by the branch."""
+
+
+@dataclass(slots=True)
+class _ScriptedBranch:
+    prefix: Prefix
+    until: Until
+    rng: random.Random
+    step: Step
+    position: int = 0
+
+
+def pieces(text: str) -> tuple[int, ...]:
+    """Token ids of a scripted text: one per character."""
+    return tuple(ord(character) for character in text)
+
+
+def scripted_step(text: str, finish: Finish = "step", logprob: float = -1.0) -> Step:
+    """A step whose tokens are its characters."""
+    return Step(text, pieces(text), logprob, finish)
+
+
+@dataclass(slots=True)
+class ScriptedPolicy:
+    """Plays ``script`` one token (character) per branch and batch.
+
+    Attributes:
+        script: Draws steps.
+        slots: Branches that run at the same time.
+        flops_per_token: As a real policy reports it.
+        batches: Decode batches so far.
+        logits: Log-probabilities of the options that a prompt asks for; without it all are equal.
+    """
+
+    script: Script
+    slots: int = 8
+    flops_per_token: float = 2.0
+    batches: int = 0
+    logits: Callable[[OptionsPrompt], Sequence[float]] | None = None
+    _running: dict[BranchId, _ScriptedBranch] = field(default_factory=dict)
+
+    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
+        """The prompt has one token per character of the question."""
+        return PrefixWork(len(problem.question), 0)
+
+    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
+        """The log-probabilities of ``looks``; the prompt has one token per character."""
+        seen = [0.0] * len(asked.words) if self.logits is None else self.logits(asked)
+        return OptionLogits(tuple(seen), len(asked.text))
+
+    def start(self, id_: BranchId, branch: BranchStart) -> None:
+        """Begin a branch; the script sees the same random numbers for the same seed."""
+        assert len(self._running) < self.slots, "more branches than slots"
+        rng = random.Random(0 if branch.greedy else branch.seed)
+        step = self.script(branch.prefix, rng)
+        self._running[id_] = _ScriptedBranch(branch.prefix, branch.until, rng, step)
+
+    def advance(self) -> list[Growth]:
+        """One token for every running branch, in the order in which they were started."""
+        self.batches += 1
+        return [self._grow(branch, run) for branch, run in list(self._running.items())]
+
+    def _grow(self, branch: BranchId, run: _ScriptedBranch) -> Growth:
+        first = run.position == 0
+        reused = len(run.prefix.problem.question) + sum(len(s.token_ids) for s in run.prefix.steps)
+        prefix = PrefixWork(0, reused) if first else PrefixWork()
+        run.position += 1
+        if run.position < len(run.step.token_ids):
+            text, tokens = run.step.text[: run.position], run.step.token_ids[: run.position]
+            part = replace(run.step, text=text, token_ids=tokens, finish=None)
+            return Growth(branch, 1, part, prefix, thinks=part.is_thought)
+        done = run.step
+        if done.finish != "step" or run.until == "step":
+            del self._running[branch]
+        else:
+            run.prefix = replace(run.prefix, steps=(*run.prefix.steps, done))
+            run.step, run.position = self.script(run.prefix, run.rng), 0
+        return Growth(branch, 1, done, prefix)
+
+    def cancel(self, id_: BranchId) -> None:
+        """End a branch."""
+        del self._running[id_]
+
+    def close_problem(self, problem: Problem) -> None:
+        """Nothing is kept."""
 
 
 @dataclass(slots=True)

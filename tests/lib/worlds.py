@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scripted import ScriptedExecutor, logs_of, ticking
+from scripted import ScriptedExecutor, ScriptedPolicy, logs_of, scripted_step, ticking
 
 from adascale.engine.calibration.features import Observation, States
 from adascale.engine.calibration.fit import (
@@ -32,7 +32,6 @@ from adascale.engine.search.record import Record
 from adascale.engine.types import Execution, Mode, Problem, Reading, Step
 from adascale.models.calibration.rollouts import DrawPlan
 from adascale.models.calibration.training import training_set
-from bench.scripted import ScriptedPolicy, scripted_step
 
 WIDTH = 6
 

@@ -11,10 +11,9 @@ import anthropic
 import ollama
 import openai
 import pytest
-from scripted_server import EchoPolicy, Served, open_weather, say, served
+from scripted_server import MODEL, WAYS, EchoPolicy, Served, echo_as_asked, open_weather, say, served
 
 from adascale.engine.types import Turn
-from bench.scripted import MODEL, WAYS, echo_as_asked
 
 SHOWN = "We look at 42.\n\nIt is **42**."
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

@@ -11,13 +11,12 @@ from typing import Any
 import openai
 import pytest
 from machine import opened
-from scripted_server import EchoPolicy, Served, served
+from scripted_server import MODEL, EchoPolicy, Served, echo, served
 
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.kinds import OptionsPrompt, kind_of
 from adascale.engine.types import KindName, Turn
 from adascale.serve.decisions import DECISIONS, Question
-from bench.scripted import MODEL, echo
 
 INPUT = "I was charged twice."
 CHOICES = [{"value": "billing", "description": "Payments"}, {"value": True}, {"value": "true"}]

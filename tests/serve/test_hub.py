@@ -16,7 +16,19 @@ from typing import Any
 
 import httpx2
 import pytest
-from scripted_server import CHAT, OLLAMA, EchoPolicy, Served, chunks_of, say, served
+from scripted_server import (
+    CHAT,
+    OLLAMA,
+    OPENED,
+    WAYS,
+    EchoPolicy,
+    Served,
+    chunks_of,
+    echo,
+    echo_as_asked,
+    say,
+    served,
+)
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.errors import ModelCorruptError
@@ -27,7 +39,6 @@ from adascale.engine.types import Budget, Problem, Usage
 from adascale.serve import http
 from adascale.serve.http import Refusal
 from adascale.serve.hub import Hub, lower
-from bench.scripted import OPENED, WAYS, echo, echo_as_asked
 
 SEARCH = SearchRequest(strategy=Greedy())
 END = SearchFinished(result=SearchResult("18", None, (), None), usage=Usage())

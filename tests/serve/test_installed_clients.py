@@ -17,11 +17,11 @@ from typing import Any
 import httpx2
 import pytest
 from commands import environment
-from scripted_server import PERSON, QUESTION, EchoPolicy, Served, chunks_of, open_shop, say, served
+from scripted import scripted_step
+from scripted_server import MODEL, PERSON, QUESTION, EchoPolicy, Served, chunks_of, open_shop, say, served
 
 from adascale.engine.ports import Prefix
 from adascale.engine.types import Step
-from bench.scripted import MODEL, scripted_step
 
 pytestmark = pytest.mark.slow
 

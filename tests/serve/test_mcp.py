@@ -10,10 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 from mcp.client import Client
-from scripted_server import EchoPolicy, Served, served, steady
+from scripted_server import EchoPolicy, Served, echo, served, steady
 
 from adascale.serve import app
-from bench.scripted import echo
 
 MODES = ("legacy", "auto")
 """Clients that shake hands and have a session, and those of the protocol's version of 2026."""

@@ -11,11 +11,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from scripted_server import CHAT, EchoPolicy, Served, chunks_of, served, steady
+from scripted_server import CHAT, EchoPolicy, Served, chunks_of, echo, served, steady
 
 from adascale.serve.http import Access
 from adascale.serve.page import PATHS
-from bench.scripted import echo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")

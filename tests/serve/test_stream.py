@@ -11,7 +11,7 @@ import pytest
 import scripted_server
 from sample_log import Log
 from scripted import PLANETS, PRIME, search_options
-from scripted_server import EchoPolicy, Served, say, served
+from scripted_server import EchoPolicy, Served, echo, say, served
 
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import BranchGrew, Event
@@ -22,7 +22,6 @@ from adascale.serve import stream
 from adascale.serve.outcome import Outcome
 from adascale.serve.request import Ask
 from adascale.serve.stream import Part
-from bench.scripted import echo
 
 SEARCH = SearchRequest("What?", is_searched=True)
 REQUEST = Ask(SEARCH.problem("1"), SEARCH)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from scripted import judging
+from scripted import judging, scripted_step
 from scripted_server import (
     MESSAGES,
     OLLAMA,
@@ -18,8 +18,6 @@ from scripted_server import (
     say,
     served,
 )
-
-from bench.scripted import scripted_step
 
 NAME = "get_weather"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 import tiny
 from commands import Home
+from scripted import scripted_step
 from scripted_server import EchoPolicy, served
-
-from bench.scripted import scripted_step
 
 ADDED = ["label", "probability", "band", "runner_up"]
 

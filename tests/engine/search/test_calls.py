@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from scripted import judging
+from scripted import ScriptedPolicy, judging, scripted_step
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.kinds.structured import ToolCall
@@ -20,7 +20,6 @@ from adascale.engine.search.record import Record
 from adascale.engine.strategies import Strategy, preset
 from adascale.engine.tools.calls import NO_CALL, calls_of
 from adascale.engine.types import Problem, Step
-from bench.scripted import ScriptedPolicy, scripted_step
 
 TOOL = {
     "type": "function",

@@ -15,7 +15,19 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import Fitted, ScriptedExecutor, ScriptedPRM, ended, judging, logs_of, sized, ticking, usage_of
+from scripted import (
+    Fitted,
+    ScriptedExecutor,
+    ScriptedPolicy,
+    ScriptedPRM,
+    ended,
+    judging,
+    logs_of,
+    scripted_step,
+    sized,
+    ticking,
+    usage_of,
+)
 
 from adascale.engine.answers.choosing import SearchResult
 from adascale.engine.calibration.posterior import Posterior
@@ -79,7 +91,6 @@ from adascale.engine.types import (
     Step,
     Trial,
 )
-from bench.scripted import ScriptedPolicy, scripted_step
 
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cpython
 import pytest
-from scripted import ScriptedExecutor
+from scripted import ScriptedExecutor, ScriptedPolicy, scripted_step
 
 from adascale.codetasks.reading import read_task
 from adascale.engine.ports import Prefix, SequenceLogprob
@@ -22,7 +22,6 @@ from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import to_json
 from adascale.engine.strategies import Adaptive, Beam, Passing
 from adascale.engine.types import Budget, Execution, Problem, Schedule, Step, Trial
-from bench.scripted import ScriptedPolicy, scripted_step
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SEARCHES = {

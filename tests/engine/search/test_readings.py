@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from scripted import judging, log_of
+from scripted import ScriptedPolicy, judging, log_of, scripted_step
 
 from adascale.engine.answers.choosing import DOUBTFUL, SearchResult
 from adascale.engine.kinds.recognising import problem_of
@@ -18,7 +18,6 @@ from adascale.engine.search.events import ModelDescription
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Strategy, preset
 from adascale.engine.types import BranchId, Problem, Step
-from bench.scripted import ScriptedPolicy, scripted_step
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

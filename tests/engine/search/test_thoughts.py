@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from scripted import ended, log_of, sized, usage_of
+from scripted import ScriptedPolicy, ended, log_of, scripted_step, sized, usage_of
 
 from adascale.codetasks.reading import read_task
 from adascale.engine.kinds import NO_PROGRAM
@@ -18,7 +18,6 @@ from adascale.engine.search.events import (
 from adascale.engine.search.record import replay
 from adascale.engine.strategies import STRATEGIES, Adaptive, Passing, Strategy, Vote
 from adascale.engine.types import ROOT, Execution, Problem, Step, ThoughtPart
-from bench.scripted import ScriptedPolicy, scripted_step
 
 PROBLEM = Problem("p", "What are seven eights?")
 SQUARE = read_task({"tests": "assert f(2) == 4"}).problem("square", "Square n.")

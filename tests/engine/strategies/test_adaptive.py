@@ -16,12 +16,15 @@ from hypothesis import strategies as st
 from scripted import (
     Believing,
     Fitted,
+    Script,
+    ScriptedPolicy,
     around,
     ended,
     judging,
     log_of,
     one_by_one,
     records_of,
+    scripted_step,
 )
 from worlds import execute
 
@@ -34,7 +37,6 @@ from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, M
 from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import Adaptive, BestOfN, Strategy, Vote, preset
 from adascale.engine.types import Estimate, Execution, Mode, Problem, SamplingChange, Step, Turn
-from bench.scripted import Script, ScriptedPolicy, scripted_step
 
 ALL_OF_THEM = 100
 """A lead that is never reached."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import cpython
 import pytest
-from scripted import Fitted, ended, log_of
+from scripted import Fitted, ended, log_of, scripted_step
 
 from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask
@@ -18,7 +18,6 @@ from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import Passing, Strategy, Vote
 from adascale.engine.strategies.beam import chance_of_success
 from adascale.engine.types import Estimate, Execution, Problem, Step, Trial
-from bench.scripted import scripted_step
 
 WRONG, HALF, RIGHT = "return n + 7", "return n + n", "return n * n"
 TASK = read_task({"tests": ["assert f(2) == 4", "assert f(3) == 9"], "hidden": "assert f(-5) == 25"})

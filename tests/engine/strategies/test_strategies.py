@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scripted import scripted_step
 
 from adascale.engine.errors import UsageError
 from adascale.engine.search.tree import Tree
@@ -16,7 +17,6 @@ from adascale.engine.strategies import (
 )
 from adascale.engine.strategies.beam import prefixes_to_keep, required_samples, samples_of_each
 from adascale.engine.types import ROOT, Estimate, NodeId, Problem
-from bench.scripted import scripted_step
 
 
 def grow(tree: Tree, parent: NodeId, score: float, finish: str = "step") -> NodeId:

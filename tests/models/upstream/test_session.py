@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from lying_server import writes_words
 from other_server import other_server
-from scripted import ScriptedExecutor, logs_of, records_of
+from scripted import ScriptedExecutor, logs_of, records_of, scripted_step
 from scripted_server import EchoPolicy, served
 
 import adascale
@@ -50,7 +50,6 @@ from adascale.models.upstream.servers import SERVERS, Server
 from adascale.models.upstream.session import UpstreamSession
 from adascale.models.worker.client import Worker
 from bench.kept_draws import DrawStore, ReplayingPolicy
-from bench.scripted import scripted_step
 
 Body = Mapping[str, Any]
 Words = Callable[[Body], Sequence[Chunk]]

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 import tiny
-from scripted import logs_of
+from scripted import ScriptedPolicy, logs_of, scripted_step
+from scripted_server import OPENED
 
 from adascale.engine.errors import AdascaleError, ModelCorruptError, WorkerAbortedError, WorkerDiedError
 from adascale.engine.ports import SequenceLogprob
@@ -34,7 +35,6 @@ from adascale.models.options import Reporting, SessionOptions
 from adascale.models.worker import client, server
 from adascale.models.worker.client import RESTARTS, Questions, Worker
 from adascale.models.worker.server import EndOfQuestions, OpenModels, RunEnded, SearchEvent, decode, encode
-from bench.scripted import OPENED, ScriptedPolicy, scripted_step
 
 SERVING = "from adascale.models.worker import server\n{}\nserver.main()"
 FAULTY_TO_SEARCH = SERVING.format(
