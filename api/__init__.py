@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from .codetasks.coding import code as code
     from .labels.labelling import label as label
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _NAMES = {
     "adascale.asking": "ask search",
