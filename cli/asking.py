@@ -75,6 +75,6 @@ def last_conversation() -> tuple[Turn, ...]:
     """
     from adascale.engine.answer import turns_after
 
-    from .disk.traces import last_finished
+    from .disk.runs import last_finished
 
     return turns_after(last_finished())

@@ -119,7 +119,7 @@ def show_events(
     from adascale.engine.answer import GrowingReply
     from adascale.engine.search.events import SearchFailed, SearchFinished
 
-    from .disk.traces import open_run
+    from .disk.runs import open_run
 
     reply = GrowingReply()
     # Opened late: where there is no search there is no trace.

@@ -6,7 +6,8 @@ import csv
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from adascale.engine.codec import nesting
@@ -102,3 +103,14 @@ def _rows(reader: Any, columns: Sequence[str]) -> Iterator[Row]:
             row = bad_line(number, why, "a cell with the delimiter in it needs quotes")
         if cells:
             yield number, ",".join(cells), row
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], delimiter: str = ",") -> str:
+    """Rows as a CSV with a header; None is an empty cell."""
+    lines: list[str] = []
+    # With this line end, and with no other, the csv module quotes every cell that has a part of one.
+    writer = csv.writer(SimpleNamespace(write=lines.append), delimiter=delimiter, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if row.get(name) is None else row[name] for name in columns])
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)

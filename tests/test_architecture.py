@@ -117,6 +117,7 @@ ROOMS = {
 """Rooms of a folder; each may need those before it."""
 
 BESIDE_ROOMS = {
+    "disk": {"report"},
     "render": {"report"},
     "commands": {"exit_codes", "report", "asking", "opening", "searching"},
 }

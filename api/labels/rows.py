@@ -5,16 +5,14 @@ Every column and every row keeps its place; columns that are added come last.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any, Literal
 
 from adascale.engine.errors import UsageError
-from adascale.models.rows import delimiter_of, json_object, read_csv
+from adascale.models.rows import csv_text, delimiter_of, json_object, read_csv
 
 Row = Mapping[str, Any]
 
@@ -62,15 +60,7 @@ class Table:
         """The table as the contents of a file."""
         if self.form == "jsonl":
             return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows)
-        lines: list[str] = []
-        # Cells with a character of the line's end are quoted, and with no other line break.
-        writer = csv.writer(
-            SimpleNamespace(write=lines.append), delimiter=self.delimiter, lineterminator="\r\n"
-        )
-        writer.writerow(self.columns)
-        for row in self.rows:
-            writer.writerow(["" if row.get(name) is None else row[name] for name in self.columns])
-        return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+        return csv_text(self.columns, self.rows, self.delimiter)
 
 
 def read_table(text: str, name: str = "") -> Table:

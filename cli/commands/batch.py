@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
@@ -21,13 +22,13 @@ from adascale.engine.kinds import KINDS, kind_of
 from adascale.engine.request import Request, SearchRequest
 from adascale.engine.search.events import SearchFailed, SearchFinished
 from adascale.engine.search.record import Record
-from adascale.engine.types import Notice, Problem, Schedule
+from adascale.engine.types import KindName, Notice, Problem, Schedule
 from adascale.models.options import MAX_BRANCHES, SessionOptions
 from adascale.models.questions import BadLine, count_lines, read_problems
 
 from ..asking import read_schema
 from ..disk.files import check_apart
-from ..disk.results import Results, open_results, run_conditions, write_table
+from ..disk.results import Conditions, Results, open_results, run_conditions, write_table
 from ..disk.traces import TraceFolder
 from ..exit_codes import INTERRUPTED
 from ..opening import open_cluster, open_fallback, open_worker, say_status
@@ -57,7 +58,7 @@ from ..options.flags import (
     limit_flag,
 )
 from ..options.settings import FALLBACK, SEARCH, SESSION, Settings, read_settings
-from ..report import FIELDS, BatchCounts, answer_record, error_record, run_fields
+from ..report import FIELDS, answer_record, error_record, run_fields
 from ..searching import choose_seed
 from ..terminal.errors import show_error, show_warning
 from ..terminal.progress import Progress
@@ -129,13 +130,13 @@ def batch(
     verbose: VerboseFlag = 0,
     yes: YesFlag = None,
 ) -> None:
-    """Answer many questions, and write one JSON object a line as each is done.
+    """Answer many questions, and write the record of each, a line of JSON, as soon as it is done.
 
     adascale batch questions.jsonl --output answers.jsonl
     cat questions.txt | adascale batch --effort low > answers.jsonl
 
     The same command continues where it stopped, and asks failed questions again. An output named .csv is a
-    table, with the records beside it.
+    table; its records are in a file beside it.
     """
     settings = read_settings(context, *SESSION, *SEARCH, *FALLBACK, "format", "ray")
     path, session = Path(source), settings.session(branches=MAX_BRANCHES)
@@ -145,58 +146,90 @@ def batch(
     for each in KINDS:
         search.strategy_for(each)  # an error in it costs no loading
     stream = stdin_stream("adascale batch questions.txt") if source == "-" else path
-    lines = _of_kinds(
-        islice(read_problems(stream, settings.format, field_), limit), search, settings.says_how
-    )
-    # Those with a record are counted too; nobody knows how many a pipe has.
+    lines = islice(read_problems(stream, settings.format, field_), limit)
+    # Questions with a record are counted too; the length of a pipe is unknown.
     total = None if source == "-" else count_lines(path, settings.format)
     total = total and min(total, limit or total)
-    width, seconds = search.width, search.budget.max_seconds
-    session = replace(session, places=width and 2 * width, patience=seconds)
-    if at_once is not None:
-        session = replace(session, places=at_once, branches=min(at_once, session.branches))
+    places = at_once or (search.width and 2 * search.width)
+    branches = min(at_once or session.branches, session.branches)
+    session = replace(session, places=places, branches=branches, patience=search.budget.max_seconds)
     server = open_fallback(settings.other_server())
-    # A CSV is made of records, by which a run goes on.
-    table = Path(output) if output.lower().endswith(".csv") else None
-    records = output if table is None else f"{output}.jsonl"
+    # A run continues from records, so a CSV is made of them.
+    is_table = output.lower().endswith(".csv")
+    records = f"{output}.jsonl" if is_table else output
     with open_results(records, overwrite=overwrite) as results:
         folder = None if traces is None else TraceFolder(traces)
         run = _Run(settings, session, search, output, results, server, folder)
-        run.ask_all(lines, "stdin" if source == "-" else path.name, total)
-        if table is not None:
-            write_table(Path(records), table)
-    _finish(run.counts, output, overwrite=overwrite, quiet=settings.quiet > 0)
+        run.ask_all(_recognised(lines, search, settings.says_how), path.name, total)
+        if is_table:
+            write_table(Path(records), Path(output))
+    _finish(run.tally, output, overwrite=overwrite, quiet=settings.quiet > 0)
 
 
-def _of_kinds(
-    lines: Iterator[Problem | BadLine], search: SearchRequest, search_all: bool
+def _recognised(
+    lines: Iterable[Problem | BadLine], search: SearchRequest, search_all: bool
 ) -> Iterator[Problem | BadLine]:
-    """Questions, each of its kind.
+    """The questions, each of its kind.
 
     Args:
-        lines: The questions as they are written.
-        search: Says how they are taken.
+        lines: Questions whose kind may not be recognised yet.
+        search: How they are searched.
         search_all: Search messages without a checkable answer too, which get a plain reply otherwise.
     """
     for line in lines:
         if isinstance(line, BadLine) or line.kind != "value" or line.meta.get("kind") == "value":
             yield line
         else:
-            known = search_all or line.answer is not None
-            stated = replace(search, question=line.question, is_searched=known).problem(line.id)
-            yield replace(line, kind=stated.kind, why=stated.why, details=stated.details)
+            is_searched = search_all or line.answer is not None
+            problem = replace(search, question=line.question, is_searched=is_searched).problem(line.id)
+            yield replace(line, kind=problem.kind, why=problem.why, details=problem.details)
 
 
-def _wanted(
-    lines: Iterator[Problem | BadLine], results: Results, counts: BatchCounts
-) -> Iterator[Problem | BadLine]:
-    """The lines to ask; the others are counted."""
-    for line in lines:
-        counts.read += 1
-        if results.has(line):
-            counts.skipped += 1
-        else:
-            yield line
+@dataclass(slots=True)
+class Tally:
+    """Counts of one run.
+
+    Attributes:
+        skipped: Lines that had a record already.
+        done: Questions whose search has ended.
+        outcomes: Number of these by status, and of answers of the ``fallback``.
+        graded, correct: Those with a known answer, and those of them with the correct one.
+        tokens: Generated tokens.
+        failures: Failed questions and lines by the slug of the error.
+        interrupted: The run was stopped.
+    """
+
+    skipped: int = 0
+    done: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    graded: int = 0
+    correct: int = 0
+    tokens: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+
+    @property
+    def settled(self) -> int:
+        """Number of questions and lines that need nothing more in this run."""
+        return self.done + self.failures.total() + self.skipped
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count a search that has ended, by its record."""
+        self.done += 1
+        self.outcomes[record["status"]] += 1
+        self.outcomes.update(["fallback"] if "fallback" in record else [])
+        self.graded += "correct" in record
+        self.correct += record.get("correct", False)
+        self.tokens += record["usage"]["generated_tokens"]
+
+    def facts(self) -> list[str]:
+        """Failures, share of correct answers and tokens a question, if there are any."""
+        facts = [f"{self.failures.total():,} failed"] if self.failures else []
+        if self.graded:
+            facts.append(f"{100 * self.correct / self.graded:.0f} % correct")
+        if self.done:
+            facts.append(f"{self.tokens / self.done:,.0f} tokens a question")
+        return facts
 
 
 @dataclass(slots=True)
@@ -204,14 +237,14 @@ class _Run:
     """One run: searches every question without a record, and writes one for each.
 
     Attributes:
-        settings: Those of the command.
+        settings: Settings of the command.
         session: The models.
         search: How questions are searched.
         output: File for the records, or ``-``.
         results: Records of earlier runs and of this one.
-        fallback: The server that gets questions whose answer is not sure enough; None for none.
-        traces: Folder of event logs; None for none.
-        counts: Outcomes so far.
+        fallback: The server for questions whose answer is not sure enough; None for none.
+        traces: Folder of traces; None for none.
+        tally: Counts so far.
     """
 
     settings: Settings
@@ -221,164 +254,173 @@ class _Run:
     results: Results
     fallback: Fallback | None
     traces: TraceFolder | None
-    counts: BatchCounts = field(default_factory=BatchCounts)
-    _told: set[str] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
+    _warned: set[str] = field(default_factory=set)
     _writing: Lock = field(default_factory=Lock)
 
     def ask_all(self, lines: Iterator[Problem | BadLine], name: str, total: int | None) -> None:
-        """Search what has no record yet; models are opened only if there is such a question.
+        """Search every question without a record; models are opened only if there is one.
+
+        Args:
+            lines: All lines of the input.
+            name: Its name, for errors.
+            total: Number of its lines, if known.
 
         Raises:
             UsageError: there is no question, or the output was made under other conditions.
             AdascaleError: the models cannot be opened.
         """
-        todo = self._questions(lines, name)
-        first = next(todo, None)
-        if first is not None:
-            self._search(chain([first], todo), total)
-        elif self.counts.read:
-            self.results.begin()
-        else:
+        new = filter(self._is_new, lines)
+        bad: list[BadLine] = []
+        for line in new:
+            if isinstance(line, Problem):
+                self._search(chain(bad, [line], new), total)
+                return
+            bad.append(line)
+        if not bad and not self.tally.skipped:
             hint = 'one on each line, such as {"question": "What is 17 * 23?"}'
+            name = "stdin" if name == "-" else name
             raise UsageError(f"{name} holds no question", hint=hint, slug="no-question")
+        self.results.begin()
+        for line in bad:
+            self._write_bad_line(line)
 
-    def _questions(self, lines: Iterator[Problem | BadLine], name: str) -> Iterator[Problem]:
-        """The questions to search; a line that is no question gets its record here."""
-        for line in _wanted(lines, self.results, self.counts):
-            if isinstance(line, BadLine):
-                stub = Problem(line.id, line.text, meta={"line": line.number})
-                self._write_failure(stub, line.error, name)
-            else:
-                yield line
+    def _is_new(self, line: Problem | BadLine) -> bool:
+        """True if a line has no record yet; the others are counted."""
+        has_record = self.results.has(line)
+        self.tally.skipped += has_record
+        return not has_record
 
-    def _search(self, todo: Iterator[Problem], total: int | None) -> None:
+    def _search(self, lines: Iterator[Problem | BadLine], total: int | None) -> None:
         """Open the models and search; a question that the worker loses is searched once more."""
         with ExitStack() as stack:
-            # Records that go to the same terminal say how far it is.
+            # Records on the same terminal show the progress themselves.
             on_screen = self.output == "-" and sys.stdout.isatty()
             progress = stack.enter_context(Progress("questions", quiet=self.settings.quiet > 0 or on_screen))
             opening: Opening = open_worker if self.settings.ray is None else open_cluster
             worker = stack.enter_context(opening(self.session, self.settings, say_status(self.settings)))
-            requests = self._requests(todo, worker.open_models)
-            progress.show("answering", self.counts.settled, total)
+            requests = self._requests(lines, worker.open_models)
+            progress.show("answering", self.tally.settled, total)
             stack.enter_context(graceful(worker.interrupt))
             pool = stack.enter_context(ThreadPoolExecutor(_CALLS))
             calls: list[Future[None]] = []
-            served = worker.serve(requests, retry=True)
+            events = worker.serve(requests, retry=True)
             records: dict[str, Record] = {}
-            for problem, event in served if self.traces is None else self.traces.keep(served):
+            for problem, event in events if self.traces is None else self.traces.keep(events):
                 record = records[problem.id] = Record.after(records.get(problem.id), event)
                 if isinstance(event, SearchFinished | SearchFailed):
                     is_unsure = self.fallback is not None and self.fallback.is_for(record)
                     if is_unsure and not worker.interrupted:
-                        calls.append(pool.submit(self._hand_on, problem, record, worker))
+                        calls.append(pool.submit(self._ask_fallback, problem, record, worker))
                     else:
                         self._write_record(problem, record)
                     del records[problem.id]
-                    progress.show("answering", self.counts.settled, total, *self.counts.facts())
+                    progress.show("answering", self.tally.settled, total, *self.tally.facts())
             for call in calls:
                 call.result()
-            self.counts.interrupted = worker.interrupted
+            self.tally.interrupted = worker.interrupted
 
-    def _requests(self, todo: Iterator[Problem], opened: ModelsOpened) -> Iterator[Request]:
-        """The questions with their settings; seed and schedule are those of earlier records if none is given.
+    def _requests(self, lines: Iterator[Problem | BadLine], opened: ModelsOpened) -> Iterator[Request]:
+        """The questions with their settings; without ``--seed`` the seed is that of earlier records.
 
         Raises:
             UsageError: the output is one of the models, or was made under other conditions.
         """
-        results, seed = self.results, self.search.seed
         check_apart(self.output, [path for _, path, _ in opened.files], "--output another-name.jsonl")
-        chosen = choose_seed(results.seed if seed is None else seed, self.settings)
-        search = replace(self.search, seed=chosen)
+        seed = self.results.seed if self.search.seed is None else self.search.seed
+        search = replace(self.search, seed=choose_seed(seed, self.settings))
 
         def request(problem: Problem) -> Request:
-            before = results.conditions.get(problem.kind, {}).get("schedule")
-            schedule = Schedule(*before) if before else _SCHEDULE
-            conditions = replace(opened.conditions[problem.kind], schedule=schedule)
+            conditions = replace(opened.conditions[problem.kind], schedule=_SCHEDULE)
             return Request(problem, search.settings(problem, conditions, opened.modes))
 
-        conditions: dict[str, Any] = {}
-        for kind in KINDS:
+        def conditions(kind: KindName) -> Conditions:
             stub = Problem("", "", kind=kind)
-            begun = request(stub).settings.first_event(stub)
-            conditions[kind] = run_conditions(run_fields(begun, search.min_confidence))
-        results.begin(conditions)
+            started = request(stub).settings.first_event(stub)
+            return run_conditions(run_fields(started, search.min_confidence))
 
-        def asked() -> Iterator[Request]:
-            for problem in todo:
-                found = request(problem)
-                self._warn_once(*found.settings.warnings)
-                yield found
+        self.results.begin({kind: conditions(kind) for kind in KINDS})
 
-        return asked()
+        def requests() -> Iterator[Request]:
+            for line in lines:
+                if isinstance(line, BadLine):
+                    self._write_bad_line(line)
+                else:
+                    new = request(line)
+                    self._warn_once(*new.settings.warnings)
+                    yield new
 
-    def _hand_on(self, problem: Problem, search: Record, worker: Worker | Cluster) -> None:
+        return requests()
+
+    def _ask_fallback(self, problem: Problem, search: Record, worker: Worker | Cluster) -> None:
         """Ask the other server, while the searches of other questions go on, and write the record."""
         assert self.fallback is not None, "it is unsure of the answer"
-        handed_on = self.fallback.ask(search.started.problem, lambda: worker.interrupted)
-        self._write_record(problem, search, handed_on)
+        reply = self.fallback.ask(search.started.problem, lambda: worker.interrupted)
+        if isinstance(reply, Notice):
+            self._warn_once(reply)
+        self._write_record(problem, search, reply)
 
     def _write_record(
-        self, problem: Problem, search: Record, handed_on: FallbackAnswer | Notice | None = None
+        self, problem: Problem, search: Record, reply: FallbackAnswer | Notice | None = None
     ) -> None:
-        """Write the record of a search that has ended; an interrupted one is asked again and gets none."""
-        if isinstance(handed_on, Notice):
-            self._warn_once(handed_on)
+        """Write the record of a search that has ended; an interrupted one gets none, and is asked again."""
         if isinstance(search.end, SearchFailed):
-            self._write_failure(problem, search.end.error(), f"{problem.id}:")
+            self._write_failure(problem, search.end.error(), problem.id)
             return
-        answer = Answer.of(search, self.search.min_confidence, handed_on)
+        answer = Answer.of(search, self.search.min_confidence, reply)
         if answer.status != "interrupted":
-            record = _carried(problem) | answer_record(answer, self.search.min_confidence)
+            record = _own_fields(problem) | answer_record(answer, self.search.min_confidence)
             if problem.answer is not None and KINDS[problem.kind].judged_by == "answer":
                 is_right = kind_of(problem).is_right(problem, record["answer"], None, None)
                 record |= {"expected": problem.answer, "correct": is_right}
             with self._writing:
-                self.counts.add_record(record)
+                self.tally.add(record)
                 self.results.write(record)
 
     def _warn_once(self, *notices: Notice) -> None:
-        """Show what this run has not shown yet."""
+        """Show the warnings that this run has not shown yet."""
         for notice in notices:
-            if notice.message not in self._told:
-                self._told.add(notice.message)
+            if notice.message not in self._warned:
+                self._warned.add(notice.message)
                 show_warning(notice)
+
+    def _write_bad_line(self, line: BadLine) -> None:
+        self._write_failure(Problem(line.id, line.text, meta={"line": line.number}), line.error, "input")
 
     def _write_failure(self, problem: Problem, error: AdascaleError, where: str) -> None:
         """Count a failure and write its record; the first few are warnings too."""
         with self._writing:
-            self.counts.failures[error.slug] += 1
-            self.results.write(_carried(problem) | error_record(problem, error))
-        if self.counts.failed <= _MOST_WARNINGS:
-            show_warning(Notice(error.slug, f"{where} {error.message}", error.facts, error.hint))
+            self.tally.failures[error.slug] += 1
+            self.results.write(_own_fields(problem) | error_record(problem, error))
+        if self.tally.failures.total() <= _MOST_WARNINGS:
+            show_warning(Notice(error.slug, f"{where}: {error.message}", error.facts, error.hint))
 
 
-def _carried(problem: Problem) -> dict[str, Any]:
+def _own_fields(problem: Problem) -> dict[str, Any]:
     """Fields that a record repeats: the number of the line, and the user's own."""
     return {name: value for name, value in problem.meta.items() if name == "line" or name not in FIELDS}
 
 
-def _finish(counts: BatchCounts, output: str, *, overwrite: bool, quiet: bool) -> None:
+def _finish(tally: Tally, output: str, *, overwrite: bool, quiet: bool) -> None:
     """Print the summary, and leave with the exit code of the run."""
     if not quiet:
-        there = f", {counts.skipped:,} there already" if counts.skipped else ""
-        say(f"adascale: {', '.join([f'{counts.done:,} done', *counts.facts()])}{there}")
-        for remark, count in counts.remarks.items():
-            say(f"adascale: {count:,} of them {remark}")
+        outcomes = [f"{count:,} {name}" for name, count in tally.outcomes.items() if name != "answered"]
+        skipped = [f"{tally.skipped:,} there already"] if tally.skipped else []
+        say(f"adascale: {', '.join([f'{tally.done:,} done', *outcomes, *tally.facts(), *skipped])}")
     same = "the same command without --overwrite" if overwrite else "the same command"
     is_kept = output != "-"
     failure = PartialError(
-        f"{counts.done + counts.skipped:,} of {counts.settled:,} are done, {counts.failed:,} failed",
-        *(f"{slug}: {count:,}" for slug, count in counts.failures.most_common()),
+        f"{tally.done + tally.skipped:,} of {tally.settled:,} are done, {tally.failures.total():,} failed",
+        *(f"{slug}: {count:,}" for slug, count in tally.failures.most_common()),
         hint=f"mend them and run {same}: only these are asked again"
         if is_kept
         else "--output FILE keeps what is done for another run",
     )
-    if counts.interrupted:
-        if counts.failures:
+    if tally.interrupted:
+        if tally.failures:
             show_error(failure)
-        goes_on = f"{same} continues it" if is_kept else "with --output FILE it could be continued"
-        say(f"adascale: stopped; {goes_on}")
+        continues = f"{same} continues it" if is_kept else "with --output FILE it could be continued"
+        say(f"adascale: stopped; {continues}")
         raise typer.Exit(INTERRUPTED)
-    if counts.failures:
+    if tally.failures:
         raise failure

@@ -130,7 +130,7 @@ def _finish(record: ViewState, settings: Settings, output: Path | None, *, json_
     answer = Answer.of(record)
     program = answer.answer
     if output is not None and program:
-        write_file(output, f"{program}\n".encode())
+        write_file(output, f"{program}\n")
     if json_output:
         write_json(answer_record(answer))
     elif output is None and program:

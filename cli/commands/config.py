@@ -162,6 +162,6 @@ def _change(key: str, value: Value | None) -> None:
         del document[key]
     else:
         document[key] = value
-    write_file(path, tomlkit.dumps(document).encode(), "ADASCALE_CONFIG names another file")
+    write_file(path, tomlkit.dumps(document), "ADASCALE_CONFIG names another file")
     now = f"{key} is {value}" if value is not None else f"{key} has its default again"
     say(f"adascale: {now} ({short_path(path)})")

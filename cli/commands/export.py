@@ -17,7 +17,8 @@ from adascale.models.lines import BEGIN
 from adascale.models.storage import atomic_write, data_folder
 
 from ..disk.files import check_output, writing
-from ..disk.traces import past_runs, read_record, runs_dir
+from ..disk.runs import past_runs, runs_dir
+from ..disk.traces import read_record
 from ..options.flags import OverwriteFlag
 from ..terminal.streams import json_line, say, write_piece
 

@@ -7,7 +7,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -120,7 +120,8 @@ def label(
     settings = read_settings(context, *MACHINE)
     reads: list[str | Path] = [source, settings.model, *([merge] if merge else [])]
     if output != "-":
-        check_output(Path(output), "another --output", is_ours=_is_labelled, reads=reads)
+        overwrite = _is_labelled(Path(output))
+        check_output(Path(output), "another --output", reads=reads, overwrite=overwrite)
     if review is not None:  # a person may have filled it in
         check_output(review, "another --review, or --merge to take its labels", reads=reads)
     task = LabelTask(read_labels(labels), question, many)
@@ -144,7 +145,7 @@ def label(
     _write(table, rows, output, settings.model if to else None)
     if review is not None:
         doubtful = review_of(table, rows, below)
-        write_file(review, doubtful.text().encode("utf-8", "replace"))
+        write_file(review, doubtful.text())
     if settings.quiet:
         return
     _summarise(rows, outcome)
@@ -181,8 +182,10 @@ def read_labels(value: str) -> dict[str, str]:
 
 
 def _is_labelled(path: Path) -> bool:
-    with path.open("rb") as file:
+    """True for an output of this command, which may be replaced."""
+    with suppress(OSError), path.open("rb") as file:
         return b"runner_up" in (start := file.read(1 << 20)) or b'"predictions"' in start
+    return False
 
 
 def _read(texts: list[str], task: LabelTask, settings: Settings) -> list[Scores | None]:
@@ -224,7 +227,7 @@ def _write(table: Table, rows: Sequence[Labelled], output: str, model: str | Non
     if output == "-":
         write_payload(text)
     else:
-        write_file(Path(output), text.encode("utf-8", "replace"))
+        write_file(Path(output), text)
 
 
 def _summarise(rows: Sequence[Labelled], outcome: LabelOutcome) -> None:

@@ -18,7 +18,8 @@ from adascale.engine.search.events import Event, SearchFailed
 from adascale.engine.types import Notice
 
 from ..disk.files import check_output, write_file
-from ..disk.traces import read_trace, trace_path
+from ..disk.runs import trace_path
+from ..disk.traces import read_trace
 from ..options.flags import JsonFlag, OverwriteFlag, flag
 from ..render.solution import say_end, write_answer
 from ..render.views import new_view
@@ -101,7 +102,7 @@ def _write_picture(source: Path, output: Path, *, overwrite: bool) -> None:
     other = f"--output {shlex.quote(f'{source.stem}-tree.svg')}"
     check_output(output, other, reads=[source], overwrite=overwrite)
     text = document(picture(ViewState.of(read_trace(source))))
-    write_file(output, text.encode())
+    write_file(output, text)
     say(f"adascale: wrote {output}")
 
 

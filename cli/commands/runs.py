@@ -14,7 +14,7 @@ from adascale.engine.errors import UsageError
 from adascale.engine.search.events import SearchFailed
 from adascale.engine.types import percent
 
-from ..disk.traces import MAX_BYTES, MAX_RUNS, past_runs, run_record, runs_dir, trace_path
+from ..disk.runs import MAX_BYTES, MAX_RUNS, past_runs, run_record, runs_dir, trace_path
 from ..options.command_line import Listing
 from ..options.flags import JsonLinesFlag
 from ..report import answer_record, error_record

@@ -1,59 +1,58 @@
-"""The output of a batch: one record a line, each on disk before the next; a run goes on after a crash."""
+"""The output of a batch: one record a line, each on disk before the next; a run continues after a crash."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import itertools
 import json
 import os
 import shlex
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adascale.engine.errors import UsageError, excerpt
-from adascale.engine.types import Problem
 from adascale.models.lines import LineWriter, locked, read_lines
 from adascale.models.questions import BadLine
+from adascale.models.rows import csv_text
 from adascale.models.storage import atomic_write
 
+from ..report import ANSWER_SCHEMA, FIELDS, RUN_FIELDS
 from ..terminal.streams import JSON_ESCAPES, json_text, write_payload
-from .files import ANSWER_SCHEMA, check_writable, write_file, writing
+from .files import check_writable, write_file, writing
+
+if TYPE_CHECKING:
+    from adascale.engine.types import Problem
 
 _BEGIN = b'{"line": '
-"""Beginning of every record of a batch, which tells a torn first record from another kind of file."""
+"""Beginning of every record of a batch, by which a torn first record is told from another kind of file."""
+
+Conditions = Mapping[str, Any]
+"""Settings that all records of a run share, by dotted name, such as ``search.seed``."""
 
 
 class Results:
-    """The records of earlier runs, to which new ones are added.
+    """The records of earlier runs, to which new ones are added; a context manager.
 
-    The output is not touched before ``begin``, which drops the records of questions that failed, since they
-    are asked again; records that are written earlier wait until then.
+    Args:
+        path: The file, which is not touched before ``begin``; None for stdout.
 
     Attributes:
-        done: Kinds of the questions with a record, by id; None where a record has none.
-        conditions: ``run_conditions`` of the earlier records, by kind.
+        kinds: Kinds of the questions with a record, by id; a failed question has none.
+        conditions: Conditions of the earlier records, by kind.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path  # None for stdout
-        self._whole = 0  # bytes of the earlier records in the file
-        self._has_begun = False
-        self._writer: LineWriter | None = None
-        self._held: list[Mapping[str, Any]] = []
-        self._lock = threading.Lock()
-        self.done: dict[str, str | None] = {}
-        self.conditions: dict[str, dict[str, Any]] = {}
+        self._path = path
+        self._size = 0  # bytes of whole records in the file
         self._failed: set[int] = set()  # numbers of the lines of failed records
+        self._writer: LineWriter | None = None
+        self.kinds: dict[str, str | None] = {}
+        self.conditions: dict[str, Conditions] = {}
 
     @property
     def seed(self) -> int | None:
         """Seed of the earlier records; None if there are none."""
-        return next((each["seed"] for each in self.conditions.values()), None)
+        return next((each["search.seed"] for each in self.conditions.values()), None)
 
     def read(self, path: Path) -> None:
         """Add the records of earlier runs.
@@ -63,72 +62,64 @@ class Results:
         """
         with writing(path):
             for line in read_lines(path):
-                record = _record(line.data)
-                if record is None:
+                try:
+                    record = json.loads(line.data)
+                    if record["schema"] != ANSWER_SCHEMA:
+                        raise ValueError
+                    id_, status, kind = str(record["id"]), record["status"], record.get("kind")
+                    if "search" in record:
+                        self.conditions.setdefault(kind, run_conditions(record))
+                except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
                     if not line.is_whole and (line.number > 1 or line.data.startswith(_BEGIN)):
                         return  # torn by a crash
                     raise UsageError(
                         f"{path} is no output of adascale batch (line {line.number})",
                         hint="another --output, or --overwrite to replace it",
                         slug="not-results",
-                    )
-                self._whole = line.end
-                if record["status"] in ("error", "interrupted"):
+                    ) from error
+                self._size = line.end
+                if status in ("error", "interrupted"):
                     self._failed.add(line.number)
                 else:
-                    self.done[str(record["id"])] = record.get("kind")
-                if (conditions := run_conditions(record)) is not None:
-                    self.conditions.setdefault(str(record.get("kind")), conditions)
+                    self.kinds[id_] = kind
 
     def has(self, line: Problem | BadLine) -> bool:
-        """True if a line, identified by its id, has a record that is no failure.
+        """True if a line has a record, by its id, that is no failure.
 
         Raises:
             UsageError: it was asked as another kind of question.
         """
-        kind = self.done.get(line.id)
-        if isinstance(line, Problem) and kind not in (None, line.kind):
-            raise _different_run({f"kind of {line.id}": kind}, {f"kind of {line.id}": line.kind})
-        return line.id in self.done
+        kind = self.kinds.get(line.id)
+        if not isinstance(line, BadLine) and kind not in (None, line.kind):
+            name = f"kind of {line.id}"
+            raise _other_run({name: kind}, {name: line.kind})
+        return line.id in self.kinds
 
-    def begin(self, now: Mapping[str, Mapping[str, Any] | None] = {}) -> None:
-        """Make the output ready and write the records that wait; a second call does nothing.
+    def begin(self, conditions: Mapping[str, Conditions] = {}) -> None:
+        """Open the output, without the records of failed questions, since they are asked again.
 
         Args:
-            now: ``run_conditions`` of the new records by kind; empty if nothing is searched.
+            conditions: Conditions of the new records by kind; empty if nothing is searched.
 
         Raises:
-            UsageError: earlier records of a kind were made under other conditions; the facts list the
-                differences.
-            DiskFullError: the output could not be made ready; it is as it was.
+            UsageError: earlier records of a kind have other conditions; the facts list the differences.
+            DiskFullError: the output cannot be opened; it is unchanged.
         """
         for kind, before in self.conditions.items():
-            if (conditions := now.get(kind)) is not None and conditions != before:
-                raise _different_run(before, conditions)
-        with self._lock:
-            if not self._has_begun:
-                if self._path is not None:
-                    with writing(self._path):
-                        if self._failed:
-                            self._drop_failed(self._path)
-                        self._writer = LineWriter(self._path, self._whole)
-                self._has_begun = True
-                for record in self._held:
-                    self._append(record)
+            if conditions and before != conditions[kind]:
+                raise _other_run(before, conditions[kind])
+        if self._path is not None:
+            with writing(self._path):
+                if self._failed:
+                    self._drop_failed(self._path)
+                self._writer = LineWriter(self._path, self._size)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Add a record; after ``begin`` it is on disk when this returns. Safe from any thread.
+        """Add a record, which is on disk when this returns.
 
         Raises:
             DiskFullError, UsageError: it could not be written; no part of it stays in the file.
         """
-        with self._lock:
-            if self._has_begun:
-                self._append(record)
-            else:
-                self._held.append(record)
-
-    def _append(self, record: Mapping[str, Any]) -> None:
         if self._path is None or self._writer is None:
             write_payload(json_text(record))
         else:
@@ -137,12 +128,12 @@ class Results:
                 self._writer.append(text, sync=True)
 
     def _drop_failed(self, path: Path) -> None:
-        """Replace the output by one without failed and torn records, at one stroke."""
+        """Replace the output atomically by one without failed and torn records."""
         with atomic_write(path) as new:
             for line in read_lines(path):
-                if line.end <= self._whole and line.number not in self._failed:
+                if line.end <= self._size and line.number not in self._failed:
                     new.write(line.data + b"\n")
-            self._whole = new.tell()
+            self._size = new.tell()
 
     def close(self) -> None:
         """Close the file."""
@@ -154,8 +145,6 @@ class Results:
 def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
     """The records of a file, locked against other runs, or stdout for ``-``.
 
-    When writing begins, a record that a crash has torn is cut off.
-
     Raises:
         UsageError: the file cannot be written, is not the output of a batch, or is written by another run.
     """
@@ -164,14 +153,13 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         return
     path = Path(output)
     check_writable(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if path.exists() and not path.is_file():
         raise UsageError(
             f"cannot write {path}: it is no file, and records are read before they are written",
             hint=f"leave out --output: adascale batch ... > {shlex.quote(output)}",
             slug="unwritable",
         )
-    if path.is_symlink():  # two names of a file share a lock, and the link is kept
-        path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(path))  # a link is kept, and shares the lock of its file
     with ExitStack() as stack:
         with writing(path):
             stack.enter_context(locked(path, "wait until it has ended, or name another --output"))
@@ -182,72 +170,44 @@ def open_results(output: str, *, overwrite: bool = False) -> Iterator[Results]:
         yield results
 
 
-_COLUMNS = ("status", "answer", "probability", "band")
-
-
 def write_table(records: Path, path: Path) -> None:
-    """Write the records of a batch as a CSV: id, question, the user's own fields, and the answer.
+    """Write the records of a batch as a CSV: id, question, the user's fields, and the answer.
 
     Raises:
         DiskFullError, UsageError: it cannot be written.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    own: dict[str, None] = {}  # names of the user's fields
     for line in read_lines(records):
         record = json.loads(line.data)
         confidence = record.get("confidence") or {}
-        before = itertools.takewhile(lambda item: item[0] != "schema", record.items())
-        row = {"id": record["id"], "question": record.get("question"), **dict(before)}
-        row |= {"status": record["status"], "answer": record.get("answer")}
-        rows.append(row | {"probability": confidence.get("p"), "band": confidence.get("band")})
-    names = dict.fromkeys(name for row in rows for name in row if name not in (*_COLUMNS, "line"))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*names, *_COLUMNS], extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_file(path, text.getvalue().encode("utf-8", "replace"))
+        rows.append({**record, "probability": confidence.get("p"), "band": confidence.get("band")})
+        own |= dict.fromkeys(name for name in record if name not in (*FIELDS, "probability", "band"))
+    columns = ["id", "question", *own, "status", "answer", "probability", "band"]
+    write_file(path, csv_text(columns, rows))
 
 
-def run_conditions(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The conditions of a record that are the same for all records of a run.
+def run_conditions(record: Mapping[str, Any]) -> Conditions:
+    """The conditions of a record, or of ``report.run_fields``.
 
-    Args:
-        record: Record of an answered question, or the fields of one that the run decides.
-
-    Returns:
-        Version, models by sha256 or by a server's name for one, sampler, search and limits by name; None for
-        a record without a search.
+    A model with a digest may have another name, and every file may be moved.
 
     Raises:
-        LookupError, TypeError, ValueError, AttributeError, OverflowError: it is not a record of a batch.
+        KeyError: a field is missing.
     """
-    if "search" not in record:
-        return None
-    generator, prm, calibration = (record.get(name) or {} for name in ("model", "prm", "calibration"))
-    digest = generator.get("sha256")  # a server's model has none, and a context that nobody here sets
-    return {
-        "version": record["version"],
-        "model": digest or generator.get("name"),
-        "context": generator.get("n_ctx") if digest else None,
-        "prm": prm.get("sha256"),
-        "prm format": prm.get("format"),
-        "calibration": _calibration_key(calibration),
-        "budget": record["budget"]["tokens"],
-        "time limit": record["budget"]["time_s"],
-        **(record["sampling"] or {}),
-        **record["search"],
-        "seed": int(record["search"]["seed"]),
-        "min confidence": record.get("min_confidence", 0.0),
-    }
+    conditions: dict[str, Any] = {}
+    for field in RUN_FIELDS:
+        value = record[field]
+        if isinstance(value, Mapping):
+            ignored = {"file", "name"} if value.get("sha256") else {"file"}
+            conditions |= {f"{field}.{name}": value[name] for name in value if name not in ignored}
+        else:
+            conditions[field] = value
+    plain: Conditions = json.loads(json.dumps(conditions))
+    return plain
 
 
-def _calibration_key(calibration: Mapping[str, Any]) -> str | None:
-    """Name of a calibration and a hash of its description, without the path; None without a calibration."""
-    described = {name: value for name, value in calibration.items() if name != "file"}
-    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-    return f"{described.get('name')} {digest[:12]}" if described else None
-
-
-def _different_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageError:
+def _other_run(before: Conditions, now: Conditions) -> UsageError:
     """The error for an output that was made under other conditions, with the differences."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return UsageError(
@@ -260,14 +220,3 @@ def _different_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> UsageEr
 
 def _shown(value: Any) -> str:
     return "nothing" if value is None else excerpt(str(value), 40)
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    """The record of a line; None if the line is not a record of a batch."""
-    try:
-        record = json.loads(line)
-        is_ours = record["schema"] == ANSWER_SCHEMA and {"id", "status"} <= record.keys()
-        run_conditions(record)
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError, OverflowError):
-        return None
-    return record if is_ours else None

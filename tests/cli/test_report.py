@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from sample_log import Log, programs
 
-from adascale.cli.report import BatchCounts, answer_payload, answer_record
+from adascale.cli.report import answer_payload, answer_record
 from adascale.engine.answer import Answer
 from adascale.engine.search.events import SearchFinished
 from adascale.engine.search.record import Record
@@ -80,11 +80,3 @@ def test_a_thought_stands_beside_its_solution_and_is_no_part_of_it() -> None:
     }
     assert answer_payload(answer, verbose=1) == "It is 27.\nAnswer: 27"
     assert answer_record(answered_by(programs(running=False), 3))["thought"] is None
-
-
-def test_a_program_that_fails_a_test_is_not_a_doubtful_answer() -> None:
-    counts = BatchCounts()
-    for status in ("answered", "failing", "failing", "low_confidence"):
-        counts.add_record({"status": status, "usage": {"generated_tokens": 5}})
-    assert (counts.done, counts.facts()) == (4, ["5 tokens a question"])
-    assert counts.remarks == {"with a program that fails a test": 2, "not sure enough": 1}

@@ -14,7 +14,7 @@ import typer
 from commands import Home, invoked
 
 from adascale.cli.commands import batch as command
-from adascale.cli.report import FIELDS, BatchCounts
+from adascale.cli.report import FIELDS
 from adascale.engine.errors import UsageError
 
 LINES = "\n".join(json.dumps({"id": n, "question": f"What is {n} + 2?", "answer": n + 2}) for n in range(6))
@@ -49,13 +49,13 @@ def ids(done: Any) -> list[str]:
 def test_the_same_command_goes_on_where_it_was_cut_off(batch: Any) -> None:
     first = batch(LINES, "--limit", "2", "-o", "width", "2")
     assert (first.returncode, ids(first)) == (0, ["0", "1"]), first.stderr
-    second = batch(LINES)  # neither seed nor width given: both are those of the records that are there
+    second = batch(LINES, "-o", "width", "2")  # with the seed of the earlier records
     assert (second.returncode, ids(second)) == (0, list("012345")), second.stderr
     assert second.records[:2] == first.records
     assert len({record["search"]["seed"] for record in second.records}) == 1
     assert [record["search"]["schedule"] for record in second.records] == [[2, 2]] * 6
     assert "2 there already" in second.stderr
-    assert "Loading" not in batch(LINES).stderr
+    assert "Loading" not in batch(LINES, "-o", "width", "2").stderr
 
 
 def test_no_field_of_a_question_takes_the_name_of_one_of_ours(batch: Any) -> None:
@@ -138,7 +138,7 @@ def test_a_model_is_never_written_over(home: Home, tmp_path: Path) -> None:
 def test_what_continues_a_run_does_not_throw_away_what_is_done(
     output: str, overwrite: bool, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    counts = BatchCounts(done=4, interrupted=True, failures=Counter({"bad-line": 1}))
+    counts = command.Tally(done=4, interrupted=True, failures=Counter({"bad-line": 1}))
     with pytest.raises(typer.Exit):
         command._finish(counts, output, overwrite=overwrite, quiet=False)
     told = capsys.readouterr().err

@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,18 +8,9 @@ import pytest
 from commands import invoked
 from sample_log import pens, written
 
-from adascale.cli.disk import traces
-from adascale.cli.disk.traces import (
-    TraceFolder,
-    drop_old,
-    last_finished,
-    open_run,
-    past_runs,
-    read_record,
-    read_trace,
-    runs_dir,
-    trace_path,
-)
+from adascale.cli.disk import runs
+from adascale.cli.disk.runs import drop_old, last_finished, open_run, past_runs, runs_dir, trace_path
+from adascale.cli.disk.traces import TraceFolder, read_record, read_trace
 from adascale.engine.errors import DiskFullError, TraceError, UsageError
 from adascale.engine.search.events import SearchFailed, SearchStarted
 from adascale.engine.types import Notice, Problem
@@ -79,7 +71,7 @@ def test_a_run_that_cannot_be_kept_stops_no_question(state: Path, monkeypatch: p
     def full(path: Path) -> None:
         raise DiskFullError(f"cannot write {path}: no space left on device")
 
-    monkeypatch.setattr(traces, "TraceWriter", full)
+    monkeypatch.setattr(runs, "TraceWriter", full)
     with open_run() as writer:
         assert writer is None
 
@@ -109,12 +101,12 @@ def test_a_full_disk_is_told_once_for_a_folder_of_traces(
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(traces.LineWriter, "append", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     log = pens()
     log.end()
     events = [(Problem(name, "?"), event) for name in "abc" for event in log.events]
     assert list(TraceFolder(state).keep(events)) == events
-    assert not list(state.iterdir())  # a run without an event is none
+    assert not list(state.iterdir())
     assert capsys.readouterr().err.count("warning[") == 1
 
 
@@ -176,12 +168,14 @@ def test_a_run_is_deleted_by_the_name_of_its_file(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(("most", "most_bytes", "left"), [(3, 10**9, 3), (100, 1, 1)])
-def test_old_runs_go(most: int, most_bytes: int, left: int) -> None:
+def test_old_runs_go(most: int, most_bytes: int, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "MAX_RUNS", most)
+    monkeypatch.setattr(runs, "MAX_BYTES", most_bytes)
     names = [f"2026010{at}-a" for at in range(5)]
     for name in names:
         keep(name)
 
-    drop_old(most, most_bytes)
+    drop_old()
 
     assert [path.stem for path in past_runs()] == names[::-1][:left]
 

@@ -1,4 +1,4 @@
-"""Files that a user names: what can be written is told from what cannot."""
+"""Files that a user names: what cannot be used is an error with a hint."""
 
 from __future__ import annotations
 
@@ -9,31 +9,34 @@ from typing import Any
 
 import pytest
 
-from adascale.cli.disk.files import check_output, check_writable, is_trace, read_text
+from adascale.cli.disk.files import check_output, check_writable, read_text
 from adascale.engine.errors import UsageError
 
 
-@pytest.fixture
-def pipe(tmp_path: Path) -> Path:
-    """A pipe in a folder that takes no files; by way of ``os.access``, since root may write anywhere."""
-    os.mkfifo(tmp_path / "pipe")
-    return tmp_path / "pipe"
-
-
-def test_what_cannot_be_read_or_written_is_told_with_a_fix(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_an_error_with_a_fix(tmp_path: Path) -> None:
     latin = tmp_path / "my tests.py"
     latin.write_bytes("# é".encode("latin1"))
     with pytest.raises(UsageError, match=r"is not UTF-8 \(byte 2\)") as error:
         read_text(latin)
     assert error.value.hint.endswith(f"iconv -f latin1 -t utf-8 '{latin}'")
-    with pytest.raises(UsageError, match="no such file") as error:
+    with pytest.raises(UsageError, match="no such file"):
         read_text(tmp_path / "none")
-    assert error.value.hint
-    with pytest.raises(UsageError, match="it is a folder") as error:
-        check_writable(tmp_path)
-    assert error.value.hint == f"name a file in it: {tmp_path / 'NAME'}"
-    with pytest.raises(UsageError, match="file name too long"):
-        check_writable(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        (".", "it is a folder", "name a file in it: "),
+        ("x" * 300, "file name too long", "another name"),
+        ("none/out.json", "there is no folder", "a folder that exists"),
+    ],
+)
+def test_an_impossible_output_is_an_error_with_a_fix(
+    tmp_path: Path, name: str, message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as error:
+        check_writable(tmp_path / name)
+    assert hint in error.value.hint
 
 
 def test_a_text_keeps_its_line_ends(tmp_path: Path) -> None:
@@ -41,47 +44,29 @@ def test_a_text_keeps_its_line_ends(tmp_path: Path) -> None:
     assert read_text(tmp_path / "t.csv") == 'a,b\r\n"x\r\ny",z\r\n'
 
 
-def allow_only(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: path in paths)
-
-
-def test_a_file_needs_a_folder_that_takes_files_and_a_pipe_needs_itself(
-    pipe: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_needs_a_writable_folder_and_a_pipe_needs_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = pipe.with_name("out.json")
-    allow_only(monkeypatch, pipe.parent)
-    check_writable(file)
-    with pytest.raises(UsageError, match=f"{pipe} is not writable"):
-        check_writable(pipe)
-    allow_only(monkeypatch, file)
-    with pytest.raises(UsageError, match=f"{pipe.parent} is not writable") as error:
-        check_writable(file)
-    assert error.value.hint
+    pipe, file = tmp_path / "pipe", tmp_path / "out.json"
+    os.mkfifo(pipe)
+    for writable, refused in ((tmp_path, pipe), (pipe, file)):
+        monkeypatch.setattr(os, "access", lambda path, mode, only=writable: path == only)  # root may write
+        check_writable(file if refused == pipe else pipe)
+        with pytest.raises(UsageError, match="is not writable"):
+            check_writable(refused)
 
 
-TRACE = b'{"kind":"search_started"'
-
-
-@pytest.mark.parametrize(
-    ("old", "options", "refused"),
-    [
-        (TRACE, {"is_ours": is_trace}, ""),
-        (b"A trace begins with " + TRACE, {"is_ours": is_trace}, "was not written by this command"),
-        (b"GGUF", {"is_ours": is_trace}, "was not written by this command"),
-        (b"precious", {}, "is there already"),
-        (b"precious", {"overwrite": True}, ""),
-    ],
-)
+@pytest.mark.parametrize("overwrite", [True, False])
 @pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])
-def test_only_a_file_of_ours_is_replaced_unasked(
-    tmp_path: Path, old: bytes, options: dict[str, Any], refused: str, link: Any
+def test_a_file_is_replaced_only_if_asked_and_an_input_never(
+    tmp_path: Path, overwrite: bool, link: Any
 ) -> None:
-    (target := tmp_path / "old").write_bytes(old)
+    (target := tmp_path / "old").write_bytes(b"precious")
     output = target
     if link is not None:
         link(output := tmp_path / "link", target)
-    with pytest.raises(UsageError, match=refused) if refused else nullcontext():
-        check_output(output, "another name", **options)
+    with nullcontext() if overwrite else pytest.raises(UsageError, match="is there already"):
+        check_output(output, "another name", overwrite=overwrite)
     with pytest.raises(UsageError, match="it would be written over"):
-        check_output(output, "another name", **{**options, "overwrite": True}, reads=[target])
-    check_output(tmp_path / "new", "another name", **options, reads=[target])
+        check_output(output, "another name", overwrite=True, reads=[target])
+    check_output(tmp_path / "new", "another name", reads=[target])
