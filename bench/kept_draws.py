@@ -97,7 +97,7 @@ class DrawStore(KeyedLines):
 def _drawn_with(session: AnySession, kind: KindName) -> list[Any]:
     """All that a draw for a kind of problem depends on but its prefix and seed, as JSON."""
     assert isinstance(session, Session), "it has files"
-    fingerprint = session.prompts.fingerprints[kind]
+    fingerprint = session.fingerprints[kind]
     return [
         fingerprint.generator,
         fingerprint.prompt,

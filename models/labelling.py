@@ -20,8 +20,7 @@ from .llama.context import MAX_BATCH_TOKENS
 from .llama.labels import SEQUENCES, FloatArray, LabelReader, Labels, each_of, one_of
 from .llama.thinking import plan_thinking
 from .options import WINDOW, Reporting, SessionOptions, round_window_up
-from .session import LocalModels
-from .session_plan import find_model
+from .session import LocalModels, find_model
 from .upstream.address import is_address
 from .upstream.session import UpstreamSession
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from adascale.engine.errors import UsageError
 from adascale.engine.types import AS_USUAL, SamplingChange
 
 from .files.catalog import DEFAULT_GENERATOR, CardSampling
@@ -238,20 +237,6 @@ class SessionOptions:
     def references(self) -> tuple[str, ...]:
         """References and paths of the models and their calibration."""
         return self.generator, self.prm.rpartition("=")[2], self.calibration
-
-
-def check_idle(is_busy: bool) -> None:
-    """Refuse a second search of a session before the first one has ended.
-
-    Raises:
-        UsageError: it has not.
-    """
-    if is_busy:
-        raise UsageError(
-            "another search of this session has not ended",
-            hint="read its events to their end, or close their iterator",
-            slug="session-busy",
-        )
 
 
 _MATHS = ("prose", "program", "date", "check")

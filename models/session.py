@@ -1,37 +1,61 @@
-"""Opens everything that searches need, in order, and closes it in reverse: files, weights, contexts, PRM.
+"""Opens all that searches over files need, in order, and closes it in reverse: files, weights, contexts, PRM.
 
-``Session`` finds and verifies ``SessionFiles``, opens their models, asked as a ``PromptPlan`` says, and gives
-drivers over them.
+``Session`` finds and verifies its files, opens their models, and settles the prompt, the sampler and the
+calibration of each mode.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any
 
-from adascale.engine.errors import command, human_bytes, setting
-from adascale.engine.kinds import KINDS
-from adascale.engine.ports import Clock, Executor, Policy, RewardModel, SequenceLogprob
-from adascale.engine.request import Conditions
-from adascale.engine.search.driver import Driver
-from adascale.engine.search.events import GeneratorDescription, ModelDescription, PRMDescription
-from adascale.engine.types import KindName, Mode, Notice, Schedule
+from adascale.engine.calibration.posterior import Posterior
+from adascale.engine.errors import UsageError, command, human_bytes, setting
+from adascale.engine.kinds import KINDS, prompt_of
+from adascale.engine.ports import RewardModel, SequenceLogprob
+from adascale.engine.search.events import GeneratorDescription, PRMDescription
+from adascale.engine.types import KindName, Notice, PromptName, Schedule
 
-from . import machine
-from .calibration.artefact import Fingerprint, describe, describe_prior, mismatches, wrong_kind
-from .files.library import ModelFile
+from . import AnySession, machine
+from .calibration.artefact import (
+    Artefact,
+    Fingerprint,
+    InstalledCalibrations,
+    ProgramFingerprint,
+    check_width,
+    load_artefact,
+    mismatches,
+    read_installed,
+    wrong_kind,
+)
+from .files.cache import file_sha256
+from .files.library import ModelFile, resolve
 from .llama import stepcost
+from .llama.chat import ChatFormat, ToolFormat
 from .llama.context import LlamaContext
 from .llama.model import AbortFlag, LlamaModel, layers_to_offload, listeners
 from .llama.policy import LlamaPolicy
 from .llama.prefixes import PrefixCache
-from .options import Reporting, SessionOptions, check_idle, prm_window
-from .prm.formats import FORMATS
+from .llama.thinking import plan_thinking
+from .options import (
+    PROGRAM_OPENING,
+    PROMPTS,
+    Reporting,
+    Samplers,
+    SamplingParams,
+    SessionOptions,
+    prm_window,
+    samplers,
+    with_own,
+)
+from .prm.formats import FORMATS, head_file, settle_format, split_reference
 from .prm.scorer import StepPRM
 from .programs.executor import ProgramExecutor
-from .session_plan import PromptPlan, SessionFiles, fetch_files, plan_prompts
 from .sizing import SessionLoad, plan_load
 
 _CACHE_SHARE = 1 / 4
@@ -42,6 +66,63 @@ _CACHE_LEAST = 1 / 32
 
 _CACHE_MAX = 2 << 30
 """Bytes of a cache of prefixes at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFiles:
+    """Files of a session: a generator, and a PRM and a calibration if they were named.
+
+    Attributes:
+        generator: The generator's file.
+        prm: The PRM's file; the generator's if it judges itself.
+        prm_format: A key of ``FORMATS``; ``probe`` without a PRM, even if no states are read (``none``).
+        calibration: The calibration.
+    """
+
+    generator: ModelFile
+    prm: ModelFile | None = None
+    prm_format: str = "probe"
+    calibration: Artefact | None = None
+
+    def prm_sha256(self) -> str:
+        """Digest of the PRM's GGUF, and of its head if it has one; empty without a PRM."""
+        if self.prm is None:
+            return ""
+        head = head_file(self.prm, self.prm_format)
+        if head is None:
+            return self.prm.sha256
+        both = f"{self.prm.sha256} {file_sha256(head, head.name)}"
+        return hashlib.sha256(both.encode()).hexdigest()
+
+
+def find_model(ref: str, options: SessionOptions, reporting: Reporting) -> ModelFile:
+    """Find and verify a model as ``resolve`` does, on the terms of a session."""
+    shown, confirm = reporting.on_progress, reporting.confirm
+    return resolve(ref, offline=options.offline, on_progress=shown, confirm=confirm)
+
+
+def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
+    """Find the files that the options name, downloading models that are missing.
+
+    Raises:
+        ModelError, DiskFullError: a model is not available.
+        CalibrationError, UsageError: the named calibration cannot be used; nothing was downloaded.
+        UsageError: the file is no PRM of the named format.
+    """
+    calibration = None
+    if options.calibration not in ("auto", "none"):
+        if options.prm == "none":
+            text = f"{setting('prm', 'none')} leaves nothing to calibrate with {options.calibration}"
+            raise UsageError(text, hint=setting("prm", "probe"))
+        calibration = load_artefact(Path(options.calibration))
+
+    generator = find_model(options.generator, options, reporting)
+    if options.prm in ("none", "probe"):
+        return SessionFiles(generator, calibration=calibration)
+    wanted, ref = split_reference(options.prm)
+    prm = generator if ref == "self" else find_model(ref, options, reporting)
+    form = settle_format(prm, wanted, reporting.status, offline=options.offline)
+    return SessionFiles(generator, prm, form, calibration)
 
 
 class LocalModels:
@@ -80,33 +161,34 @@ class LocalModels:
         return context
 
 
-class Session(LocalModels):
+class Session(AnySession, LocalModels):
     """Models that are open for searches: ``with Session(options) as session``.
 
     Attributes:
         model: The generator.
-        prompts: How the generator is asked, and the calibrations that belong to that.
+        chats: Format of each prompt.
+        sampling: Sampler of each prompt.
+        fingerprints: Everything that success probabilities depend on, by kind of problem; calibrations are
+            found by it.
         context: The generator's context, with one sequence per branch.
         step_costs: Seconds of a decode step by its number of branches.
-        policy: The generator as the engine sees it.
-        reward_model: Scores steps.
-        executor: Runs programs.
 
     Raises:
-        ModelError, DoesNotFitError, UsageError: on entry, before anything is searched.
+        ModelError, DoesNotFitError, UsageError, CalibrationError: on entry, before anything is searched.
     """
 
+    abort: AbortFlag
+    policy: LlamaPolicy
     model: LlamaModel
-    prompts: PromptPlan
+    chats: Mapping[PromptName, ChatFormat]
+    sampling: Samplers
+    fingerprints: Mapping[KindName, Fingerprint]
     context: LlamaContext
     step_costs: stepcost.StepCosts
-    policy: LlamaPolicy
-    reward_model: RewardModel
-    executor: Executor
 
     @cached_property
     def files(self) -> SessionFiles:
-        """The files, found, and downloaded where they are missing; entry needs them too.
+        """The files; missing models are downloaded. Entry needs them too.
 
         Raises:
             ModelError, DiskFullError: a model is not available.
@@ -116,145 +198,148 @@ class Session(LocalModels):
 
     @property
     def name(self) -> str:
-        """Names of generator and PRM."""
-        return self.files.pair_name
+        """Names of generator and PRM: ``qwen2.5-coder-1.5b+probe``."""
+        files = self.files
+        return f"{files.generator.own_name}+{files.prm.own_name if files.prm else files.prm_format}"
 
     @property
     def fingerprint(self) -> Fingerprint:
         """All that a fit of values belongs to."""
-        return self.prompts.fingerprints["value"]
-
-    @property
-    def is_open(self) -> bool:
-        """True since entry."""
-        return hasattr(self, "policy")
-
-    def __enter__(self) -> Self:
-        try:
-            self._open(self.files)
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def listing(self) -> list[tuple[str, Path, str]]:
-        """Label, path and sha256 of each file, found as ``files``."""
-        both = [("generator", self.files.generator), ("prm", self.files.prm)]
-        return [(label, file.path, file.sha256) for label, file in both if file is not None]
-
-    def driver(self, clock: Clock, policy: Policy | None = None) -> Driver:
-        """A driver over the open models, after clearing an earlier abort.
-
-        Args:
-            clock: Time.
-            policy: Takes the generator's place.
-
-        Raises:
-            UsageError: the session is closed, or a search of it has not ended: both would use the same
-                branches.
-        """
-        self.policy.check_open()
-        check_idle(self.policy.is_busy)
-        self.abort.clear()
-        policy = policy or self.policy
-        return Driver(policy, self.reward_model, self.prompts.posteriors, clock, self.executor)
-
-    @property
-    def modes(self) -> tuple[Mode, ...]:
-        """Modes that ``auto`` may use for a value, the one that is drawn first in front.
-
-        Those that a calibration of these very models knows; programs and prose where votes are all that is
-        known.
-        """
-        judge = self.prompts.posteriors.get("value")
-        if judge is None:
-            return ("prose",)
-        return ("program", "prose") if judge.head is None else tuple(judge.modes)
+        return self.fingerprints["value"]
 
     @property
     def schedule(self) -> Schedule:
         """Branches of a search that run side by side, by the cost of a decode step on this machine."""
         return self.step_costs.best_schedule(self.policy.slots)
 
-    def conditions(self, kind: KindName) -> Conditions:
-        """Models and warnings of the searches of one kind of problem.
-
-        Warnings name options without effect, mismatches with the calibration, and calibrations that cannot be
-        read.
-        """
-        prompts, described = self.prompts, kind if KINDS[kind].judged_by else "value"
-        generator, prm = self.files.generator, self.files.prm
-        fit, judge = prompts.calibrations.get(kind), prompts.posteriors.get(kind)
-        calibration = None if judge is None else describe(fit) if fit else describe_prior(judge)
-        unfitted = describe_prior(judge.unfitted) if judge and fit else None
-        models = ModelDescription(
-            GeneratorDescription(generator.name, generator.path.name, generator.sha256, self.context.window),
-            PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
-            calibration,
-            {
-                **prompts.sampling[KINDS[described].prompt].record(),
-                "prompt": prompts.fingerprints[described].prompt,
-            },
-        )
-        set_odds = tuple(self.options.sampling.odds)
-        return Conditions(models, tuple(self._warnings(kind)), self.schedule, unfitted, set_odds=set_odds)
-
-    def _warnings(self, kind: KindName) -> list[Notice]:
-        found: list[Notice] = []
-        if self.options.gpu_layers and not self.model.gpu_layers:
-            text = f"{setting('gpu_layers', self.options.gpu_layers)} has no effect"
-            why = "this llama.cpp was built without GPU support; running on CPU"
-            hint = f"{command('doctor')} shows how to install a GPU build"
-            found.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
-        found += self.prompts.chats[KINDS[kind].prompt].notices()
-        if not KINDS[kind].judged_by:
-            return found
-        prompts, named = self.prompts, self.files.calibration
-        found += [Notice("calibration-unreadable", error.message) for error in prompts.calibration_errors]
-        if kind in prompts.calibrations:
-            found += mismatches(prompts.calibrations[kind].card, prompts.fingerprints[kind])
-        elif named is not None:
-            found.append(wrong_kind(named.card, kind))
-        return found
+    def listing(self) -> list[tuple[str, Path, str]]:
+        """Label, path and sha256 of each file; errors as of ``files``."""
+        both = [("generator", self.files.generator), ("prm", self.files.prm)]
+        return [(label, file.path, file.sha256) for label, file in both if file is not None]
 
     def decode_rate(self) -> float:
         """Tokens per second of a full batch, measured now; nothing may be open."""
         full = self.context.sequences
         return full / stepcost.measure(self.context, [full]).seconds(full)
 
-    def _open(self, files: SessionFiles) -> None:
+    def _describe(
+        self, kind: KindName
+    ) -> tuple[GeneratorDescription, PRMDescription | None, Mapping[str, Any]]:
+        judged, prm, file = kind if KINDS[kind].judged_by else "value", self.files.prm, self.files.generator
+        return (
+            GeneratorDescription(file.name, file.path.name, file.sha256, self.context.window),
+            PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
+            {
+                **self.sampling[KINDS[judged].prompt].record(),
+                "prompt": self.fingerprints[judged].prompt,
+            },
+        )
+
+    def _warnings(self, kind: KindName) -> list[Notice]:
+        notices: list[Notice] = []
+        if self.options.gpu_layers and not self.model.gpu_layers:
+            text = f"{setting('gpu_layers', self.options.gpu_layers)} has no effect"
+            why = "this llama.cpp was built without GPU support; running on CPU"
+            hint = f"{command('doctor')} shows how to install a GPU build"
+            notices.append(Notice("no-gpu-build", f"{text}: {why}", hint=hint))
+        notices += self.chats[KINDS[kind].prompt].notices()
+        if not KINDS[kind].judged_by:
+            return notices
+        notices += self._unreadable
+        if kind in self.calibrations:
+            notices += mismatches(self.calibrations[kind].card, self.fingerprints[kind])
+        elif self.files.calibration is not None:
+            notices.append(wrong_kind(self.files.calibration.card, kind))
+        return notices
+
+    def _open(self) -> None:
         if (log := self._reporting.log) is not None:
             listeners.append(log)
             self._stack.callback(listeners.remove, log)
-        options, available = self.options, machine.free_memory_bytes()
+        options, files, available = self.options, self.files, machine.free_memory_bytes()
         load = plan_load(options, files.generator, files.prm, available)
-        window, cache_bytes = load.window, _cache_bytes(load, available)
         self.model = self._load_model(files.generator)
-        self.prompts = plan_prompts(options, files, self.model, window)
-        states = bool(self.prompts.calibrations) or options.is_repeatable
-        self.context = self._make_context(self.model, window, load.branches, states=states)
+        self._plan_prompts(load.window)
+        states = bool(self.calibrations) or options.is_repeatable
+        self.context = self._make_context(self.model, load.window, load.branches, states=states)
         self.step_costs = stepcost.StepCosts({})
         if options.purpose != "rollouts":
             self.step_costs = self._load_step_costs(files.generator)
-        policy = LlamaPolicy(
+        cache_bytes = _cache_bytes(load, available)
+        self.policy = LlamaPolicy(
             self.context,
-            self.prompts.chats,
-            self.prompts.sampling,
+            self.chats,
+            self.sampling,
             PrefixCache(cache_bytes),
             None if options.is_repeatable else self.step_costs,
             park_steps=options.purpose != "replay",
         )
-        self._stack.callback(policy.close)
-        self.reward_model = self._open_prm(files, window, cache_bytes)
+        self._stack.callback(self.policy.close)
+        self.reward_model = self._open_prm(load.window, cache_bytes)
         replays = options.purpose == "replay"  # and goes the same way on every machine
         self.executor = self._stack.enter_context(
             ProgramExecutor(
                 unsandboxed=options.unsandboxed, waits_while=lambda: replays and not bool(self.abort)
             )
         )
-        self.policy = policy
 
-    def _open_prm(self, files: SessionFiles, window: int, cache_bytes: int) -> RewardModel:
+    def _plan_prompts(self, window: int) -> None:
+        """Settle prompts first, then calibrations by them, and then the samplers that those were fitted with.
+
+        Args:
+            window: Tokens of one trajectory, prompt included.
+
+        Raises:
+            CalibrationError: the named calibration is of a model with other states.
+            UsageError: the model cannot be asked to think.
+        """
+        options, files, model = self.options, self.files, self.model
+        self.chats = chat_formats(model, options.system, options.think)
+        think_tokens = self.chats["prose"].think_tokens
+        self.sampling = samplers(options, think_tokens, card=files.generator.sampling)
+        is_searched = options.calibration == "auto" and options.prm != "none"
+        installed = read_installed() if is_searched else InstalledCalibrations()
+        self._unreadable = [Notice("calibration-unreadable", error.message) for error in installed.errors]
+        if files.calibration is not None:
+            check_width(files.calibration, model.width)
+            self.calibrations = {files.calibration.card.fingerprint.kind: files.calibration}
+        else:
+            used = self._fingerprints(window)
+            self.calibrations = {
+                kind: fit for kind in used if (fit := installed.find(used[kind])) is not None
+            }
+        heads = {kind: artefact.head for kind, artefact in self.calibrations.items()}
+        self.posteriors = {
+            kind: Posterior.of_model(
+                kind, model.info.effective_parameters, files.generator.sha256, heads.get(kind)
+            )
+            for kind, entry in KINDS.items()
+            if kind in heads or (entry.has_votes and is_searched and files.prm is None)
+        }
+        fitted: Samplers = {
+            prompt_of(kind, mode): SamplingParams(
+                **{**numbers, **options.sampling.numbers, "think_tokens": think_tokens}
+            )
+            for kind, artefact in self.calibrations.items()
+            for mode, numbers in artefact.card.samplers().items()
+        }
+        self.sampling = {**self.sampling, **fitted}
+        self.fingerprints = self._fingerprints(window)
+
+    def _fingerprints(self, window: int) -> dict[KindName, Fingerprint]:
+        chats, files = self.chats, self.files
+        models = files.generator.sha256, files.prm_sha256(), files.prm_format
+        program = ProgramFingerprint(chats["program"].sha256(), self.sampling["program"].record())
+
+        def of(kind: KindName) -> Fingerprint:
+            name = prompt_of(kind, KINDS[kind].modes[0])
+            sampler, own = self.sampling[name].record(), program if KINDS[kind].is_fitted else None
+            return Fingerprint(*models, chats[name].sha256(), sampler, window, own, kind)
+
+        return {kind: of(kind) for kind, entry in KINDS.items() if entry.judged_by}
+
+    def _open_prm(self, window: int, cache_bytes: int) -> RewardModel:
+        files = self.files
         if files.prm is None:
             return SequenceLogprob()
         model = self.model if files.prm.path == files.generator.path else self._load_model(files.prm)
@@ -266,17 +351,41 @@ class Session(LocalModels):
         return prm
 
     def _load_step_costs(self, file: ModelFile) -> stepcost.StepCosts:
-        """The curve kept for such contexts; measured if none is."""
+        """The stored curve of such contexts; a new one is measured."""
         path = stepcost.curve_path(file.sha256, self.context, self.model.gpu_layers)
-        known = stepcost.load(path, self.context.sequences)
-        if known is None:
+        costs = stepcost.load(path, self.context.sequences)
+        if costs is None:
             self._reporting.status("Measuring this machine, once per model...")
-            known = stepcost.measure(self.context)
-            stepcost.save(path, known)
-        return known
+            costs = stepcost.measure(self.context)
+            stepcost.save(path, costs)
+        return costs
 
 
 def _cache_bytes(load: SessionLoad, available: int) -> int:
     """Capacity of the cache of prefixes of each of the two models."""
     left = available - load.total_bytes
     return min(_CACHE_MAX, int(max(_CACHE_SHARE * left, _CACHE_LEAST * available)))
+
+
+def chat_formats(model: LlamaModel, system: str, think: int | None) -> dict[PromptName, ChatFormat]:
+    """The format of each prompt.
+
+    Args:
+        model: Has the template.
+        system: The user's own system prompt, below each built-in one; empty for none.
+        think: As ``SessionOptions.think``.
+
+    Raises:
+        UsageError: the model cannot be asked to think.
+        ModelCorruptError: the template cannot be rendered, or does not show the question.
+    """
+    thinking, silent = plan_thinking(model, think), plan_thinking(model, 0)
+
+    def of(name: PromptName) -> ChatFormat:
+        asked, own = with_own(name, system), silent if name.startswith("look-") else thinking
+        if name in ("call", "look-call"):
+            return ToolFormat(model, asked, thinking=own)
+        opening = PROGRAM_OPENING if name in ("program", "code", "date", "check") else ""
+        return ChatFormat(model, asked, opening, own, chat_system=system)
+
+    return {name: of(name) for name in PROMPTS}

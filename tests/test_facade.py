@@ -147,5 +147,5 @@ def test_nothing_is_searched_behind_its_session(chain_gguf: Path) -> None:
             pass
     with pytest.raises(adascale.AdascaleError, match="closed"):
         list(events)
-    with pytest.raises(adascale.AdascaleError, match="closed"):
+    with pytest.raises(adascale.AdascaleError, match="no open session"):
         adascale.ask("What is twice 9?", session, strategy="vote")

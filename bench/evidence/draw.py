@@ -164,8 +164,8 @@ def header(session: Session, artefact: Artefact, args: argparse.Namespace) -> Ma
         "seed": args.seed,
         "samples": args.samples,
         "programs": args.programs,
-        "temperature": session.prompts.sampling["prose"].temperature,
-        "program_temperature": session.prompts.sampling["program"].temperature,
+        "temperature": session.sampling["prose"].temperature,
+        "program_temperature": session.sampling["program"].temperature,
         "flops_per_token": session.model.flops_per_token,
         "step_seconds": {size: round(s, 5) for size, s in session.step_costs.curve.items()},
     }
@@ -213,7 +213,7 @@ def main() -> None:
         Session(options) as session,
         closing(DrawStore.of(session, "value")) as store,
     ):
-        artefact = session.prompts.calibrations["value"]
+        artefact = session.calibrations["value"]
         if not kept:
             append(args.output, header(session, artefact, args))
         policy = ReplayingPolicy.of(session, store)

@@ -63,7 +63,7 @@ def main() -> None:
     options = SessionOptions(generator=args.model, branches=args.samples, threads=args.threads)
     rows, ours, theirs = [], 0.0, 0.0
     with Session(options) as session:
-        prompt = list(session.prompts.chats["prose"].prompt(QUESTION))
+        prompt = list(session.chats["prose"].prompt(QUESTION))
         for round_ in range(args.rounds):
             tokens, seconds = best_of_n(session, args.samples, seed=round_)
             same, sequential = one_by_one(llama, prompt, args.samples, tokens, seed=1000 * round_)

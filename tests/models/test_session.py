@@ -91,7 +91,7 @@ def test_auto_may_draw_what_a_calibration_knows_or_votes_judge(
     if knows:
         judge = replace(judge, head=SimpleNamespace(modes=knows))  # type: ignore[arg-type]
     session: Any = Session(SessionOptions())
-    session.prompts = SimpleNamespace(posteriors={"value": judge} if knows or by_votes else {})
+    session.posteriors = {"value": judge} if knows or by_votes else {}
     assert session.modes == modes
 
 
@@ -110,8 +110,8 @@ def test_a_session_thinks_as_it_is_told(tmp_path: Path, think: int | None, token
     with Session(options) as session:
         answer = adascale.ask("What is twice 9?", session, strategy="greedy")
         assert answer.answer == "18"
-        assert {each.think_tokens for each in session.prompts.sampling.values()} == {tokens}
-        assert session.prompts.fingerprints["value"].sampling.get("think_tokens", 0) == tokens
+        assert {each.think_tokens for each in session.sampling.values()} == {tokens}
+        assert session.fingerprints["value"].sampling.get("think_tokens", 0) == tokens
         assert not session.conditions("value").warnings
 
 
@@ -122,7 +122,7 @@ def no_model(ref: str, **_: object) -> ModelFile:
 def test_a_calibration_that_cannot_be_used_is_told_before_a_model_is_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adascale.models.session_plan.resolve", no_model)
+    monkeypatch.setattr("adascale.models.session.resolve", no_model)
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(b"torn")
     with pytest.raises(CalibrationError, match="is missing"):
@@ -142,7 +142,7 @@ def test_a_model_that_nobody_fitted_goes_by_votes_from_its_size(chain_gguf: Path
             assert described is not None
             assert (described["level"], described["prior"]) == ("prior", round(prior, 3))
         assert session.conditions("code").models.calibration is None
-        assert session.prompts.sampling["prose"] == SamplingParams(), "not the short one of options"
+        assert session.sampling["prose"] == SamplingParams(), "not the short one of options"
         asked = adascale.ask("What is twice 9?", session)
         assert session.modes == ("program", "prose")
         assert asked.confidence is not None
@@ -203,7 +203,7 @@ def test_a_session_takes_the_sampler_of_the_family_of_its_file(
 ) -> None:
     monkeypatch.setattr("adascale.models.files.library.sampling_of", lambda *_: CARD)
     with Session(SessionOptions(str(chain_gguf), branches=2)) as session:
-        assert session.prompts.fingerprints["value"].sampling["top_p"] == 1.0
+        assert session.fingerprints["value"].sampling["top_p"] == 1.0
         told = session.conditions("fact").models.sampling
         assert told is not None
         assert told["presence_penalty"] == 1.5

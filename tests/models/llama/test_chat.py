@@ -20,7 +20,7 @@ from adascale.models.llama.chat import ChatFormat, Message, ToolFormat, render
 from adascale.models.llama.model import LlamaModel
 from adascale.models.options import PROMPTS
 from adascale.models.programs.cpython import why_not
-from adascale.models.session_plan import chat_formats
+from adascale.models.session import chat_formats
 
 LOOP = (
     "{% for m in messages %}{{ m.content }}{% if loop.last %}{% break %}{% endif %}{% continue %}{% endfor %}"
