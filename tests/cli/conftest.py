@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from loopback import Server, serving
+from loopback import WebServer, listening
 
 from adascale.engine import bands
 
@@ -13,8 +13,8 @@ def every_word(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def hub() -> Iterator[Server]:
+def hub() -> Iterator[WebServer]:
     """A Hub for ``publish_repo``, at its ``url``."""
-    with serving() as server:
+    with listening() as server:
         server.add("/", b"hello")
         yield server

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import lying_server as lies
 import pytest
+import replies
 from commands import Home, run
-from lying_server import writes_words
-from other_server import KEY, Other, other_server, refuses
+from loopback import KEY, WebServer, listening
+from replies import errs, writes_words
 from scripted_server import Served, served
 
 import adascale
@@ -36,16 +36,16 @@ def server() -> Iterator[Served]:
 
 
 @pytest.fixture
-def other() -> Iterator[Other]:
+def other() -> Iterator[WebServer]:
     """A server with two models."""
-    with other_server(writes_words("It is 4.")) as found:
-        found.pages = {"/v1/models": lists("qwen3:4b", "llama3.2:3b")}
+    with listening(writes_words("It is 4.")) as found:
+        found.show({"/v1/models": lists("qwen3:4b", "llama3.2:3b")})
         yield found
 
 
-def test_a_time_limit_ends_all_that_a_server_stalls(home: Home, other: Other) -> None:
+def test_a_time_limit_ends_all_that_a_server_stalls(home: Home, other: WebServer) -> None:
     words = ["-m", f"{other.url}#qwen3:4b", "--time-limit", "400ms"]
-    other.reply = lies.holds(lies.delta("It"))
+    other.reply = replies.holds(replies.delta("It"))
     begun = time.monotonic()
     assert home.run("ask", "What is twice 9?", *words).returncode == 3
     done = home.run("batch", str(home.data), *words)
@@ -53,8 +53,8 @@ def test_a_time_limit_ends_all_that_a_server_stalls(home: Home, other: Other) ->
     assert time.monotonic() - begun < 4, "of .5 and, if one question waits for another, 1.5, and .4"
 
 
-def test_an_empty_reply_is_no_answer_in_any_output(home: Home, other: Other) -> None:
-    other.reply = lies.streams(lies.delta(finish="stop"))
+def test_an_empty_reply_is_no_answer_in_any_output(home: Home, other: WebServer) -> None:
+    other.reply = replies.streams(replies.delta(finish="stop"))
     words = ["ask", "What is twice 9?", "-m", f"{other.url}#qwen3:4b"]
     assert home.run(*words).returncode == 3
     assert home.run("ask", "Write a poem.", *words[2:]).returncode == 3
@@ -67,17 +67,17 @@ def test_a_size_that_the_user_says_is_assumed_no_more(home: Home, server: Served
     assert "is no size of a model" in home.run(*words, "-o", "size", "big").stderr
 
 
-def test_a_refused_key_is_an_error_that_does_not_show_it(home: Home, other: Other) -> None:
-    other.reply = refuses(401)
+def test_a_refused_key_is_an_error_that_does_not_show_it(home: Home, other: WebServer) -> None:
+    other.reply = errs(401, KEY)
     words = ["ask", "What is twice 9?", "-m", f"{other.url}#qwen3:4b"]
     done = run(home.env, *words, more={"ADASCALE_UPSTREAM_KEY": KEY})
     assert "wants a key" in done.stderr
     assert KEY not in done.stdout + done.stderr
-    assert {key for _, key in other.seen} == {f"Bearer {KEY}"}
+    assert other.keys == {f"Bearer {KEY}"}
 
 
 def test_list_shows_servers_below_the_models_and_not_in_json(
-    home: Home, other: Other, monkeypatch: pytest.MonkeyPatch
+    home: Home, other: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "LOCAL_PORTS", {int(other.url.rpartition(":")[2]): "Ollama", 9: "nobody"})
     rows = home.run("list").stdout.splitlines()
@@ -85,7 +85,7 @@ def test_list_shows_servers_below_the_models_and_not_in_json(
     assert other.url not in home.run("list", "--json").stdout
 
 
-def test_a_conversation_goes_on_with_a_server(home: Home, other: Other, server: Served) -> None:
+def test_a_conversation_goes_on_with_a_server(home: Home, other: WebServer, server: Served) -> None:
     said = f"/model {other.url}#qwen3:4b\nHello there.\n"
     done = run(home.env, "chat", "-m", server.url, stdin=said.encode())
     assert (done.returncode, done.stdout) == (0, "It is 4.\n"), done.stderr
@@ -129,8 +129,8 @@ def test_a_fit_over_a_server_is_used_for_it_and_for_no_other_model_prompt_or_sam
     assert [each for each in warnings if "assumed" in each] == []
     assert asked(server.url, "-o", "temperature", "0.3")[0] == "prior"
     assert asked(server.url, "--system", "Be brief.")[0] == "prior"
-    with other_server(writes_words("It is 18.")) as other:
-        other.pages = {"/v1/models": lists("scripted")}
+    with listening(writes_words("It is 18.")) as other:
+        other.show({"/v1/models": lists("scripted")})
         assert asked(other.url)[0] == "prior"
     with adascale.open_session(SessionOptions(server.url)) as session:  # of another machine
         assert session.conditions("value").models.level == "prior"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from commands import CLOSED, Home, run
-from other_server import KEY, Call, other_server, says
+from loopback import KEY, Call, listening
+from replies import says
 
 from adascale.cli.opening import open_fallback
 from adascale.models.options import FallbackOptions
@@ -43,7 +44,7 @@ def ask(home: Home) -> Ask:
 
 
 def test_an_unsure_answer_is_that_of_the_other_server_and_says_so(ask: Ask) -> None:
-    with other_server(GOOD) as other:
+    with listening(GOOD) as other:
         named = f"{other.url}#large"
         found = json.loads(ask("--json", "--fallback", named).stdout)
         shown = ask("-v", "--fallback", named)
@@ -64,7 +65,7 @@ def test_an_unsure_answer_is_that_of_the_other_server_and_says_so(ask: Ask) -> N
 
 def test_the_calls_of_a_day_are_counted_over_all_commands(ask: Ask) -> None:
     limits = ("--json", "-o", "fallback_calls", "2", "--fallback")
-    with other_server(GOOD) as other:
+    with listening(GOOD) as other:
         answers = [json.loads(ask(*limits, other.url).stdout)["answer"] for _ in range(3)]
     assert (answers, len(other.asked)) == (["391", "391", "18"], 2)
 
@@ -89,7 +90,7 @@ def test_a_batch_goes_on_while_the_other_server_thinks(home: Home) -> None:
     ]
     home.data.write_text("\n".join(map(json.dumps, [*rows, {"question": "hi", "kind": "text"}])))
     words = ["batch", str(home.data), "-m", str(home.model), "--seed", "1", "-o", "fallback_below", "1"]
-    with other_server(answers_when_it_has_two) as other:
+    with listening(answers_when_it_has_two) as other:
         done = home.run(*words, "--fallback", other.url)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [each["correct"] for each in records if "fallback" in each] == [True, True], done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import run_here
-from loopback import Server, publish_repo
+from loopback import WebServer, publish_repo
 from sample_log import Log, pens, written
 from terminal import Screen, environment, on_terminal, piped
 
@@ -202,7 +202,9 @@ def test_ctrl_c_in_the_middle_of_an_import_says_so(home: dict[str, str], tmp_pat
 
 
 @pytest.mark.slow
-def test_the_question_before_a_download_has_the_terminal_to_itself(home: dict[str, str], hub: Server) -> None:
+def test_the_question_before_a_download_has_the_terminal_to_itself(
+    home: dict[str, str], hub: WebServer
+) -> None:
     publish_repo(hub, "acme/Tiny-GGUF", {"tiny-Q4_K_M.gguf": 98_000_000})
     drawn: list[str] = []
 

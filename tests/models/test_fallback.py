@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from other_server import KEY, Reply, breaks_off, is_silent, other_server, refuses, says, writes
+from loopback import KEY, Reply, listening
+from replies import answers, breaks_off, errs, is_silent, says
 
 from adascale.engine.answer import FallbackAnswer
 from adascale.engine.errors import UsageError
@@ -26,7 +27,7 @@ def no_calls_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def told(reply: Reply) -> FallbackAnswer | Notice:
-    with other_server(reply) as other:
+    with listening(reply) as other:
         options = FallbackOptions(f"{other.url}#large", seconds=0.3)
         found = Fallback(options, KEY).ask(QUESTION, lambda: False)
     assert len(other.asked) == 1, "a redirection is not followed"
@@ -39,10 +40,10 @@ def told(reply: Reply) -> FallbackAnswer | Notice:
     [
         (is_silent, "completed no reply for 0.3 s"),
         (breaks_off, "broke off in the middle"),
-        (refuses(401), "wants a key"),
-        (refuses(429), "has too many requests"),
-        (refuses(307, Location=ELSEWHERE), "sends on"),
-        (writes(b" " * 3_000_000), "writes no chat completion"),
+        (errs(401, KEY), "wants a key"),
+        (errs(429, KEY), "has too many requests"),
+        (answers(b"", 307, Location=ELSEWHERE), "sends on"),
+        (answers(b" " * 3_000_000), "writes no chat completion"),
         (says(None), "gives no answer"),
         (says("I like turtles."), "gives no answer"),
         (says("It is 39", finish_reason="length"), "gives no answer"),

@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from other_server import KEY, Call, other_server, says
+from loopback import KEY, Call, listening
+from replies import says
 from scripted import judging
 from scripted_server import CHAT, EchoPolicy, Served, chunks_of, say, served, steady
 
@@ -48,7 +49,7 @@ def test_a_stream_shows_signs_of_life_meanwhile_and_the_other_answer_alone(
         call.state.stopping.wait(0.5)
         GOOD(call)
 
-    with other_server(is_slow) as other, handing_on(other.url) as server:
+    with listening(is_slow) as other, handing_on(other.url) as server:
         text = server.post(messages=ECHO, stream=True).text
     chunks = chunks_of(text)
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
@@ -59,7 +60,7 @@ def test_a_stream_shows_signs_of_life_meanwhile_and_the_other_answer_alone(
 
 
 def test_what_was_handed_on_or_is_not_searched_is_not_handed_on() -> None:
-    with other_server(GOOD) as other, handing_on(other.url) as server:
+    with listening(GOOD) as other, handing_on(other.url) as server:
         again = server.post(headers={HANDED_ON: "1"}, messages=ECHO).json()
         server.ask(messages=ECHO, reasoning_effort="none")
         server.ask(messages=[say("Write a poem about rain.")])
@@ -74,7 +75,7 @@ def test_a_client_that_leaves_ends_the_call() -> None:
         if not call.connection.recv(1):
             hung_up.set()
 
-    with other_server(waits_for_the_end) as other, handing_on(other.url) as server:
+    with listening(waits_for_the_end) as other, handing_on(other.url) as server:
         with pytest.raises(httpx2.ReadTimeout):
             httpx2.post(server.url + CHAT, json={"messages": ECHO}, timeout=1.0)
         assert hung_up.wait(10)

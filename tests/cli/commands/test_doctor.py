@@ -12,7 +12,7 @@ import pytest
 import typer
 from commands import Home
 from huggingface_hub import constants
-from loopback import serving
+from loopback import listening
 from typer.testing import CliRunner
 
 from adascale.cli.commands.doctor import doctor
@@ -111,7 +111,7 @@ def test_a_missing_model_fails_once_and_is_nothing_to_download(checked: Checked)
 
 
 def test_the_network_is_the_hub_or_the_package_index(checked: Checked) -> None:
-    with serving() as server:
+    with listening() as server:
         found, code = checked()
         assert (found["network"]["result"], code) == ("warn", 0)
         assert "HF_ENDPOINT" in found["network"]["fix"]

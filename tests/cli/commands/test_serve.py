@@ -19,7 +19,8 @@ import httpx2
 import psutil
 import pytest
 from commands import Home, run, run_process
-from other_server import KEY, other_server, says
+from loopback import KEY, listening
+from replies import says
 
 from adascale.cli.commands.serve import page_origin
 from adascale.engine.errors import UsageError
@@ -116,7 +117,7 @@ def test_an_unsure_answer_is_handed_on_and_its_trace_and_key_are_kept(
 ) -> None:
     traces = tmp_path / "traces"
     monkeypatch.setitem(home.env, "ADASCALE_FALLBACK_KEY", KEY)
-    with other_server(says("\\boxed{99}")) as other:
+    with listening(says("\\boxed{99}")) as other:
         unsure = ("-o", "fallback_below", "1", "--fallback", other.url)
         with serving(home, *unsure, "--traces", str(traces)) as server:
             found = server.post("What is twice 9?", seed=5)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from loopback import COMMIT, Server, publish_repo
+from loopback import COMMIT, WebServer, publish_repo
 
 from adascale.cli.commands import doctor, models
 from adascale.models.files import catalog, library
@@ -53,7 +53,7 @@ class Net:
     """The machine of a test; without a Hub and an index until they are published."""
 
     folder: Path
-    server: Server
+    server: WebServer
     patch: pytest.MonkeyPatch
 
     def seal(self) -> None:

