@@ -56,6 +56,7 @@ from adascale.models.programs.executor import ProgramExecutor
 from adascale.models.questions import choose_questions, read_known
 
 from .baselines import register_baselines
+from .bfcl import register_judge
 from .evaluation.compare import Comparison, markdown
 from .evaluation.evaluate import Contestant, evaluate, for_kind, parse_contestants
 from .kept_draws import DrawStore, ReplayingPolicy
@@ -203,6 +204,7 @@ def warnings_of(conditions: Conditions, contestants: Sequence[Contestant]) -> It
 def main() -> None:
     """Run the command line; an error of ours is a message and an exit code."""
     register_baselines()
+    register_judge()
     try:
         app(prog_name="python -m bench.eval")
     except AdascaleError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from .kind_table import KINDS
 from .types import KindName, percent
@@ -27,87 +27,36 @@ LEAST: Mapping[Band, float] = {
 Counts = tuple[int, int]
 """Answers that were shown with a band, and those of them that are correct."""
 
-MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = {
-    "qwen2.5-coder-1.5b": {
-        "value": {
-            "almost surely": (62, 61),
-            "very likely": (197, 171),
-            "likely": (62, 45),
-            "not sure": (59, 17),
-            "a guess": (31, 5),
-        },
-        "choice": {
-            "almost surely": (6, 6),
-            "very likely": (59, 53),
-            "likely": (126, 82),
-            "not sure": (239, 98),
-        },
-        "yes-no": {
-            "almost surely": (6, 6),
-            "very likely": (88, 78),
-            "likely": (142, 94),
-            "not sure": (200, 104),
-        },
-        "fact": {
-            "almost surely": (39, 35),
-            "very likely": (31, 27),
-            "likely": (28, 15),
-            "not sure": (76, 28),
-            "a guess": (95, 13),
-        },
-    },
-    "qwen2.5-coder-0.5b": {
-        "value": {
-            "almost surely": (2, 2),
-            "very likely": (129, 102),
-            "likely": (105, 72),
-            "not sure": (95, 34),
-            "a guess": (97, 7),
-        },
-        "fact": {
-            "almost surely": (1, 1),
-            "very likely": (4, 2),
-            "likely": (15, 3),
-            "not sure": (51, 5),
-            "a guess": (139, 6),
-        },
-        "yes-no": {"likely": (16, 11), "not sure": (270, 159)},
-        "choice": {"not sure": (48, 11)},
-    },
-    "smollm2-135m": {
-        "fact": {"likely": (1, 1), "not sure": (9, 5), "a guess": (180, 15)},
-    },
-    "prior": {
-        "value": {
-            "almost surely": (84, 82),
-            "very likely": (248, 208),
-            "likely": (171, 107),
-            "not sure": (135, 60),
-            "a guess": (168, 18),
-        },
-        "choice": {
-            "almost surely": (6, 6),
-            "very likely": (59, 53),
-            "likely": (127, 82),
-            "not sure": (287, 109),
-        },
-        "yes-no": {
-            "almost surely": (6, 6),
-            "very likely": (88, 78),
-            "likely": (142, 94),
-            "not sure": (486, 220),
-        },
-        "fact": {
-            "almost surely": (40, 36),
-            "very likely": (35, 29),
-            "likely": (44, 19),
-            "not sure": (136, 38),
-            "a guess": (414, 34),
-        },
-    },
-}
+
+def _counts(rows: str) -> dict[str, dict[KindName, dict[Band, Counts]]]:
+    """Counts by model, kind and band; a row has a cell for each band, the surest first."""
+    table: dict[str, dict[Any, dict[Band, Counts]]] = {}
+    for row in rows.strip().splitlines():
+        model, kind, *cells = row.split()
+        counts = {band: cell.split("/") for band, cell in zip(LEAST, cells, strict=True) if cell != "-"}
+        table.setdefault(model, {})[kind] = {b: (int(n), int(right)) for b, (right, n) in counts.items()}
+    return table
+
+
+MEASURED: Mapping[str, Mapping[KindName, Mapping[Band, Counts]]] = _counts(
+    """
+    qwen2.5-coder-1.5b  value       61/62   171/197     45/62     17/59      5/31
+    qwen2.5-coder-1.5b  choice        6/6     53/59    82/126    98/239         -
+    qwen2.5-coder-1.5b  yes-no        6/6     78/88    94/142   104/200         -
+    qwen2.5-coder-1.5b  fact        35/39     27/31     15/28     28/76     13/95
+    qwen2.5-coder-0.5b  value         2/2   102/129    72/105     34/95      7/97
+    qwen2.5-coder-0.5b  fact          1/1       2/4      3/15      5/51     6/139
+    qwen2.5-coder-0.5b  yes-no          -         -     11/16   159/270         -
+    qwen2.5-coder-0.5b  choice          -         -         -     11/48         -
+    smollm2-135m        fact            -         -       1/1       5/9    15/180
+    prior               value       82/84   208/248   107/171    60/135    18/168
+    prior               choice        6/6     53/59    82/127   109/287         -
+    prior               yes-no        6/6     78/88    94/142   220/486         -
+    prior               fact        36/40     29/35     19/44    38/136    34/414
+    """
+)
 """Recorded answers by the generator, or ``prior`` for every other one, by kind and by the band of their
-probability (``python -m bench.evidence.bands``)."""
+probability: correct ones of all (``python -m bench.evidence.bands`` prints these rows)."""
 
 _FEWEST = 10
 """Answers by which a band is judged."""

@@ -15,7 +15,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pprint import pprint
 from statistics import fmean
 
 from adascale.engine.bands import LEAST, Band, band_of
@@ -139,7 +138,10 @@ def main() -> None:
     rows.append(["all", "", str(len(every)), f"{fmean(right for _, right in every):.3f}", level(every)])
     rows[-1] += [""] * len(LEAST)
     table(["model", "kind", "answers", "right", "ECE (noise)", *LEAST], rows)
-    pprint(counts, sort_dicts=False, width=110)
+    for model, kinds in counts.items():
+        for kind, own_counts in kinds.items():
+            pairs = (own_counts.get(band) for band in LEAST)
+            print(model, kind, *(f"{pair[1]}/{pair[0]}" if pair else "-" for pair in pairs))
     close({"answers": len(shown)})
 
 

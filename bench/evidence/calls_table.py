@@ -27,10 +27,10 @@ from adascale.engine.search.events import SearchFinished
 from adascale.engine.strategies import Greedy, Strategy, Vote
 from adascale.engine.strategies.sampling import Agreement
 from adascale.engine.tools.calls import Call, ToolRequest, find_calls
-from adascale.engine.tools.equality import is_accepted
 from adascale.engine.tools.schema import matches
 from adascale.engine.types import BranchId, Mode, Problem, Step, probability_of
 
+from ..bfcl import is_accepted
 from ..common import close, level, share, table
 from .tool_calls import SEED, Drawn, load, read_requests
 

@@ -29,10 +29,11 @@ from adascale.engine.request import Settings
 from adascale.engine.strategies import Greedy, Strategy
 from adascale.engine.strategies.sampling import Readings
 from adascale.engine.tools.calls import Call, ToolRequest
-from adascale.engine.tools.equality import fields_of, is_accepted
+from adascale.engine.tools.equality import fields_of
 from adascale.engine.types import Problem
 from adascale.models.questions import read_known
 
+from ..bfcl import is_accepted
 from ..common import close, level, share, table
 from .calls_table import played_back, searched
 from .tool_calls import SEED, choose, draw_prose, load, read_requests

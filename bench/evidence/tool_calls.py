@@ -32,6 +32,7 @@ from adascale.models.options import SessionOptions
 from adascale.models.questions import read_problems
 from adascale.models.session import Session
 
+from ..bfcl import register_judge
 from ..common import append, close, kept_lines, read_lines
 
 SEED = 1
@@ -78,6 +79,7 @@ class Everything(Strategy):
 
 def read_requests(path: Path) -> list[Problem]:
     """The requests of a file that have tools; one of words alone calls nothing whatever the model is."""
+    register_judge()
     read = (each for each in read_problems(path) if isinstance(each, Problem) and each.kind == "call")
     return [each for each in read if each.details["tools"]]
 

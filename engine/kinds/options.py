@@ -254,7 +254,7 @@ def _alternatives(sentence: str) -> tuple[str, ...]:
     if polar := re.match(_POLAR, sentence):
         first = first[polar.end() :]
         if not between and re.search(_COMPARISON, last):  # "(Is) the Amazon or the Nile longer"
-            last = last[: re.match(_words(first), last).end()]
+            last = "".join(_words(last)[: len(first.split())])
     elif re.match(_WHICH, sentence):
         if not between and len(last.split()) > 1:
             return ()  # "Which rivers or lakes are deep"
@@ -263,11 +263,11 @@ def _alternatives(sentence: str) -> tuple[str, ...]:
         return ()
     # The last words of "(Is) the Nile in Africa or in Asia", as many as the other alternative has.
     other = "not" if last.lower().startswith("not ") else last
-    first = first[re.search(_words(other) + r"\Z", first).start() :]
+    first = "".join(_words(first)[-len(other.split()) :])
     is_none = re.match(_NO_ALTERNATIVE, last) and first not in last
     return () if is_none or re.match(_NO_ALTERNATIVE, first) else _distinct([first, *between, last])
 
 
-def _words(text: str) -> str:
-    """Pattern of as many words as a text has, or fewer."""
-    return rf"\s*+(?:\S++\s*+){{0,{len(text.split())}}}"
+def _words(text: str) -> list[str]:
+    """Words of a text, each with the white space behind it."""
+    return re.findall(r"\S+\s*", text)

@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..errors import UsageError
 from ..tools.calls import NO_CALL, ToolRequest, calls_of, in_words, read_reply, write_calls
-from ..tools.equality import in_order, is_accepted, key_of, key_of_calls
+from ..tools.equality import in_order, key_of, key_of_calls
 from ..tools.grammar import OPENING
 from ..tools.schema import Schema, as_json, matches, object_schema
 from ..types import Execution, Finish, Mode, Problem, Same
-from . import Kind, OptionsPrompt, Run
+from . import Kind, OptionsPrompt
 
 NEEDS_CALL = (
     "Is one of these functions made for exactly this request, and does the request give what it needs? "
@@ -38,7 +37,7 @@ class ToolCall(Kind):
     """See the module."""
 
     def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
-        """The conversation, the tools and, for an evaluation, the accepted calls.
+        """The conversation and the tools.
 
         Raises:
             UsageError: the record lacks a conversation or its tools cannot be read.
@@ -53,12 +52,7 @@ class ToolCall(Kind):
             in_words(messages)
         except (KeyError, TypeError, AttributeError):
             raise UsageError("tools and their calls have to be as OpenAI's interface has them") from None
-        return {**details, "accepted": record.get("accepted")}
-
-    def for_search(self, problem: Problem) -> Problem:
-        """The problem without the accepted calls."""
-        kept = {name: each for name, each in problem.details.items() if name != "accepted"}
-        return replace(problem, details=kept)
+        return details
 
     def statement(self, problem: Problem) -> str:
         """Everything that a model reads; it identifies kept solutions."""
@@ -102,16 +96,6 @@ class ToolCall(Kind):
         """True for equal sets of calls (``equality``)."""
         tools = ToolRequest.of(problem.details).tools
         return lambda a, b: a == b or key_of_calls(calls_of(a), tools) == key_of_calls(calls_of(b), tools)
-
-    def is_judged(self, problem: Problem) -> bool:
-        """True if the accepted calls are known."""
-        return problem.details.get("accepted") is not None
-
-    def is_right(
-        self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
-    ) -> bool:
-        """True if the calls are accepted, by the rule of BFCL."""
-        return answer is not None and is_accepted(calls_of(answer), problem.details["accepted"])
 
 
 def _is_message(value: object) -> bool:

@@ -150,12 +150,3 @@ def test_without_parallel_calls_the_first_one_counts() -> None:
     both = f"{weather('Paris')}\n{weather('Rome')}"
     assert len(calls_of(search(problem(), 0.9, both)[0].answer or "")) == 2
     assert len(calls_of(search(problem(is_parallel=False), 0.9, both)[0].answer or "")) == 1
-
-
-def test_accepted_calls_are_hidden_from_a_search() -> None:
-    record = {"messages": [ASKED], "tools": [TOOL], "accepted": [{"get_weather": {"city": ["Paris"]}}]}
-    judged = Problem("1", "?", kind="call", details=ToolCall().read_details("?", record))
-    assert ToolCall().is_judged(judged)
-    assert "accepted" not in ToolCall().for_search(judged).details
-    assert ToolCall().is_right(judged, f"[{weather('Paris')}]", None, None)
-    assert not ToolCall().is_right(judged, NO_CALL, None, None)
