@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 STAMPS = {
     "api/serve/app.py", "api/serve/ollama.py", "api/serve/stream.py",
-    "cli/disk/traces.py", "models/fallback.py",
+    "cli/disk/runs.py", "models/fallback.py",
 }  # fmt: skip
 """Files that say when something was made, and the one that counts calls by the day."""
 

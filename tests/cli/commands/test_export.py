@@ -13,7 +13,7 @@ import sampled
 import worlds
 from commands import invoked
 
-from adascale.cli.disk.traces import runs_dir
+from adascale.cli.disk.runs import runs_dir
 from adascale.engine.errors import AdascaleError
 from adascale.models.calibration.rollouts import RolloutStore
 from adascale.models.storage import data_folder
