@@ -18,8 +18,6 @@ from fractions import Fraction
 from .latex import Rules, bare, readable, rewritten
 from .moments import same_moment
 
-_SAME_OPTION = re.compile(r"\(?([a-h])\)?[.:]?\n\(?\1(?:\)?[.:]?|\)?[.):] .*)")
-"""A letter, and on the next line the same one or its option: "(b)" and "b) 12 apples"."""
 _DIFFERENT = re.compile(r"[(\[]([^()\[\]]*)[)\]]\n[(\[]\1[)\]]|\d[\da-z]*_\d+\n\d[\da-z]*_\d+")
 """Two intervals such as (1,2] and [1,2], or numbers in bases such as 10_4 and 10_9."""
 _SETS_APART = re.compile(r"(?<=[(\[{|=<>+/^;-]) | (?=\\?[)\]},;|=<>+/^-])|(?<=,) (?!\d{3}(?!\d))")
@@ -125,7 +123,7 @@ def _cheap_verdict(left: str, right: str) -> bool | None:
     if x is not None and y is not None:
         return x == y or abs(x - y) <= _rounding(f"{left} {right}", x)
     if not _is_mathematics(left) or not _is_mathematics(right):
-        return any(map(_SAME_OPTION.fullmatch, (f"{left}\n{right}", f"{right}\n{left}")))
+        return False
     return None
 
 

@@ -30,9 +30,6 @@ _ANSWER_IS = re.compile(
     r"\s*+:?(?:[ \t]*+\n\s*+[-\u2022]\s++|\s*+)(?:```\w*+\s|[*$`\s]|\\\[|\\\()*+",
     re.IGNORECASE,
 )
-_HASHES = re.compile(r"####\s*+(?=.*+\s*+\Z)")
-"""In front of the last line: elsewhere it begins a heading of Markdown."""
-_REST_OF_LINE = re.compile(r".*")
 _INSIDE = functools.reduce(lambda inner, _: rf"(?:[^{{}}]++|\{{{inner}\}})*+", range(6), "[^{}]*+")
 _BOXED = re.compile(rf"\\boxed\{{({_INSIDE})\}}")
 _END_OF_ANSWER = re.compile(
@@ -71,13 +68,6 @@ _SOLUTIONS_ARE = re.compile(
 _EQUATIONS = re.compile(rf"(?<![\w\\)^]){_NAME}\s*(?:=|is\b)", re.IGNORECASE)
 _MORE_WORDS = re.compile(r"(?:\.\s|\s(?=are\b|\())[^\d=]*\Z")
 
-_QUANTITY = re.compile(
-    r"(?:the|a|an) (?:(?:total|final|correct|average|remaining|required) )?(?:number|amount|sum|difference"
-    r"|product|costs?|price|time|duration|distance|length|area|perimeter|volume|age|speed|value|answer|result|solution"
-    r"|probability|percentage|profit|weight|height|date|day)\b(?! zone)\D*",
-    re.IGNORECASE,
-)
-"""The name of a quantity, without a number: it says what was asked for, and answers nothing."""
 _SENTENCE = re.compile(r"[^\W\d](?:[^\W\d]|['\u2019])*+(?::|,? [^\W\d])")
 _IS = r"\b(?:is|was|are|were|be|been|equals|ist|war|sein|est|sera|es|será|fue|è|era|sarà)\b:?"
 _IS_MOMENT = re.compile(
@@ -110,26 +100,24 @@ _LABEL = re.compile(
 _DATES, _AMOUNTS, _WEEKDAYS, _MONTHS = (
     re.compile(pattern, re.IGNORECASE) for pattern in (DATE, AMOUNT, WEEKDAY, MONTH_AND_YEAR)
 )
-_REMARK = re.compile(r"\([^()]*\)\W*\Z")
 
 
 def extract_answer(text: str) -> str | None:
     r"""The final answer of a solution, or None.
 
     In this order: the last ``\boxed{}``, or all that the solutions at the end stand in; the last "answer is
-    ..."; GSM8K's ``####``; "the solutions are ..." at the end; on the last line "x = 2 or x = 3", the weekday
-    or date that something "is", or the last number. ``said_in`` reads what is found.
+    ..."; "the solutions are ..." at the end; on the last line "x = 2 or x = 3", the weekday or date that
+    something "is", or the last number. ``said_in`` reads the text of each.
     """
     if (box := last_boxed(text)) is not None:
         opened = _BOXED.sub(r"\1", text)[-_LONGEST:] if text.count(r"\boxed") > 1 else ""
         return solutions(opened) or said_in(_strip_markup(box))
-    for lead in (_ANSWER_IS, _HASHES):
-        for match in reversed([*lead.finditer(text)]):
-            rest = _REST_OF_LINE.match(text, match.end())
-            # A mark of exclamation at the very end is that of the sentence.
-            answer = _strip_markup(rest[0].rstrip("! \t")) if rest is not None else ""
-            if found := said_in(_strip_markup(_drop_rest_of_sentence(answer))):
-                return found
+    for lead in reversed([*_ANSWER_IS.finditer(text)]):
+        line = text[lead.end() :].partition("\n")[0]
+        # An exclamation mark at the very end belongs to the sentence.
+        answer = _END_OF_ANSWER.split(_strip_markup(line.rstrip("! \t")))[0]
+        if value := said_in(_strip_markup(answer)):
+            return value
     lines = [line for line in text.splitlines() if re.search(r"\w", line)]
     if not lines:
         return None
@@ -142,18 +130,15 @@ def _in_sentence(line: str) -> str | None:
     if moments := _IS_MOMENT.findall(line):
         return str(moments[-1])
     undated = _DATES.sub(" ", line)
-    found = _NUMBERS.findall(_REMARK.sub("", undated)) or _NUMBERS.findall(undated)
-    found = found or _DATES.findall(line) or _WEEKDAYS.findall(line)
+    found = _NUMBERS.findall(undated) or _DATES.findall(line) or _WEEKDAYS.findall(line)
     return _plain(_strip_markup(found[-1])) if found else None
 
 
 def said_in(answer: str) -> str | None:
-    """An answer in plain words: its solutions, or the value that its sentence gives; None if it says nothing.
+    """An answer in plain words: its solutions, or the value of its sentence; None for an empty text.
 
     A sentence that gives more than one value, or none, stays as it is.
     """
-    if not answer or _QUANTITY.fullmatch(answer):
-        return None
     if len(answer) > _LONGEST:
         return answer
     return solutions(answer) or _value_of(readable(answer).rstrip(".")) or _plain(answer) or None
@@ -186,8 +171,8 @@ def solutions(text: str) -> str | None:
         return None
     text = _MORE_WORDS.sub("", text)
     for lead in reversed([*_SOLUTIONS_ARE.finditer(text)]):
-        if several := _values_of_one(text[lead.end() :], is_list=True):
-            return several
+        if values := _values_of_one(text[lead.end() :], is_list=True):
+            return values
     starts = (0, *(match.start() for match in _EQUATIONS.finditer(text)))
     return next(filter(None, (_values_of_one(text[start:]) for start in starts)), None)
 
@@ -200,7 +185,7 @@ def _values_of_one(text: str, *, is_list: bool = False) -> str | None:
     unknowns = {_UNKNOWN.findall(match["name"])[-1] for match in found if match["name"]}
     if len(found) < max(2, len(parts)) or len(unknowns) > 1:
         return None
-    if not (is_list or unknowns or re.search(rf" {_AND} ", text)):
+    if not is_list and not unknowns and not re.search(rf" {_AND} ", text):
         return None
     return ", ".join(dict.fromkeys(_plain(match[2].strip()) for match in found))
 
@@ -225,15 +210,4 @@ def _strip_markup(answer: str) -> str:
     answer = answer.strip()
     while (inner := _SURROUND.sub("", answer.strip("*`$ \t")).rstrip(".")) != answer:
         answer = inner
-    return answer
-
-
-def _drop_rest_of_sentence(answer: str) -> str:
-    """Keep the number with its unit, the numbers or the values, where a sentence goes on behind."""
-    open_, start = 0, 0
-    for end in _END_OF_ANSWER.finditer(answer):
-        part, start = answer[start : end.start()], end.start()
-        open_ += sum(map(part.count, "([{")) - sum(map(part.count, ")]}"))
-        if open_ <= 0:  # not within (2, x)
-            return answer[:start]
     return answer

@@ -35,10 +35,6 @@ _OTHER_ARITHMETIC = re.compile(
     r"\s*(?:mod|percent|in (?:base|binary|octal|hex|Z)|o.?clock|[ap]\.?m\b)|[nxyz]\b", re.IGNORECASE
 )
 """Behind 10 + 5 = 3: it holds on a clock, or goes on with an unknown."""
-_IN_OTHER_ARITHMETIC = re.compile(
-    r"\b(?:(?:in base|mod(?:ulo)?)\W+(?!10\b)\w+|in (?:binary|octal|hex))[^\d.]*$", re.IGNORECASE
-)
-"""In front of 3 + 4 = 12: "in base 5, ", with no other number between."""
 _NUMBER = re.compile(r"-?\d+(?:\.(?P<decimals>\d+))?")
 _NO_PART = (
     r"(?!(?:of|by|than|from|plus|minus|negative|times|mod|between|and|over|twice|double|triple|half|third"
@@ -75,7 +71,7 @@ def equations(text: str) -> Iterator[tuple[str, bool]]:
         sums, behind = match["sums"], match["behind"]
         start = match.end("sums") - len(sums.lstrip())
         near = max(0, start - _CONTEXT)
-        if not _BEFORE.search(text, near, start) or _IN_OTHER_ARITHMETIC.search(text, near, start):
+        if not _BEFORE.search(text, near, start):
             continue
         is_call = sums.lstrip().startswith("(") and text[start - 1 : start].isalpha()  # factorial(5) = 120
         if is_call or _mixes_units(sums):

@@ -55,7 +55,6 @@ from adascale.engine.answers.extract import extract_answer, last_boxed
         ("The final answer is $18$. I hope it is correct.", "18"),
         ("The roots are 2 and 3. Their sum is 5.", "5"),
         ("#### Step 2: Add\nShe has 7 apples.", "7"),
-        ("The answer is {a, b, c}, in this order.", "{a, b, c}"),
         ("The answer is x = 2, y = 3.", "x = 2, y = 3"),
         ("The answer is A, C, and that is all.", "A, C"),
         (r"The answer is $\frac{1}{2}, \frac{3}{4}$", "1/2, 3/4"),
@@ -138,7 +137,6 @@ def test_values_of_different_things_are_no_solutions(text: str, answer: str) -> 
         ("The carpet is 15.7 m^2", "15.7"),
         ("It's Thursday.", "Thursday"),
         ("Das Datum ist der 11. April 2025.", "11. April 2025"),
-        ("You slept for 435 minutes (7 hours and 15 minutes).", "435"),
         ("9.9 is larger than 9.11.", "9.9"),
         ("3. Therefore she has some apples.", None),
         (r"\boxed{\text{She makes } \$18 \text{ every day}}", "18"),
@@ -148,13 +146,6 @@ def test_values_of_different_things_are_no_solutions(text: str, answer: str) -> 
 )
 def test_the_value_in_a_sentence_is_the_answer(text: str, answer: str | None) -> None:
     assert extract_answer(text) == answer
-
-
-@pytest.mark.parametrize(
-    "text", [r"\boxed{the total time in minutes}", "The answer is the number of apples."]
-)
-def test_the_name_of_a_quantity_is_no_answer(text: str) -> None:
-    assert extract_answer(text) is None
 
 
 def test_boxes_are_balanced() -> None:

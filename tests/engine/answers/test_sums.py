@@ -58,7 +58,6 @@ def test_sums_of_numbers_are_done_over(text: str, holds: list[bool]) -> None:
         "10 + 5 = 3 mod 12", "10 + 5 = 3 modulo 12", "7 + 8 = 3 in Z12", "101 + 11 = 1000 in binary",
         "log 100 + 1 = 3", "the sin 30 + 1 = 1.5", "twice 5 + 1 = 11", "double 5 + 1 = 11", "Half 10 + 1 = 6",
         "square 3 + 1 = 10", "negative 3 + 5 = 2", "3 squared + 4 squared = 25", "50 percent * 10 = 5",
-        "In base 5, 3 + 4 = 12", r"In base \(5\), we have \[ 3 + 4 = 12 \]", "modulo 7: 3 + 5 = 1",
         "factorial(5) = 5 * 4 * 3 * 2 * 1 = 120", "Area(3) = 9", "1 dozen * 3 = 36",
         "2 thousand + 500 = 2500",
         "12 + 1 = 1 o'clock", "11 + 3 = 2 PM", "11 + 3 = 2 p.m.", r"11 + 3 = 2 \text{ PM}",
