@@ -235,8 +235,7 @@ def _is_polar(parts: _Parts, sentence: str) -> bool:
     if _begins(sentence, wording.POLAR_ABROAD):
         return True
     if not parts.is_abroad:
-        is_order = not _is_marked(sentence) and _begins(sentence, wording.NOT_POLAR)
-        return _begins(sentence, wording.POLAR) and not is_order
+        return _begins(sentence, wording.POLAR)
     is_asked = _has(sentence, wording.ASKED) or _begins(sentence, wording.ASKED_FIRST, wording.FACT_ABROAD)
     has_verb = not _has(sentence, wording.NUMBER) or _has(sentence, wording.HAS_VERB)
     is_question = _is_marked(sentence) or _has(sentence, wording.INVERTED)
@@ -339,46 +338,41 @@ _REASONS: tuple[tuple[KindName, Callable[[_Parts], str | None]], ...] = (
 
 
 _LONGEST_FRAGMENT = 6
-"""In words; three where nothing marks a question."""
+"""Words of a fragment with a question mark; one without has three at most."""
 
 
-def _gone_on_from(message: str, history: Sequence[Turn]) -> Recognised | None:
-    """The kind of the last whole question for a fragment such as "and of Brazil?"; None for another message.
+def _follow_up(message: str, history: Sequence[Turn]) -> Recognised | None:
+    """The kind of the question before, for a fragment such as "and of Brazil?"; None for another message.
 
-    The options of "Is a tomato a fruit or a vegetable?" are those of "and a cucumber?" too; those with
-    letters are those of "and which is the largest?" only. "How many are left?" goes on from a value.
+    The options of "Is a tomato a fruit or a vegetable?" are also those of "and a cucumber?", but options with
+    letters belong to one question. "How many are left?" follows a value.
     """
-    asked = (turn.content for turn in reversed(history) if turn.role == "user")
-    whole = (each for each in asked if not (_is_fragment(each) or _chooses_of_before(each)))
-    found, asks = recognise_message(next(whole, "")), _gone_on(message)
+    earlier = (turn.content for turn in reversed(history) if turn.role == "user")
+    before = recognise_message(next((content for content in earlier if not _is_fragment(content)), ""))
     if _is_fragment(message):
-        goes_on = found.kind != "text" and not (found.choice and found.choice.letters)
-    elif _chooses_of_before(message):
-        goes_on = found.choice is not None
+        is_follow_up = before.kind != "text" and not (before.choice and before.choice.letters)
     else:
-        is_of_before = _begins(asks, wording.HOW_MUCH) and _has(asks, wording.OF_BEFORE)
-        goes_on = is_of_before and found.kind == "value"
-    return replace(found, why="it goes on from the question before") if goes_on else None
+        rest = _without_and(message)
+        is_follow_up = (
+            before.kind == "value" and _begins(rest, wording.HOW_MUCH) and _has(rest, wording.OF_BEFORE)
+        )
+    return replace(before, why="it goes on from the question before") if is_follow_up else None
 
 
-def _gone_on(message: str) -> str:
+def _without_and(message: str) -> str:
     """The message without "and" or "what about" at its beginning."""
     start = message.strip(_BEFORE_SENTENCE)
     match = re.match(wording.GOES_ON, start)
-    return start if match is None else start[match.end() :].strip()
-
-
-def _chooses_of_before(message: str) -> bool:
-    """True for "and which of them is the largest?", which has no options of its own."""
-    return _begins(message.strip(), wording.WHICH_OF_THEM) and recognise_message(message).choice is None
+    return start[match.end() :].strip() if match else start
 
 
 def _is_fragment(message: str) -> bool:
     """True for "and of Brazil?" and "what about two?": no whole question, request or sum."""
-    rest = _gone_on(message)
-    rest = "" if rest == message.strip(_BEFORE_SENTENCE) else rest
+    rest = _without_and(message)
+    if rest == message.strip(_BEFORE_SENTENCE) or not rest:
+        return False
     whole = wording.QUESTION_WORD, wording.POLAR, wording.TEXT_OPENING, wording.EXPLANATION, wording.ABOUT_US
-    is_short = 0 < len(rest.split()) <= (_LONGEST_FRAGMENT if _is_marked(rest) else 3)
+    is_short = len(rest.split()) <= (_LONGEST_FRAGMENT if _is_marked(rest) else 3)
     return is_short and not _begins(rest, *whole) and not _has(rest, wording.OPERATION)
 
 
@@ -392,47 +386,45 @@ def problem_of(
     history: tuple[Turn, ...] = (),
     schema: Mapping[str, object] | None = None,
 ) -> Problem:
-    """The problem that a message states.
+    """The problem of a message.
 
     Args:
         id_: Id of the problem.
         message: The message.
-        kind: Kind to take it for; None to recognise it.
-        choices: Options that are given beside it, which make it a choice.
-        is_searched: A search was asked for: a message that nobody can check is taken for a value.
+        kind: Its kind; None to recognise it.
+        choices: Options beside the message, which make it a choice.
+        is_searched: The caller wants a search: a message that nobody can check becomes a value.
         history: The conversation before it.
-        schema: JSON schema of an object in which its content is wanted.
+        schema: JSON schema of the object to extract from it.
 
     Raises:
-        UsageError: it cannot be of that kind.
+        UsageError: the message cannot be of that kind.
     """
-    given: dict[KindName, str] = {}
+    reasons: dict[KindName, str] = {}
     if schema is not None:
-        given["json"] = "a schema was given"
+        reasons["json"] = "a schema was given"
     if choices:
-        given["choice"] = "its options were given"
+        reasons["choice"] = "its options were given"
     if kind is not None:
-        given.setdefault(kind, "it was asked for")
-    if len(given) > 1:
+        reasons.setdefault(kind, "it was asked for")
+    if len(reasons) > 1:
         raise UsageError(
-            f"a message is of one kind, not {' and '.join(given)}",
+            f"a message is of one kind, not {' and '.join(reasons)}",
             "a schema makes it json, options make it a choice",
         )
-    letters: Sequence[str] = ()
-    if not given:
-        before = _gone_on_from(message, history)
-        if before and before.choice:
-            choices, letters = before.choice.texts, before.choice.letters
-        found = before or recognise_message(message)
-        is_value = found.kind == "text" and is_searched
-        given = {"value": "a search was asked for"} if is_value else {found.kind: found.why}
-    [(kind, why)] = given.items()
+    if not reasons:
+        before = _follow_up(message, history)
+        choices = before.choice.texts if before and before.choice else ()
+        match = before or recognise_message(message)
+        is_value = match.kind == "text" and is_searched
+        reasons = {"value": "a search was asked for"} if is_value else {match.kind: match.why}
+    [(kind, why)] = reasons.items()
     if KINDS[kind].has_tests:
         raise UsageError("code is judged by tests, and a message has none", hint=command("code"))
     if choices:
         from .choice import with_options
 
-        details: Mapping[str, object] = {**with_options(message, choices), "letters": [*letters]}
+        details = with_options(message, choices)
     else:
-        details = kind_named(kind).read_details(message, {} if schema is None else {"schema": schema})
+        details = kind_named(kind).read_details(message, {"schema": schema})
     return Problem(id_, message, history=history, kind=kind, why=why, details=details)

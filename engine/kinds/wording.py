@@ -76,11 +76,6 @@ GOES_ON = phrases(
     rf"(({_AND},? )?(what about|how about|was ist mit)|{_AND}( now| then| if)?,?)(?! (you|thanks?)\b)"
 )
 """Stands before what is asked instead: "and of Brazil?"."""
-WHICH_OF_THEM = phrases(
-    rf"{_AND},? which( ones?)? (is|are|was|were|do|does|did|has|have|had|can|will|would)"
-    rf"|({_AND},? )?which( ones?)? of them"
-)
-"""Chooses among the options of the question before: "and which do they give off?"."""
 OF_BEFORE = words(
     "that it this those them they left remain das es sie übrig ça cela reste-t-il eso esto quedan resta"
 )
@@ -142,10 +137,6 @@ POLAR_ABROAD = phrases(
 )
 """Beginnings of such a question elsewhere; others have its mark or are inverted, without a question word."""
 INVERTED = phrases(r"\w+-(t-)?(ils?|elles?|on)")
-NOT_POLAR = phrases(
-    r"(do|have) (my|it|this|that|your|the|an?|not|some|fun|\d+)|(may|might|must|will|can) (do|not|be)|don't"
-)
-"""Beginnings of orders, in sentences without a question mark."""
 GERMAN_WAS = phrases(
     "was (ist|sind|bedeutet|macht|war|koste[nt]|hat|kann|heißt|passiert|soll|ergibt|wird|wiegt|gibt|du|ich"
     "|man)"

@@ -279,14 +279,6 @@ def test_a_fragment_behind_a_choice_has_its_options() -> None:
     assert kind_of(problem).options(problem) == ("a fruit", "a vegetable")
 
 
-def test_which_of_them_chooses_among_the_options_of_the_question_before() -> None:
-    said = (Turn("user", METAL), Turn("assistant", "A."), Turn("user", "and which is the heaviest?"))
-    problem = problem_of("1", "and which of them do magnets attract?", history=said)
-    assert kind_of(problem).options(problem) == choice_of(METAL).letters
-    named = problem_of("1", "and which is larger, Mars or Venus?", history=said)
-    assert kind_of(named).options(named) == ("Mars", "Venus")
-
-
 PIECES = st.sampled_from(
     [
         "A. ", "(B) ", "b) ", "1. ", "- ", "or ", "which ", "is ", "? ", "\n", "\n\n", "choose: ",
