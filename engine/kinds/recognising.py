@@ -88,7 +88,6 @@ class _Parts:
         message: All of it.
         near: The message, or its two ends if it is long.
         opening: Its beginning, without courtesies.
-        closing: Its last paragraph, without courtesies.
         question: The sentence that asks, without courtesies.
         is_single: It has one sentence.
         is_abroad: It is rather German, French, Spanish or Italian than English, by its short words.
@@ -103,7 +102,6 @@ class _Parts:
         head, *below = re.split(_PARAGRAPH_END, self.near)
         sentences = _sentences(self.near)
         self.opening = _without_courtesy(text[:_WINDOW])
-        self.closing = _without_courtesy([head, *below][-1])
         self.question = _question(sentences, head if below else "")
         self.is_single = len(sentences) < 2
         foreign, english = (re.findall(each, self.near) for each in (wording.ABROAD, wording.ENGLISH))
@@ -178,33 +176,25 @@ def _text(parts: _Parts) -> str | None:
 
 
 def _ends_in_request(parts: _Parts) -> str | None:
-    """A request for a text in the sentence that asks or the last paragraph, after a passage or data."""
-    is_request = any(_begins(text, wording.TEXT_OPENING) for text in (parts.question, parts.closing))
-    return "it ends by asking for a text" if is_request else None
+    """A request for a text in the sentence that asks, after a passage or data."""
+    return "it ends by asking for a text" if _begins(parts.question, wording.TEXT_OPENING) else None
 
 
 def _options(parts: _Parts) -> Options | None:
-    """Options of a choice, or alternatives that its question names."""
-    found = find_options(parts.message)
-    if found is None:
-        _, mark, last = parts.message.rpartition("?")  # "What is the past tense of swim? swam or swum"
-        last = last if mark and len(last) < _LONGEST_LAST else ""
-        texts = find_alternatives(parts.question) or find_alternatives(last)
-        found = Options(parts.message, texts) if texts else None
-    if found is None or (not found.letters and _are_yes_and_no(parts, found.texts)):
+    """Options of a choice, or alternatives in its question."""
+    options = find_options(parts.message)
+    if options is None and (texts := find_alternatives(parts.question)):
+        options = Options(parts.message, texts)
+    if options is None or (not options.letters and _are_yes_and_no(parts, options.texts)):
         return None
     # Numbers below "Do these sentences mean the same?" mark no options.
     is_polar = _is_marked(parts.question) and _is_polar(parts, parts.question)
-    return None if is_polar and found.letters[:1] == ("1",) else found
+    return None if is_polar and options.letters[:1] == ("1",) else options
 
 
 def _are_yes_and_no(parts: _Parts, texts: Sequence[str]) -> bool:
     last = {text.lower().split()[-1] for text in texts}
     return last <= {"yes", "no", "true", "false"} or _has(parts.near, wording.YES_OR_NO)
-
-
-_LONGEST_LAST = 80
-"""Characters of alternatives that follow a question."""
 
 
 def _why(choice: Options) -> str:
@@ -237,9 +227,8 @@ def _is_polar(parts: _Parts, sentence: str) -> bool:
     if not parts.is_abroad:
         return _begins(sentence, wording.POLAR)
     is_asked = _has(sentence, wording.ASKED) or _begins(sentence, wording.ASKED_FIRST, wording.FACT_ABROAD)
-    has_verb = not _has(sentence, wording.NUMBER) or _has(sentence, wording.HAS_VERB)
     is_question = _is_marked(sentence) or _has(sentence, wording.INVERTED)
-    return is_question and not is_asked and has_verb
+    return is_question and not is_asked
 
 
 _FIRST_WITHOUT_SPACES = "\u2e80"
@@ -247,11 +236,11 @@ _FIRST_WITHOUT_SPACES = "\u2e80"
 
 
 _LONGEST_DATE = 40
-"""Words."""
+"""Words. A longer story is a value: calibrations are fitted on such stories."""
 
 
 def _date(parts: _Parts) -> str | None:
-    """Dates and times to compute with; a long story is a value, as the fits of values are of such."""
+    """Dates and times to compute with."""
     text, question = parts.near, parts.question
     if len(text.split()) > _LONGEST_DATE:
         return None
@@ -269,7 +258,7 @@ def _date(parts: _Parts) -> str | None:
 def _talk(parts: _Parts) -> str | None:
     """A question whose answer is an explanation or an opinion, or that is about the assistant; code."""
     question, has_number = parts.question, _has(parts.near, wording.NUMBER)
-    if parts.has_code and any(_begins(text, wording.CODE_RESULT) for text in (question, parts.opening)):
+    if parts.has_code and _begins(parts.opening, wording.CODE_RESULT):
         return None
     if _begins(question, wording.TO_ASSISTANT):
         return "it asks something of the assistant"
@@ -289,7 +278,7 @@ def _value(parts: _Parts) -> str | None:
         return "it has a formula"
     if parts.has_code:
         return "it asks what code gives"
-    if _has(text, wording.OPERATION) and (_asks(question) or len(text) < 200):
+    if _has(text, wording.OPERATION):
         return "it has a sum"
     has_number = _has(re.sub(wording.NUMBER_IN_NAME, " ", text, count=1), wording.NUMBER)
     quantity = (wording.HOW_MUCH, wording.MEASURED, wording.MATHS_WORD, wording.MATHS_VERB)
@@ -298,8 +287,7 @@ def _value(parts: _Parts) -> str | None:
     is_looked_up = _begins(question, wording.FOR_PERSON_PLACE_TIME)
     if (_has(question, wording.MATHS_WORD) and not is_looked_up) or _has(question, wording.COUNTED):
         return "it speaks of mathematics"
-    is_measured = _has(text, wording.NUMBER) or _has(question, wording.MEASURED)
-    if _begins(parts.opening, wording.MATHS_VERB) and is_measured:
+    if _begins(parts.opening, wording.MATHS_VERB):
         return "it asks to compute"
     if re.fullmatch(wording.CONVERSION, parts.opening):
         return "it converts a quantity"
@@ -311,8 +299,7 @@ def _value(parts: _Parts) -> str | None:
 def _asks(sentence: str) -> bool:
     """True if a sentence has a question mark or its main clause begins with a question word."""
     clauses = (sentence, sentence.rsplit(", ", 1)[-1])
-    is_conditional = _begins(sentence, "(?i)if |when |given ") and _has(sentence[5:], wording.QUESTION_WORD)
-    return is_conditional or _is_marked(sentence) or any(_begins(c, wording.QUESTION_WORD) for c in clauses)
+    return _is_marked(sentence) or any(_begins(c, wording.QUESTION_WORD) for c in clauses)
 
 
 def _fact(parts: _Parts) -> str | None:

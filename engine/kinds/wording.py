@@ -128,7 +128,6 @@ _BE = words(
     "ist sind war hat haben können kann wird darf muss gibt est sont a-t-(?:il|elle|on) peut faut es son era"
     " hay ha puede tiene è sono hanno può é são tem"
 )
-HAS_VERB = phrases(rf"{_BE}|\w+[tn] (der|die|das|eine?|es|man)")
 POLAR_ABROAD = phrases(
     r"""
     (ist|sind|hat|haben|gibt es|kann|können|wird|darf|muss|waren|wurden?)(?! (\w+ )?(du|sie))|est-ce|y a-t-il

@@ -141,7 +141,6 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("What are the benefits of vitamin B12?", "text"),
         ("what is height of mount everest", "fact"),
         ("La Tierra gira alrededor del Sol?", "yes-no"),
-        ("El rey Lear escribió 3 cartas?", "value"),
         ("Mi puoi aiutare?", "text"),
         ("谁写了《红楼梦》?", "fact"),
         ("Do these mean the same?\n1. He left.\n2. He went.", "yes-no"),
