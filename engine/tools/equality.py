@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..answers.choosing import AnswerGroup
 from ..types import NodeId
 from .calls import Call, Tools
-from .schema import Schema, flat, unions_of
+from .schema import Schema, unions_of
 
 NOT_COMPARED = "x-not-compared"
 
@@ -54,14 +54,13 @@ def key_of(value: Any, schema: Schema) -> Hashable:
 
 
 def of_object(schema: Schema) -> Schema:
-    """The first object schema of a union, any other schema itself, without its ``allOf``."""
-    schema = flat(schema)
-    return next((each for each in map(flat, unions_of(schema)) if "properties" in each), schema)
+    """The first object schema of a union, any other schema itself."""
+    return next((each for each in unions_of(schema) if "properties" in each), schema)
 
 
 def compared(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, Any, Schema]]:
     """Name, value and schema of each property that is compared; missing ones have their defaults."""
-    properties = {name: flat(each) for name, each in schema.get("properties", {}).items()}
+    properties = schema.get("properties", {})
     defaults = {name: each["default"] for name, each in properties.items() if "default" in each}
     known = {**defaults, **{name: item for name, item in value.items() if item is not None}}
     for name, item in known.items():
@@ -128,7 +127,7 @@ def in_order(value: Any, schema: Schema) -> Any:
 
 def reordered(schema: Schema, rng: np.random.Generator) -> Schema:
     """The schema with the properties of its objects in a random other order."""
-    changed = dict(flat(schema))
+    changed = {name: part for name, part in schema.items() if name != "allOf"}
     if known := [*changed.get("properties", {}).items()]:
         items = [known[at] for at in rng.permutation(len(known))]
         if items == known:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import UsageError
 from .calls import Tools
-from .schema import MAX_PARTS, NOTHING, PLAIN_TYPES, Schema, flat, types_of, unions_of
+from .schema import MAX_PARTS, NOTHING, PLAIN_TYPES, Schema, laid, types_of, unions_of
 
 OPENING = '{"name": "'
 """Beginning of a call; its grammar applies after it."""
@@ -80,7 +80,7 @@ class _Rules:
     def value(self, schema: Schema) -> str:
         """Name or body of the rule for a value."""
         if id(schema) not in self._values:
-            self._values[id(schema)] = schema, self._value(flat(schema))
+            self._values[id(schema)] = schema, self._value(schema)
         return self._values[id(schema)][1]
 
     def _value(self, schema: Schema) -> str:
@@ -94,7 +94,6 @@ class _Rules:
 
     def behind_brace(self, schema: Schema) -> str:
         """The rest of an object after its opening brace."""
-        schema = flat(schema)
         if union := self._any_of(map(self.behind_brace, _alternatives(schema))):
             return union
         others = schema.get("additionalProperties", {})
@@ -146,7 +145,7 @@ class _Rules:
 def _alternatives(schema: Schema) -> Iterator[Schema]:
     """The schemas of a union, each with what stands beside it, but for those that no value matches."""
     base = {name: each for name, each in schema.items() if name not in ("anyOf", "oneOf")}
-    return (flat({"allOf": [base, each]}) for each in unions_of(schema) if each != NOTHING)
+    return (laid(base, each) for each in unions_of(schema) if each != NOTHING)
 
 
 def _run(least: int, most: int | None) -> str:

@@ -1,9 +1,8 @@
 """JSON schemas of tools and of objects: read once, then values are checked against them.
 
-Reading puts references in place; jsonschema checks values. Whoever walks a schema (the grammar, the
-comparison of calls) sees it through ``flat``, with its ``allOf`` laid over each other. A schema comes from a
-stranger: nothing is fetched, no foreign pattern is matched, which might never end, and its size is
-bounded.
+Reading puts references in place, and the schemas of ``allOf`` over each other for readers that walk a schema
+(the grammar, the comparison of calls); jsonschema checks values. A schema comes from a stranger: nothing is
+fetched, no foreign pattern is matched, as it might never end, and its size is bounded.
 """
 
 from __future__ import annotations
@@ -79,22 +78,14 @@ def unions_of(schema: Schema) -> Sequence[Schema]:
     return schema.get("anyOf") or schema.get("oneOf") or ()
 
 
-def flat(schema: Schema) -> Schema:
-    """A schema as those see it who walk it: without ``allOf``, whose schemas are laid below it."""
-    if "allOf" not in schema:
-        return schema
-    own = {name: each for name, each in schema.items() if name != "allOf"}
-    return reduce(_laid, [*map(flat, schema["allOf"]), own])
-
-
-def _laid(below: Schema, above: Schema) -> Schema:
-    """Both schemas as one, in which ``above`` hides ``below``; the check knows both."""
-    found = {**below, **above}
+def laid(below: Schema, above: Schema) -> Schema:
+    """Both schemas as one, in which ``above`` hides ``below``, for readers that check nothing."""
+    schema = {**below, **above}
     if "properties" in below and "properties" in above:
-        found["properties"] = {**below["properties"], **above["properties"]}
+        schema["properties"] = {**below["properties"], **above["properties"]}
     if "required" in below and "required" in above:
-        found["required"] = [*below["required"], *above["required"]]
-    return found
+        schema["required"] = [*below["required"], *above["required"]]
+    return schema
 
 
 def object_schema(schema: Any) -> Schema:
@@ -133,8 +124,8 @@ class SchemaReader:
             UsageError: as ``read``, or it is of something else.
         """
         found = self.read(schema)
-        for places in filter(None, ([found], unions_of(flat(found)))):
-            if not any("object" in (types_of(flat(each)) or "object") for each in places):
+        for places in filter(None, ([found], unions_of(found))):
+            if not any("object" in (types_of(each) or "object") for each in places):
                 raise UsageError("the schema has to be of the type object")
         return {**found, "type": "object"}
 
@@ -175,7 +166,10 @@ class SchemaReader:
 
 
 def _in_one_form(own: dict[str, Any]) -> Schema:
-    """A schema in the form of its last draft, without types that JSON does not have."""
+    """A schema in the form of its last draft, without types that JSON does not have.
+
+    The check needs the schemas of ``allOf`` one by one; a walk needs them as one.
+    """
     if isinstance(own.get("items"), list):  # until draft 7: schemas of the first items
         own["prefixItems"] = own.pop("items")
     if "prefixItems" in own:  # ``items`` is of those behind them
@@ -186,7 +180,12 @@ def _in_one_form(own: dict[str, Any]) -> Schema:
         del own["type"]
     if "enum" in own and (types := types_of(own)):
         own["enum"] = [each for each in own["enum"] if matches(each, {"type": types})]
-    return NOTHING if own.get("enum") == [] or NOTHING in own.get("allOf", ()) else own
+    parts = own.pop("allOf", ())
+    if own.get("enum") == [] or NOTHING in parts:
+        return NOTHING
+    if len(parts) < 2 and not own:
+        return parts[0] if parts else own
+    return {**reduce(laid, [*parts, own]), "allOf": [*parts, own]} if parts else own
 
 
 def _found(lookup: Callable[[str], Any], reference: str) -> Any:
