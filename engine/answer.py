@@ -151,32 +151,32 @@ class Answer(SearchResult):
         """
         result, problem, tree = record.result, record.started.problem, record.tree
         assert result is not None, "only a search that has ended has an answer"
-        found: dict[str, Any] = {each.name: getattr(result, each.name) for each in fields(SearchResult)}
-        found |= {"record": record, "notices": tuple(record.notices)}
+        values: dict[str, Any] = {each.name: getattr(result, each.name) for each in fields(SearchResult)}
+        values |= {"record": record, "notices": tuple(record.notices)}
         kind = kind_of(problem)
         if isinstance(handed_on, FallbackAnswer):
-            found |= {"answer": handed_on.answer, "confidence": None, "fields": {}, "fallback": handed_on}
+            values |= {"answer": handed_on.answer, "confidence": None, "fields": {}, "fallback": handed_on}
             spelled = kind.shown(problem, handed_on.answer, None) or handed_on.answer
-            return cls(**found, status="answered", shown=spelled, solution=handed_on.text)
+            return cls(**values, status="answered", shown=spelled, solution=handed_on.text)
         if handed_on is not None:
-            found["notices"] += (handed_on,)
+            values["notices"] += (handed_on,)
         if entry_of(problem).is_reply:
-            found["confidence"], min_confidence = None, 0.0
+            values["confidence"], min_confidence = None, 0.0
         status, execution = _status(result, min_confidence), None
         if result.best is not None:
             execution = tree[result.best].execution
-            found |= {"thought": _thought(tree, result.best), "mode": tree[result.best].mode}
+            values |= {"thought": _thought(tree, result.best), "mode": tree[result.best].mode}
         shown = kind.shown(problem, result.answer, execution) if result.has_reply else None
         if entry_of(problem).has_tests:
             tests = kind.tests(problem)
             verdicts = chain(execution.verdicts if execution is not None else (), repeat(Verdict("not-run")))
             judged = zip(tests, verdicts, strict=False)
-            found |= {"answer": shown, "tests": tuple(JudgedTest(t, v.outcome, v.detail) for t, v in judged)}
+            values |= {"answer": shown, "tests": tuple(JudgedTest(t, v.outcome, v.detail) for t, v in judged)}
             if status != "interrupted":
                 is_good = execution is not None and (execution.passes or not tests)
                 status = "no_answer" if shown is None else "answered" if is_good else "failing"
         solution = "" if result.best is None else tree.text(result.best).strip()
-        return cls(**found, status=status, shown=shown, solution=solution, execution=execution)
+        return cls(**values, status=status, shown=shown, solution=solution, execution=execution)
 
 
 def _status(result: SearchResult, min_confidence: float) -> Status:
@@ -252,13 +252,13 @@ class GrowingReply:
                 text = self._steps + event.text
             case _:
                 return ""
-        kept, stop = cut_at_stop(text.lstrip(), self._stops)
+        stable, stop = cut_at_stop(text.lstrip(), self._stops)
         self.stopped_at = self.stopped_at or stop
         if stop is None:  # half of a stop, half of a character or a last blank may stand at the end
-            kept = kept[: max(0, len(kept) - self._held)]
-            kept = kept.rstrip().removesuffix("\N{REPLACEMENT CHARACTER}").rstrip()
-        added = kept[len(self.sent) :]
-        self.sent = max(self.sent, kept, key=len)
+            stable = stable[: max(0, len(stable) - self._held)]
+            stable = stable.rstrip().removesuffix("\N{REPLACEMENT CHARACTER}").rstrip()
+        added = stable[len(self.sent) :]
+        self.sent = max(self.sent, stable, key=len)
         return added
 
 

@@ -20,9 +20,11 @@ UNRECORDED: Mapping[str, Any] = {"exclude": True}
 
 def omitted(default: T) -> T:
     """A field that the JSON of an object has only where it differs from this default."""
-    made: Any = {"default_factory": dict} if default == {} else {"default": default}
-    found: T = dataclasses.field(**made, metadata={"exclude_if": functools.partial(operator.eq, default)})
-    return found
+    arguments: Any = {"default_factory": dict} if default == {} else {"default": default}
+    result: T = dataclasses.field(
+        **arguments, metadata={"exclude_if": functools.partial(operator.eq, default)}
+    )
+    return result
 
 
 class OneOf:
@@ -96,15 +98,15 @@ def build(cls: type[T], data: Mapping[str, Any] | str) -> T:
 
     adapter = _adapter(cls)  # type: ignore[arg-type]  # mypy takes a type for unhashable
     try:
-        found: T | None = adapter.validate_json(data if isinstance(data, str) else json.dumps(data))
+        result: T | None = adapter.validate_json(data if isinstance(data, str) else json.dumps(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "value_error":
             raise first["ctx"]["error"] from error
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    if found is None:
+    if result is None:
         raise ValueError("expected an object")
-    return found
+    return result
 
 
 @functools.cache

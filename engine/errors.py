@@ -176,8 +176,12 @@ def restored_error(name: str, notice: Notice) -> AdascaleError:
         name: Name of a class in this module.
         notice: As the error had it.
     """
-    found = globals().get(name)
-    cls = found if isinstance(found, type) and issubclass(found, AdascaleError) else AdascaleError
+    error_class = globals().get(name)
+    cls = (
+        error_class
+        if isinstance(error_class, type) and issubclass(error_class, AdascaleError)
+        else AdascaleError
+    )
     return cls(notice.message, *notice.facts, hint=notice.hint, slug=notice.code)
 
 

@@ -136,11 +136,11 @@ class Policy(Protocol):
     def open(self, problem: Problem, mode: Mode) -> PrefixWork:
         """Evaluate the prompt of a mode, once; a ContextOverflowError if it does not fit."""
 
-    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
+    def option_logits(self, prompt: OptionsPrompt, problem: Problem) -> OptionLogits:
         """Evaluate a prompt and read the options from the logits of the reply's first token.
 
         Args:
-            asked: The prompt, and the words that stand for the options.
+            prompt: The prompt, and the words that stand for the options.
             problem: The question, with the conversation before it.
 
         Raises:
@@ -247,9 +247,9 @@ class SequenceLogprob:
         scores = []
         for prefix in prefixes:
             tokens = sum(len(step.token_ids) for step in prefix.steps)
-            known = [step.logprob for step in prefix.steps if step.logprob is not None]
-            is_known = tokens and len(known) == len(prefix.steps)
-            scores.append(Score(math.exp(sum(known) / tokens) if is_known else 0.0))
+            logprobs = [step.logprob for step in prefix.steps if step.logprob is not None]
+            is_known = tokens and len(logprobs) == len(prefix.steps)
+            scores.append(Score(math.exp(sum(logprobs) / tokens) if is_known else 0.0))
         return scores
 
     def close_problem(self, problem: Problem) -> None:

@@ -95,12 +95,12 @@ class SearchRequest:
     def __post_init__(self) -> None:
         """Refuse words that are not known, and values of another type."""
         effort_named(self.effort)
-        for what, word, known in (
+        for what, word, possible in (
             ("kind of question", self.kind, get_args(MessageKind)),
             ("mode", self.mode, get_args(ModeChoice)),
         ):
-            if word is not None and word not in known:
-                raise UsageError(f'no {what} called "{word}"', hint=f"use one of {', '.join(known)}")
+            if word is not None and word not in possible:
+                raise UsageError(f'no {what} called "{word}"', hint=f"use one of {', '.join(possible)}")
         if isinstance(self.choices, str) or not all(isinstance(each, str) for each in self.choices):
             raise UsageError(
                 "choices are a list of texts", repr(self.choices), hint='choices=["red", "green"]'
@@ -181,13 +181,13 @@ class SearchRequest:
             strategy: Its strategy, with the modes that it has by itself.
             modes: As of ``settings``.
         """
-        entry, known = entry_of(problem), kind_of(problem).modes(problem)
-        usable = tuple(mode for mode in known if mode != "program" or not modes or mode in modes)
+        entry, possible = entry_of(problem), kind_of(problem).modes(problem)
+        usable = tuple(mode for mode in possible if mode != "program" or not modes or mode in modes)
         is_usual = strategy.modes == _USUAL_MODES and not strategy.grows_steps
         rows = (
             strategy.modes if entry.is_reply else (),
-            (known if strategy.reads_options else known[:1]) if entry.has_calls else (),
-            tuple(mode for mode in known if mode == self.mode),
+            (possible if strategy.reads_options else possible[:1]) if entry.has_calls else (),
+            tuple(mode for mode in possible if mode == self.mode),
             (tuple(modes) if entry.is_fitted else usable) if strategy.reads_options else (),
             usable[:1] if is_usual or self.mode != "auto" else (),
             strategy.modes,
@@ -243,8 +243,8 @@ class SearchRequest:
     def numbers(self) -> dict[str, Any]:
         """Parameters of strategies that are set."""
         names = "samples", "beams", "branching", "lead", "confidence", "adapt"
-        found = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in found.items() if value not in (None, "none")}
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value not in (None, "none")}
 
     def named(self, name: str, kind: KindName = "value", **own: Any) -> Strategy:
         """The strategy of a name with the numbers of the request that it has a parameter for.

@@ -371,13 +371,13 @@ class Trial:
 
     def judged(self, execution: Execution) -> Execution:
         """The result of running it, with the program and one verdict for each test, which fits a line."""
-        found = [Verdict(each.outcome, _shown(each.detail)) for each in execution.verdicts]
-        if missing := len(self.tests) - len(found):  # it ended in the first of these
+        reports = [Verdict(each.outcome, _shown(each.detail)) for each in execution.verdicts]
+        if missing := len(self.tests) - len(reports):  # it ended in the first of these
             detail = _shown(execution.error) or "the program ended before its tests did"
             is_late = execution.error.startswith("TimeoutError")
-            found += [Verdict("time-limit") if is_late else Verdict("error", detail)]
-            found += [Verdict("not-run")] * (missing - 1)
-        return replace(execution, program=self.program, verdicts=tuple(found))
+            reports += [Verdict("time-limit") if is_late else Verdict("error", detail)]
+            reports += [Verdict("not-run")] * (missing - 1)
+        return replace(execution, program=self.program, verdicts=tuple(reports))
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")

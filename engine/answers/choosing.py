@@ -222,7 +222,7 @@ def choose(
             people read, or without any the best.
     """
     groups = group_answers(candidates, same, by_estimate=rule != "first")
-    by_estimate, known = sorted(candidates, key=_rank), {each.node: each for each in candidates}
+    by_estimate, estimates = sorted(candidates, key=_rank), {each.node: each for each in candidates}
     if not groups:
         best = by_estimate[0] if by_estimate else None
         return SearchResult(None, best.estimate if best else None, (), best.node if best else None)
@@ -233,26 +233,26 @@ def choose(
         first = next(c.node for c in in_order if c.answer is not None)
         groups.sort(key=lambda g: first not in g.nodes)
     elif rule == "passing":
-        groups.sort(key=lambda g: -known[g.nodes[0]].passed)
+        groups.sort(key=lambda g: -estimates[g.nodes[0]].passed)
     winner = groups[0]
     shown = min(winner.nodes, key=lambda node: mode_of(node) != "prose")
-    return SearchResult(winner.answer, known[winner.nodes[0]].estimate, tuple(groups), shown)
+    return SearchResult(winner.answer, estimates[winner.nodes[0]].estimate, tuple(groups), shown)
 
 
 def likeliest(
-    result: SearchResult, known: Mapping[NodeId, Estimate], options: Mapping[str, float]
+    result: SearchResult, estimates: Mapping[NodeId, Estimate], options: Mapping[str, float]
 ) -> SearchResult:
     """The result with its answers by their probability, of equals that with more votes first.
 
     Args:
         result: Result of ``choose``.
-        known: Probability of the answer of each trajectory; without any, the order of the votes stands.
+        estimates: Probability of the answer of each solution; without any, the order of the votes stands.
         options: Probability of each answer there can be; the likeliest leads, also if nobody has chosen it.
     """
-    if known:
-        groups = sorted(result.groups, key=lambda group: -known[group.nodes[0]].median)
+    if estimates:
+        groups = sorted(result.groups, key=lambda group: -estimates[group.nodes[0]].median)
         first = groups[0].nodes[0]
-        result = SearchResult(groups[0].answer, known[first], tuple(groups), first)
+        result = SearchResult(groups[0].answer, estimates[first], tuple(groups), first)
     if options and (answer := max(options, key=lambda option: options[option])) != result.answer:
         p = options[answer]
         result = replace(result, answer=answer, confidence=Estimate(p, p, p, calibrated=True), best=None)

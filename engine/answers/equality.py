@@ -141,8 +141,8 @@ def _rounding(decimals: str, value: Fraction) -> Fraction:
 
     0 without one: others are exact.
     """
-    found = _DECIMAL.findall(decimals)
-    places = [len(after) for before, after in found if len((before + after).lstrip("0")) >= _FEWEST]
+    parts = _DECIMAL.findall(decimals)
+    places = [len(after) for before, after in parts if len((before + after).lstrip("0")) >= _FEWEST]
     return max(Fraction(1, 2 * 10 ** min(places)), abs(value) * _FLOAT_NOISE) if places else Fraction(0)
 
 

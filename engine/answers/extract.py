@@ -130,8 +130,8 @@ def _in_sentence(line: str) -> str | None:
     if moments := _IS_MOMENT.findall(line):
         return str(moments[-1])
     undated = _DATES.sub(" ", line)
-    found = _NUMBERS.findall(undated) or _DATES.findall(line) or _WEEKDAYS.findall(line)
-    return _plain(_strip_markup(found[-1])) if found else None
+    matches = _NUMBERS.findall(undated) or _DATES.findall(line) or _WEEKDAYS.findall(line)
+    return _plain(_strip_markup(matches[-1])) if matches else None
 
 
 def said_in(answer: str) -> str | None:
@@ -157,10 +157,10 @@ def _value_of(sentence: str) -> str | None:
         len(rest.split()) < 4 and _NUMBERS.match(rest) and plain_number(rest.lower()) is not None
     ):
         return rest
-    found = [*_ONLY_VALUE.finditer(sentence)]
-    if len(found) != 1:
+    matches = [*_ONLY_VALUE.finditer(sentence)]
+    if len(matches) != 1:
         return None
-    [value] = found
+    [value] = matches
     beside = f"{sentence[: value.start()]}1{sentence[value.end() :]}".lower()
     return None if _NO_PLAIN_WORDS.search(beside) or _ANOTHER_NUMBER.search(beside) else value[0]
 
@@ -181,13 +181,13 @@ def _values_of_one(text: str, *, is_list: bool = False) -> str | None:
     """Values of the same unknown; without its name they are ones ``is_list``, or with a word between them."""
     lines = (_BULLET.sub("", bare(line)) for line in _LISTED.sub(r"\1", text).splitlines())
     parts = [part for each in _APART.split("\n".join(lines)) if (part := each.strip(" .*"))]
-    found = [match for part in parts if (match := _SOLUTION.fullmatch(part))]
-    unknowns = {_UNKNOWN.findall(match["name"])[-1] for match in found if match["name"]}
-    if len(found) < max(2, len(parts)) or len(unknowns) > 1:
+    matches = [match for part in parts if (match := _SOLUTION.fullmatch(part))]
+    unknowns = {_UNKNOWN.findall(match["name"])[-1] for match in matches if match["name"]}
+    if len(matches) < max(2, len(parts)) or len(unknowns) > 1:
         return None
     if not is_list and not unknowns and not re.search(rf" {_AND} ", text):
         return None
-    return ", ".join(dict.fromkeys(_plain(match[2].strip()) for match in found))
+    return ", ".join(dict.fromkeys(_plain(match[2].strip()) for match in matches))
 
 
 def _plain(answer: str) -> str:

@@ -84,60 +84,60 @@ def _name_of(word: str, names: Iterable[str]) -> int:
     return next(at for at, name in enumerate(names) if re.fullmatch(name, word))
 
 
-def _date(said: str) -> tuple[int, int, int] | None:
+def _date(phrase: str) -> tuple[int, int, int] | None:
     """Year (0 if none is said), month and day; None if nobody can tell month and day apart."""
-    numbers = re.findall(r"\d+", said)[:3]
+    numbers = re.findall(r"\d+", phrase)[:3]
     year = next((int(number) for number in numbers if len(number) > 2), 0)
     first, *others = (int(number) for number in numbers if len(number) < 3)
-    if month := re.search(rf"\b{_MONTH}\b", said):
+    if month := re.search(rf"\b{_MONTH}\b", phrase):
         return year, _name_of(month[0], _MONTHS) + 1, first
     second = others[0]
-    if "/" in said and max(first, second) <= 12 and first != second:
+    if "/" in phrase and max(first, second) <= 12 and first != second:
         return None
-    is_month_first = len(numbers[0]) > 2 or ("/" in said and first <= 12)
+    is_month_first = len(numbers[0]) > 2 or ("/" in phrase and first <= 12)
     return (year, first, second) if is_month_first else (year, second, first)
 
 
-def _amount(said: str) -> tuple[str, Fraction]:
+def _amount(phrase: str) -> tuple[str, Fraction]:
     """A measure, and the sum of its parts."""
     measure, total = "", Fraction(0)
-    for number, unit in re.findall(rf"({_COUNT}) ?({_UNIT})\b", said):
+    for number, unit in re.findall(rf"({_COUNT}) ?({_UNIT})\b", phrase):
         whole, _, minutes = number.partition(":")
         count = sum(map(Fraction, whole.split())) if whole[0].isdigit() else Fraction(1)
         count += Fraction(int(minutes or 0), 60)
-        measure, size = next(found for names, *found in _UNITS if re.fullmatch(names, unit))
+        measure, size = next(meaning for names, *meaning in _UNITS if re.fullmatch(names, unit))
         total += count * Fraction(size)
     return measure, total
 
 
-def _time(said: str) -> tuple[int, int, int | None]:
+def _time(phrase: str) -> tuple[int, int, int | None]:
     """Hour and minute as they are written, and minutes since midnight where the half of the day is known."""
-    if said in ("noon", "midnight"):
-        return 12, 0, 720 if said == "noon" else 0
-    hour, minute, *_ = (*map(int, re.findall(r"\d+", said)), 0)
-    if half := re.search(r"(a\.?m\b|morning)|p\.?m\b|afternoon|evening", said):
+    if phrase in ("noon", "midnight"):
+        return 12, 0, 720 if phrase == "noon" else 0
+    hour, minute, *_ = (*map(int, re.findall(r"\d+", phrase)), 0)
+    if half := re.search(r"(a\.?m\b|morning)|p\.?m\b|afternoon|evening", phrase):
         return hour, minute, hour % 12 * 60 + minute + (0 if half[1] else 720)
-    return hour, minute, hour % 24 * 60 + minute if hour > 12 or said[0] == "0" else None
+    return hour, minute, hour % 24 * 60 + minute if hour > 12 or phrase[0] == "0" else None
 
 
 @functools.lru_cache(maxsize=1 << 12)
 def moments_in(text: str) -> Mapping[str, Any]:
     """Dates, amounts, times and weekdays of a text in lower case, by kind.
 
-    Empty if it says more, or two of one kind.
+    Empty for a text with other words, or with two of one kind.
     """
-    found = [*_SAID.finditer(text)]
-    said = {match.lastgroup or "": match[0] for match in found}
-    if len(said) < len(found) or _MORE.search(_SAID.sub("", text)):
+    matches = [*_SAID.finditer(text)]
+    phrases = {match.lastgroup or "": match[0] for match in matches}
+    if len(phrases) < len(matches) or _MORE.search(_SAID.sub("", text)):
         return {}
-    return {kind: _READ[kind](words) for kind, words in said.items()}
+    return {kind: _READ[kind](words) for kind, words in phrases.items()}
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {
     "date": _date,
     "amount": _amount,
     "time": _time,
-    "weekday": lambda said: _name_of(said, _WEEKDAYS),
+    "weekday": lambda phrase: _name_of(phrase, _WEEKDAYS),
 }
 
 

@@ -80,9 +80,9 @@ def printed_answer(output: str) -> str | None:
         return lines[-1]
     last = rewritten(lines[-1], _PRINTED)
     ends = ("\n".join(lines[-size:]) for size in range(min(len(lines), _MOST_LINES), 1, -1))
-    said = next(filter(None, map(solutions, ends)), None) or said_in(last)
-    said = said and said.lstrip("$")
-    return _ALONE.sub(_plain, said) if said and said[0] in "+-(.0123456789" else said
+    answer = next(filter(None, map(solutions, ends)), None) or said_in(last)
+    answer = answer and answer.lstrip("$")
+    return _ALONE.sub(_plain, answer) if answer and answer[0] in "+-(.0123456789" else answer
 
 
 def executed_answer(execution: Execution) -> str | None:
@@ -177,5 +177,5 @@ def called_names(tree: ast.AST) -> tuple[str, ...]:
 
 
 def _by_appearance(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
-    named = [(node.lineno, node.col_offset, node.id) for node in nodes if isinstance(node, ast.Name)]
-    return tuple(dict.fromkeys(name for *_, name in sorted(named)))
+    appearances = [(node.lineno, node.col_offset, node.id) for node in nodes if isinstance(node, ast.Name)]
+    return tuple(dict.fromkeys(name for *_, name in sorted(appearances)))

@@ -113,9 +113,9 @@ def wrong_sums(text: str, question: str = "") -> tuple[str, ...]:
         text: Text of a model, usually one step.
         question: Its wrong sums are asked about ("Is 7 * 8 = 54?"): repeating one is no mistake.
     """
-    found = tuple(equation for equation, holds in equations(text) if not holds)
-    asked = wrong_sums(question) if found and question else ()
-    return tuple(equation for equation in found if equation not in asked)
+    wrong = tuple(equation for equation, holds in equations(text) if not holds)
+    expression = wrong_sums(question) if wrong and question else ()
+    return tuple(equation for equation in wrong if equation not in expression)
 
 
 _IDLE = re.compile(r"#.*|^(\w+) = [\d.]+ *(?:#.*)?$(?![\s\S]{0,4000}\b\1\b)", re.MULTILINE)
@@ -133,8 +133,8 @@ def leaves_out(problem: Problem, solution: Iterable[Step]) -> bool:
         return False
     used = _figures(_IDLE.sub("", "".join(step.text for step in solution)))
     return any(
-        given > 1 and used.isdisjoint((given, given / 100, 1 - given / 100, 1 + given / 100))
-        for given in _figures(_DECIMAL_COMMA.sub(" ", problem.question))
+        number > 1 and used.isdisjoint((number, number / 100, 1 - number / 100, 1 + number / 100))
+        for number in _figures(_DECIMAL_COMMA.sub(" ", problem.question))
     )
 
 
@@ -163,10 +163,14 @@ def expression_value(text: str) -> str | None:
     It is a whole number, a decimal number that ends, or else a fraction. None for any other message, and for
     one that people read in two ways, such as -5^2 or 100 + 10 %.
     """
-    asked = _ASKS_VALUE.fullmatch(text.strip())
-    if asked is None or asked["terms"].count("$") == 1 or _NO_EXPRESSION.fullmatch(asked["terms"].strip()):
+    expression = _ASKS_VALUE.fullmatch(text.strip())
+    if (
+        expression is None
+        or expression["terms"].count("$") == 1
+        or _NO_EXPRESSION.fullmatch(expression["terms"].strip())
+    ):
         return None
-    terms = _DECIMAL_COMMA.sub(r"\1.\2", _SEPARATOR.sub("", arithmetic(asked["terms"]))).strip()
+    terms = _DECIMAL_COMMA.sub(r"\1.\2", _SEPARATOR.sub("", arithmetic(expression["terms"]))).strip()
     terms = _PERCENT_OF.sub(r"(\1 / 100) * ", re.sub(r"(?<=\d) ?x ?(?=\d)", " * ", terms))
     if not _TERMS_ONLY.fullmatch(terms) or not _OPERATION.search(terms) or (value := _value(terms)) is None:
         return None
@@ -177,14 +181,14 @@ def expression_value(text: str) -> str | None:
     return decimal.rstrip("0").rstrip(".")
 
 
-def _equal(exact: Fraction, stated: Fraction, text: str) -> bool:
+def _equal(exact: Fraction, rounded: Fraction, text: str) -> bool:
     """True if ``stated`` is ``exact``, or rounds it to the decimals that ``text`` has."""
     number = _NUMBER.fullmatch(text)
-    if exact == stated or number is None:
-        return exact == stated
+    if exact == rounded or number is None:
+        return exact == rounded
     decimals = min(len(number["decimals"] or ""), _DECIMALS)
     rounds = decimals > 0 or exact.denominator > 1
-    return rounds and abs(exact - stated) < Fraction(1, 10**decimals)
+    return rounds and abs(exact - rounded) < Fraction(1, 10**decimals)
 
 
 def _value(text: str) -> Fraction | None:

@@ -144,16 +144,16 @@ class Kind(ABC):
         assert problem.answer is not None, "the answer of the question is not known"
         return answer is not None and self.matches(problem, answer, problem.answer)
 
-    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+    def matches(self, problem: Problem, answer: str, gold: str) -> bool:
         """True if an answer of a trajectory says what the known one says: by default, if they are equal."""
-        return self.equality(problem)(answer, known)
+        return self.equality(problem)(answer, gold)
 
 
 @functools.cache
 def kind_named(name: KindName) -> Kind:
     """The kind of that name; its module is imported now."""
-    found: Kind = pkgutil.resolve_name(KINDS[name].home)()
-    return found
+    kind: Kind = pkgutil.resolve_name(KINDS[name].home)()
+    return kind
 
 
 def kind_of(problem: Problem) -> Kind:

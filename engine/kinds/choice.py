@@ -49,22 +49,22 @@ def find_option(options: Options, answer: str) -> str | None:
 def _stated(options: Options, answer: str) -> str | None:
     """The option that an answer is, or begins with the letter of."""
     answer, names = readable(answer), names_of(options)
-    if (letter := _LETTER.fullmatch(answer)) and (named := _by_letter(letter[1], names)):
-        return named
+    if (letter := _LETTER.fullmatch(answer)) and (name := _by_letter(letter[1], names)):
+        return name
     for form in (_exact, _normal):
-        wanted = form(answer)
+        words = form(answer)
         for spelled in (map(form, options.texts), map(form, names)):
-            found = [name for name, each in zip(names, spelled, strict=True) if wanted and each == wanted]
-            if len(found) == 1:
-                return found[0]
+            matches = [name for name, each in zip(names, spelled, strict=True) if words and each == words]
+            if len(matches) == 1:
+                return matches[0]
     marked = _MARKED_LETTER.match(answer)
     return _by_letter(marked[1], names) if marked else None
 
 
 def _mentioned(options: Options, answer: str) -> str | None:
     """The option whose text an answer has in it; of several the one that has the others in it."""
-    wanted, texts = _normal(answer), [_normal(text) for text in options.texts]
-    inside = [text for text in texts if text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", wanted)]
+    words, texts = _normal(answer), [_normal(text) for text in options.texts]
+    inside = [text for text in texts if text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", words)]
     longest = max(inside, key=len, default="")
     if longest and texts.count(longest) == 1 and all(text in longest for text in inside):
         return names_of(options)[texts.index(longest)]
@@ -114,14 +114,14 @@ class Choice(Kind):
         Raises:
             UsageError: there are none.
         """
-        found, given = recognise_message(question).choice, record.get("options")
-        if isinstance(given, Mapping):
-            named = {letter: str(text) for letter, text in given.items() if str(text).strip()}
-            return {**with_options(question, [*named.values()]), "letters": [*named]}
-        read = list(found.texts) if found else []
-        texts = [str(each) for each in given] if isinstance(given, list) else read
-        if found and len(read) == len(texts):
-            return {"stem": found.stem, "texts": texts, "letters": list(found.letters)}
+        choice, options = recognise_message(question).choice, record.get("options")
+        if isinstance(options, Mapping):
+            by_letter = {letter: str(text) for letter, text in options.items() if str(text).strip()}
+            return {**with_options(question, [*by_letter.values()]), "letters": [*by_letter]}
+        in_question = list(choice.texts) if choice else []
+        texts = [str(text) for text in options] if isinstance(options, list) else in_question
+        if choice and len(in_question) == len(texts):
+            return {"stem": choice.stem, "texts": texts, "letters": list(choice.letters)}
         return with_options(question, texts)
 
     def statement(self, problem: Problem) -> str:
@@ -148,16 +148,16 @@ class Choice(Kind):
     ) -> str | None:
         """The name of the option that the text ends in, or the only one that a line of it states."""
         options = options_of(problem)
-        found = solution_answer(text, finish)
-        if found is not None and (name := find_option(options, found)) is not None:
+        answer = solution_answer(text, finish)
+        if answer is not None and (name := find_option(options, answer)) is not None:
             return name
         if finish != "stop":
             return None
         letters = _LAST_LETTER.findall(text)
         if letters and (name := _by_letter(letters[-1], names_of(options))):
             return name
-        stated = {name for line in text.splitlines() if (name := _stated(options, line)) is not None}
-        return stated.pop() if len(stated) == 1 else None
+        names = {name for line in text.splitlines() if (name := _stated(options, line)) is not None}
+        return names.pop() if len(names) == 1 else None
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """``B. Jupiter``; the text alone of an option without a letter."""
@@ -166,10 +166,10 @@ class Choice(Kind):
             return answer
         return f"{answer}. {options.texts[options.letters.index(answer)]}"
 
-    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+    def matches(self, problem: Problem, answer: str, gold: str) -> bool:
         """True if it names the option that the known one means."""
-        options, known = options_of(problem), known.strip()
-        return answer == (known if known in names_of(options) else find_option(options, known))
+        options, gold = options_of(problem), gold.strip()
+        return answer == (gold if gold in names_of(options) else find_option(options, gold))
 
 
 def _lettered(stem: str, texts: Sequence[str]) -> str:

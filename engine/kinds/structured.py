@@ -132,21 +132,21 @@ class JsonObject(Kind):
         """The object, its fields in the order of the schema; None if it does not match the schema."""
         schema = schema_of(problem)
         try:
-            found = as_json(text)
+            content = as_json(text)
         except ValueError:
             return None
-        if not isinstance(found, dict) or not matches(found, schema):
+        if not isinstance(content, dict) or not matches(content, schema):
             return None
-        return json.dumps(in_order(found, schema), ensure_ascii=False)
+        return json.dumps(in_order(content, schema), ensure_ascii=False)
 
     def equality(self, problem: Problem) -> Same:
         """True for objects with the same fields."""
         schema = schema_of(problem)
         return lambda a, b: a == b or key_of(json.loads(a), schema) == key_of(json.loads(b), schema)
 
-    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+    def matches(self, problem: Problem, answer: str, gold: str) -> bool:
         """True if all fields are those of the known one, which is JSON too."""
         try:
-            return super().matches(problem, answer, known)
+            return super().matches(problem, answer, gold)
         except ValueError:
             return False

@@ -53,9 +53,9 @@ class Value(Kind):
         """With the unit that the question asks for."""
         return answer and with_unit(problem.question, answer)
 
-    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+    def matches(self, problem: Problem, answer: str, gold: str) -> bool:
         """True if it has the value of the known one."""
-        return is_right(answer, gold=known)
+        return is_right(answer, gold=gold)
 
 
 class Date(Value):
@@ -144,15 +144,15 @@ class Fact(Kind):
         lines = [line for line in text.splitlines() if re.search(r"\w", line)]
         if len(lines) > 1 and lines[0].rstrip("* ").endswith(("!", ":")):
             del lines[0]
-        found = readable(boxed or [*lines, ""][0])
-        if lead := _LEAD.match(found):
-            found = found[lead.end() :]
-        elif lead := _SENTENCE.match(found):
-            rest = found[lead.end() :]
+        reply = readable(boxed or [*lines, ""][0])
+        if lead := _LEAD.match(reply):
+            reply = reply[lead.end() :]
+        elif lead := _SENTENCE.match(reply):
+            rest = reply[lead.end() :]
             # "Canberra is the capital of Australia" ends with what was asked.
             repeats = {*words_of(rest)} <= {*words_of(problem.question)}
-            found = _VERB.split(found)[0] if repeats else rest
-        return found.strip("*`$. \t") or None
+            reply = _VERB.split(reply)[0] if repeats else rest
+        return reply.strip("*`$. \t") or None
 
     def equality(self, problem: Problem) -> Same:
         """True for two names of one thing."""

@@ -46,10 +46,10 @@ def yes_or_no(text: str) -> str | None:
 def _said(text: str) -> Iterator[str]:
     """``yes`` or ``no`` for each word of a family."""
     every = [*_WORD.finditer(text)]
-    for found in [each for each in every if not each["of"]] or every:
+    for match in [each for each in every if not each["of"]] or every:
         # Ignoring case, an expression takes letters that have no lower case here: the long s.
-        if (family := _FAMILIES.get(found["word"].lower())) is not None:
-            yield _OTHER[family] if found["negated"] else family
+        if (family := _FAMILIES.get(match["word"].lower())) is not None:
+            yield _OTHER[family] if match["negated"] else family
 
 
 class YesNo(Kind):
@@ -72,15 +72,15 @@ class YesNo(Kind):
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
         """Yes or no, as the prose ends or the program printed."""
-        found = solution_answer(text, finish) if execution is None else executed_answer(execution)
-        if found is not None and (said := yes_or_no(found)) is not None:
-            return said
+        match = solution_answer(text, finish) if execution is None else executed_answer(execution)
+        if match is not None and (word := yes_or_no(match)) is not None:
+            return word
         return [None, *_said(text)][-1] if execution is None and finish == "stop" else None
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """``Yes`` or ``No``."""
         return None if answer is None else answer.capitalize()
 
-    def matches(self, problem: Problem, answer: str, known: str) -> bool:
+    def matches(self, problem: Problem, answer: str, gold: str) -> bool:
         """True if the known one is of the same family."""
-        return answer == yes_or_no(known)
+        return answer == yes_or_no(gold)

@@ -52,13 +52,13 @@ class Tool:
             UsageError: its name is invalid, or its schema is not of an object, or too large.
         """
         function = record["function"]
-        name, asked = function["name"], function.get("parameters") or {}
+        name, raw = function["name"], function.get("parameters") or {}
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"the name of a tool has letters, digits and any of _-.:/ in it, not {name[:40]!r}"
             )
         try:
-            parameters = (reader or SchemaReader()).of_object(asked)
+            parameters = (reader or SchemaReader()).of_object(raw)
         except UsageError as error:
             raise UsageError(f"the tool {name}: {error.message}") from None
         return cls(name, {"properties": {}, **parameters}, record)
@@ -119,15 +119,17 @@ def in_words(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return turns
 
 
-def below_system(system: str, said: Sequence[tuple[str, str]]) -> tuple[str, list[dict[str, Any]]]:
+def below_system(system: str, conversation: Sequence[tuple[str, str]]) -> tuple[str, list[dict[str, Any]]]:
     """The system prompt with the system turns below it, and the other turns, which alternate.
 
     Args:
         system: The prompt; empty for none.
-        said: Role and text of each turn.
+        conversation: Role and text of each turn.
     """
-    system = "\n\n".join(filter(None, [system, *(text for role, text in said if role == "system")]))
-    return system, in_words({"role": role, "content": text} for role, text in said if role != "system")
+    system = "\n\n".join(filter(None, [system, *(text for role, text in conversation if role == "system")]))
+    return system, in_words(
+        {"role": role, "content": text} for role, text in conversation if role != "system"
+    )
 
 
 @lru_cache(maxsize=8)
@@ -181,11 +183,11 @@ class ToolRequest:
         """The result of an equal call since the last message of the user; None for a new call."""
         last = max((at for at, each in enumerate(self.messages) if each["role"] == "user"), default=-1)
         since = self.messages[last + 1 :]
-        made = [each for message in since for each in (message.get("tool_calls") or ())]
-        told = [message for message in since if message["role"] == "tool"]
+        earlier = [each for message in since for each in (message.get("tool_calls") or ())]
+        tool_messages = [message for message in since if message["role"] == "tool"]
         # Results of parallel calls come in any order; Ollama's have no ids.
-        results = {each.get("tool_call_id") or at: each["content"] for at, each in enumerate(told)}
-        for at, each in enumerate(made):
+        results = {each.get("tool_call_id") or at: each["content"] for at, each in enumerate(tool_messages)}
+        for at, each in enumerate(earlier):
             if Call(each["function"]["name"], each["function"]["arguments"]) == call:
                 return results.get(each.get("id") or at)
         return None
@@ -255,13 +257,15 @@ def read_reply(text: str, tools: Tools) -> Reply:
         tools: Tools that may be called; a call of another tool is text.
     """
     text = text[:_LONGEST]
-    found = list(find_calls(text, tools))
+    candidates = list(find_calls(text, tools))
     calls: list[Call] = []
-    is_faulty = not found and any(marker in text for marker in MARKERS)
-    for each in found:
+    is_faulty = not candidates and any(marker in text for marker in MARKERS)
+    for each in candidates:
         try:
-            given = {} if each.arguments is None else each.arguments
-            arguments = as_json(given if isinstance(given, str) else json.dumps(given))  # OpenAI's are a text
+            written = {} if each.arguments is None else each.arguments
+            arguments = as_json(
+                written if isinstance(written, str) else json.dumps(written)
+            )  # OpenAI's are a text
         except ValueError:
             is_faulty = True
             continue
@@ -269,29 +273,29 @@ def read_reply(text: str, tools: Tools) -> Reply:
             is_faulty = True
         elif (call := Call(each.name, arguments)) not in calls:
             calls.append(call)
-    return Reply(tuple(calls), _words(text, found), is_faulty)
+    return Reply(tuple(calls), _words(text, candidates), is_faulty)
 
 
-def _words(text: str, found: Sequence[Found]) -> str:
+def _words(text: str, candidates: Sequence[Found]) -> str:
     """The text without its calls and their markers."""
-    for start, end in sorted({(each.start, each.end) for each in found}, reverse=True):
+    for start, end in sorted({(each.start, each.end) for each in candidates}, reverse=True):
         text = text[:start] + text[end:]
-    words = (_CLOSERS.sub("", text) if found else text).strip()
-    return words if not found or re.search(r"\w", words) else ""
+    words = (_CLOSERS.sub("", text) if candidates else text).strip()
+    return words if not candidates or re.search(r"\w", words) else ""
 
 
 def find_calls(text: str, tools: Tools) -> Iterator[Found]:
     """Calls as JSON objects, alone, in lists, in code blocks or after markers; their arguments as written."""
-    at = missed = 0
-    while (found := _BRACKET.search(text, at)) and missed < _MOST:
+    at = misses = 0
+    while (bracket := _BRACKET.search(text, at)) and misses < _MOST:
         try:
-            value, end = _DECODER.raw_decode(text, found.start())
+            value, end = _DECODER.raw_decode(text, bracket.start())
         except (ValueError, RecursionError):
-            value, end = None, found.end()
+            value, end = None, bracket.end()
         calls = [*_named(value, tools)] if nesting(value) <= 2 * MOST_LEVELS else []
-        yield from (Found(found.start(), end, name, arguments) for name, arguments in calls)
-        at = end if calls else found.end()
-        missed += not calls
+        yield from (Found(bracket.start(), end, name, arguments) for name, arguments in calls)
+        at = end if calls else bracket.end()
+        misses += not calls
 
 
 _BRACKET = re.compile(r"[{\[]")

@@ -62,8 +62,8 @@ def compared(value: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, An
     """Name, value and schema of each property that is compared; missing ones have their defaults."""
     properties = schema.get("properties", {})
     defaults = {name: each["default"] for name, each in properties.items() if "default" in each}
-    known = {**defaults, **{name: item for name, item in value.items() if item is not None}}
-    for name, item in known.items():
+    values = {**defaults, **{name: item for name, item in value.items() if item is not None}}
+    for name, item in values.items():
         inner = properties.get(name, {})
         if item is not None and not inner.get(NOT_COMPARED):
             yield name, item, inner
@@ -100,11 +100,11 @@ def votes_by_field(groups: Sequence[AnswerGroup], schema: Schema) -> FieldVotes:
         groups: Readings that agree on all fields; their answer is the object as JSON.
         schema: Schema of the object, without references.
     """
-    found = [(group.nodes, dict(fields_of(json.loads(group.answer), schema))) for group in groups]
+    readings = [(group.nodes, dict(fields_of(json.loads(group.answer), schema))) for group in groups]
     votes: dict[str, list[tuple[NodeId, ...]]] = {}
-    for name in dict.fromkeys(name for _, fields in found for name in fields):
+    for name in dict.fromkeys(name for _, fields in readings for name in fields):
         agreeing: dict[Hashable, tuple[NodeId, ...]] = {}
-        for nodes, fields in found:
+        for nodes, fields in readings:
             key = fields.get(name)
             agreeing[key] = (*agreeing.get(key, ()), *nodes)
         votes[name] = list(agreeing.values())
@@ -128,9 +128,9 @@ def in_order(value: Any, schema: Schema) -> Any:
 def reordered(schema: Schema, rng: np.random.Generator) -> Schema:
     """The schema with the properties of its objects in a random other order."""
     changed = {name: part for name, part in schema.items() if name != "allOf"}
-    if known := [*changed.get("properties", {}).items()]:
-        items = [known[at] for at in rng.permutation(len(known))]
-        if items == known:
+    if values := [*changed.get("properties", {}).items()]:
+        items = [values[at] for at in rng.permutation(len(values))]
+        if items == values:
             items.reverse()
         changed["properties"] = {name: reordered(each, rng) for name, each in items}
     if "items" in changed:

@@ -89,7 +89,7 @@ class _Rules:
         if values := schema.get("enum"):
             return self._any_of(map(_literal, values))
         implied = {"properties": "object", "items": "array"}
-        types = types_of(schema) or [named for name, named in implied.items() if name in schema]
+        types = types_of(schema) or [implied_type for name, implied_type in implied.items() if name in schema]
         return self._any_of(self._of_type(each, schema) for each in types or ["value"])
 
     def behind_brace(self, schema: Schema) -> str:

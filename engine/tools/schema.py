@@ -69,8 +69,8 @@ _PART: Schema = json.loads("""
 
 def types_of(schema: Schema) -> tuple[str, ...]:
     """The types that a schema names; empty for any."""
-    named = schema.get("type", ())
-    return (named,) if isinstance(named, str) else tuple(named)
+    names = schema.get("type", ())
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def unions_of(schema: Schema) -> Sequence[Schema]:
@@ -123,11 +123,11 @@ class SchemaReader:
         Raises:
             UsageError: as ``read``, or it is of something else.
         """
-        found = self.read(schema)
-        for places in filter(None, ([found], unions_of(found))):
+        result = self.read(schema)
+        for places in filter(None, ([result], unions_of(result))):
             if not any("object" in (types_of(each) or "object") for each in places):
                 raise UsageError("the schema has to be of the type object")
-        return {**found, "type": "object"}
+        return {**result, "type": "object"}
 
     def _visit(self, part: Any, lookup: Callable[[str], Any], depth: int) -> Schema:
         """Read a schema inside the root, ``depth`` levels deep."""
@@ -180,12 +180,15 @@ def _in_one_form(own: dict[str, Any]) -> Schema:
         del own["type"]
     if "enum" in own and (types := types_of(own)):
         own["enum"] = [each for each in own["enum"] if matches(each, {"type": types})]
-    parts = own.pop("allOf", ())
+    parts: Sequence[Schema] = own.pop("allOf", ())
     if own.get("enum") == [] or NOTHING in parts:
         return NOTHING
-    if len(parts) < 2 and not own:
-        return parts[0] if parts else own
-    return {**reduce(laid, [*parts, own]), "allOf": [*parts, own]} if parts else own
+    if len(parts) == 1 and not own:
+        return parts[0]
+    if not parts:
+        return own
+    whole: Schema = reduce(laid, [*parts, own])
+    return {**whole, "allOf": [*parts, own]}
 
 
 def _found(lookup: Callable[[str], Any], reference: str) -> Any:
@@ -217,10 +220,10 @@ def as_json(text: str) -> Any:
         ValueError: it is none (NaN is not), or it has more than ``MOST_LEVELS`` levels.
     """
     try:
-        found = json.loads(text)
-        json.dumps(found, allow_nan=False)
+        result = json.loads(text)
+        json.dumps(result, allow_nan=False)
     except RecursionError as error:
         raise ValueError(str(error)) from error
-    if nesting(found) > MOST_LEVELS:
+    if nesting(result) > MOST_LEVELS:
         raise ValueError(f"more than {MOST_LEVELS} levels")
-    return found
+    return result
