@@ -32,7 +32,6 @@ from .terminal.signals import unwinding
 from .terminal.streams import (
     flush_or_abandon,
     is_piped,
-    lose_unwritable_stderr,
     open_missing,
     say,
     write_payload,
@@ -181,7 +180,6 @@ def root(
 def main() -> None:
     """Run the command line; an error is a message and an exit code, with a traceback for ADASCALE_DEBUG=1."""
     open_missing()
-    lose_unwritable_stderr()
     try:
         with unwinding():
             code = app(standalone_mode=False)

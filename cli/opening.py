@@ -14,10 +14,10 @@ from adascale.engine.errors import UsageError
 from adascale.models.options import FallbackOptions, Reporting, SessionOptions
 
 from .options.command_line import env
-from .terminal.lines import clean
 from .terminal.progress import TransferView, consents
 from .terminal.signals import SIGNALS, graceful
 from .terminal.streams import say
+from .terminal.text import clean
 
 if TYPE_CHECKING:
     from adascale.engine.search.driver import Driver

@@ -17,9 +17,9 @@ from adascale.engine.search.events import SearchStarted
 from adascale.engine.types import PROGRAMS, Problem
 
 from .terminal.errors import as_typed, error_fields
-from .terminal.markdown import Program
+from .terminal.markdown import Program, plain
 from .terminal.streams import json_text
-from .terminal.text import ARROW, plain
+from .terminal.text import ARROW
 
 ANSWER_SCHEMA = "adascale.answer/1"
 """Schema of the record of a question."""

@@ -18,7 +18,7 @@ from adascale.models.options import SessionOptions
 
 from .exit_codes import INTERRUPTED
 from .opening import open_worker
-from .render.views import new_view
+from .render.views import SearchView
 from .terminal.console import draws_replies
 from .terminal.signals import graceful
 from .terminal.streams import say, write_piece
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from .options.settings import Settings
     from .render.state import ViewState
-    from .render.views import SearchView
 
 
 def choose_seed(seed: int | None, settings: Settings) -> int:
@@ -68,7 +67,7 @@ def search_one(
 
     # A model that stays open has places for whatever is asked next.
     session = options.for_one(search.strategy_for("value" if settings.keep_alive else problem.kind), search)
-    with new_view(settings.quiet, show_tree=settings.show_tree) as renderer:
+    with SearchView(settings.quiet, show_tree=settings.show_tree) as renderer:
         if log := computed_log(Request(problem, search.settings(problem))):
             return ended(show_events(log, renderer, settings))
         with open_worker(session, settings, renderer.status) as worker:

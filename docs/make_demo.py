@@ -17,7 +17,7 @@ from rich.text import Text
 
 from adascale.cli.commands.replay import document, picture
 from adascale.cli.disk.traces import read_trace
-from adascale.cli.render.solution import option_bars, solution
+from adascale.cli.render.picture import option_bars, solution
 from adascale.cli.render.state import ViewState
 from adascale.cli.render.summary import closing_lines
 
@@ -42,7 +42,7 @@ def screen(name: str) -> Group:
     state = ViewState.of(read_trace(FOLDER / f"{name}.jsonl"))
     shown: list[RenderableType] = [option_bars(state), Text()] if state.options else []
     if state.best is not None and state.tree.problem.kind == "code":
-        shown = [solution(state, state.best, whole=True), Text()]
+        shown = [solution(state, state.best), Text()]
     return Group(Text(TYPED[name], "bold"), Text(), *shown, *closing_lines(state))
 
 

@@ -173,7 +173,7 @@ def test_the_first_line_of_ask_waits_for_nothing_that_draws_a_search() -> None:
     code = (
         "import sys\n"
         "import adascale.cli.commands.ask, adascale.cli.render.views\n"
-        "late = {'cli.render.tree', 'cli.report', 'models.worker.client'}\n"
+        "late = {'cli.render.picture', 'cli.report', 'models.worker.client'}\n"
         "late = {f'adascale.{name}' for name in late} & set(sys.modules)\n"
         "assert not late, late\n"
     )

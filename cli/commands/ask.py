@@ -122,7 +122,7 @@ def _finish(
     """Write the payload, how sure it is, and leave with the exit code of the outcome."""
     from adascale.engine.answer import Answer
 
-    from ..render.solution import say_end, say_handed_on, write_answer
+    from ..render.closing import say_end, say_handed_on, write_answer
     from ..report import answer_payload, answer_record
 
     least, verbose = settings.min_confidence, settings.verbose

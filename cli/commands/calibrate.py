@@ -37,10 +37,9 @@ from ..options.flags import (
 )
 from ..options.settings import SESSION, read_settings
 from ..terminal.errors import as_typed, show_warning
-from ..terminal.lines import clean, short_path
 from ..terminal.progress import Progress
 from ..terminal.streams import say, write_json, write_json_lines, write_payload
-from ..terminal.text import columns, duration
+from ..terminal.text import clean, columns, duration, short_path
 
 if TYPE_CHECKING:
     from adascale.models import AnySession
@@ -213,4 +212,4 @@ def _table(cards: Iterable[Card]) -> str:
         figures = decimal(card.answers.brier), decimal(card.answers.skill)
         questions = f"{len(card.questions):,}"
         rows.append([card.name, card.fingerprint.kind, questions, *figures, ", ".join(card.data)])
-    return columns(rows, "<<>>><", fits=True)
+    return columns(rows, "<<>>><")

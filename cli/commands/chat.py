@@ -44,7 +44,7 @@ from ..options.flags import (
     YesFlag,
 )
 from ..options.settings import SEARCH, SESSION, Settings, read_settings
-from ..render.views import new_view
+from ..render.views import SearchView
 from ..searching import ended, follow_search
 from ..terminal.console import draws_replies
 from ..terminal.errors import show_error
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from adascale.models.worker.client import Worker
 
     from ..render.state import ViewState
-    from ..render.views import SearchView
 
 _EXAMPLE = "printf 'hi\\nWhat is 17 * 23?\\n' | adascale chat"
 
@@ -94,7 +93,7 @@ def chat(
     settings = read_settings(context, *SESSION, *(set(SEARCH) - {"min_confidence"}), "keep_alive")
     turns = last_conversation() if goes_on else ()
     with (
-        new_view(settings.quiet, show_tree=settings.show_tree) as renderer,
+        SearchView(settings.quiet, show_tree=settings.show_tree) as renderer,
         Conversation(settings, renderer, turns) as conversation,
     ):
         _talk(conversation, is_typed=sys.stdin.isatty())
@@ -133,7 +132,7 @@ def _talk(conversation: Conversation, *, is_typed: bool) -> None:
 
 def _answer(conversation: Conversation, message: str) -> bool:
     """Answer a message, and show what was not shown as it was written; False if it was interrupted."""
-    from ..render.solution import say_end, write_answer
+    from ..render.closing import say_end, write_answer
 
     record, settings = conversation.answer(message), conversation.settings
     if record is None:

@@ -124,7 +124,7 @@ def _finish(record: ViewState, settings: Settings, output: Path | None, *, json_
     """Write the program, what its tests say, and leave with the exit code of that."""
     from adascale.engine.answer import Answer
 
-    from ..render.solution import say_end
+    from ..render.closing import say_end
     from ..report import answer_record
 
     answer = Answer.of(record)

@@ -17,9 +17,8 @@ from ..disk.files import NAMES_FILES, with_absolute_path, write_file
 from ..options.command_line import Listing, Value, config_path, env, read_config
 from ..options.flags import AllFlag, JsonFlag
 from ..options.settings import KEYS, ROWS, Settings, checked, kept_values, suggestion, warn_unknown
-from ..terminal.lines import short_path, wrapped
 from ..terminal.streams import say, write_json, write_payload
-from ..terminal.text import columns
+from ..terminal.text import columns, short_path, wrapped
 
 
 class _Settings(Listing):

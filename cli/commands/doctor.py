@@ -25,9 +25,8 @@ from ..options.command_line import config_path, read_config
 from ..options.flags import JsonFlag, ModelFlag, OfflineFlag
 from ..options.settings import KEYS, checked, read_settings, suggestion
 from ..terminal.errors import as_typed
-from ..terminal.lines import short_path
 from ..terminal.streams import write_json, write_payload
-from ..terminal.text import columns
+from ..terminal.text import columns, short_path
 
 SCHEMA = "adascale.doctor/1"
 
@@ -83,7 +82,7 @@ def doctor(
         fixes = [f"fix {name}: {each.fix}" for name, each in found.items() if each.fix]
         problems = sum(each.result in ("warn", "FAIL") for each in found.values())
         end = f"{problems} of {len(found)} checks found a problem." if problems else "all is well."
-        write_payload("\n".join([columns(rows, "<<<", fits=True, wraps=True), *fixes, end]))
+        write_payload("\n".join([columns(rows, "<<<"), *fixes, end]))
     if any(finding.result == "FAIL" for finding in found.values()):
         raise typer.Exit(FAILED)
 

@@ -32,11 +32,10 @@ from ..options.flags import (
     limit_flag,
 )
 from ..options.settings import MACHINE, Settings, read_settings
-from ..terminal.lines import clean
 from ..terminal.progress import Progress
 from ..terminal.signals import graceful
 from ..terminal.streams import read_stdin, say, write_payload
-from ..terminal.text import columns, plural
+from ..terminal.text import clean, columns, plural
 
 if TYPE_CHECKING:
     from adascale.labels.labelling import LabelOutcome

@@ -73,7 +73,7 @@ def list_models(all_: AllFlag = False, as_json: JsonLinesFlag = False) -> None:
         )
         where = "here" if each["here"] else "-"
         rows.append((each["name"], size, memory, where, each["tried"] or "-", each["summary"] or ""))
-    write_payload(columns(rows, "<<<<<<", fits=True))
+    write_payload(columns(rows, "<<<<<<"))
     _write_servers()
     total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
     more = f"; adascale list --all shows {left} more" if (left := len(found) - len(shown)) else ""
@@ -91,7 +91,7 @@ def _write_servers() -> None:
         (str(replace(address, name=name)), kind) for address, kind, names in local_servers() for name in names
     ]
     if rows:
-        write_payload("\n" + columns([("ADDRESS", "SERVER THAT ANSWERS HERE"), *rows], "<<", fits=True))
+        write_payload("\n" + columns([("ADDRESS", "SERVER THAT ANSWERS HERE"), *rows], "<<"))
 
 
 def show(name: Name, as_json: JsonFlag = False) -> None:
@@ -124,7 +124,7 @@ def show(name: Name, as_json: JsonFlag = False) -> None:
         return
     facts["tried"] = _TRIED.get(facts["tried"])
     rows = [(key.replace("_", " "), _words(value)) for key, value in facts.items() if value not in (None, "")]
-    write_payload(columns(rows, "<<", fits=True, wraps=True))
+    write_payload(columns(rows, "<<"))
 
 
 def pull(
@@ -164,7 +164,7 @@ def _propose() -> None:
     rows = [("NAME", "SIZE", "LICENCE", "GOOD AT")]
     rows += [(spec.name, human_bytes(spec.size_bytes or 0), spec.licence, spec.summary) for spec in fit]
     if fit:
-        write_payload(columns(rows, "<<<<", fits=True))
+        write_payload(columns(rows, "<<<<"))
         say(f"adascale: {human_bytes(free)} of memory are free, and each of these fits; adascale pull NAME")
     else:
         say(f"adascale: {human_bytes(free)} of memory are free: no model fits that is not here")

@@ -21,13 +21,13 @@ from ..disk.files import check_output, write_file
 from ..disk.runs import trace_path
 from ..disk.traces import read_trace
 from ..options.flags import JsonFlag, OverwriteFlag, flag
-from ..render.solution import say_end, write_answer
-from ..render.views import new_view
+from ..render.closing import say_end, write_answer
+from ..render.views import SearchView
 from ..report import answer_record
 from ..terminal.console import may_animate, new_console
 from ..terminal.errors import show_warning
-from ..terminal.lines import clean
 from ..terminal.streams import say, write_json
+from ..terminal.text import clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -79,7 +79,7 @@ def replay(
         _write_picture(source, output, overwrite=overwrite)
         return
     events = read_trace(source)
-    with new_view(0, show_tree=show_tree) as view:
+    with SearchView(show_tree=show_tree) as view:
         play(events, view.on, speed if may_animate() else None)
     record = view.record
     assert record is not None, "a trace that was read begins with its search"
@@ -110,8 +110,8 @@ def picture(state: ViewState) -> RenderableType:
     """The tree of a search and the lines below it, as wide as a picture."""
     from rich.console import Group
 
+    from ..render.picture import final_tree
     from ..render.summary import closing_lines
-    from ..render.tree import final_tree
 
     return Group(final_tree(state, PICTURE_WIDTH), *closing_lines(state, verbose=1))
 

@@ -113,7 +113,7 @@ def _runs_table(facts: list[dict[str, Any]]) -> str:
         tokens = f"{fact['usage']['generated_tokens']:,}" if is_whole else "-"
         ending = cut(one_line(_ending(fact)), 20) + ("" if p is None else f"  {percent(p)}")
         rows.append((fact["run"], tokens, ending, cut(one_line(fact["question"]), _QUESTION_CELLS)))
-    return columns(rows, "<><<", fits=True)
+    return columns(rows, "<><<")
 
 
 def _ending(fact: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ from adascale.models.options import (
 )
 
 from ..terminal.errors import show_warning, use_warnings
-from ..terminal.lines import short_path
+from ..terminal.text import short_path
 from .command_line import Value, config_path, env
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d+)?)(ms|s|m|h|)")  # twelve digits: a number has at most 64 bits

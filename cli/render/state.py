@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 from adascale.engine.kind_table import Entry, entry_of
 from adascale.engine.kinds import kind_of
@@ -19,10 +20,12 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record
 from adascale.engine.search.tree import Node
-from adascale.engine.types import BranchId, Mode, NodeId, probability_of
+from adascale.engine.types import BranchId, NodeId, probability_of
 
 from ..terminal.markdown import Program
-from ..terminal.text import Mark
+
+Mark = Literal["expanded", "running", "waiting", "finished", "failed", "best", "pruned"]
+"""Kind of a row of the tree; every mark has a glyph and a style."""
 
 
 @dataclass(slots=True)
@@ -31,14 +34,12 @@ class ViewState(Record):
 
     Attributes:
         running: Branches that still generate, each with its unfinished step.
-        places: The latest branch of each place: one that starts takes the first place whose branch has ended.
         judged: Time of the last event that judged the answers.
         waited: Seconds since the last event, on a screen that goes on meanwhile.
         takes: Enter takes the answer as it stands.
     """
 
     running: dict[BranchId, BranchGrew] = field(default_factory=dict)
-    places: list[BranchId] = field(default_factory=list)
     judged: float = 0.0
     waited: float = 0.0
     takes: bool = False
@@ -48,9 +49,6 @@ class ViewState(Record):
         Record.add(self, event)
         match event:
             case BranchStarted():
-                free = (at for at, before in enumerate(self.places) if before not in self.running)
-                at = next(free, len(self.places))
-                self.places[at : at + 1] = [event.branch]
                 self._go_on(event.branch, event.parent)
             case BranchGrew():
                 self.running[event.branch] = event
@@ -73,15 +71,6 @@ class ViewState(Record):
         """Facts about the kind of its question."""
         return entry_of(self.tree.problem)
 
-    def mode(self, branch: BranchId) -> Mode:
-        """The mode of a branch."""
-        return self.branches[branch].mode if branch in self.branches else "prose"
-
-    def tip(self, branch: BranchId) -> Node:
-        """The last node of a branch, or the one that it began at."""
-        last = max((node.id for node in self.tree if node.branch == branch), default=None)
-        return self.tree[self.branches[branch].parent if last is None else last]
-
     @property
     def finished(self) -> int:
         """Solutions that have ended, those that were cut too."""
@@ -90,8 +79,8 @@ class ViewState(Record):
     @property
     def best(self) -> NodeId | None:
         """The terminal node that would be shown now."""
-        found = self.tree.standing
-        return found.best if found.answer is not None or self.result else None
+        standing = self.tree.standing
+        return standing.best if standing.answer is not None or self.result else None
 
     @property
     def tokens(self) -> int:

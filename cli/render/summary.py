@@ -1,4 +1,4 @@
-"""A search in words: the one line below it, the reason for its end, and with -v its statistics."""
+"""A search in words: how far it is, its answer in one line, why it ended, and with -v its statistics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 from adascale.engine.answers.choosing import DOUBTFUL, FieldEstimate
 from adascale.engine.answers.latex import readable
 from adascale.engine.kind_table import entry_of
-from adascale.engine.kinds import KINDS, kind_of
+from adascale.engine.kinds import kind_of
 from adascale.engine.search.events import OUT_OF_DISTRIBUTION, SearchFailed
 from adascale.engine.search.tree import Node
 from adascale.engine.types import Execution, StopReason, percent
@@ -19,6 +19,8 @@ from ..terminal.markdown import verdict_text
 from ..terminal.text import DOT, cut, duration, nouns, one_line, plural, rounded
 from .state import ViewState
 
+_ANSWER_CELLS = 40
+
 _CUT_SHORT = {"budget": "the budget is spent", "interrupted": "stopped by you", "taken": "taken by you"}
 
 _REASONS: Mapping[StopReason, str] = {
@@ -26,23 +28,6 @@ _REASONS: Mapping[StopReason, str] = {
     "settled": ": more would hardly change the answer",
     "hopeless": ": more would hardly help",
 }
-
-
-def summary(state: ViewState) -> Text:
-    """One line for the end of a search: ``391 · almost surely (96 %) · 2 of 2 solutions agree · 7 s``."""
-    end = [one_line(text)] if (text := _cut_short(state)) else []
-    tail = [*end, duration(state.t)]
-    if state.kind.has_tests:
-        head, *facts = _code_facts(state)
-        is_good = (program := _best_program(state)) is not None and program.passes
-    elif state.kind.is_reply:
-        head, facts, is_good = cost_text(state), [], False
-    else:
-        head, *facts = _answer_facts(state)
-        is_good = not is_unsure(state)
-    style = "answer" if is_good else "" if state.kind.is_reply else "low"
-    line = Text().append(head, style)
-    return line.append(DOT.join(["", *facts, *tail]))
 
 
 def closing_lines(state: ViewState, verbose: int = 0) -> list[Text]:
@@ -57,6 +42,19 @@ def closing_lines(state: ViewState, verbose: int = 0) -> list[Text]:
     return [summary(state), *(Text(one_line(text), "faint") for text in more if text)]
 
 
+def summary(state: ViewState) -> Text:
+    """One line for the end of a search: ``391 · almost surely (96 %) · 2 of 2 solutions agree · 7 s``."""
+    if state.kind.has_tests:
+        facts, is_good = _code_facts(state), (run := _best_run(state)) is not None and run.passes
+    elif state.kind.is_reply:
+        facts, is_good = [cost_text(state)], False
+    else:
+        facts, is_good = _answer_facts(state), not is_unsure(state)
+    line = Text(facts[0], "answer" if is_good else "" if state.kind.is_reply else "low", end="")
+    cut_short = [one_line(text)] if (text := _cut_short(state)) else []
+    return Text().append_text(line).append(DOT.join(["", *facts[1:], *cut_short, duration(state.t)]))
+
+
 def _answer_facts(state: ViewState) -> list[str]:
     """``391``, ``almost surely (96 %)``, ``2 of 2 solutions agree``; a doubt stands before the answer."""
     if state.answer is None:
@@ -64,8 +62,8 @@ def _answer_facts(state: ViewState) -> list[str]:
     if state.kind.has_fields and state.result is not None and state.result.fields:
         return [fields_text(state.result.fields), *state.support]
     if is_unsure(state):
-        doubt, perhaps = state.certainty or "a guess", answer_words(state, state.answer)
-        return [f"{doubt}: perhaps {perhaps}", *state.support[bool(state.band) :]]
+        doubt = state.certainty or "a guess"
+        return [f"{doubt}: perhaps {answer_words(state, state.answer)}", *state.support[bool(state.band) :]]
     return leader_facts(state)
 
 
@@ -81,7 +79,7 @@ def fields_text(fields: Mapping[str, FieldEstimate]) -> str:
 
 
 def is_unsure(state: ViewState) -> bool:
-    """True if it is not likely, there is none, or the search gave up; the exit code has a lower limit."""
+    """True if the answer is unlikely or missing, or the search gave up; the exit code has a lower limit."""
     is_guess = state.result is not None and state.result.is_guess
     return state.answer is None or is_guess or state.band in ("not sure", "a guess")
 
@@ -89,28 +87,33 @@ def is_unsure(state: ViewState) -> bool:
 def status_facts(state: ViewState) -> list[str]:
     """How far a search is: ``2 of up to 16 solutions``, ``9 s, about 12 s left``, ``8 of 10 ... stay``.
 
-    The speed stands where nobody knows how likely the answer stays.
+    The speed stands in place of the last one if that is unknown.
     """
-    time, left = duration(state.now), state.seconds_left
-    if left is not None:
-        seconds, is_most = left
-        unit = 5 if seconds > 20 else 1
-        about = "at most" if is_most else "about"
-        time += f", {about} {duration(max(1, round(seconds / unit) * unit))} left"
-    shown = [time] if state.tokens or state.now >= 1 else []
-    bound = [tokens_text(state)] if state.started.budget.max_tokens else []
-    stays = "" if state.stay is None else f"{min(9, round(10 * state.stay))} of 10 such answers stay"
-    return [solutions_text(state), *shown, *([*bound, stays or _rate_text(state)] if state.tokens else [])]
+    facts = [solutions_text(state)]
+    if state.tokens or state.now >= 1:
+        facts.append(duration(state.now))
+        if (left := state.seconds_left) is not None:
+            seconds, is_most = left
+            unit = 5 if seconds > 20 else 1
+            about = "at most" if is_most else "about"
+            facts[-1] += f", {about} {duration(max(1, round(seconds / unit) * unit))} left"
+    if state.tokens:
+        facts += [tokens_text(state)] if state.started.budget.max_tokens else []
+        stay = state.stay
+        facts.append(
+            _rate_text(state) if stay is None else f"{min(9, round(10 * stay))} of 10 such answers stay"
+        )
+    return facts
 
 
 def solutions_text(state: ViewState) -> str:
-    """``2 of up to 16 solutions``; what it does before it has the first one."""
-    entry, most, done = KINDS[state.tree.problem.kind], state.samples or 1, state.finished
+    """``2 of up to 16 solutions``; the present work before the first one is complete."""
+    noun, most, done = state.kind.noun, state.samples or 1, state.finished
     if not state.branches:
-        return f"reading the {'options' if entry.has_options else 'question'}"
+        return f"reading the {'options' if state.kind.has_options else 'question'}"
     if done:
-        return f"{done} of up to {most} {nouns(entry.noun)}" if most > 1 else plural(done, entry.noun)
-    return f"writing the first of up to {most} {nouns(entry.noun)}" if most > 1 else f"writing a {entry.noun}"
+        return f"{done} of up to {most} {nouns(noun)}" if most > 1 else plural(done, noun)
+    return f"writing the first of up to {most} {nouns(noun)}" if most > 1 else f"writing a {noun}"
 
 
 def leader_facts(state: ViewState) -> list[str]:
@@ -129,12 +132,12 @@ def outcome_text(state: ViewState, node: Node) -> str:
     if entry_of(problem).has_tests:
         tests = kind_of(problem).tests(problem)
         return "" if node.execution is None else one_line(verdict_text(node.execution, tests))
-    found = next((each for each in state.candidates if each.node == node.id), None)
-    if found is not None and found.answer is not None:
-        return f"= {answer_words(state, found.answer)}"
+    candidate = next((each for each in state.candidates if each.node == node.id), None)
+    if candidate is not None and candidate.answer is not None:
+        return f"= {answer_words(state, candidate.answer)}"
     if node.mode == "program" and node.execution is not None and (program := state.program(node, "")):
         return one_line(program.output)
-    return "no answer" if found is not None else ""
+    return "no answer" if candidate is not None else ""
 
 
 def _cut_short(state: ViewState) -> str:
@@ -151,15 +154,18 @@ def _cut_short(state: ViewState) -> str:
 
 def _code_facts(state: ViewState) -> list[str]:
     """``passes 3 of 3 tests``, or the first test that it fails, and ``after 2 of 8 programs``."""
-    execution, problem, done = _best_program(state), state.tree.problem, len(state.candidates)
+    run, problem, done = _best_run(state), state.tree.problem, len(state.candidates)
     most = state.samples if kind_of(problem).tests(problem) else None
-    facts = [f"after {done} of {most} programs" if most else f"after {plural(done, 'program')}"]
-    if execution is not None and not execution.fails and state.certainty:
-        beyond = "that it passes others like them" if execution.verdicts else "that it is correct"
+    facts = [
+        _code_words(state),
+        f"after {done} of {most} programs" if most else f"after {plural(done, 'program')}",
+    ]
+    if run is not None and not run.fails and state.certainty:
+        beyond = "that it passes others like them" if run.verdicts else "that it is correct"
         facts.append(f"{state.certainty} {beyond}")
     if state.result is not None and state.result.stop_reason == "hopeless":
         facts.append("given up: another program is unlikely to pass")
-    return [_code_words(state), *facts]
+    return facts
 
 
 def _code_words(state: ViewState) -> str:
@@ -167,7 +173,7 @@ def _code_words(state: ViewState) -> str:
     return "no program" if state.best is None else outcome_text(state, state.tree[state.best]) or "no program"
 
 
-def _best_program(state: ViewState) -> Execution | None:
+def _best_run(state: ViewState) -> Execution | None:
     return None if state.best is None else state.tree[state.best].execution
 
 
@@ -176,17 +182,14 @@ def why(state: ViewState) -> str:
 
     ``stopped after 3 of 16 solutions: 3 votes ahead of every other answer``
     """
-    result = state.result
-    reason = result.stop_reason if result is not None else None
-    has_votes = state.kind.has_votes
-    if reason is None or state.started.strategy == "greedy" or not has_votes:
+    reason = state.result.stop_reason if state.result is not None else None
+    if reason is None or state.started.strategy == "greedy" or not state.kind.has_votes:
         return ""
     lead = state.started.limit("lead")
     because = _REASONS.get(reason, "")
     if reason == "confident" and lead is not None:
         because = f": {lead} votes ahead of every other answer"
-    verb = "ended" if reason == "exhausted" else "stopped"
-    return f"{verb} {_after(state)}{because}"
+    return f"{'ended' if reason == 'exhausted' else 'stopped'} {_after(state)}{because}"
 
 
 def _after(state: ViewState) -> str:
@@ -196,9 +199,8 @@ def _after(state: ViewState) -> str:
         return "before any solution"
     if not most or done == most == 1:
         return f"after {plural(done, 'solution')}"
-    if done >= most:
-        return f"after all {plural(most, 'solution')}"
-    return f"after {done} of {plural(most, 'solution')}"
+    number = "all" if done >= most else f"{done} of"
+    return f"after {number} {plural(most, 'solution')}"
 
 
 def tokens_text(state: ViewState) -> str:
@@ -217,8 +219,8 @@ def _rate_text(state: ViewState) -> str:
     return f"{state.rate:,.0f} tokens/s" if state.rate >= 10 else f"{state.rate:.2g} tokens/s"
 
 
-def answer_words(state: ViewState, answer: str, width: int = 40) -> str:
-    """An answer of a search as a person reads it, in at most ``width`` cells: ``B. bank``, ``78.54``."""
+def answer_words(state: ViewState, answer: str) -> str:
+    """An answer of a search as a person reads it, cut to a part of a line: ``B. bank``, ``78.54``."""
     problem = state.tree.problem
-    shown = None if entry_of(problem).has_tests else kind_of(problem).shown(problem, answer, None)
-    return cut(one_line(rounded(readable(shown or answer))), width)
+    shown = None if state.kind.has_tests else kind_of(problem).shown(problem, answer, None)
+    return cut(one_line(rounded(readable(shown or answer))), _ANSWER_CELLS)

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from typing import Any
 
 from adascale.engine.errors import AdascaleError, respell
 from adascale.engine.types import Notice
 
-from .console import stderr_console
-from .lines import clean, wrapped
-from .streams import write_json
+from .streams import say, write_json
 
-_LONGEST_LINE = 1000
+_MAX_LINE = 1000
 """Characters of a line of an error."""
-
 
 ERROR_SCHEMA = "adascale.error/1"
 
-
-_warns = True
+_shows_warnings = True
 
 
 def use_warnings(shown: bool) -> None:
     """Set whether warnings are shown at all; ``-qq`` drops them."""
-    global _warns
-    _warns = shown
+    global _shows_warnings
+    _shows_warnings = shown
 
 
 def error_fields(error: AdascaleError) -> dict[str, Any]:
@@ -41,24 +36,10 @@ def write_error(error: AdascaleError) -> None:
 
 
 _OPTIONS = {
-    "adapt",
-    "beams",
-    "branching",
-    "confidence",
-    "ctx_size",
-    "fallback_calls",
-    "force",
-    "gpu_layers",
-    "lead",
-    "max_tokens",
-    "min_confidence",
-    "samples",
-    "size",
-    "temperature",
-    "top_p",
-    "width",
-}
-"""Settings that errors name and ``-o`` sets; each other one is a flag."""
+    "adapt", "beams", "branching", "confidence", "ctx_size", "fallback_calls", "force", "gpu_layers", "lead",
+    "max_tokens", "min_confidence", "samples", "size", "temperature", "top_p", "width",
+}  # fmt: skip
+"""Settings that errors name and ``-o`` sets; every other one is a flag."""
 
 
 def as_typed(text: str) -> str:
@@ -66,44 +47,33 @@ def as_typed(text: str) -> str:
 
     def spell(name: str, value: str | None) -> str:
         if name in _OPTIONS:
-            return (
-                f"-o {name}"
-                if value is None
-                else f"-o {name} {'true' if value == 'True' else shlex.quote(value)}"
-            )
-        flag = "--model" if name == "generator" else f"--{name.replace('_', '-')}"
-        return flag if value in (None, "True") else f"{flag} {shlex.quote(value)}"
+            typed, value = f"-o {name}", "true" if value == "True" else value
+        else:
+            typed = "--model" if name == "generator" else f"--{name.replace('_', '-')}"
+            value = None if value == "True" else value
+        return typed if value is None else f"{typed} {shlex.quote(value)}"
 
     return respell(text, spell)
 
 
 def show_warning(notice: Notice) -> None:
     """Write a warning, unless ``-qq`` was given."""
-    if _warns:
-        _write_labelled("warning", "warning", notice.code, notice.message, notice.facts, notice.hint)
+    if _shows_warnings:
+        _say("warning", "warning", notice.code, notice)
 
 
 def show_error(error: AdascaleError) -> None:
     """Write an error: its message, the facts and a hint."""
-    _write_labelled("error", "failure", error.slug, error.message, error.facts, error.hint)
+    _say("error", "failure", error.slug, error)
 
 
-def _write_labelled(
-    kind: str, style: str, slug: str, message: str, facts: tuple[str, ...], hint: str
-) -> None:
+def _say(kind: str, style: str, slug: str, text: AdascaleError | Notice) -> None:
     """``error[slug]: message``, a line for each fact, and ``hint: ...``, the fix, at the end."""
-    from rich.text import Text
-
-    label = f"{kind}[{slug}]"
-    lines = "\n  ".join([f"{label}: {_shown(message)}", *map(_shown, facts)])
-    lines += f"\nhint: {_shown(hint)}" if hint else ""
-    text = Text(wrapped(lines, sys.stderr))
-    text.stylize(style, 0, len(label))
-    text.highlight_regex("(?m)^hint: ", "hint")
-    stderr_console().print(text, soft_wrap=True)
+    lines = "\n  ".join([f"{kind}[{slug}]: {_short(text.message)}", *map(_short, text.facts)])
+    say(lines + (f"\nhint: {_short(text.hint)}" if text.hint else ""), style)
 
 
-def _shown(text: str) -> str:
-    """A part of a message; what it names may be of any length, and is cut."""
-    shown = clean(as_typed(text))
-    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
+def _short(text: str) -> str:
+    """A part of a message as it is typed; names in it may be of any length, and are cut."""
+    typed = as_typed(text)
+    return typed if len(typed) <= _MAX_LINE else f"{typed[:_MAX_LINE]}..."

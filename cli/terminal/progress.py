@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from adascale.engine.errors import human_bytes
 
 from .console import may_animate, stderr_console
-from .lines import clean, short_path
 from .streams import say
-from .text import clock, duration
+from .text import clean, duration, short_path
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -25,14 +24,6 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S: Final = 10.0
 """Seconds between two lines of progress."""
-
-Unit = Literal["questions", "rows", "bytes"]
-
-_IN_WORDS: Final[dict[Unit, tuple[int, str]]] = {
-    "questions": (1, "questions"),
-    "rows": (1, "rows"),
-    "bytes": (10**6, "MB"),
-}
 
 
 @dataclass(slots=True)
@@ -54,24 +45,25 @@ class Cadence:
 
 
 class Progress:
-    """One bar for each task that is not complete, or lines where the cursor may not move.
+    """A bar for each task that is not complete, or lines where the cursor may not move.
 
     Nothing is shown before the first ``show``, so that a question has the terminal to itself until then.
 
     Args:
-        unit: Unit of the counts; bytes are shown with their speed and the time left.
+        unit: Unit of the counts; bytes are shown as MB.
         quiet: Show nothing.
         clock: Seconds that never go back.
     """
 
     def __init__(
         self,
-        unit: Unit,
+        unit: Literal["questions", "rows", "bytes"],
         *,
         quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._unit, self._quiet, self._clock = unit, quiet, clock
+        self._scale, self._unit = (10**6, "MB") if unit == "bytes" else (1, unit)
+        self._quiet, self._clock = quiet, clock
         # The first line of a download is due at once.
         self._cadence = Cadence(clock() - (LINE_EVERY_S if unit == "bytes" else 0.0))
         self._bars: Bars | None = None
@@ -92,29 +84,28 @@ class Progress:
 
         Args:
             task: Name of the task and of its bar, such as ``generating``.
-            done: Questions or bytes so far.
-            total: Questions or bytes at the end; None if that is unknown.
+            done: Questions, rows or bytes so far.
+            total: Questions, rows or bytes at the end; None if that is unknown.
             facts: Further texts, such as the speed.
         """
         if self._quiet:
             return
         now = self._clock()
-        began, at_first = self._began.setdefault(task, (now, done))
-        if total and at_first < done < total:
-            each = max(now - began, 1e-3) / (done - at_first)  # seconds
-            if self._unit == "rows":
-                facts += (f"{60 / each:,.0f} rows a minute",)
-            facts += (f"about {duration((total - done) * each)} left",)
+        began, first = self._began.setdefault(task, (now, done))
+        if total and first < done < total:
+            speed = (done - first) / max(now - began, 1e-3)
+            facts += (f"{speed / self._scale:.1f} MB/s",) if self._unit == "MB" else ()
+            facts += (f"about {duration((total - done) / speed)} left",)
+        amount = f"{done // self._scale:,}"
+        amount = f"{amount}/{total // self._scale:,} {self._unit}" if total else f"{amount} {self._unit}"
         if may_animate():
-            self._draw(clean(task), done, total, ", ".join(facts))
+            self._draw(clean(task), done, total, ", ".join([amount, *facts]))
         elif self._cadence.is_due(now):
-            scale, unit = _IN_WORDS[self._unit]
-            amount = f"{done // scale}/{total // scale} {unit}" if total else f"{done // scale} {unit}"
             say(f"adascale: {', '.join([f'{task} {amount}', *facts])}")
 
     def _draw(self, task: str, done: int, total: int | None, note: str) -> None:
         if self._bars is None:
-            self._bars = _new_bars(self._unit)
+            self._bars = _new_bars(asks=self._unit == "MB")
             atexit.register(self._bars.stop)  # where they run in a thread that is left behind
             self._bars.start()
         if task not in self._ids:
@@ -122,33 +113,21 @@ class Progress:
         self._bars.update(self._ids[task], completed=done, note=note, visible=total is None or done < total)
 
 
-def _new_bars(unit: Unit) -> Bars:
-    """Build bars that vanish at the end, with counts and a note, or with bytes and their speed."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+def _new_bars(*, asks: bool) -> Bars:
+    """Build bars that vanish at the end; ``asks`` if a question may stand below them."""
+    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    counts = (
-        (MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
-        if unit != "bytes"
-        else (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    )
     return Bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        *counts,
+        TextColumn("{task.fields[note]}", markup=False),
         console=stderr_console(),
         transient=True,
         # Redirecting would send the answer on stdout to the terminal.
         redirect_stdout=False,
-        # A question that is asked below the bars of a download has no line end, and would be held back.
-        redirect_stderr=unit == "questions",
+        # A question has no line end, and would be held back.
+        redirect_stderr=not asks,
     )
 
 
@@ -157,29 +136,26 @@ class TransferView(Progress):
 
     def __init__(self) -> None:
         super().__init__("bytes")
-        self._started: dict[str, float] = {}
-        self._fetched: dict[str, int] = {}
+        self._fetched: dict[str, tuple[int, float]] = {}
 
     def __exit__(self, _: object = None, error: object = None, *__: object) -> None:
-        """Take the bars away, and say what came."""
+        """Take the bars away, and list the models that were fetched."""
         super().__exit__()
         if isinstance(error, KeyboardInterrupt) and self._fetched:
             say("adascale: the same command continues the download")
         if error is None:
-            for name, size in self._fetched.items():
-                say(f"pulled {name}  {human_bytes(size)} in {clock(time.monotonic() - self._started[name])}")
+            for name, (size, began) in self._fetched.items():
+                say(f"pulled {name}  {human_bytes(size)} in {duration(time.monotonic() - began)}")
 
     def on_progress(self, transfer: Transfer) -> None:
         """Show one report."""
-        self._started.setdefault(transfer.label, time.monotonic())
         if transfer.activity == "fetching":
-            self._fetched[transfer.label] = transfer.total_bytes
-        task = f"{transfer.activity} {transfer.label}"
-        self.show(task, transfer.done_bytes, transfer.total_bytes)
+            self._fetched.setdefault(transfer.label, (transfer.total_bytes, time.monotonic()))
+        self.show(f"{transfer.activity} {transfer.label}", transfer.done_bytes, transfer.total_bytes)
 
 
 def consents(plan: DownloadPlan, *, asks: bool) -> bool:
-    """Announce a download, and ask for consent if somebody can answer and is to be asked."""
+    """Announce a download, and ask for consent if ``asks`` and somebody can answer."""
     licence = f", {plan.licence}" if plan.licence else ""
     size = human_bytes(plan.size_bytes)
     say(f"adascale: {plan.name} is not here yet: {size}{licence}, from {plan.origin}, sha256 verified")

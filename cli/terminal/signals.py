@@ -1,4 +1,4 @@
-"""Signals: the first Ctrl-C stops the work, the second one the program; SIGTERM and SIGHUP unwind it."""
+"""How a user stops work: Ctrl-C, SIGTERM and SIGHUP, and Enter while a live view is drawn."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 from .streams import say
 
 _STOPPING = "Stopping... (Ctrl-C again to quit now)"
 
-_SOON = 1.0
-"""Seconds within which work stops without a word."""
+_SILENT_SECONDS = 1.0
+"""Seconds that work may take to stop before a line is written."""
+
+_KEY_SECONDS = 0.05
+"""Seconds between two looks at the keyboard."""
 
 # The terminal is closed; on Windows also Ctrl-Break.
 if sys.platform == "win32":
@@ -30,17 +34,17 @@ _Handler = Callable[[int, FrameType | None], None]
 
 
 class _Interrupted(KeyboardInterrupt):
-    """Ctrl-C, by a name of ours.
+    """Ctrl-C under a name of its own.
 
-    ``python -m`` takes a KeyboardInterrupt that leaves an ``exec`` of text, such as a dataclass is made by,
-    for unhandled, and ends by SIGINT in place of its exit code.
+    If a plain KeyboardInterrupt leaves an ``exec`` of text, as dataclasses use it, ``python -m`` takes it for
+    unhandled, and ends by SIGINT instead of with its exit code.
     """
 
 
 def unwinding() -> AbstractContextManager[None]:
     """Ctrl-C raises KeyboardInterrupt, SIGTERM and a hangup SystemExit, so that a live view is closed.
 
-    Without it a hidden cursor would stay hidden.
+    Otherwise a hidden cursor would stay hidden.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -59,18 +63,20 @@ def leaving() -> AbstractContextManager[None]:
 
 @contextmanager
 def graceful(on_first: Callable[[], None], ends: Sequence[signal.Signals] = _ENDS) -> Iterator[None]:
-    """Let work stop by itself: the first signal calls ``on_first``, a second one insists.
+    """Let work stop by itself: the first signal calls ``on_first``, a second one raises.
 
-    A first SIGINT says so on stderr where that takes a while. Nothing is raised into the block before the
-    second signal, since it may be between two calls into llama.cpp that belong together; when the block
-    is done, a signal of ``ends`` ends the program. ``on_first`` must only set flags: it is called at once
-    from a thread, because the main thread runs signal handlers only when its call into llama.cpp returns.
+    If a SIGINT takes a while, a line on stderr says that the work is stopping. The first signal raises
+    nothing into the block, which may be between two calls into llama.cpp that belong together; after the
+    block, a signal of ``ends`` ends the program. ``on_first`` must only set flags: a thread calls it at once,
+    because the main thread runs signal handlers only when its call into llama.cpp returns.
     """
     received: list[int] = []
-    timers: list[threading.Timer] = []
     once = threading.Lock()
+    # From a thread: the main one may be in the middle of a write to stderr, or hold a live view's lock.
+    notice = threading.Timer(_SILENT_SECONDS, say, (_STOPPING,))
+    notice.daemon = True
 
-    def ask() -> None:
+    def stop_once() -> None:
         if once.acquire(blocking=False):
             on_first()
 
@@ -78,20 +84,15 @@ def graceful(on_first: Callable[[], None], ends: Sequence[signal.Signals] = _END
         if received:
             raise _exit_for(number)
         received.append(number)
-        ask()
+        stop_once()
         if number == signal.SIGINT:
-            # From a thread: this one may be in the middle of a write to stderr, or hold a live view's lock.
-            timers.append(threading.Timer(_SOON, say, (_STOPPING,)))
-            timers[-1].daemon = True
-            timers[-1].start()
+            notice.start()
 
     try:
-        with _handle(dict.fromkeys(SIGNALS, stop)), _watch(ask):
+        with _handle(dict.fromkeys(SIGNALS, stop)), _watch(stop_once):
             yield
     finally:
-        for timer in timers:
-            timer.cancel()
-            timer.join(timeout=1)
+        notice.cancel()
         if received and received[0] in ends:
             # Also in place of the error that stopping has caused.
             raise _exit_for(received[0]) from None
@@ -146,3 +147,78 @@ def _handle(handlers: Mapping[signal.Signals, _Handler]) -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, before[number])
+
+
+@contextmanager
+def keyboard(on_enter: Callable[[], None]) -> Iterator[None]:
+    """Hide the keys that are pressed meanwhile; Enter alone calls ``on_enter``, from a thread.
+
+    A line that is typed ahead waits for the next reader of stdin. Without a keyboard nothing happens.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        yield
+        return
+    ended = threading.Event()
+
+    def watch() -> None:
+        with suppress(OSError):  # the terminal has gone
+            while not ended.wait(_KEY_SECONDS):
+                if _takes_enter():
+                    on_enter()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    with _unechoed():
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+
+@contextmanager
+def _unechoed() -> Iterator[None]:
+    if sys.platform == "win32":  # shows only keys that a program reads
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(sys.stdin)
+    # Line by line, so that Enter alone can be told from a line that is typed ahead.
+    silent = [*before[:3], before[3] & ~termios.ECHO | termios.ICANON, *before[4:]]
+
+    def use(mode: list[Any]) -> None:
+        if _is_foreground():
+            with suppress(termios.error):  # the terminal has gone
+                termios.tcsetattr(sys.stdin, termios.TCSANOW, mode)
+
+    use(silent)
+    try:
+        yield
+    finally:
+        use(before)
+
+
+def _is_foreground() -> bool:
+    """True if the terminal may be read and set: a background process would be stopped for it."""
+    if sys.platform == "win32":
+        return True
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # the terminal of another session
+        return True
+
+
+def _takes_enter() -> bool:
+    """Take an Enter that stands alone from stdin; a longer line is left there."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        return msvcrt.kbhit() and msvcrt.getwch() == "\r"
+    import fcntl
+    import termios
+
+    number = sys.stdin.fileno()
+    # Counts the bytes of whole lines.
+    waiting = int.from_bytes(fcntl.ioctl(number, termios.FIONREAD, bytes(4)), sys.byteorder)
+    return waiting == 1 and _is_foreground() and os.read(number, 1) == b"\n"

@@ -6,12 +6,10 @@ import io
 import json
 import os
 import select
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from io import BufferedReader
-from typing import Any, BinaryIO, TextIO, cast
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from adascale.engine.errors import (
     DiskFullError,
@@ -21,7 +19,11 @@ from adascale.engine.errors import (
     reason_of,
 )
 
-from .lines import BIDI, clean, wrapped
+from .console import new_console, stderr_console
+from .text import BIDI, clean, wrapped
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def stdin_stream(example: str) -> BinaryIO:
@@ -77,19 +79,16 @@ def is_piped() -> bool:
     if sys.stdin.isatty():
         return False
     _say_if_silent()
-    return bool(cast(BufferedReader, sys.stdin.buffer).peek(1))
+    return bool(cast(io.BufferedReader, sys.stdin.buffer).peek(1))
 
 
 def _say_if_silent() -> None:
-    """Say that a pipe or socket is waited for which is open, and from which nothing has come."""
-    try:
-        number = sys.stdin.fileno()
-    except OSError:  # a stand-in for stdin, which does not wait
+    """Say that the command waits for stdin, if it is open and nothing has come."""
+    if sys.platform == "win32":
         return
-    mode = os.fstat(number).st_mode
-    may_wait = sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
-    if may_wait and not select.select([number], [], [], 0)[0]:
-        say("adascale: reading stdin ... (< /dev/null if nothing comes)")
+    with suppress(ValueError):  # a stand-in for stdin, which does not wait
+        if not select.select([sys.stdin], [], [], 0)[0]:
+            say("adascale: reading stdin ... (< /dev/null if nothing comes)")
 
 
 def write_payload(text: str) -> None:
@@ -105,7 +104,7 @@ def write_piece(text: str) -> None:
         SystemExit: the reader has gone, as after ``| head -1``.
     """
     usual = sys.stdout.encoding or "utf-8"
-    with writing_stdout():
+    with _writing_stdout():
         sys.stdout.write(clean(text).encode(usual, errors="replace").decode(usual))
         sys.stdout.flush()
 
@@ -146,10 +145,27 @@ def write_json_lines(records: Iterable[Mapping[str, Any]]) -> None:
         write_payload(lines)
 
 
-def say(text: str) -> None:
-    """Write plain status lines to stderr."""
-    sys.stderr.write(wrapped(clean(text), sys.stderr) + "\n")
-    sys.stderr.flush()
+def say(text: str, label_style: str = "") -> None:
+    """Write lines for people to stderr; if that fails, they and all later ones are discarded.
+
+    Args:
+        text: The lines, which a terminal wraps between words.
+        label_style: Style of the label of an error or a warning, such as ``error[usage]``.
+    """
+    lines = wrapped(clean(text), sys.stderr)
+    try:
+        if label_style:
+            from rich.text import Text
+
+            drawn = Text(lines)
+            drawn.highlight_regex(r"^\w+\[[\w-]+\]", label_style)
+            drawn.highlight_regex("(?m)^hint: ", "hint")
+            stderr_console().print(drawn, soft_wrap=True)
+        else:
+            sys.stderr.write(f"{lines}\n")
+        sys.stderr.flush()
+    except OSError:
+        _abandon(sys.stderr)
 
 
 def open_missing() -> None:
@@ -157,53 +173,25 @@ def open_missing() -> None:
 
     Otherwise the next files that are opened would get their numbers, and printed text would go into them.
     """
-    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, mode), True)  # it takes the lowest free number
-    # Python sets a closed stream to None, which typeshed does not know.
-    sys.stdin = sys.stdin or _open_standard(0, "r")
-    sys.stdout = sys.stdout or _open_standard(1, "w")
-    sys.stderr = sys.stderr or _open_standard(2, "w")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            # It gets the lowest free number, which is the stream's own.
+            os.set_inheritable(os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY), True)
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
-def _open_standard(number: int, mode: str) -> TextIO:
-    stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
-    assert isinstance(stream, io.TextIOWrapper)
-    return stream
-
-
-class _LossyStream(io.TextIOWrapper):
-    """A stream that discards everything after its first failed write."""
-
-    def write(self, text: str, /) -> int:
-        try:
-            return super().write(text)
-        except OSError:
-            _abandon(self)
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            super().flush()
-        except OSError:
-            _abandon(self)
-
-
-def lose_unwritable_stderr() -> None:
-    """Ignore failed writes to stderr, so that a lost status line does not end a run.
-
-    A stream that replaces Python's own is left alone.
-    """
-    own = sys.__stderr__
-    if own is not None and sys.stderr is own:
-        binary = open(own.fileno(), "wb", closefd=False)  # noqa: SIM115 - it stays open
-        sys.stderr = _LossyStream(binary, own.encoding, own.errors, line_buffering=True)
+def write_screen(drawn: RenderableType) -> None:
+    """Draw on stdout, a terminal; errors as ``write_payload``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may have another encoding
+    with _writing_stdout():
+        new_console().print(drawn)
+        sys.stdout.flush()
 
 
 @contextmanager
-def writing_stdout() -> Iterator[None]:
+def _writing_stdout() -> Iterator[None]:
     """Around writes to stdout.
 
     Raises:

@@ -1,26 +1,41 @@
-"""Text, numbers and widths: how model text and figures become parts of one terminal line."""
+"""Text of models, numbers and paths as harmless parts of terminal lines."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
+import textwrap
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
-from typing import Final, Literal
+from pathlib import Path
+from typing import TextIO
 
-from adascale.engine.answers.latex import without_latex
-from adascale.engine.types import Estimate, probability_of
+BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Marks that turn the reading direction: turned text can read as another."""
 
-from .lines import clean
+# C0 without tab and newline, DEL, and C1, which a terminal could take for a command.
+_CONTROL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{''.join(map(chr, BIDI))}]")
+# Halves of surrogate pairs, which no encoding has, and U+FFFE and U+FFFF, which XML does not allow.
+_NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
-_WIDEST = 1 << 16
-"""Cells of a table in a pipe, which is whole."""
 
-_CHARACTERS_PER_CELL = 4
-"""Characters that are looked at for each cell: bounds the work on stacked combining marks."""
+def clean(text: str) -> str:
+    """Model text without control characters and turned directions; half surrogates become U+FFFD."""
+    return _NO_CHARACTER.sub("\ufffd", _CONTROL.sub("", text))
+
+
+def harmless(text: str) -> str:
+    """Clean text for a screen, without invisible characters, about whose width terminals disagree."""
+    return "".join(each for each in clean(text) if not _is_invisible(each))
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
 
 
 def one_line(text: str) -> str:
@@ -28,46 +43,66 @@ def one_line(text: str) -> str:
     return harmless(" ".join(clean(text.replace("\t", " ")).split()))
 
 
-def harmless(line: str) -> str:
-    """A line of model text without control characters, its spaces as they are.
+def plain_width() -> int:
+    """Width of plain lines: ``COLUMNS``, or the width of the terminal, or 100 for a pipe or a file."""
+    default = (100, 24)
+    with suppress(OSError):
+        default = os.get_terminal_size(sys.stderr.fileno())
+    return shutil.get_terminal_size(default).columns
 
-    Invisible format characters go as well: a right-to-left override turns a row around, and terminals
-    disagree with Rich about the width of joined emoji and of variation selectors.
+
+_COMMAND = re.compile(r"hint: (?!.*(?:[,;:] | says | shows ))")
+"""A hint that is a command alone."""
+
+_MIN_WIDTH = 20
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """Lines broken between words for a terminal, with their indent; a pipe gets them whole.
+
+    A word that is longer than a line, such as a path, and a command stay whole, since users paste them.
     """
-    line = clean(line)
-    if line.isascii():
-        return line
-    return "".join(filter(_visible, line))
+    if not stream.isatty():
+        return text
+    wrapper = textwrap.TextWrapper(max(_MIN_WIDTH, plain_width()), replace_whitespace=False)
+    wrapper.break_long_words = wrapper.break_on_hyphens = False
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if not _COMMAND.match(line):
+            wrapper.subsequent_indent = line[: len(line) - len(line.lstrip())]
+            lines[number] = wrapper.fill(line)
+    return "\n".join(lines)
 
 
-def _visible(character: str) -> bool:
-    return unicodedata.category(character) != "Cf" and not "\ufe00" <= character <= "\ufe0f"
+def short_path(path: Path) -> str:
+    """A path for people, with ``~`` for the home folder."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-def cells(text: str) -> int:
-    """Width of ``text`` in terminal cells."""
-    from rich.cells import cell_len
-
-    return cell_len(text)
+_CHARACTERS_PER_CELL = 4
+"""Characters per cell that ``cut`` reads: bounds the work on stacked combining marks."""
 
 
 def cut(text: str, width: int) -> str:
     """``text`` in at most ``width`` cells, with an ellipsis if something was cut off."""
     from rich.text import Text
 
-    shown = Text(text[: width * _CHARACTERS_PER_CELL])
-    shown.truncate(width, overflow="ellipsis")
-    return shown.plain
+    short = Text(text[: width * _CHARACTERS_PER_CELL])
+    short.truncate(width, overflow="ellipsis")
+    return short.plain
 
 
-def columns(rows: Sequence[Sequence[str]], align: str, *, fits: bool = False, wraps: bool = False) -> str:
-    """Rows as lines, two blanks between the columns, which stand below each other in any font of one width.
+_UNBOUNDED = 1 << 16
+"""Cells of a table in a pipe, which is whole."""
+
+
+def columns(rows: Sequence[Sequence[str]], align: str) -> str:
+    """Rows as lines with aligned columns; on a terminal the last column is wrapped at its edge.
 
     Args:
         rows: Rows of equal length, the header (if any) among them; wide characters take two cells.
         align: For each column ``<`` to align left, ``>`` to align right.
-        fits: If stdout is a terminal, its width bounds the lines: the last column gives way.
-        wraps: That column is wrapped there, and not cut.
     """
     from rich.table import Table
     from rich.text import Text
@@ -75,14 +110,12 @@ def columns(rows: Sequence[Sequence[str]], align: str, *, fits: bool = False, wr
     from .console import plain_text
 
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for side in align[:-1]:
+    for side in align:
         grid.add_column(justify="right" if side == ">" else "left", no_wrap=True, overflow="ellipsis")
-    grid.add_column(justify="right" if align[-1] == ">" else "left")
+    grid.columns[-1].no_wrap, grid.columns[-1].overflow = False, "fold"
     for row in rows:
-        last = Text(row[-1], overflow="fold") if wraps else Text(row[-1], no_wrap=True, overflow="ellipsis")
-        grid.add_row(*map(Text, row[:-1]), last)
-    width = shutil.get_terminal_size().columns if fits and sys.stdout.isatty() else _WIDEST
-    return plain_text(grid, width)
+        grid.add_row(*map(Text, row))
+    return plain_text(grid, shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNBOUNDED)
 
 
 _LONG_DECIMAL = re.compile(r"(?<![\w.])\d+\.(\d{5,})(?![\w.])")
@@ -91,7 +124,7 @@ _NOISE = 12
 
 
 def rounded(text: str) -> str:
-    """``text`` with its long decimals to four digits, two of them behind the point at least: ``78.54``.
+    """``text`` with its long decimals to four digits, at least two of them behind the point: ``78.54``.
 
     One that would look like a whole number stays: ``0.99999`` is not 1.
     """
@@ -118,96 +151,21 @@ def nouns(noun: str) -> str:
     return f"{noun[:-1]}ies" if noun.endswith("ly") else f"{noun}s"
 
 
-def clock(seconds: float) -> str:
-    """Seconds as a clock shows them: ``0:57``, ``1:02:03``; negative ones are zero."""
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def duration(seconds: float) -> str:
     """Seconds as a measurement: ``0.4 s``, ``6 s``, ``3:05 min``, ``1:02:03 h``."""
     if seconds < 0.95:
         return f"{seconds:.1f} s"
     if seconds < 119.5:
         return f"{seconds:.0f} s"
-    return f"{clock(seconds)} {'min' if seconds < 3599.5 else 'h'}"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
 
 
-Mark = Literal["expanded", "running", "waiting", "finished", "failed", "best", "pruned"]
-"""Kind of a row of the tree; every mark has a glyph and a style."""
-
-
-MARKS: Final[dict[Mark, str]] = {
-    "expanded": "●",
-    "running": "◐",
-    "waiting": "○",
-    "finished": "✓",
-    "failed": "✗",
-    "best": "★",
-    "pruned": "✗",
-}
 DOT, ARROW, ELLIPSIS = " · ", "→", "…"
 """Marks between facts, before the output of a program, and of cut text."""
 
 
 def spin() -> str:
-    """The ``running`` mark of the present quarter of a second, in a live view."""
+    """The mark of running work in the present quarter of a second, in a live view."""
     return "◐◓◑◒"[int(4 * time.monotonic()) % 4]
-
-
-def level(estimate: Estimate | None) -> str:
-    """The style of a probability; none for a score, which must not look like one."""
-    p = probability_of(estimate)
-    if p is None:
-        return ""
-    return "high" if p >= 0.8 else "middle" if p >= 0.5 else "low"
-
-
-_FENCE = re.compile(r"(?m)^[ ]{0,3}```[^\n`]*(?:\n|\Z)")
-_BLOCK = re.compile(r"(?ms)^[ ]{0,3}```.*?(?:^[ ]{0,3}```[ ]*(?:\n|\Z)|\Z)")
-_CODE = re.compile(r"(`{1,2})([^`\n]+)\1")
-_RULE = re.compile(r"(?m)^[ ]{0,3}(?:-{3,}|\*{3,}|_{3,})[ ]*$")
-_HEADING = re.compile(r"(?m)^[ ]{0,3}#{1,6}[ ]+([^\n]+)$")
-_ITALIC = re.compile(r"(?<![\w*])\*([A-Za-z][A-Za-z ,.'-]+)\*(?![\w*])")
-_BOLD = re.compile(r"(?m)(?<![\w*])\*\*(?=[^\s*])(.+?)(?:(?<=\S)\*\*|$)")
-"""Bold text that is still open, in an unfinished step, goes to the end of its line; ``2**3`` is a power."""
-
-_UNFINISHED = re.compile(r"\\(?:[A-Za-z]{2,}.*|[A-Za-z]?)$")
-"""LaTeX that is left in a line whose end is still to be written."""
-
-_LEAST_LINE = 4
-"""Characters of the shortest line that says something: a sign of a list alone does not."""
-
-_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
-
-
-def plain(text: str) -> str:
-    """``text`` without marks, at most one blank line in a row; blocks of code lose their fences alone."""
-    return "".join(_unmarked(prose) + without_fences(code) for prose, code in with_code(text))
-
-
-def last_line(text: str) -> str:
-    """The last line of an unfinished text that says something, without marks; empty if none does."""
-    lines = (_UNFINISHED.sub("", one_line(line)).rstrip() for line in reversed(plain(text).splitlines()))
-    return next((line for line in lines if len(line) >= _LEAST_LINE), "")
-
-
-def with_code(text: str) -> Iterator[tuple[str, str]]:
-    """Prose and the block of code behind it, again and again; the last block is empty."""
-    end = 0
-    for block in _BLOCK.finditer(text):
-        yield text[end : block.start()], block[0]
-        end = block.end()
-    yield text[end:], ""
-
-
-def without_fences(text: str) -> str:
-    """``text`` without the lines that open and close blocks of code."""
-    return _FENCE.sub("", text)
-
-
-def _unmarked(text: str) -> str:
-    text = _CODE.sub(r"\2", _RULE.sub("", without_fences(without_latex(text))))
-    text = _HEADING.sub(lambda heading: heading[1].replace("**", "").strip(), _ITALIC.sub(r"\1", text))
-    return _BLANK_LINES.sub("\n\n", _BOLD.sub(r"\1", text))

@@ -33,10 +33,10 @@ except KeyboardInterrupt:
 WATCHING = """
 import sys
 import threading
-from adascale.cli.terminal.console import calling_on_enter, unechoed
+from adascale.cli.terminal.signals import keyboard
 
 pressed = threading.Event()
-with unechoed(), calling_on_enter(pressed.set):
+with keyboard(pressed.set):
     print("watching", file=sys.stderr)
     pressed.wait()
     pressed.clear()
@@ -92,7 +92,7 @@ def test_no_escape_byte_in_pipes(trace: str) -> None:
     assert outcome.stdout == "27\n"
     assert ESC not in outcome.stderr
     assert "\r" not in outcome.stderr
-    assert "★ = 27. So you can buy 27 pens." in outcome.stderr
+    assert "★ = 27 · = 27. So you can buy 27 pens." in outcome.stderr
 
 
 def test_a_signal_during_the_live_view_gives_the_cursor_back(trace: str) -> None:
@@ -117,7 +117,7 @@ def test_keys_do_not_show_in_the_live_view(trace: str) -> None:
         process.wait()
         assert screen.echoes
 
-    outcome = on_terminal(replay(trace, "--speed", "0.002"), environment(), act=press)
+    outcome = on_terminal(replay(trace, "--speed", "0.002"), environment(), act=press, keyboard=True)
 
     assert "unseen" not in outcome.stderr
 
@@ -176,12 +176,12 @@ def test_a_line_that_is_typed_ahead_is_no_enter_and_waits() -> None:
         screen.wait_for("watching")
         screen.type("\r")
         screen.wait_for("pressed")
-        for key in "n\x04\r":
+        for key in "n\r":
             screen.type(key)
             time.sleep(0.08)
 
     outcome = on_terminal(["-c", WATCHING], environment(), act=type_ahead, keyboard=True)
-    assert outcome.stdout == "False\n'n\\x04\\n'\n"
+    assert outcome.stdout == "False\n'n\\n'\n"
 
 
 def test_ctrl_c_before_the_search_says_so(home: dict[str, str], chain_gguf: Path) -> None:

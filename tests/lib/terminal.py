@@ -18,7 +18,9 @@ from dataclasses import dataclass
 
 from rich.console import RenderableType
 
-from adascale.cli.terminal.console import plain_text
+from adascale.cli.render.picture import search_frame
+from adascale.cli.render.state import ViewState
+from adascale.cli.terminal.console import new_console, plain_text
 
 LIMIT_SECONDS = 40.0
 
@@ -135,3 +137,9 @@ def piped(args: Sequence[str], env: Mapping[str, str]) -> Outcome:
 def shown(drawn: RenderableType, width: int) -> str:
     """A drawing as plain lines, with its clock stopped."""
     return re.sub("[◓◑◒]", "◐", plain_text(drawn, width))
+
+
+def frame(state: ViewState, width: int, height: int, *, show_tree: bool = False) -> str:
+    """A frame of a live view as plain lines."""
+    console = new_console(width=width, color_system=None)
+    return shown(search_frame(state, console, height, show_tree=show_tree), width)

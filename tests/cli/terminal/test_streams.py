@@ -15,7 +15,7 @@ from commands import Home
 
 from adascale.cli.terminal import streams
 from adascale.cli.terminal.errors import show_error
-from adascale.cli.terminal.lines import wrapped
+from adascale.cli.terminal.text import wrapped
 from adascale.engine.errors import UsageError
 
 WAITS = "adascale: reading stdin ... (< /dev/null if nothing comes)"
