@@ -1,7 +1,7 @@
-"""The answer of a search: everything that any output says about it.
+"""The answer of a search, with every field of any output.
 
-Terminal, JSON, HTTP, MCP and Python each write out an ``Answer``; the record behind it has the rest.
-``GrowingReply`` is a reply while it is written, ``turns_after`` what a follow-up is asked below.
+Terminal, JSON, HTTP, MCP and Python each write an ``Answer``; its record has the rest. ``GrowingReply`` is a
+reply in progress, ``turns_after`` the conversation before a follow-up.
 """
 
 from __future__ import annotations
@@ -203,9 +203,9 @@ def turns_after(record: Record) -> tuple[Turn, ...]:
 
     A question without a reply is read with the next one: turns of one role are one for a chat template.
     """
-    problem, said = record.started.problem, _reply(record)
-    asked = (*problem.history, Turn("user", problem.question))
-    return (*asked, Turn("assistant", said)) if said else asked
+    problem, reply = record.started.problem, _reply(record)
+    turns = (*problem.history, Turn("user", problem.question))
+    return (*turns, Turn("assistant", reply)) if reply else turns
 
 
 def _reply(record: Record) -> str:

@@ -1,7 +1,7 @@
-"""Words for a probability, bound to how often answers that were shown with them were correct.
+"""Words for a probability.
 
-A word stands for a band of probabilities. A kind of question has the words that its recorded answers carry:
-those shown with a word have to be correct about as often as the word says (``MEASURED``).
+A word names a band of probabilities. A kind of question uses a word only if its recorded answers with that
+word were correct about as often as the word says (``MEASURED``).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ UNRECORDED: Mapping[str, Any] = {"exclude": True}
 
 
 def omitted(default: T) -> T:
-    """A field that the JSON of an object has only where it differs from this default."""
+    """A field that JSON leaves out at its default."""
     arguments: Any = {"default_factory": dict} if default == {} else {"default": default}
     result: T = dataclasses.field(
         **arguments, metadata={"exclude_if": functools.partial(operator.eq, default)}
@@ -52,7 +52,7 @@ class OneOf:
 
 
 def encodable(value: Any) -> Any:
-    """JSON with a question mark for each half of a surrogate pair, which JSON can say and no encoding has."""
+    """JSON with a question mark for each lone surrogate, which JSON can express and UTF-8 cannot."""
     match value:
         case str():
             return value if value.isascii() else value.encode("utf-8", "replace").decode()

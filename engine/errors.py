@@ -200,7 +200,7 @@ def explained(error: Exception, hint: str) -> AdascaleError:
 
     Args:
         error: Any exception that was raised.
-        hint: For a mistake of ours: how to see where it happened.
+        hint: For a bug: how to see its traceback.
     """
     match error:
         case AdascaleError():

@@ -1,7 +1,6 @@
-"""The table of kinds of question: what can be known of a kind without loading it.
+"""The table of kinds of question: properties of a kind that need none of its code.
 
-Importing it loads nothing, so a package can register a kind of its own as soon as it is imported.
-``kinds`` has the classes.
+Its import loads nothing, so a package can register its own kind at import. ``kinds`` has the classes.
 """
 
 from __future__ import annotations
@@ -17,23 +16,22 @@ class Entry(NamedTuple):
 
     Attributes:
         home: Module and class that implement it.
-        modes: Ways of reasoning, first the one of a strategy that draws a single one; ``Kind.modes`` says
-            which make sense for a problem.
-        prompt: Prompt of the first of them; prose and programs beside it have prompts of those names.
+        modes: Modes of reasoning; a strategy with one mode uses the first. ``Kind.modes`` chooses of them.
+        prompt: Prompt of the first mode; other modes have prompts of their own names.
         program: Prompt of programs.
-        noun: A trajectory, as a user reads it.
-        fields: Fields of a record in a file of questions that make it one of this kind.
-        judged_by: Field of a record that says what is right; empty for replies, which nothing judges.
+        noun: Word for a solution in messages.
+        fields: Fields of a record in a file of questions that mark this kind.
+        judged_by: Field of a record with the right answer; empty for replies, which nothing judges.
         efforts: Row of ``strategies.presets`` with its strategy for each effort.
-        recorded_as: Kind whose recorded answers tell how often its own are correct; itself if empty.
-        has_options: All its answers are known before a solution, and can be read.
+        recorded_as: Kind whose recorded answers measure its bands; None for itself.
+        has_options: It has a list of possible answers, whose logits can be read before a solution.
         has_fields: Its answer is a JSON object of the problem's schema, each field with a probability.
-        has_calls: Its answers are calls of tools, and replies beside them.
-        has_tests: Its answers are programs, of which tests judge each for itself.
-        is_computed: Its answers are computed: two of them differ in a sum, and any number may be drawn.
-        is_short: Its answer is all of a reply, of which the first lines count even without an end.
-        is_fitted: Calibrations of users are of such questions: ``auto`` has the modes of the fit. Its number
-            is averaged with that of the votes, which judge alone where it does not hold.
+        has_calls: Its answers are calls of tools, or replies without a call.
+        has_tests: Its answers are programs; tests judge each.
+        is_computed: Its answers are computed: more solutions may help, whatever the first ones gave.
+        is_short: The whole reply is the answer; its first lines count even without an end.
+        is_fitted: Fits of users apply to this kind, and ``auto`` uses the modes of the fit. The fit's
+            probability is averaged with that of the votes, which judge alone if the fit does not apply.
     """
 
     home: str
@@ -55,22 +53,22 @@ class Entry(NamedTuple):
 
     @property
     def is_reply(self) -> bool:
-        """True for messages of a conversation, whose replies nobody can check."""
+        """True for messages of a conversation: nobody can check the reply."""
         return not self.judged_by
 
     @property
     def has_schema(self) -> bool:
-        """True if programs read its answers, whose form a schema gives."""
+        """True if a schema gives the form of its answers."""
         return self.has_calls or self.has_fields
 
     @property
     def has_votes(self) -> bool:
-        """True if solutions that agree make an answer likelier."""
+        """True if agreeing solutions make an answer likelier."""
         return bool(self.judged_by) and not self.has_tests
 
     @property
     def is_compared(self) -> bool:
-        """True if equal answers share their votes, so that an answer alone says what a solution gave."""
+        """True if solutions with equal answers are equally right."""
         return self.judged_by == "answer"
 
 
@@ -130,5 +128,5 @@ def entry_of(problem: Problem) -> Entry:
 
 
 def register(name: KindName, entry: Entry) -> None:
-    """Add a kind from outside of the engine: from now on its problems are searched like all others."""
+    """Add a kind from outside the engine; its problems are searched like all others."""
     KINDS[name] = entry

@@ -1,4 +1,4 @@
-"""The seams: what the driver needs from a generator, a reward model, an executor and a clock.
+"""The interfaces of the driver to a generator, a reward model, an executor and a clock.
 
 ``SequenceLogprob`` is the reward model of a search without one.
 """
@@ -58,7 +58,7 @@ class BranchStart:
         seed: 32-bit seed of its random numbers.
         until: How far it runs.
         greedy: Take the most likely token instead of sampling.
-        sampling: Numbers of the sampler that its question has of its own.
+        sampling: Sampler settings of its question.
         max_tokens: Tokens of it, its thoughts left out, if that is less than the sampler allows.
     """
 
@@ -105,11 +105,10 @@ class Growth:
             After a step with finish ``step`` a branch that runs until its answer goes on by itself; every
             other finish ends the branch.
         prefix: Prefix work that this batch did for the branch.
-        seconds: The branch's share of the batch's time where it is known without a clock.
-        thinks: True if the unfinished step is of a thought, or may still become its opening tag;
-            the first blanks of an answer may.
-        begins_again: True if the branch begins again: what it has written is lost.
-        error: Error that ends the branch, and the search that it is of.
+        seconds: The branch's share of the batch's time, if the policy measures it; otherwise None.
+        thinks: True if the unfinished step is a thought, or may still become the tag that opens one.
+        begins_again: True if the branch begins again and its text is lost.
+        error: Error that ends the branch and its search.
     """
 
     branch: BranchId
@@ -205,12 +204,12 @@ class AnswerEstimates:
     """Estimates for what a search has found so far.
 
     Attributes:
-        confidence: Estimate for the chosen answer; None leaves that of its best trajectory.
-        revised: New estimates of finished trajectories, in the light of the others of their question; those
+        confidence: Estimate for the chosen answer; None for the estimate of its best solution.
+        revised: New estimates of finished solutions, in the light of the others of their question; those
             left out keep the one that they had alone.
-        options: Probability of each option, by its logits and what trajectories did.
+        options: Probability of each option, by its logits and what solutions did.
         called: P(a call is right), where that was read.
-        fields: Fields of the answer of each trajectory, where answers are JSON.
+        fields: Fields of the answer of each solution, where answers are JSON.
     """
 
     confidence: Estimate | None

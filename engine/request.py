@@ -1,6 +1,6 @@
-"""A request, and the settings of a search that open models make of it.
+"""A request, and the settings of its search.
 
-A command line, a client's body and Python fill the same ``SearchRequest``.
+The command line, the HTTP protocols and Python fill the same ``SearchRequest``.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class SearchRequest:
 
     Attributes:
         question: The question.
-        kind: Kind to take it for; None to recognise it.
-        choices: Options to choose from, given beside it.
-        schema: JSON schema of an object in which its content is wanted.
+        kind: Its kind; None to recognise it.
+        choices: Options to choose from, beside the question.
+        schema: JSON schema of the object to extract from it.
         history: The conversation before it.
-        is_searched: Search a message that nobody can check, too, instead of one plain reply.
+        is_searched: Also search a message that nobody can check, instead of one plain reply.
         strategy: Name of a strategy, whose numbers are those of the effort, or one with its own parameters.
             The kind of a question chooses the form of ``adaptive``.
         effort: How hard to try.
@@ -64,7 +64,7 @@ class SearchRequest:
         budget: Limits of the search.
         seed: Seed of sampling; None leaves it to the caller, and is 0 for the search.
         width: Solutions that run side by side; None leaves it to the machine.
-        sampling: Numbers of the sampler that this question has of its own.
+        sampling: Sampler settings of this question.
         min_confidence: Probability below which the answer does not count as known.
 
     Raises:
@@ -134,7 +134,7 @@ class SearchRequest:
         """The settings of the search of a problem.
 
         Args:
-            problem: Usually that of ``problem``; one of a kind of its own, such as a code task, will do.
+            problem: Usually the result of ``problem``; or another, such as a code task.
             conditions: Those of open models for this kind of problem; None before models are open.
             modes: Modes that open models leave to ``auto``; empty before models are open.
 
@@ -258,14 +258,14 @@ class SearchRequest:
             UsageError: no strategy has this name, it lacks a parameter, or could not run with these numbers.
         """
         if name == Adaptive.name and not KINDS[kind].has_tests:
-            name = preset(kind, self.effort).name  # what is adaptive has a name of its own for some kinds
+            name = preset(kind, self.effort).name  # some kinds have another default strategy
         strategy = strategy_named(name)
         numbers = {**effort_numbers(strategy, self.effort, kind), **self.numbers}
         return strategy.changed(**{name: n for name, n in numbers.items() if strategy.has(name)} | own)
 
 
 _USUAL_MODES: tuple[Mode, ...] = ("prose",)
-"""Modes of a strategy for which nobody has said any."""
+"""Default modes of a strategy."""
 
 _NO_PROGRAMS = Notice(
     "uncalibrated-programs", "the calibration knows no programs: votes decide, and no number is a probability"
@@ -326,7 +326,7 @@ class Settings:
         warnings: Notices for the user before each search.
         seeded_as: Name that seeds the draws instead of the problem's id, so that one question that is asked
             twice under two ids has the same draws.
-        sampling: Numbers of the sampler that this search has of its own.
+        sampling: Sampler settings of this search.
         schedule: Branches that run side by side; None for as many as the strategy draws. The answer depends
             on it.
     """

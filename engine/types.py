@@ -1,4 +1,4 @@
-"""The words that all rooms share: problems, budgets, steps, estimates, executions, samplers."""
+"""Types that all rooms share: problems, budgets, steps, estimates, executions, samplers."""
 
 from __future__ import annotations
 
@@ -31,22 +31,19 @@ ThoughtPart = Literal["part", "whole", "cut"]
 model ended the thought) or ``cut`` (it ended at its budget)."""
 
 Mode = Literal["prose", "program", "code", "call"]
-"""How a trajectory reasons: in steps of text with its answer in a box, or as a program that prints it. The
-trajectory of a code task is a program too, but there the program is the answer, and tests run it. One in the
-mode ``call`` may call tools."""
+"""How a solution reasons: in steps of text with the answer in a box, as a program that prints the answer, as
+a program that is the answer (a code task), or with calls of tools."""
 
 PROGRAMS: tuple[Mode, ...] = ("program", "code")
-"""Modes whose trajectories are programs."""
+"""Modes whose solutions are programs."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 KindName = Literal["value", "date", "choice", "yes-no", "fact", "text", "code", "call", "json"]
-"""Kind of question (``kind_table.KINDS``): its answer has a value, is computed of dates or times, is
-one of some options, is yes or no, or is a name, a date or a place; nobody can check its reply; a program
-answers it; a call of a tool; or a JSON object of a schema."""
+"""Kind of question; ``kind_table.KINDS`` has an example of each."""
 
 MessageKind = Literal["value", "date", "choice", "yes-no", "fact", "text"]
-"""Kinds that a message can be taken for; code has tests and a command of its own."""
+"""Kinds of a message without tests, tools or a schema."""
 
 PromptName = Literal[
     "prose",
@@ -63,7 +60,7 @@ PromptName = Literal[
     "look-yes-no",
     "look-call",
 ]
-"""Prompt of a trajectory, by its kind and its mode (``kinds.prompt_of``), or of a look at options."""
+"""Prompt of a solution, by kind and mode (``kinds.prompt_of``), or of a look at options."""
 
 Until = Literal["step", "answer"]
 """How far one child runs: to the next step delimiter, or to the end of its answer."""
@@ -97,7 +94,7 @@ class Turn:
     content: str
 
     def __post_init__(self) -> None:
-        """Settle halves of surrogate pairs, as ``Problem`` does."""
+        """Replace lone surrogates, as ``Problem`` does."""
         object.__setattr__(self, "content", encodable(self.content))
 
 
@@ -111,11 +108,11 @@ class Problem:
         answer: The known right answer, for evaluation only; no strategy sees it.
         meta: Fields that are carried through to the output.
         history: The conversation before the question, which the generator reads and a PRM does not.
-        kind: Kind of question, which decides how it is answered (``kinds``).
-        why: Reason why it was taken for that kind, for people; empty for the default.
-        details: JSON that the kind needs besides the question, such as the tests of a code task.
+        kind: Kind of question; it decides how the question is answered (``kinds``).
+        why: Why it has that kind, for people; empty for the default.
+        details: JSON for the kind, such as the tests of a code task.
 
-    Nothing in a problem holds half of a surrogate pair (``encodable``), so no reader of one has to care.
+    No text in a problem has a lone surrogate (``encodable``).
     """
 
     id: str
@@ -128,23 +125,23 @@ class Problem:
     details: Mapping[str, object] = omitted({})
 
     def __post_init__(self) -> None:
-        """Settle halves of surrogate pairs in what comes from outside."""
+        """Replace lone surrogates in values from outside."""
         for name in ("id", "question", "answer", "meta", "why", "details"):
             object.__setattr__(self, name, encodable(getattr(self, name)))
 
     @property
     def has_text(self) -> bool:
-        """True if there is a text to read: above the question, or in the conversation."""
+        """True if the question has a text above it, or a conversation before it."""
         return bool(self.history) or "\n" in self.question
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How many solutions run side by side: few until the answer is in doubt, many from then on.
+    """Number of parallel solutions: few until the answer is in doubt, then many.
 
     Attributes:
-        narrow: Solutions that run side by side at first.
-        wide: Solutions that run side by side while ``SearchResult.is_in_doubt``.
+        narrow: Parallel solutions at first.
+        wide: Parallel solutions while ``SearchResult.is_in_doubt``.
     """
 
     narrow: int
@@ -152,11 +149,11 @@ class Schedule:
 
     @classmethod
     def even(cls, width: int) -> Self:
-        """The same number all the time."""
+        """The same number throughout."""
         return cls(width, width)
 
     def within(self, most: int) -> Self:
-        """The schedule of a search that draws no more than ``most`` solutions."""
+        """The schedule of a search with at most ``most`` solutions."""
         return type(self)(min(self.narrow, most), min(self.wide, most))
 
 
@@ -276,11 +273,11 @@ Z90 = 1.2816
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Probability that a prefix ends in a right answer, each number in [0, 1].
+    """Probability that a prefix leads to a right answer; each number is in [0, 1].
 
-    ``median`` is the estimate itself, what outcomes are compared with: the mean of the
-    distribution. ``lower`` and ``upper`` are its 10 and 90 % quantiles.
-    While ``calibrated`` is false the three are one raw score, and nothing may call it a probability.
+    ``median`` is the estimate itself: the mean of the distribution, against which calibration is measured.
+    ``lower`` and ``upper`` are its 10 and 90 % quantiles. While ``calibrated`` is false the three are one raw
+    score, which is no probability.
     """
 
     lower: float
@@ -296,12 +293,12 @@ class Estimate:
 
 
 def probability_of(estimate: Estimate | None) -> float | None:
-    """The median of an estimate if it is a probability; None for a score, and where nothing is known."""
+    """The median of an estimate if it is a probability; None for a score or without an estimate."""
     return estimate.median if estimate is not None and estimate.calibrated else None
 
 
 def percent(value: float) -> str:
-    """A probability for people: ``96 %``; ``>99 %`` and ``<1 %`` at the ends, as nothing here is certain."""
+    """A probability for people: ``96 %``; ``>99 %`` and ``<1 %`` at the ends, since no answer is certain."""
     whole = round(100 * value)
     return ">99 %" if whole >= 100 else "<1 %" if whole <= 0 else f"{whole} %"
 
@@ -314,7 +311,7 @@ def rounded_probability(estimate: Estimate | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a user should know, and that ends nothing; as ``AdascaleError`` has it."""
+    """A warning, with the fields of an ``AdascaleError``."""
 
     code: str
     message: str
@@ -354,7 +351,7 @@ class Verdict:
         match report:
             case [outcome, str(detail)] if outcome in _OUTCOMES:
                 return cls(outcome, detail)
-        raise ValueError("a test reports what is no verdict")
+        raise ValueError("the report of a test is no verdict")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Answers of a search: finished trajectories, groups of equal answers, which one leads, and the result."""
+"""Answers of a search: finished solutions, groups of equal answers, and the result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .equality import same_answer, simplicity
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A finished trajectory.
+    """A finished solution.
 
     Attributes:
         node: Its last.
@@ -42,7 +42,7 @@ class AnswerGroup:
     """Candidates whose answers are the same.
 
     Attributes:
-        answer: The simplest of its spellings; of equally simple ones that of the best candidate.
+        answer: The simplest of its spellings; among equally simple ones, the best candidate's.
         nodes: Terminal nodes, best estimate first.
         share: Share of all candidates with an answer, in (0, 1].
         weight: Sum of the median estimates.
@@ -56,11 +56,11 @@ class AnswerGroup:
 
 @dataclass(frozen=True, slots=True)
 class FinishedSearch:
-    """Trajectories that have ended so far, and their answers.
+    """Solutions that have ended so far, and their answers.
 
     Attributes:
         questions: Estimate for the question itself, in each mode that has one.
-        candidates: All finished trajectories, those without an answer too.
+        candidates: All finished solutions, those without an answer too.
         groups: Answer groups, the chosen one first.
         option_logits: Log-probability of each option, by its name; empty where none were read.
     """
@@ -98,17 +98,17 @@ class SearchResult:
     """The result of a search, and while it runs the standing that a strategy stops by.
 
     Attributes:
-        answer: The answer that leads; None while no trajectory has one.
+        answer: The answer that leads; None while no solution has one.
         confidence: Estimate for it; uncalibrated until a calibration exists.
         groups: Answer groups, the chosen one first.
-        best: Terminal node of the trajectory that is shown; None when nothing finished, and for an option
-            that no trajectory has chosen.
+        best: Terminal node of the solution that is shown; None when nothing finished, and for an option
+            that no solution has chosen.
         stop_reason: Why the search ended; None while it runs.
         options: Probability of each option of a question whose options were read; empty for others. The
-            likeliest is the answer, whether a trajectory has chosen it or not.
+            likeliest is the answer, whether a solution has chosen it or not.
         fields: Fields of an answer in JSON, with their votes; empty for others, and without a calibration.
-        finished: Number of trajectories that have ended, those that were cut too.
-        replies: Number of trajectories that can be shown: with an answer, or ended by themselves.
+        finished: Number of solutions that have ended, those that were cut too.
+        replies: Number of solutions that can be shown: with an answer, or ended by themselves.
         called: P(a call is right) of a request with tools, where that was read.
     """
 
@@ -125,17 +125,17 @@ class SearchResult:
 
     @property
     def votes(self) -> int:
-        """Number of trajectories with the answer."""
+        """Number of solutions with the answer."""
         return max((len(group.nodes) for group in self.groups if group.answer == self.answer), default=0)
 
     @property
     def second(self) -> int:
-        """Number of trajectories with the most frequent other answer."""
+        """Number of solutions with the most frequent other answer."""
         return max((len(group.nodes) for group in self.groups if group.answer != self.answer), default=0)
 
     @property
     def has_reply(self) -> bool:
-        """True if there is something to show: a trajectory, an option that was read, or a computed value."""
+        """True if there is something to show: a solution, an option that was read, or a computed value."""
         return self.best is not None or self.answer is not None
 
     @property
@@ -212,13 +212,13 @@ def choose(
 ) -> SearchResult:
     """Pick the answer: by votes, plain or weighted with estimates, by one estimate, or by tests that pass.
 
-    Without any readable answer the best finished trajectory is shown, with ``answer=None``.
+    Without any readable answer the best finished solution is shown, with ``answer=None``.
 
     Args:
-        candidates: Finished trajectories, in the order in which they were drawn.
+        candidates: Finished solutions, in the order in which they were drawn.
         rule: How to pick.
         same: Equality of two answers.
-        mode_of: Mode in which a node was written: of the winner the best trajectory in prose is shown, which
+        mode_of: Mode in which a node was written: of the winner the best solution in prose is shown, which
             people read, or without any the best.
     """
     groups = group_answers(candidates, same, by_estimate=rule != "first")

@@ -1,7 +1,7 @@
 r"""Reading the final answer of a solution from its text.
 
 A model may fall into endless white space or braces, so every pattern here takes time in proportion to the
-text: what is repeated before something else is never given back (possessive quantifiers).
+text: repetitions before another part do not backtrack (possessive quantifiers).
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def _fraction(part: re.Match[str]) -> str:
 
 
 def _factor(part: str) -> str:
-    """In brackets where it is more than one thing."""
+    """In brackets if it has more than one factor."""
     part = part.strip()
     return part if re.fullmatch(r"\\?\w+|[\d.,]+", part) else f"({part})"
 

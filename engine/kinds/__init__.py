@@ -1,9 +1,9 @@
-"""Kinds of question: what is asked decides how it is answered. The protocol of a kind.
+"""Kinds of question: the kind decides how a question is answered. The protocol of a kind.
 
 Each kind is a class, imported with its first problem: ``value`` has values, dates, facts and texts,
 ``choice`` and ``yes_no`` the questions with options, ``structured`` calls of tools and JSON. ``kind_table``
-has a line for each; code tasks, a satellite, register theirs. ``recognising`` makes a problem of a message:
-it tells its kind, by ``wording`` and by the options that ``options`` finds.
+has a line for each; ``codetasks`` registers its own. ``recognising`` makes a problem of a message: it finds
+the kind by the patterns of ``wording`` and the options of ``options``.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Run = Callable[[str | Trial], Execution]
 
 @dataclass(frozen=True, slots=True)
 class OptionsPrompt:
-    """A prompt whose reply is not written: the logits of its first token tell what the model favours.
+    """A prompt without a written reply: the logits of its first token show which option the model favours.
 
     Attributes:
-        prompt: Prompt that the text is read in.
+        prompt: Prompt around the text.
         text: The question with its options.
-        words: Beginning of the reply that stands for each option, by the place of the option.
-        options: The options, where they are not those of the problem.
+        words: First word of the reply for each option, in the order of the options.
+        options: The options, if they differ from the options of the problem.
     """
 
     prompt: PromptName
@@ -48,7 +48,7 @@ NO_PROGRAM = Execution("", "there is no program in the text", 0.0)
 class Kind(ABC):
     """A kind of question; stateless.
 
-    The defaults are those of a question that has a known answer and is asked as it was typed.
+    The defaults fit a question with a known answer, which the model reads as the user typed it.
     """
 
     def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
@@ -64,36 +64,36 @@ class Kind(ABC):
         return problem.question
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
-        """Ways of reasoning that make sense for a problem, the first of them without a calibration.
+        """Modes of reasoning for a problem; without a calibration a search uses the first.
 
-        By default all that its kind has.
+        By default all modes of its kind.
         """
         return KINDS[problem.kind].modes
 
     def options(self, problem: Problem) -> tuple[str, ...]:
-        """All answers that there can be, if they are known; empty if not."""
+        """All possible answers, if there is a list of them; otherwise empty."""
         return ()
 
     def option_prompts(self, problem: Problem) -> tuple[OptionsPrompt, ...]:
-        """Looks at the options before any solution; empty for kinds without options."""
+        """Prompts that read the options before any solution; empty for kinds without options."""
         return ()
 
     def computed(self, problem: Problem) -> str | None:
-        """The answer, if it can be computed from the question alone; None if it has to be searched."""
+        """The answer, if the question alone gives it; None if it takes a search."""
         return None
 
     def tests(self, problem: Problem) -> tuple[str, ...]:
-        """Sources of the tests that a search runs; ``Execution.verdicts`` has one verdict for each."""
+        """Sources of the tests of a search; ``Execution.verdicts`` has one verdict for each."""
         return ()
 
     def for_search(self, problem: Problem) -> Problem:
-        """The problem without what only an evaluation may see."""
+        """The problem without fields that only an evaluation may see."""
         return problem
 
     def program(self, problem: Problem, text: str) -> str | Trial | Execution:
-        """The program in a trajectory's text, to be run or judged; an execution where its fate is known.
+        """The program in the text of a solution, to be run or judged; an execution if the text has none.
 
-        By default it is run as it is, made to print its result.
+        By default it runs as it is, and prints its result.
         """
         source = read_program(text)
         return NO_PROGRAM if source is None else source
@@ -102,27 +102,27 @@ class Kind(ABC):
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
-        """The answer of a trajectory that has ended, as answers are compared and listed; None without one.
+        """The answer of a finished solution, in the form for comparisons and lists; None without one.
 
         Args:
             problem: The problem.
             mode: How it reasons.
-            text: All of it but its thoughts.
+            text: The solution without its thoughts.
             finish: Why its last step ended.
             execution: Result of its program; None for prose.
         """
 
     def equality(self, problem: Problem) -> Same:
-        """Tells which answers of a problem are equal, so that they share their votes: those spelled alike."""
+        """Equality of answers, which decides who shares votes; by default answers that are spelled alike."""
         return operator.eq
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
-        """The answer as a user gets it: itself.
+        """The answer as a user reads it; by default itself.
 
         Args:
             problem: The problem.
             answer: The chosen one.
-            execution: Result of the program of the trajectory that is shown; None for prose.
+            execution: Result of the program of the best solution; None for prose.
         """
         return answer
 
@@ -133,25 +133,25 @@ class Kind(ABC):
     def is_right(
         self, problem: Problem, answer: str | None, execution: Execution | None, run: Run | None
     ) -> bool:
-        """True if a trajectory of a judged problem is correct: its answer matches the known one.
+        """True if a solution of a judged problem is correct: its answer matches the known one.
 
         Args:
-            problem: With what only an evaluation may see.
-            answer: The answer of the trajectory.
+            problem: The problem, with the fields for an evaluation.
+            answer: The answer of the solution.
             execution: Result of its program; None for prose.
-            run: Runs programs; needed by kinds whose answers are judged by tests.
+            run: Runs programs; for kinds with tests.
         """
         assert problem.answer is not None, "the answer of the question is not known"
         return answer is not None and self.matches(problem, answer, problem.answer)
 
     def matches(self, problem: Problem, answer: str, gold: str) -> bool:
-        """True if an answer of a trajectory says what the known one says: by default, if they are equal."""
+        """True if an answer means the same as the known one; by default, if they are equal."""
         return self.equality(problem)(answer, gold)
 
 
 @functools.cache
 def kind_named(name: KindName) -> Kind:
-    """The kind of that name; its module is imported now."""
+    """The kind of a name; imports its module."""
     kind: Kind = pkgutil.resolve_name(KINDS[name].home)()
     return kind
 
@@ -162,7 +162,7 @@ def kind_of(problem: Problem) -> Kind:
 
 
 def prompt_of(kind: KindName, mode: Mode) -> PromptName:
-    """Prompt of the trajectories of a kind that reason in a mode."""
+    """Prompt of a kind's solutions in a mode."""
     entry = KINDS[kind]
     if mode == entry.modes[0] or entry.has_calls:
         return entry.prompt
@@ -173,9 +173,9 @@ _DEFAULT: KindName = "value"
 
 
 def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Mapping[str, object]]:
-    """Kind of a record in a file of questions, and what the kind needs besides the question.
+    """Kind of a record in a file of questions, and the details of the problem.
 
-    Its field ``kind`` says which, or a field that only records of one kind have; others are values.
+    The field ``kind`` names it, or a field that only records of one kind have; other records are values.
 
     Args:
         question: Text of the question.
@@ -191,6 +191,6 @@ def recognise(question: str, record: Mapping[str, object]) -> tuple[KindName, Ma
 
 
 def _has_fields_of(record: Mapping[str, object], entry: Entry) -> bool:
-    """True for a field that is not empty, or one that judges: an empty list of right calls is one."""
+    """True for a field with a value, or a field that judges: an empty list of accepted calls is a value."""
     is_judged = not entry.is_compared and record.get(entry.judged_by) is not None
     return is_judged or any(map(record.get, entry.fields))

@@ -41,7 +41,7 @@ def names_of(options: Options) -> tuple[str, ...]:
 def find_option(options: Options, answer: str) -> str | None:
     """The name of the option that an answer means: ``B``, ``(b)``, ``B. Jupiter`` or ``jupiter``.
 
-    A letter is that of the statement, whatever the options were called by the user.
+    A letter refers to the statement, whatever letters the user gave.
     """
     return _stated(options, answer) or _mentioned(options, answer)
 

@@ -1,10 +1,9 @@
-"""Makes a problem of a message: tells by its words what kind of question it is, unless the kind is given.
+"""Makes a problem of a message, and guesses its kind from words (``wording``) and layout (``options``).
 
-The kind decides how the message is answered (``kinds``). It is guessed from words (``wording``) and layout
-(``options``) before anything is read or drawn. A wrong guess between a value and a text
-costs little: a value taken for text still gets its reply, and a text taken for a value is stopped after the
-first solutions without an answer. So doubt between them goes to the value. A value or an explanation taken
-for a fact costs more, since a few words are written and nothing is computed: doubt goes to the other.
+The kind decides how the message is answered (``kinds``). A wrong guess between a value and a text costs
+little: a value taken for a text still gets a reply, and a search for a value ends after the first solutions
+without an answer. So doubt goes to the value. A value or an explanation taken for a fact costs more, as the
+reply has a few words and computes nothing: doubt goes to the other kind.
 
 A quantity that one looks up ("How many people live in Paris?") is a fact; a quantity is a value if the
 message gives numbers or speaks of mathematics. Code is never guessed: tests make a code task.
@@ -58,12 +57,12 @@ def speaks_of_quantities(message: str) -> bool:
 
 
 def asking_sentence(message: str) -> str:
-    """The sentence of a message that asks, without courtesies."""
+    """The sentence with the question, without courtesies."""
     return _Parts(message).question
 
 
 def is_answered_by(message: str, moments: Collection[str]) -> bool:
-    """True unless a weekday is asked for and none is said, or only one is where another thing is asked for.
+    """True unless the question asks for a weekday and the answer has none, or the other way round.
 
     Args:
         message: The message.
@@ -76,7 +75,7 @@ def is_answered_by(message: str, moments: Collection[str]) -> bool:
 
 
 def is_counted(message: str) -> bool:
-    """True if it asks how many or how much, and no answer is below zero."""
+    """True if it asks how many or how much of something that cannot be negative."""
     is_asked = _has(asking_sentence(message), r"(?i)\bhow (?:many|much)\b")
     return is_asked and not _has(message, wording.BELOW_ZERO, wording.MATHS_WORD)
 
@@ -116,7 +115,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _question(sentences: Sequence[str], head: str) -> str:
-    """The sentence that asks: the last with a question mark, that of the first paragraph, or the last."""
+    """The question: the last sentence with a question mark, or of the first paragraph, or the last."""
     last = sentences[-1] if sentences else ""
     if head and not _is_marked(last):
         first = _question(_sentences(head), "")
@@ -153,7 +152,7 @@ _BEFORE_SENTENCE = " \t\n\"'“”«¿¡*_>#(-,:「『《"
 
 
 def _without_courtesy(text: str) -> str:
-    """A sentence from where it asks: "what is 2 + 2" of "hi, can you please tell me what is 2 + 2"."""
+    """A sentence without what leads to its question: "hi, can you please tell me what is 2 + 2"."""
     text = text.lstrip(_BEFORE_SENTENCE)
     for _ in range(6):
         match = re.match(wording.COURTESY, text)
@@ -167,7 +166,7 @@ def _without_courtesy(text: str) -> str:
     return text.strip()
 
 
-# Each of the following gives the reason why a message is of a kind, for people; None if it is not.
+# Each function returns the reason why a message has a kind, for people; None if it does not.
 
 
 def _text(parts: _Parts) -> str | None:
@@ -206,7 +205,7 @@ def _why(choice: Options) -> str:
 
 
 def _yes_no(parts: _Parts) -> str | None:
-    """A question that says so, or that begins as one for yes or no and is no request and no talk."""
+    """A question for yes or no: in words, or by beginning with a verb ("Is", "Does")."""
     question = parts.question
     if _has(parts.near, wording.YES_OR_NO):
         return "it asks for yes or no"
@@ -321,7 +320,7 @@ _REASONS: tuple[tuple[KindName, Callable[[_Parts], str | None]], ...] = (
     ("value", _value),
     ("fact", _fact),
 )
-"""Kinds in the order in which they are tried; choices come after the first."""
+"""Kinds in the order of the attempts; choices come after the first."""
 
 
 _LONGEST_FRAGMENT = 6

@@ -80,7 +80,7 @@ def with_unit(question: str, answer: str) -> str:
 
 
 def _minutes_between(question: str) -> str | None:
-    """The minutes from the first to the second of two times, where it is asked how long that is."""
+    """Minutes between the two times of a question that asks how long something takes; None for others."""
     times = [60 * int(hour) + int(minute) for hour, minute in re.findall(r"\b(\d\d?):(\d\d)\b", question)]
     is_asked = len(times) == 2 and re.search(r"(?i)\bhow long\b", question)
     return str((times[1] - times[0]) % (24 * 60)) if is_asked else None

@@ -64,7 +64,7 @@ class Date(Value):
     def answer(
         self, problem: Problem, mode: Mode, text: str, finish: Finish, execution: Execution | None
     ) -> str | None:
-        """As of a value; None for what is no weekday where one is asked for, and for one where none is."""
+        """As for a value, but a weekday if the question asks for one, and no weekday otherwise; else None."""
         answer = super().answer(problem, mode, text, finish, execution)
         is_one = answer and is_answered_by(problem.question, {*moments_in(answer.lower())})
         return answer if is_one else None

@@ -1,7 +1,7 @@
 """Yes-no: a question that yes or no answers, such as "Is 91 prime?".
 
 Yes and no are read before any solution. Solutions are drawn where the question speaks of quantities and no
-text is given, as programs compute: of what is only known, prose knows no more than the look does. Yes, true
+text is given, as programs compute; about facts, prose adds nothing to the look. Yes, true
 and correct are one answer; no, false and incorrect the other.
 """
 
@@ -40,10 +40,10 @@ _OTHER = {"yes": "no", "no": "yes"}
 
 def yes_or_no(text: str) -> str | None:
     """``yes`` or ``no``, by the first word of either family in a text; None without one."""
-    return next(_said(text), None)
+    return next(_words(text), None)
 
 
-def _said(text: str) -> Iterator[str]:
+def _words(text: str) -> Iterator[str]:
     """``yes`` or ``no`` for each word of a family."""
     every = [*_WORD.finditer(text)]
     for match in [each for each in every if not each["of"]] or every:
@@ -75,7 +75,7 @@ class YesNo(Kind):
         match = solution_answer(text, finish) if execution is None else executed_answer(execution)
         if match is not None and (word := yes_or_no(match)) is not None:
             return word
-        return [None, *_said(text)][-1] if execution is None and finish == "stop" else None
+        return [None, *_words(text)][-1] if execution is None and finish == "stop" else None
 
     def shown(self, problem: Problem, answer: str | None, execution: Execution | None) -> str | None:
         """``Yes`` or ``No``."""

@@ -1,4 +1,4 @@
-"""Equality of calls and of the fields of objects: are they the same to a tool and to a person.
+"""Equality of calls and of fields of objects, as a tool and a person compare them.
 
 These make no difference: the order of keys, 1 and 1.0, a default and its absence, null and absence, case,
 blanks and punctuation of texts, and arguments whose schema has ``"x-not-compared": true``. In texts with
@@ -31,7 +31,7 @@ def plain(text: str) -> str:
 
 
 def _key_of_text(text: str) -> str:
-    """``plain``, with signs of its own for what stands between digits or makes a number negative."""
+    """Like ``plain``, but keeps separators between digits and minus signs."""
     return plain(_SIGN.sub("\x00", _BETWEEN_DIGITS.sub("\x01", _SEPARATOR.sub("", text))))
 
 

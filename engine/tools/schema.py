@@ -196,7 +196,7 @@ def _found(lookup: Callable[[str], Any], reference: str) -> Any:
 
     try:
         return lookup(reference).contents
-    # On its way it may meet what is no schema: a pointer into a number, or null in the place of a schema.
+    # A reference may point into a number, or at null in the place of a schema.
     except (Unresolvable, ValueError, TypeError, AttributeError):
         raise UsageError(f"the schema refers to {reference[:60]}, which is not in it") from None
 
