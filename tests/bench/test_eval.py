@@ -10,11 +10,7 @@ from commands import Home, write_questions
 from typer.testing import CliRunner
 
 from adascale.engine.errors import UsageError
-from adascale.engine.request import Conditions
-from adascale.engine.search.events import ModelDescription
-from adascale.engine.types import Notice
-from bench.eval import app, warnings_of
-from bench.evaluation.evaluate import parse_contestants
+from bench.eval import app
 
 NAMES = "greedy,vote:2,vote:6,best-of-n:4+n,beam+k,adaptive"
 
@@ -88,13 +84,3 @@ def test_what_cannot_be_compared_is_refused(home: Home, tmp_path: Path, text: st
     with pytest.raises(UsageError) as refused:
         run(home, path, "greedy,passing:8")
     assert said in f"{refused.value.message} {refused.value.hint}"
-
-
-@pytest.mark.parametrize(("strategies", "warned"), [("vote:2,adaptive", 0), ("vote:2,vote:2/program", 1)])
-def test_a_calibration_that_knows_no_programs_is_told_once(strategies: str, warned: int) -> None:
-    prose = ModelDescription(calibration={"name": "of prose", "modes": ["prose"]})
-    conditions = Conditions(prose, (Notice("other", "another warning"),))
-
-    found = [notice.code for notice in warnings_of(conditions, parse_contestants(strategies))]
-
-    assert found == ["other", *["uncalibrated-programs"] * warned]

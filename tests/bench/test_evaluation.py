@@ -23,7 +23,7 @@ from adascale.engine.strategies import (
     Vote,
     preset,
 )
-from adascale.engine.types import Estimate, Execution, Problem, Schedule, Step, Trial, Usage
+from adascale.engine.types import Estimate, Execution, Schedule, Step, Trial, Usage
 from bench.evaluation.compare import Comparison
 from bench.evaluation.evaluate import Contestant, Outcome, evaluate, for_kind, parse_contestants
 
@@ -75,34 +75,6 @@ def test_pairs_are_differences_of_the_same_questions(evaluation: Comparison) -> 
     low, high = pair.accuracy_diff_ci
     assert low == 0.0  # never worse on any question
     assert 0.25 <= high <= 1.0
-
-
-def test_repeats_are_averaged_within_a_question_before_questions_are_resampled() -> None:
-    found = Comparison([WIDE], ["a", "b"])
-    for repeat, right in ((0, True), (1, False)):
-        for problem in ("a", "b"):
-            found.add(outcome("vote:4", problem, right, 1, 4, 100 + 200 * repeat, 0.5))
-    [strategy] = found.report().strategies
-    assert strategy.accuracy == 0.5
-    assert strategy.accuracy_ci == (0.5, 0.5)
-    assert strategy.generated_tokens == 200
-    assert strategy.repeats == 2
-
-
-def script(prefix: Prefix, rng: random.Random) -> Step:
-    return scripted_step(rng.choice(["Answer: 18.", "Answer: 20.", "hm"]), "stop", -rng.random())
-
-
-def test_an_interrupted_evaluation_ends() -> None:
-    problems = [Problem(f"q{i}", "?", "18") for i in range(40)]
-    driver = Driver(ScriptedPolicy(script), SequenceLogprob(), {}, lambda: 0.0)
-    outcomes = evaluate(driver, [WIDE, LEAN], problems, 1, seed=3)
-    first = next(outcomes)
-    assert first.entry == "vote:4"
-    driver.interrupt()
-    rest = list(outcomes)
-    assert len(rest) < 40
-    assert all(outcome.stop_reason != "interrupted" for outcome in rest)
 
 
 def test_contestants_say_what_they_fix() -> None:
@@ -198,10 +170,3 @@ def test_a_program_is_right_where_it_passes_the_hidden_tests() -> None:
     assert (greedy.right, greedy.found, greedy.finished) == (True, 1, 1)
     # The second program passes the given test and is no square: what passes is not yet right.
     assert (passing.right, passing.found, passing.finished) == (False, 0, 2)
-
-
-def test_each_program_is_judged_once() -> None:
-    judge = Runner()
-    [four] = outcomes("vote:4", [BODIES[1], BODIES[2], BODIES[2], BODIES[3]], judge)
-    assert len(judge.ran) == 3
-    assert four.found == 3

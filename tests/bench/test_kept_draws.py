@@ -7,14 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scripted import ScriptedExecutor, ScriptedPolicy, ended, logs_of, scripted_step, sized, ticking
 
-from adascale.engine.errors import AdascaleError
-from adascale.engine.kinds import recognise
 from adascale.engine.ports import BranchStart, Prefix, PrefixWork, SequenceLogprob
 from adascale.engine.request import Settings
 from adascale.engine.search.driver import Driver
@@ -143,30 +140,11 @@ def test_a_draw_is_known_by_its_question_its_prefix_and_its_seed() -> None:
         draw_key(Prefix(PROBLEMS[1], base.steps), 1, False),
         draw_key(Prefix(PROBLEMS[0]), 1, False),
         draw_key(Prefix(PROBLEMS[0], (scripted_step("b\n\n"),)), 1, False),
+        *(draw_key(Prefix(PROBLEMS[0], (Step(text, (0,), -1.0, "step"),)), 1, False) for text in "ab"),
         draw_key(base, 2, False),
         draw_key(base, 1, True),
     ]
-    assert len({draw_key(base, 1, False), *others}) == 6
+    assert len({draw_key(base, 1, False), *others}) == 8
     assert draw_key(base, 1, True) == draw_key(base, 2, True)
     named = Prefix(replace(PROBLEMS[0], id="other"), base.steps)
     assert draw_key(named, 1, False) == draw_key(base, 1, False)
-
-
-def test_draws_depend_on_options_and_on_a_schema_beside_the_question() -> None:
-    def key(**record: Any) -> str:
-        kind, details = recognise("Which is red?", record)
-        problem = Problem("1", "Which is red?", kind=kind, details=details)
-        return draw_key(Prefix(problem), 0, greedy=True)
-
-    schemas = [{"type": "object", "properties": {name: {"type": "string"}}} for name in ("colour", "flower")]
-    keys = [key(kind="json", schema=schema) for schema in schemas]
-    keys += [key(options=options) for options in (["rose", "sky"], ["sky", "rose"])]
-    assert len(set(keys)) == 4
-    assert key(options=["rose", "sky"]) in keys
-
-
-@pytest.mark.parametrize("steps", ["garbage", []])
-def test_draws_that_nobody_put_are_damage(store: DrawStore, steps: object) -> None:
-    store.keep("draws", "key", steps)
-    with pytest.raises(AdascaleError, match="is damaged"):
-        store.get("key")

@@ -42,7 +42,7 @@ def told(reply: Reply) -> FallbackAnswer | Notice:
         (breaks_off, "broke off in the middle"),
         (errs(401, KEY), "wants a key"),
         (errs(429, KEY), "has too many requests"),
-        (answers(b"", 307, Location=ELSEWHERE), "sends on"),
+        (answers(b"", 307, Location=ELSEWHERE), "refuses the request"),
         (answers(b" " * 3_000_000), "writes no chat completion"),
         (says(None), "gives no answer"),
         (says("I like turtles."), "gives no answer"),

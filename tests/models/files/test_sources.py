@@ -279,7 +279,7 @@ def test_a_full_disk_is_noticed_before_the_first_byte_and_after_it(
             resolve("tiny", confirm=lambda _: pytest.fail("asked although it cannot work"))
     assert not net.cache.exists()
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "no space")
 
     monkeypatch.setattr(download, "transfer", full)

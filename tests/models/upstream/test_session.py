@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -308,22 +307,16 @@ def test_a_request_with_tools_is_refused_before_anything_is_sent() -> None:
     assert not client.asked
 
 
-def test_hundreds_of_questions_are_bounded_by_the_places() -> None:
-    policy, client = policy_over(lambda body: words("It is ", str(body["seed"] % 2)))
+@pytest.mark.parametrize(("places", "most"), [(None, QUEUED * SERVER.places), (3, 3)])
+def test_hundreds_of_questions_are_bounded_by_the_places(places: int | None, most: int) -> None:
+    policy, client = policy_over(lambda body: words("It is ", str(body["seed"] % 2)), places=places)
     driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
     found = records_of(driver.run([Problem(str(at), f"{at} + 1?") for at in range(300)], Settings(Vote(3))))
     assert len(found) == 300
     assert all(record.result is not None for record in found.values())
-    assert client.most == QUEUED * SERVER.places
+    assert client.most == most
     assert not client._open()
     assert not policy.is_busy
-
-
-def test_a_user_says_how_many_streams_run_at_once() -> None:
-    policy, client = policy_over(lambda body: words("It is 2"), places=3)
-    driver = Driver(policy, SequenceLogprob(), {}, time.monotonic)
-    records_of(driver.run([Problem(str(at), f"{at} + 1?") for at in range(30)], Settings(Vote(3))))
-    assert client.most == 3
 
 
 def test_an_interrupt_closes_all_streams_at_once() -> None:
@@ -363,14 +356,6 @@ def test_a_question_is_searched_over_a_server_from_python() -> None:
         server.wait_until_idle()
 
 
-def test_a_reply_says_how_long_the_prompt_was_that_its_server_read() -> None:
-    policy: Any = policy_over(lambda body: words("It is ", "42."))[0]
-    with served(policy=policy) as server:
-        usage = server.ask()["usage"]
-    assert (usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == (10, 4)
-    assert usage["completion_tokens"] > 3, "of all solutions"
-
-
 @pytest.mark.usefixtures("folders")
 def test_options_for_a_model_in_this_process_are_refused() -> None:
     for options in ({"prm": "self"}, {"think": 64}, {"calibration": "mine.calibration.safetensors"}):
@@ -388,27 +373,6 @@ def test_one_place_is_said_with_what_gives_more_unless_the_user_says_a_width() -
                 warnings = session.conditions("value").warnings
             assert [notice.code for notice in warnings] == said
             assert all("OLLAMA_NUM_PARALLEL" in notice.hint for notice in warnings)
-
-
-def test_a_server_draws_once_for_an_evaluation(folders: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Steps of equal length differ by their text alone.
-    def slips(body: Body) -> list[Chunk]:
-        begun = body["messages"][-1]["content"] if goes_on(body) else ""
-        first = random.Random(body["seed"]).choice(["So.\n\n", "As.\n\n"])
-        return words(*(["19 or ", begun[:2]] if begun else [first, "9 * 2 = 19\n\n", "19"]))
-
-    drawn, logs = [], []
-    for _ in range(2):
-        policy, _ = policy_over(slips)
-        with closing(DrawStore(state_folder() / "draws.jsonl")) as store:
-            playing = ReplayingPolicy(policy, store, lambda branches: 0.0)
-            driver = Driver(playing, SequenceLogprob(), {}, lambda: 0.0)
-            logs.append([event for _, event in driver.run([SUM], Settings(Vote(6, redraws=2)))])
-            drawn.append(playing.drawn_tokens)
-    assert logs[0] == logs[1]
-    assert drawn[0] > 0
-    assert drawn[1] == 0
-    assert {text.split()[-1] for text in texts(logs[0]) if "or" in text} == {"So", "As"}
 
 
 @pytest.mark.usefixtures("folders")
