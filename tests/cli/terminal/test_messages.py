@@ -44,9 +44,7 @@ def typed(keyboard: PipeInput, keys: str, history: Path | None = None) -> list[s
         (f"a{ALT_ENTER}b{ENTER}", ["a\nb"]),
         (f"sum:{pasted('1' + ENTER + '2')}{ENTER}", ["sum:1\n2"]),
         (f"never mind{CTRL_C}hi{ENTER}", ["hi"]),
-        (f"{CTRL_C}{CTRL_C}hi{ENTER}", ["hi"]),
         (f"/mo{TAB}smollm{ENTER}", ["/model smollm"]),
-        (f"no\t{ENTER}", ["no"]),
         (f"red \x1b[31mtext\x1b[0m{ENTER}", ["red text"]),
     ],
 )
@@ -64,11 +62,10 @@ def test_messages_are_kept_and_nobody_else_can_read_them(keyboard: PipeInput, tm
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
 
 
-def test_a_history_that_cannot_be_written_harms_nothing(keyboard: PipeInput, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_history_that_cannot_be_written_or_is_no_file_is_skipped(
+    keyboard: PipeInput, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert typed(keyboard, f"hi{ENTER}", tmp_path / "pipe") == ["hi"]
+    (tmp_path / "file").touch()
     assert typed(keyboard, f"hi{ENTER}", tmp_path / "file" / "history") == ["hi"]
-
-
-def test_what_is_no_file_holds_no_history(keyboard: PipeInput, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "history")
-    assert typed(keyboard, f"hi{ENTER}", tmp_path / "history") == ["hi"]

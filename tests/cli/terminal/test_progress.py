@@ -35,34 +35,26 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     return drawn
 
 
-def test_lines_name_the_task_the_count_and_the_note(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_have_the_task_the_count_the_facts_and_the_time_left(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Progress("questions", clock=clock) as shown:
-        for done in range(5):
-            shown.show("drawing", done, 4, f"{10 * done} tokens/s" if done else "")
+        for done in range(10, 15):
+            shown.show("drawing", done, 14, f"{10 * done} tokens/s")
             clock.now += 6
     assert capsys.readouterr().err.splitlines() == [
-        "adascale: drawing 2/4 questions, 20 tokens/s, about 12 s left",
-        "adascale: drawing 4/4 questions, 40 tokens/s",
+        "adascale: drawing 12/14 questions, 120 tokens/s, about 12 s left",
+        "adascale: drawing 14/14 questions, 140 tokens/s",
     ]
 
 
-def test_the_first_line_may_come_at_once_and_bytes_are_megabytes(
+def test_the_first_line_of_a_download_comes_at_once_in_megabytes(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Progress("bytes", clock=clock) as shown:
         shown.show("fetching m\x1b[2J", 1_999_999, 7 * 10**6)
         shown.show("fetching m", 3 * 10**6, 7 * 10**6)
     assert capsys.readouterr().err == "adascale: fetching m[2J 1/7 MB\n"
-
-
-def test_rows_are_counted_from_the_first_call_with_their_rate(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with Progress("rows", clock=clock) as shown:
-        shown.show("labelling", 100, 400)
-        clock.now += 12
-        shown.show("labelling", 120, 400)
-    assert capsys.readouterr().err.splitlines() == ["adascale: labelling 120/400 rows, about 2:48 min left"]
 
 
 def test_quiet_shows_nothing_at_all(

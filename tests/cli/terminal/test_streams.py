@@ -30,7 +30,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.FileIO]:
         yield other
 
 
-def test_a_mark_that_turns_the_reading_direction_reaches_no_stream(
+def test_no_stream_gets_a_mark_that_turns_the_reading_direction(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     turned = "\u202eno\u2066\u2069"
@@ -49,7 +49,7 @@ def test_an_error_with_a_long_name_is_short(capsys: pytest.CaptureFixture[str]) 
     assert len(capsys.readouterr().err) < 4_000
 
 
-def test_a_terminal_breaks_no_word_but_pasted_lines_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_wraps_between_words_and_commands_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
     words, command = " ".join(["incomprehensible"] * 9), "adascale pull " + "x" * 50
@@ -62,29 +62,22 @@ def test_a_terminal_breaks_no_word_but_pasted_lines_stay_whole(monkeypatch: pyte
     assert hint == f"hint: {command}"
 
 
-def test_a_silent_pipe_is_named_and_its_late_text_is_read(
-    pipe: io.FileIO, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_late", [True, False])
+def test_only_a_silent_pipe_is_reported(
+    pipe: io.FileIO, monkeypatch: pytest.MonkeyPatch, is_late: bool
 ) -> None:
-    said: list[str] = []
+    lines: list[str] = []
 
-    def write_late(text: str) -> None:
-        said.append(text)
-        pipe.write(b"late\n")
+    def write(text: str) -> None:
+        lines.append(text)
+        pipe.write(b"text\n")
         pipe.close()
 
-    monkeypatch.setattr(streams, "say", write_late)
-    assert streams.read_piped() == "late"
-    assert said == [WAITS]
-
-
-@pytest.mark.parametrize("text", ["", "here"])
-def test_of_a_pipe_that_has_ended_or_has_text_nothing_is_said(
-    pipe: io.FileIO, capsys: pytest.CaptureFixture[str], text: str
-) -> None:
-    pipe.write(text.encode())
-    pipe.close()
-    assert streams.read_piped() == text
-    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(streams, "say", write)
+    if not is_late:
+        write("")
+    assert streams.read_piped() == "text"
+    assert lines == ([WAITS] if is_late else [""])
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +108,7 @@ def run(home: Home, command: str) -> subprocess.CompletedProcess[str]:
         ("$A config path <&- >&- 2>&-", 2, ""),
     ],
 )
-def test_a_stream_that_cannot_be_used_is_told_in_one_line(
-    home: Home, command: str, code: int, said: str
-) -> None:
+def test_an_unusable_stream_is_reported_in_one_line(home: Home, command: str, code: int, said: str) -> None:
     done = run(home, command)
     assert (done.returncode, done.stderr.partition("hint: ")[0]) == (code, said)
 
@@ -142,6 +133,6 @@ def test_a_batch_that_nobody_reads_any_more_ends_well(home: Home) -> None:
 
 
 @pytest.mark.parametrize("command", ["--help", "config path"])
-def test_a_reader_that_has_read_enough_is_no_fault(home: Home, command: str) -> None:
+def test_a_reader_that_ends_early_is_no_error(home: Home, command: str) -> None:
     done = run(home, f"$A {command} | true; exit ${{PIPESTATUS[0]}}")
     assert (done.returncode, done.stderr) == (0, "")
