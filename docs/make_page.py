@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Route, sync_playwright
 
 from adascale.cli.disk.traces import read_trace
 from adascale.engine.search.events import Event, SearchStarted
-from adascale.serve.chat import CHAT
+from adascale.serve.chat import ChatBody, ChatWriter
 from adascale.serve.page import PATHS, STATUS
 from adascale.serve.request import ServedModel
 from adascale.serve.stream import follow, stream
@@ -37,9 +37,9 @@ async def streamed(events: Sequence[Event], question: str, served: ServedModel) 
         for event in events:
             yield event
 
-    body = CHAT.body.read({"messages": [{"role": "user", "content": question}], "stream": True})
+    body = ChatBody.read({"messages": [{"role": "user", "content": question}], "stream": True})
     ask = replace(served.ask(body), is_told=False)  # as the page asks
-    return b"".join([part async for part in stream(follow(log(), ask), CHAT.writer(body, ask))])
+    return b"".join([part async for part in stream(follow(log(), ask), ChatWriter(body, ask))])
 
 
 def take(
@@ -85,7 +85,7 @@ def main() -> None:
     served = ServedModel.of(started.models, "medium")
     status = json.dumps({"status": "ok", "model": served.name}).encode()
     completion = asyncio.run(streamed(events, started.problem.question, served))
-    answers = {STATUS: status, CHAT.path: completion}
+    answers = {STATUS: status, ChatWriter.path: completion}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (width, scheme) in PICTURES.items():

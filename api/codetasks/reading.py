@@ -90,7 +90,8 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
 
     tests: list[CodeTest] = []
     if is_checked and all(isinstance(node, ast.Assert) for node in steps):
-        tests = [test([node], [each for each in module if each not in steps]) for node in steps]
+        definitions = [node for node in module if isinstance(node, _DEFINITIONS)]
+        tests = [test([node], definitions) for node in steps]
     elif is_checked:
         at = module.index(steps[0])  # what is defined behind a step may need it
         tests = [test(module[at:], module[:at])]

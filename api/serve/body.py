@@ -33,10 +33,13 @@ from .http import MAX_DEPTH, JsonObject, Refusal
 
 MAX_SEED = (1 << 63) - 1
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "max", "xhigh", "chat"]
-"""How hard to try; without it the last message decides."""
+ServedEffort = Literal["none", "low", "medium", "high", "max", "chat"]
+"""How hard to try: ``none`` writes one solution and searches nothing, ``chat`` one plain reply without a
+built-in prompt. Without an effort the last message decides."""
 
 Heat = Literal["unset", "zero", "warm"]
+
+_OTHER_EFFORTS = {"minimal": "none", "xhigh": "max"}
 
 _OPEN = BeforeValidator(lambda value: None if value in (-1, -2) else value)
 
@@ -201,7 +204,7 @@ class Message(Fields):
             case _:
                 return value
 
-    def spoken(self) -> list[JsonObject]:
+    def turns(self) -> list[JsonObject]:
         """Its messages in the form of chat completions: none for reasoning, which models do not read."""
         words = text_of(self.content)
         results = [
@@ -213,21 +216,20 @@ class Message(Fields):
             results[-1]["content"] = "\n\n".join(filter(None, [results[-1]["content"], words]))
         if results or self.type == "reasoning":
             return results
-        role = "system" if self.role == "developer" else self.role
+        if self.role == "tool":
+            return [{"role": "tool", "content": words, "tool_call_id": self.tool_call_id, "name": self.name}]
+        if self.role != "assistant":
+            return [{"role": "user" if self.role == "user" else "system", "content": words}]
         # A model would imitate the line below an earlier answer.
-        message: JsonObject = {
-            "role": role,
-            "content": _SURE.sub("", words) if role == "assistant" else words,
-        }
-        used = [(part.id, part.name, part.input) for part in self.content if part.type == "tool_use"]
-        if calls := [*((call.id, call.name, call.arguments) for call in self.tool_calls), *used]:
-            message["tool_calls"] = [
-                {"id": id_, "type": "function", "function": {"name": name, "arguments": given}}
-                for id_, name, given in calls
+        turn: JsonObject = {"role": "assistant", "content": _SURE.sub("", words)}
+        calls = [(call.id, call.name, call.arguments) for call in self.tool_calls]
+        calls += [(part.id, part.name, part.input) for part in self.content if part.type == "tool_use"]
+        if calls:
+            turn["tool_calls"] = [
+                {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
+                for id_, name, arguments in calls
             ]
-        if role == "tool":
-            message |= {"tool_call_id": self.tool_call_id, "name": self.name}
-        return [message]
+        return [turn]
 
 
 def _as_messages(value: Any) -> Any:
@@ -258,24 +260,6 @@ class Format(Fields):
 
     type: Literal["text", "json_object", "json_schema"]
     schema_: JsonObject = Field({"type": "object"}, alias="schema")
-
-
-def _with_names(turns: list[JsonObject]) -> list[JsonObject]:
-    """The turns, each result with the name of its tool, which some templates read.
-
-    Where Ollama's clients give neither the name nor an id, the order of the calls tells.
-    """
-    names: dict[str, str] = {}
-    called: list[str] = []
-    for turn in turns:
-        if turn["role"] == "tool":
-            next_name = called.pop(0) if called else ""
-            turn["name"] = names.get(turn["tool_call_id"]) or turn["name"] or next_name
-        else:
-            calls = turn.get("tool_calls", ())
-            called = [call["function"]["name"] for call in calls]
-            names |= {call["id"]: call["function"]["name"] for call in calls if call["id"]}
-    return turns
 
 
 _CHOICES: Mapping[str, Any] = {"any": "required", "auto": "auto", "none": "none"}
@@ -335,7 +319,9 @@ class Body(Fields):
     )
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
-    effort: Effort | None = Field(
+    effort: Annotated[
+        ServedEffort | None, BeforeValidator(lambda name: _OTHER_EFFORTS.get(str(name), name))
+    ] = Field(
         None,
         validation_alias=AliasChoices(
             "reasoning_effort", AliasPath("reasoning", "effort"), AliasPath("output_config", "effort")
@@ -360,13 +346,13 @@ class Body(Fields):
     )
 
     @property
-    def wanted_schema(self) -> JsonObject | None:
+    def json_schema(self) -> JsonObject | None:
         """Schema of the JSON object to reply with; None for plain text."""
         return None if self.format is None or self.format.type == "text" else self.format.schema_
 
     @property
     def heat(self) -> Heat:
-        """The temperature, as far as it decides how a request is answered."""
+        """The temperature, as far as it decides between a search and one solution."""
         if self.temperature is None:
             return "unset"
         return "zero" if self.temperature < _GREEDY_BELOW else "warm"
@@ -376,12 +362,22 @@ class Body(Fields):
         """The messages in the form of chat completions."""
         system = text_of(self.system)
         turns: list[JsonObject] = [{"role": "system", "content": system}] if system else []
-        for turn in (turn for message in self.messages for turn in message.spoken()):
-            if turns and turns[-1]["role"] == "assistant" and "tool_calls" in turn and not turn["content"]:
-                turns[-1].setdefault("tool_calls", []).extend(turn["tool_calls"])  # items of one turn
+        names: dict[str, str] = {}
+        order: list[str] = []
+        for turn in (turn for message in self.messages for turn in message.turns()):
+            calls = turn.get("tool_calls", ())
+            if turn["role"] == "tool":
+                # Some templates read the tool's name; some of Ollama's clients send results without one.
+                next_name = order.pop(0) if order else ""
+                turn["name"] = names.get(turn["tool_call_id"]) or turn["name"] or next_name
+            else:
+                order = [call["function"]["name"] for call in calls]
+                names |= {call["id"]: call["function"]["name"] for call in calls if call["id"]}
+            if calls and turns and turns[-1]["role"] == "assistant" and not turn["content"]:
+                turns[-1].setdefault("tool_calls", []).extend(calls)  # items of one turn
             else:
                 turns.append(turn)
-        return _with_names(turns)
+        return turns
 
     @property
     def may_call(self) -> bool:
@@ -394,7 +390,7 @@ class Body(Fields):
 
         Greedy decoding needs no filters, and a search cannot have temperature 0.
         """
-        names = ["repeat_penalty", "presence_penalty", "frequency_penalty"]
-        names += [] if is_greedy else ["top_k", "top_p", "min_p"]
-        names += ["temperature"] if self.heat == "warm" else []
-        return SamplingChange(**{name: getattr(self, name) for name in names})
+        names = {"repeat_penalty", "presence_penalty", "frequency_penalty"}
+        names |= set() if is_greedy else {"top_k", "top_p", "min_p"}
+        names |= {"temperature"} if self.heat == "warm" else set()
+        return SamplingChange(**self.model_dump(include=names))

@@ -7,12 +7,10 @@ from typing import Any, Literal
 
 from pydantic import AliasPath, Field
 
-from adascale.engine.types import Usage
-
 from .body import Body
 from .http import JsonObject, Refusal, event
 from .outcome import Outcome
-from .stream import Block, Protocol, Writer
+from .stream import Block, Writer
 
 
 class ChatBody(Body):
@@ -32,6 +30,8 @@ def call_id(token: str, block: Block) -> str:
 class ChatWriter(Writer[ChatBody]):
     """Writes a ``chat.completion``, or its chunks, of which the last one is ``[DONE]``."""
 
+    path = "/v1/chat/completions"
+
     def whole(self, outcome: Outcome) -> JsonObject:
         """The object."""
         calls = [self._call(block) for block in self.blocks if block.call is not None]
@@ -43,14 +43,14 @@ class ChatWriter(Writer[ChatBody]):
             **({"tool_calls": calls} if calls else {}),
             **(_reasoning(reasoning) if reasoning else {}),
         }
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": outcome.reply.finish}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": outcome.finish}
         return {
             **self._object("chat.completion", [choice]),
             "usage": _usage(outcome),
             "adascale": outcome.summary,
         }
 
-    def begin(self, prompt: Usage) -> Iterator[bytes]:
+    def begin(self) -> Iterator[bytes]:
         """The role."""
         yield self._chunk({"role": "assistant", "content": ""})
 
@@ -60,12 +60,12 @@ class ChatWriter(Writer[ChatBody]):
             return self._chunk(_reasoning(text))
         if block.kind == "answer":
             return self._chunk({"content": text})
-        place = sum(each.call is not None for each in self.blocks) - 1
+        place = sum(earlier.call is not None for earlier in self.blocks) - 1
         return self._chunk({"tool_calls": [{"index": place, **self._call(block)}]})
 
     def end(self, outcome: Outcome) -> Iterator[bytes]:
         """The reason why it has ended, and the usage."""
-        yield self._chunk({}, outcome.reply.finish, adascale=outcome.summary)
+        yield self._chunk({}, outcome.finish, adascale=outcome.summary)
         if self.body.include_usage:
             yield self._chunk(None, usage=_usage(outcome))
         yield b"data: [DONE]\n\n"
@@ -93,9 +93,6 @@ class ChatWriter(Writer[ChatBody]):
         assert block.call is not None
         function = {"name": block.call.name, "arguments": block.text}
         return {"id": call_id(self.token, block), "type": "function", "function": function}
-
-
-CHAT = Protocol("/v1/chat/completions", ChatBody, ChatWriter)
 
 
 def _reasoning(text: str) -> JsonObject:

@@ -33,7 +33,6 @@ from pydantic import AliasChoices, Field, StrictBool, model_validator
 
 from adascale.engine.kinds import kind_of
 from adascale.engine.request import SearchRequest
-from adascale.engine.search.record import Record
 from adascale.engine.tools.calls import in_words
 from adascale.engine.types import Problem, Turn, Usage
 
@@ -74,35 +73,37 @@ class Question(Fields):
             raise ValueError("the instructions are empty")
         if self.type != "predicate" and not self.options:
             raise ValueError("its choices, or the levels of a score, are missing")
-        if len({(type(each.value), each.value) for each in self.options}) < len(self.options):
+        if len({(type(option.value), option.value) for option in self.options}) < len(self.options):
             raise ValueError("two options have the same value")
         return self
 
     def problem(self, history: tuple[Turn, ...]) -> Problem:
         """The question below the input; a statement is asked for its truth."""
-        asked = text_of(self.instructions).strip()
+        text = text_of(self.instructions).strip()
         if self.type == "predicate":
-            asked = asked if asked.endswith("?") else f"Is this true? {asked}"
-            return Problem(new_id(), asked, history=history, kind="yes-no")
-        texts = [": ".join(filter(None, [str(each.value), each.description])) for each in self.options]
-        details = {"stem": asked, "texts": texts, "letters": [*_LETTERS[: len(texts)]]}
-        return Problem(new_id(), asked, history=history, kind="choice", details=details)
+            text = text if text.endswith("?") else f"Is this true? {text}"
+            return Problem(new_id(), text, history=history, kind="yes-no")
+        texts = [": ".join(filter(None, [str(option.value), option.description])) for option in self.options]
+        details = {"stem": text, "texts": texts, "letters": [*_LETTERS[: len(texts)]]}
+        return Problem(new_id(), text, history=history, kind="choice", details=details)
 
     def answer(self, chances: Sequence[float]) -> JsonObject:
-        """The answer, by the probability of each option; of a predicate that of yes and of no."""
-        head: JsonObject = {"type": self.type, "name": self.name}
+        """The answer, by the probability of each option; for a predicate of yes and of no."""
+        head, chances = {"type": self.type, "name": self.name}, [round(p, 4) for p in chances]
         if self.type == "predicate":
-            return {**head, "probability": round(chances[0], 4)}
+            return {**head, "probability": chances[0]}
         most, count = max(chances), len(chances)
-        head["confidence"] = round((count * most - 1) / (count - 1), 4)
-        each: list[JsonObject] = [{"value": option.value} for option in self.options]
-        if self.type == "choice":
-            head["choice"] = each[chances.index(most)]["value"]
-        else:
-            head["score"] = round(sum(at * p for at, p in enumerate(chances)), 4)
-            each = [{"value": at, "label": label["value"]} for at, label in enumerate(each)]
-        paired = zip(each, chances, strict=True)
-        return {**head, "probabilities": [{**option, "probability": round(p, 4)} for option, p in paired]}
+        values: list[JsonObject] = [{"value": option.value} for option in self.options]
+        result: JsonObject = {"choice": values[chances.index(most)]["value"]}
+        if self.type == "score":
+            values = [{"value": at, "label": option.value} for at, option in enumerate(self.options)]
+            result = {"score": round(sum(at * p for at, p in enumerate(chances)), 4)}
+        return {
+            **head,
+            **result,
+            "confidence": round((count * most - 1) / (count - 1), 4),
+            "probabilities": [{**value, "probability": p} for value, p in zip(values, chances, strict=True)],
+        }
 
 
 class DecisionBody(Fields):
@@ -121,25 +122,20 @@ async def decide(hub: Hub, body: DecisionBody, served: ServedModel) -> JsonObjec
         Refusal: the model is another one, a question could not be asked, or its options have no probability.
     """
     served.effort_of(body.model, None)
-    said = in_words(each for message in body.input for each in message.spoken())
-    if not any(each["content"].strip() for each in said):
+    turns = in_words(turn for message in body.input for turn in message.turns())
+    if not any(turn["content"].strip() for turn in turns):
         raise Refusal.of_field("input", "is empty")
-    history = tuple(Turn(each["role"], each["content"]) for each in said)
+    history = tuple(Turn(turn["role"], turn["content"]) for turn in turns)
     answers, usage = [], Usage()
     for question in body.questions:
-        record = await _asked(hub, question.problem(history))
-        problem = record.started.problem
-        if not record.options:
+        problem = question.problem(history)
+        ask = Ask(problem, SearchRequest())
+        *_, outcome = [part async for part in follow(hub.ask(problem, ask.search), ask)]
+        assert isinstance(outcome, Outcome), "the last part is the outcome"
+        options = outcome.answer.options
+        if not options:
             text = "the options have no probability: no calibration, or a server without log-probabilities"
             raise Refusal(400, text, "no-probability")
-        answers.append(question.answer([record.options[each] for each in kind_of(problem).options(problem)]))
-        usage += record.usage
+        answers.append(question.answer([options[name] for name in kind_of(problem).options(problem)]))
+        usage += outcome.answer.record.usage
     return {"model": body.model or served.name, "answers": answers, "usage": usage_of(usage)}
-
-
-async def _asked(hub: Hub, problem: Problem) -> Record:
-    """The search of a question."""
-    ask = Ask(problem, SearchRequest())
-    *_, last = [part async for part in follow(hub.ask(problem, ask.search), ask)]
-    assert isinstance(last, Outcome), "the last part is the outcome"
-    return last.record

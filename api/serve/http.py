@@ -9,8 +9,7 @@ import json
 import logging
 import re
 import socket
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -20,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adascale.engine.codec import nesting
@@ -77,20 +76,18 @@ class Refusal(Exception):
 
     @classmethod
     def of(cls, error: AdascaleError) -> Refusal:
-        """The refusal for an error of a search.
-
-        That of a full context has the words and the code of OpenAI, by which clients know that they have to
-        shorten the conversation.
-        """
+        """The refusal for an error of a search."""
         hint = [f"A fix: {error.hint}"] if error.hint else []
-        text = ". ".join([error.message, *(each[:1].upper() + each[1:] for each in error.facts), *hint])
+        text = ". ".join([error.message, *(fact[:1].upper() + fact[1:] for fact in error.facts), *hint])
+        if isinstance(
+            error, ContextOverflowError
+        ):  # by OpenAI's words and code clients shorten the conversation
+            text = for_clients(f"maximum context length exceeded: {text}")
+            return cls(400, text, "context_length_exceeded")
         status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
-        if error.slug == DEADLY_QUESTION:
-            status = 500
-        if isinstance(error, ContextOverflowError):
-            text = f"maximum context length exceeded: {text}"
-            return cls(400, for_clients(text), "context_length_exceeded")
-        return cls(status, for_clients(text), error.slug, headers=_ASK_ONCE if status == 500 else {})
+        if status == 500 or error.slug == DEADLY_QUESTION:
+            return cls(500, for_clients(text), error.slug, headers=_ASK_ONCE)
+        return cls(status, for_clients(text), error.slug)
 
     @classmethod
     def of_field(cls, name: str, text: str) -> Refusal:
@@ -110,8 +107,8 @@ class Refusal(Exception):
         return json_response(self.body(path), self.status, self.headers)
 
 
-_STATUS = {UsageError: 400, ContextOverflowError: 400, ModelNotFoundError: 404, WorkerDiedError: 503}
-"""Status of errors of a search; that of others is 500."""
+_STATUS = {UsageError: 400, ModelNotFoundError: 404, WorkerDiedError: 503}
+"""Status of errors of a search; other errors have 500."""
 
 _FIELDS = {"choices": "choices", "test": "tests"}
 """Fields of requests, by the name of the setting in errors."""
@@ -126,12 +123,12 @@ def for_clients(text: str) -> str:
     return respell(text, spell)
 
 
-async def read_body(request: Request) -> bytes:
-    """The whole body.
+async def read_object(request: Request) -> JsonObject:
+    """The JSON object of a body.
 
     Raises:
-        Refusal: 413 if it is too long.
-        ClientDisconnect: the client has gone.
+        Refusal: the body is too long, no JSON object, or nested deeper than ``MAX_DEPTH``.
+        ClientDisconnect: the client has disconnected.
     """
     body = b""
     async for part in request.stream():
@@ -139,15 +136,6 @@ async def read_body(request: Request) -> bytes:
         if len(body) > MAX_BODY:
             text = f"the body is longer than {MAX_BODY:,} bytes"
             raise Refusal(413, text, "body-too-long", headers={"Connection": "close"})
-    return body
-
-
-def read_object(body: bytes) -> JsonObject:
-    """The JSON object of a body.
-
-    Raises:
-        Refusal: it is no JSON object, or nested deeper than ``MAX_DEPTH``.
-    """
     try:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as exc:
@@ -184,53 +172,21 @@ async def while_connected(request: Request, work: Coroutine[None, None, T]) -> T
     Raises:
         ClientDisconnect: the client has disconnected.
     """
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_until_gone(request.receive))
+
+    async def disconnected() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(disconnected())
+    leaving.add_done_callback(lambda _: working.cancel())
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await working
+    except asyncio.CancelledError:
+        if leaving.done():
+            raise ClientDisconnect from None
+        raise
     finally:
-        for task in (working, leaving):
-            task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-class EventStream(StreamingResponse):
-    """A streamed response: server-sent events, or lines of JSON.
-
-    Args:
-        first: The first part.
-        events: The other parts; closed when the client disconnects.
-        media_type: Media type of the response.
-    """
-
-    def __init__(
-        self, first: bytes, events: AsyncGenerator[bytes, None], media_type: str = "text/event-stream"
-    ) -> None:
-        async def parts() -> AsyncGenerator[bytes, None]:
-            yield first
-            async for part in events:
-                yield part
-
-        # nginx would keep events back until its buffer is full.
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(parts(), headers=headers, media_type=media_type)
-        self._events = events
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the end, or until the client disconnects."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._events.aclose()
+        leaving.cancel()
 
 
 _OPEN = frozenset({"/health", page.STATUS, *page.PATHS})
@@ -257,18 +213,15 @@ class Access:
 
     def middleware(self) -> list[Middleware]:
         """The middleware that refuses requests, and lets scripts of other pages ask."""
-        guards = [Middleware(self._guard)]
-        if self.origins:
-            cors = Middleware(
-                CORSMiddleware,
-                allow_origins=self.origins,
-                allow_methods=["GET", "POST", "DELETE"],
-                # Clients send some of their own: X-Stainless-Lang, Anthropic-Version, Mcp-Method.
-                allow_headers=["*"],
-                expose_headers=["Retry-After", SESSION_HEADER],
-            )
-            guards.insert(0, cors)
-        return guards
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=self.origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            # Clients send some of their own: X-Stainless-Lang, Anthropic-Version, Mcp-Method.
+            allow_headers=["*"],
+            expose_headers=["Retry-After", SESSION_HEADER],
+        )
+        return [cors, Middleware(self._guard)]
 
     def _guard(self, app: ASGIApp) -> ASGIApp:
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
@@ -315,22 +268,14 @@ _CUT_SECONDS = 5
 
 
 class Listener(uvicorn.Server):
-    """Serves an application on one address until it is told to stop, by a signal or by ``stop``.
+    """Serves an application until a signal or ``should_exit`` ends it, and its running searches have ended.
 
     Args:
         app: The application.
-        bound: A listening socket.
-        on_start: Called with the URL once requests are taken.
-        on_late: Called when searches still run ``DRAIN_SECONDS`` after the end was told; it has to end them.
+        on_late: Called if searches still run ``DRAIN_SECONDS`` after the end has begun; it has to end them.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        bound: socket.socket,
-        on_start: Callable[[str], None],
-        on_late: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, app: ASGIApp, on_late: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -346,55 +291,33 @@ class Listener(uvicorn.Server):
                 timeout_graceful_shutdown=DRAIN_SECONDS + _CUT_SECONDS,
             )
         )
-        self._bound = bound
-        self._on_start = on_start
         self._on_late = on_late
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        host, port = self._bound.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-    def serve_until_stopped(self) -> None:
-        """Serve until told to stop and all running searches have ended."""
-        self.run(sockets=[self._bound])
-
-    def stop(self) -> None:
-        """Take no more requests, and stop when the running ones have ended."""
-        self.should_exit = True
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start as uvicorn does, then tell ``on_start`` the URL."""
-        await super().startup(sockets)
-        self._on_start(self.url)
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop as uvicorn does, and say so to those whose search takes too long."""
-        late = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._on_late)
-        log = logging.getLogger("uvicorn.error")
-        log.addFilter(_is_fault)
+        """Stop as uvicorn does, and tell the clients whose search takes too long."""
+        late = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._end_searches)
         await super().shutdown(sockets)
         late.cancel()
-        log.removeFilter(_is_fault)
+
+    def _end_searches(self) -> None:
+        self._on_late()
+        # Connections that are cut after this are no fault.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
-def _is_fault(record: logging.LogRecord) -> bool:
-    """False for the cancelling of connections that are cut: it is meant."""
-    return record.exc_info is not None and not isinstance(record.exc_info[1], asyncio.CancelledError)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free port.
+def bind(host: str, port: int) -> tuple[socket.socket, str]:
+    """A listening socket and its URL; port 0 takes a free port.
 
     Raises:
         UsageError: this machine has no such address, or the port is taken.
     """
+    family, name = (socket.AF_INET6, f"[{host}]") if ":" in host else (socket.AF_INET, host)
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        bound = socket.create_server((host, port), family=family)
     except (OSError, UnicodeError) as exc:
         why = getattr(exc, "strerror", None) or "that is no host name"
         is_port = getattr(exc, "errno", None) in (errno.EADDRINUSE, errno.EACCES, errno.EPERM)
         hint = f"{setting('port', 0)} takes a free one" if is_port else setting("host", "127.0.0.1")
         text = f"cannot listen on {host}:{port}: {why}"
         raise UsageError(text, hint=hint, slug="cannot-listen") from exc
+    return bound, f"http://{name}:{bound.getsockname()[1]}"

@@ -12,7 +12,7 @@ import secrets
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Literal, Protocol
 
@@ -33,6 +33,8 @@ _WIDTH = 8
 """Solutions of a question that run side by side at most: two searches of 16 would have every place of a
 server, and a third client would wait for the first solution to end."""
 
+_STOPPING = WorkerDiedError("the server is stopping", slug="stopping")
+
 _RETRY_SECONDS = 10
 """Time after which a client that found the queue full may try again."""
 
@@ -52,23 +54,6 @@ class SearchWorker(Protocol):
 
     def cancel(self, problem_id: str, *, takes_answer: bool = False) -> None:
         """End one search that has begun, as ``Driver.cancel``; safe from any thread."""
-
-
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """A search and its progress.
-
-    Attributes:
-        request: The problem and its settings.
-        events: Events that nobody has read yet.
-        begun: Its first event has come.
-        abandoned: Nobody reads its events any more.
-    """
-
-    request: Request
-    events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
-    begun: bool = False
-    abandoned: bool = False
 
 
 class Hub:
@@ -100,13 +85,13 @@ class Hub:
         self.error: BaseException | None = None
         self.worker: SearchWorker
         self._open_worker = open_worker
-        self._parallel = parallel
         self._max_queue = max_queue
         self._limits = limits
         self._on_end = on_end
         self.tap: Callable[[Iterator[tuple[Problem, Event]]], Iterator[tuple[Problem, Event]]] = iter
-        self._waiting: list[_Flight] = []
-        self._running: dict[str, _Flight] = {}
+        self._places = asyncio.Semaphore(parallel)
+        self._waiting = 0
+        self._running: dict[str, asyncio.Queue[Event] | None] = {}  # None: nobody reads it any more
         self._outbox: SimpleQueue[Request | None] = SimpleQueue()
         self._loaded = asyncio.Event()
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)
@@ -119,45 +104,44 @@ class Hub:
 
     async def close(self) -> None:
         """End all searches, and the worker."""
-        for flight in self._running.values():
-            self._abandon(flight)
+        for problem_id in self._running:
+            self.cancel(problem_id)
         self._outbox.put(None)
-        if self.state == "ready":
+        if self._loaded.is_set():
             await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
 
     def cancel(self, problem_id: str, *, takes_answer: bool = False) -> None:
-        """End a search that has begun, as ``Driver.cancel``; its reader gets its end."""
-        flight = self._running.get(problem_id)
-        if flight is not None and flight.begun:
+        """End a search, as ``Driver.cancel``; its reader gets its end."""
+        if problem_id in self._running:
             self.worker.cancel(problem_id, takes_answer=takes_answer)
 
     def fail(self, error: BaseException | None = None) -> None:
-        """Give the readers of all searches an error, by default that the server is stopping."""
-        stopping = WorkerDiedError("the server is stopping", slug="stopping")
-        failure = SearchFailed.of(error if isinstance(error, AdascaleError) else stopping)
-        for flight in [*self._running.values(), *self._waiting]:
-            flight.events.put_nowait(failure)
+        """Take no more searches, and give the readers of all others an error."""
+        self.state = "ended"
+        self._loaded.set()
+        failure = SearchFailed.of(error if isinstance(error, AdascaleError) else _STOPPING)
+        for events in self._running.values():
+            if events is not None:
+                events.put_nowait(failure)
 
     def check_open(self) -> None:
         """Refuse a request unless the models are loaded.
 
         Raises:
-            Refusal: 503 while they are being loaded, and after the worker's end.
+            Refusal: 503 while they are being loaded and while the server stops, or the worker's last error.
         """
         if self.state == "loading":
             raise Refusal(503, "the models are being loaded", "loading", headers={"Retry-After": "2"})
         if self.state == "ended":
-            raise Refusal(503, "the server is stopping", "stopping")
+            raise Refusal.of(self.error if isinstance(self.error, AdascaleError) else _STOPPING)
 
     async def wait_until_open(self) -> None:
         """Wait until the models are loaded, for clients that cannot retry.
 
         Raises:
-            Refusal: they could not be loaded, or the worker has ended.
+            Refusal: as of ``check_open``.
         """
         await self._loaded.wait()
-        if isinstance(self.error, AdascaleError):
-            raise Refusal.of(self.error)
         self.check_open()
 
     async def ask(self, problem: Problem, search: SearchRequest) -> AsyncGenerator[Event, None]:
@@ -170,48 +154,43 @@ class Hub:
             search: How it is searched; its budget can only lower the server's.
 
         Raises:
-            Refusal: that of ``check_open``; 429 if too many wait.
+            Refusal: as of ``check_open``; 429 if too many wait.
         """
         self.check_open()
-        if len(self._running) >= self._parallel and len(self._waiting) >= self._max_queue:
+        if self._places.locked() and self._waiting >= self._max_queue:
             wait = {"Retry-After": str(_RETRY_SECONDS)}
-            text = f"{len(self._waiting)} requests are waiting already"
-            raise Refusal(429, text, "queue-full", headers=wait)
-        flight = _Flight(Request(problem, self._settings(problem, search)))
-        self._waiting.append(flight)
-        self._start_waiting()
+            raise Refusal(429, f"{self._waiting} requests are waiting already", "queue-full", headers=wait)
+        request = Request(problem, self._settings(problem, search))
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        if self.state == "ended":
+            self._places.release()  # the next one learns it, too
+            self.check_open()
+        events = self._running[problem.id] = asyncio.Queue[Event]()
+        self._outbox.put(request)
         event: Event | None = None
         try:
             while not isinstance(event, SearchFinished | SearchFailed):
-                event = await flight.events.get()
+                event = await events.get()
                 yield event
         finally:
-            self._abandon(flight)
+            if problem.id in self._running:
+                self._running[problem.id] = None
+                self.cancel(problem.id)
 
     def _settings(self, problem: Problem, search: SearchRequest) -> Settings:
         opened = self.worker.open_models
         conditions = opened.conditions[problem.kind]
         # Files of this machine are not for clients.
-        warnings = tuple(each for each in conditions.warnings if each.code != "calibration-unreadable")
+        warnings = tuple(notice for notice in conditions.warnings if notice.code != "calibration-unreadable")
         schedule = (conditions.schedule or Schedule.even(_WIDTH)).within(_WIDTH)
         conditions = replace(conditions, warnings=warnings, schedule=schedule)
         seed = secrets.randbits(31) if search.seed is None else search.seed
         search = replace(search, budget=lower(self._limits, search.budget), seed=seed)
         return replace(search.settings(problem, conditions, opened.modes), seeded_as=_AS_ASK)
-
-    def _start_waiting(self) -> None:
-        while self._waiting and len(self._running) < self._parallel:
-            flight = self._waiting.pop(0)
-            self._running[flight.request.problem.id] = flight
-            self._outbox.put(flight.request)
-
-    def _abandon(self, flight: _Flight) -> None:
-        """Cancel a search whose events nobody reads any more, unless it has ended."""
-        flight.abandoned = True
-        if flight in self._waiting:
-            self._waiting.remove(flight)
-        elif flight.begun and flight.request.problem.id in self._running:
-            self.worker.cancel(flight.request.problem.id)
 
     # Called by the thread, run in the event loop
 
@@ -220,22 +199,20 @@ class Hub:
         self._loaded.set()
 
     def _deliver(self, id_: str, event: Event) -> None:
-        flight = self._running[id_]
-        flight.events.put_nowait(event)
-        if isinstance(event, SearchStarted):
-            flight.begun = True
-            if flight.abandoned:
-                self.worker.cancel(id_)
-        elif isinstance(event, SearchFinished | SearchFailed):
+        events = self._running[id_]
+        if events is not None:
+            events.put_nowait(event)
+        elif isinstance(event, SearchStarted):  # only now it can be cancelled
+            self.cancel(id_)
+        if isinstance(event, SearchFinished | SearchFailed):
             del self._running[id_]
-            self._start_waiting()
+            self._places.release()
 
     def _ended(self, error: BaseException | None) -> None:
-        self.state, self.error = "ended", error
-        self._loaded.set()
+        self.error = error
         self.fail(error)
         self._running.clear()
-        self._waiting.clear()
+        self._places.release()
         self._on_end()
 
     # Methods of the thread

@@ -1,12 +1,11 @@
 """Tools by the Model Context Protocol (https://modelcontextprotocol.io), over stdio and over HTTP.
 
-An agent reads the docstrings of the tools, of results and of their fields, and the descriptions of arguments.
+An agent reads the descriptions of tools and arguments, and the docstrings of results and their fields.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -30,11 +29,11 @@ from adascale.engine.strategies import Effort
 from adascale.engine.types import KindName, Problem, StopReason
 
 from .body import MAX_SEED
-from .http import MAX_BODY, Refusal
+from .http import MAX_BODY, Refusal, while_connected
 from .hub import Hub
 from .outcome import Outcome, result_of
 from .request import Ask, new_id
-from .stream import follow, lively
+from .stream import follow
 
 PATH = "/mcp"
 
@@ -47,6 +46,18 @@ _INSTRUCTIONS = (
     "answer of yours, and code for Python programs with tests. It does not help with texts, translations or "
     "facts to look up."
 )
+
+_SOLVE = """\
+Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
+
+Writes and compares several solutions (for a fact it writes one), and gives the answer, the probability that
+it is correct, and the number of solutions that agree on it. Do not use it for greetings, texts, translations
+or programs: they get one plain reply, without a probability. Use the tool code for programs."""
+
+_CODE = """\
+Write a Python program that passes tests: writes and runs programs until one passes all of them.
+
+Without tests it writes one program, and tests nothing."""
 
 Question = Annotated[
     str, Field(description="The question in plain text, with all that is needed to answer it.")
@@ -125,14 +136,51 @@ class TestedProgram(Result):
     stop_reason: StopReason
 
 
-class Tools:
-    """The tools; their searches run in ``hub``."""
+def make_mcp(hub: Hub) -> MCPServer:
+    """The MCP server, for either transport; all searches run in ``hub``."""
+    server = MCPServer(
+        "adascale", title="adascale", instructions=_INSTRUCTIONS, version=__version__, log_level="CRITICAL"
+    )
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of a client's faults
+    hints = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    async def follow_search(context: Context, ask: Ask) -> Answer:
+        """The answer of a search, whose steps and votes become progress notifications."""
+        lines = 0
+        async with aclosing(follow(hub.ask(ask.problem, ask.search), ask)) as parts:
+            async for part in parts:
+                if isinstance(part, Outcome):
+                    return part.answer
+                if part.kind == "reasoning":
+                    lines += 1
+                    await context.report_progress(lines, None, part.text.rstrip("\n"))
+        raise AssertionError("the last part is the outcome")
 
+    async def search(context: Context, problem: Callable[[SearchRequest], Problem], **fields: Any) -> Answer:
+        """Run a search of a call.
+
+        Args:
+            context: The call.
+            problem: Makes the problem, in a thread: reading many tests takes a second.
+            fields: Fields of the search request.
+
+        Raises:
+            ToolError: it could not run.
+            ClientDisconnect: the client has disconnected, which the SDK does not notice for old clients.
+        """
+        http_request: Request | None = context.request_context.request  # None over stdio
+        try:
+            await hub.wait_until_open()
+            request = SearchRequest(**fields)
+            work = follow_search(context, Ask(await asyncio.to_thread(problem, request), request))
+            return await (work if http_request is None else while_connected(http_request, work))
+        except AdascaleError as error:
+            raise ToolError(Refusal.of(error).message) from None
+        except Refusal as refusal:
+            raise ToolError(refusal.message) from None
+
+    @server.tool(description=_SOLVE, annotations=hints)
     async def solve(
-        self,
         context: Context,
         question: Question,
         choices: Choices = [],  # noqa: B006 - the SDK copies it
@@ -145,16 +193,9 @@ class Tools:
         ] = None,
         seed: Seed = None,
     ) -> Solution:
-        """Answer a question that has a checkable answer: a maths problem, a choice, yes or no, a fact.
-
-        Writes and compares several solutions (for a fact it writes one), and gives the answer, the
-        probability that it is correct, and the number of solutions that agree on it. Do not use it for
-        greetings, texts, translations or programs: they get one plain reply, without a probability. Use the
-        tool code for programs.
-        """
-        answer = await self._search(
+        answer = await search(
             context,
-            lambda search: search.problem(new_id()),
+            lambda request: request.problem(new_id()),
             question=question,
             choices=choices,
             is_searched=effort is not None,
@@ -163,8 +204,8 @@ class Tools:
         )
         return Solution(**result_of(answer), solution=answer.solution)
 
+    @server.tool(description=_CODE, annotations=hints)
     async def code(
-        self,
         context: Context,
         question: Annotated[str, Field(description="The task of the program.")],
         tests: Tests = [],  # noqa: B006
@@ -174,11 +215,7 @@ class Tools:
         ] = "medium",
         seed: Seed = None,
     ) -> TestedProgram:
-        """Write a Python program that passes tests: writes and runs programs until one passes all of them.
-
-        Without tests it writes one program, and tests nothing.
-        """
-        answer = await self._search(
+        answer = await search(
             context, lambda _: _code_problem(question, tests), question=question, effort=effort, seed=seed
         )
         return TestedProgram(
@@ -189,39 +226,7 @@ class Tools:
             programs=len(answer.record.candidates),
         )
 
-    async def _search(
-        self, context: Context, problem: Callable[[SearchRequest], Problem], **asked: Any
-    ) -> Answer:
-        """Run a search to its result; its steps and votes become progress notifications.
-
-        Args:
-            context: The call.
-            problem: Makes the problem, in a thread: reading many tests takes a second.
-            asked: Fields of the request.
-
-        Raises:
-            ToolError: it could not run, or its client has gone (for old clients, the SDK would not notice).
-        """
-        request: Request | None = context.request_context.request  # None over stdio
-        lines = 0
-        try:
-            await self._hub.wait_until_open()
-            search = SearchRequest(**asked)
-            ask = Ask(await asyncio.to_thread(problem, search), search)
-            async with aclosing(lively(follow(self._hub.ask(ask.problem, search), ask))) as parts:
-                async for part in parts:
-                    if request is not None and await request.is_disconnected():
-                        raise ToolError("the client has gone")
-                    if isinstance(part, Outcome):
-                        return part.answer
-                    if part.reasoning:
-                        lines += 1
-                        await context.report_progress(lines, None, part.reasoning.rstrip("\n"))
-        except AdascaleError as error:
-            raise ToolError(Refusal.of(error).message) from None
-        except Refusal as refusal:
-            raise ToolError(refusal.message) from None
-        raise AssertionError("the last part is the outcome")
+    return server
 
 
 def _code_problem(question: str, sources: Sequence[str]) -> Problem:
@@ -232,32 +237,15 @@ def _code_problem(question: str, sources: Sequence[str]) -> Problem:
     """
     if not question.strip():
         raise UsageError("the question is empty", slug="empty-question")
-    _check_length(sources)
     tests = [test for source in sources for test in read_tests(source)]
-    _check_length([test.text for test in tests])
-    return CodeTask(suite_of(tests)).problem(new_id(), question.strip())
-
-
-def _check_length(texts: Sequence[str]) -> None:
-    if (length := sum(map(len, texts))) > MAX_TEST_TEXT:
+    if (length := sum(len(test.setup) + len(test.source) for test in tests)) > MAX_TEST_TEXT:
         raise UsageError(
             f"the tests have {length:,} characters, each with the code around it, and may have "
             f"{MAX_TEST_TEXT:,}",
             hint="fewer tests, or shorter helpers of theirs",
             slug="tests-too-long",
         )
-
-
-def make_mcp(hub: Hub) -> MCPServer:
-    """The MCP server, for either transport; all searches run in ``hub``."""
-    server = MCPServer(
-        "adascale", title="adascale", instructions=_INSTRUCTIONS, version=__version__, log_level="CRITICAL"
-    )
-    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # tracebacks of what a client has sent
-    tools, hints = Tools(hub), ToolAnnotations(read_only_hint=True, open_world_hint=False)
-    for tool in (tools.solve, tools.code):
-        server.add_tool(tool, description=inspect.getdoc(tool), annotations=hints)
-    return server
+    return CodeTask(suite_of(tests)).problem(new_id(), question.strip())
 
 
 def over_http(server: MCPServer) -> Route:

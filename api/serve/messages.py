@@ -10,11 +10,13 @@ from adascale.engine.types import Usage
 from .body import Body
 from .http import JsonObject, Refusal, event
 from .outcome import Outcome
-from .stream import Block, Protocol, Writer
+from .stream import Block, Writer
 
 
 class MessageWriter(Writer[Body]):
     """Writes a message, or its events."""
+
+    path = "/v1/messages"
 
     def whole(self, outcome: Outcome) -> JsonObject:
         """The message."""
@@ -22,9 +24,9 @@ class MessageWriter(Writer[Body]):
         message = self._message([self._block(block) for block in self.blocks], usage)
         return {**message, **_end(outcome), "adascale": outcome.summary}
 
-    def begin(self, prompt: Usage) -> Iterator[bytes]:
-        """The message without its content."""
-        yield _event("message_start", message=self._message([], _usage(prompt)))
+    def begin(self) -> Iterator[bytes]:
+        """The message without its content; the last event has the usage."""
+        yield _event("message_start", message=self._message([], _usage(Usage())))
 
     def opened(self, block: Block) -> Iterator[bytes]:
         """A new block."""
@@ -51,7 +53,7 @@ class MessageWriter(Writer[Body]):
 
     def fail(self, refusal: Refusal) -> bytes:
         """The error object."""
-        return event(refusal.body(MESSAGES.path), "error")
+        return event(refusal.body(self.path), "error")
 
     def _block(self, block: Block) -> JsonObject:
         if block.call is not None:
@@ -74,9 +76,6 @@ class MessageWriter(Writer[Body]):
         }
 
 
-MESSAGES = Protocol("/v1/messages", Body, MessageWriter)
-
-
 def _event(type_: str, **fields: Any) -> bytes:
     return event({"type": type_, **fields}, type_)
 
@@ -91,9 +90,9 @@ _ENDS = {"length": "max_tokens", "tool_calls": "tool_use"}
 
 def _end(outcome: Outcome) -> JsonObject:
     """The reason why a message has ended."""
-    stopped_at = outcome.reply.stopped_at
+    stopped_at = outcome.stopped_at
     reason = "end_turn" if stopped_at is None else "stop_sequence"
-    return {"stop_reason": _ENDS.get(outcome.reply.finish, reason), "stop_sequence": stopped_at}
+    return {"stop_reason": _ENDS.get(outcome.finish, reason), "stop_sequence": stopped_at}
 
 
 def _usage(usage: Usage, reasoning: int = 0) -> JsonObject:

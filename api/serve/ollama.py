@@ -15,10 +15,10 @@ from adascale import __version__
 from adascale.engine.tools.calls import Call
 
 from .body import Body, Fields
-from .http import JsonObject, Refusal, json_response, read_body, read_object, to_bytes
+from .http import JsonObject, Refusal, json_response, read_object, to_bytes
 from .outcome import Outcome
 from .request import ServedModel
-from .stream import Block, Protocol, Writer
+from .stream import Block, Writer
 
 
 class OllamaBody(Body):
@@ -51,6 +51,9 @@ class OllamaBody(Body):
 class OllamaWriter(Writer[OllamaBody]):
     """Writes the answer of a chat, or its lines."""
 
+    path = "/api/chat"
+    media_type = "application/x-ndjson"
+
     def whole(self, outcome: Outcome) -> JsonObject:
         """The answer, with its calls."""
         calls = [block.call for block in self.blocks if block.call is not None]
@@ -73,7 +76,7 @@ class OllamaWriter(Writer[OllamaBody]):
 
     def fail(self, refusal: Refusal) -> bytes:
         """The error object."""
-        return _json_line(refusal.body("/api/"))
+        return _json_line(refusal.body(self.path))
 
     def _message(self, content: str = "", thinking: str = "", calls: Sequence[Call] = ()) -> JsonObject:
         thought = {"thinking": thinking} if thinking and self.body.think is not False else {}
@@ -84,7 +87,7 @@ class OllamaWriter(Writer[OllamaBody]):
         return _json_line({**_head(self.ask.model), "message": message, "done": False})
 
     def _finished(self, outcome: Outcome, message: JsonObject) -> JsonObject:
-        seconds, usage, finish = outcome.record.t, outcome.usage, outcome.reply.finish
+        seconds, usage, finish = outcome.answer.record.t, outcome.usage, outcome.finish
         return {
             **_head(self.ask.model),
             "message": message,
@@ -110,9 +113,6 @@ def _nanoseconds(seconds: float) -> int:
 
 def _json_line(value: JsonObject) -> bytes:
     return to_bytes(value) + b"\n"
-
-
-OLLAMA_CHAT = Protocol("/api/chat", OllamaBody, OllamaWriter, "application/x-ndjson")
 
 
 VERSION = "0.12.6"
@@ -158,7 +158,7 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
         return json_response({"models": [{**entry(), **loaded}]})
 
     async def show(request: HttpRequest) -> Response:
-        body, served = ShowBody.read(read_object(await read_body(request))), models()
+        body, served = ShowBody.read(await read_object(request)), models()
         served.effort_of(body.model, None)
         window = {f"{_FAMILY}.context_length": served.window} if served.window else {}
         model_info = {"general.architecture": _FAMILY, **window}

@@ -1,25 +1,19 @@
-"""The outcome of a search, for every protocol: the choices, the tokens, and the ``adascale`` object."""
+"""The outcome of a search for the writers of all protocols: reply, tokens and the ``adascale`` object."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Literal
 
-from adascale.engine.answer import Answer, FallbackAnswer, cut_at_stop
+from adascale.engine.answer import Answer, cut_at_stop
 from adascale.engine.answers.latex import readable, without_latex
 from adascale.engine.answers.program import read_program
 from adascale.engine.codec import to_plain
 from adascale.engine.kind_table import entry_of
 from adascale.engine.kinds import kind_of
-from adascale.engine.search.record import Record
 from adascale.engine.tools.calls import Call, ToolRequest, calls_of, read_reply
-from adascale.engine.types import (
-    Notice,
-    Usage,
-    rounded_probability,
-)
+from adascale.engine.types import Usage, rounded_probability
 
 from .body import SURE_LINE
 from .http import for_clients
@@ -29,140 +23,119 @@ _GUESS = "I don't know; this is the best guess.\n\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
-    """The reply that a client gets.
+class Outcome:
+    """A finished search as a client gets it.
 
     Attributes:
-        content: The solution, up to where it was cut.
+        answer: The answer of the search, or of the fallback.
+        content: The reply, up to a stop text.
         finish: ``stop`` if it ended by itself or at a stop text, ``length`` if a token limit cut it.
-        stopped_at: The stop text before which it was cut; None if there is none.
+        stopped_at: The stop text that cut it; None if none did.
         calls: Tool calls; the content may be empty then.
+        usage: Tokens of the prompts, and generated tokens of all solutions.
+        reasoning_tokens: Generated tokens that are not in the reply.
+        summary: The ``adascale`` object: result and cost of the search; unknown values are None.
     """
 
+    answer: Answer
     content: str
     finish: Literal["stop", "length", "tool_calls"]
-    stopped_at: str | None = None
-    calls: Sequence[Call] = ()
+    stopped_at: str | None
+    calls: Sequence[Call]
+    usage: Usage
+    reasoning_tokens: int
+    summary: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A finished search, as the writers of all protocols read it.
+def outcome_of(ask: Ask, answer: Answer, sent: str = "", stopped_at: str | None = None) -> Outcome:
+    """The outcome of a request.
 
-    Attributes:
+    Args:
         ask: The request.
-        record: The search.
-        prompt: Tokens of its prompts.
-        cut: The reply and the stop text, if a stop text ended the search.
-        handed_on: The fallback's answer, or why it has none; None if it was not asked.
+        answer: Its answer.
+        sent: Text that was streamed before a stop text ended the search.
+        stopped_at: That stop text; None if none did.
     """
-
-    ask: Ask
-    record: Record
-    prompt: Usage
-    cut: tuple[str, str | None] | None = None
-    handed_on: FallbackAnswer | Notice | None = None
-
-    @cached_property
-    def answer(self) -> Answer:
-        """The answer of the search, or of the fallback."""
-        return Answer.of(self.record, handed_on=self.handed_on)
-
-    @cached_property
-    def reply(self) -> Completion:
-        """The reply; one without a text was cut."""
-        answer, ask = self.answer, self.ask
-        if self.cut is not None:
-            return Completion(self.cut[0], "stop", self.cut[1])
-        if answer.fallback is None and (tools := ask.tools) is not None:
-            return self._with_calls(tools)
-        content, stopped_at = cut_at_stop(self._text, ask.stop)
-        step = None if answer.best is None else self.record.tree[answer.best].step
-        is_long = not content if step is None else step.finish == "length"
+    tree, problem, content = answer.record.tree, answer.problem, sent
+    calls: Sequence[Call] = ()
+    step = None if answer.best is None else tree[answer.best].step
+    shown = [] if answer.best is None or answer.fallback else tree.path(answer.best)
+    if stopped_at is not None:
+        shown = tree.nodes
+    elif not entry_of(problem).has_calls:
+        content, stopped_at = cut_at_stop(_text(ask, answer), ask.stop)
         if ask.is_told and ask.is_searched and answer.band:
-            content += SURE_LINE + " · ".join(self.record.support)
-        return Completion(content, "length" if is_long and stopped_at is None else "stop", stopped_at)
+            content += SURE_LINE + " · ".join(answer.record.support)
+    elif answer.best is None or answer.answer is None:
+        content = _known_results(answer)
+    elif calls := calls_of(answer.answer):
+        content = read_reply(tree.text(answer.best), ToolRequest.of(problem.details).tools).text
+    else:
+        content, stopped_at = cut_at_stop(answer.solution, ask.stop)
+    is_cut = stopped_at is None and (not content if step is None else step.finish == "length")
+    # The model of a server tells the length of a prompt after each solution: the first one counts.
+    prompts = (node.usage for node in tree if node.usage.prompt_tokens or node.usage.reused_tokens)
+    generated = answer.record.usage.generated_tokens
+    visible = [node.step for node in shown if node.step is not None and not node.is_thought]
+    return Outcome(
+        answer,
+        content,
+        "tool_calls" if calls else "length" if is_cut else "stop",
+        stopped_at,
+        calls,
+        replace(next(prompts, Usage()), generated_tokens=generated),
+        generated - sum(len(step.token_ids) for step in visible),
+        _summary(ask, answer),
+    )
 
-    @property
-    def usage(self) -> Usage:
-        """Tokens of the prompts, and generated ones of all solutions.
 
-        A server's model says how long a prompt was behind each solution: it is that of the first one.
-        """
-        sizes = [self.prompt, *(node.usage for node in self.record.tree)]
-        prompt = next((each for each in sizes if each.prompt_tokens or each.reused_tokens), Usage())
-        return replace(prompt, generated_tokens=self.record.usage.generated_tokens)
+def _text(ask: Ask, answer: Answer) -> str:
+    """A solution with its answer below it; a program in a code block, with its output."""
+    shown, text, execution = answer.shown or "", answer.solution, answer.execution
+    entry = entry_of(answer.problem)
+    guess = _GUESS if answer.is_guess else ""
+    if answer.fallback is not None or not ask.is_searched:
+        return text
+    if answer.best is None or entry.has_fields:  # nothing was written, or the object is all
+        return shown
+    if execution is not None:
+        code = read_program(text) or text
+        text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
+    elif not entry.is_reply:
+        text = without_latex(text)
+    if not shown or shown == text:
+        return guess + text if text == answer.answer else text  # a fact has no other words
+    return f"{text}\n\n{guess}Answer: {readable(shown)}"
 
-    @property
-    def reasoning_tokens(self) -> int:
-        """Generated tokens that are not in the reply."""
-        tree, best = self.record.tree, None if self.answer.fallback else self.answer.best
-        nodes = tree if self.cut is not None else [] if best is None else tree.path(best)
-        steps = [each.step for each in nodes if each.step is not None and not each.is_thought]
-        return self.record.usage.generated_tokens - sum(len(step.token_ids) for step in steps)
 
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """The ``adascale`` object: result and cost of the search; unknown values are None."""
-        record, answer, problem = self.record, self.answer, self.answer.problem
-        return {
-            **result_of(answer),
-            "why": problem.why or None,
-            "calibration": record.level,
-            "measured": answer.measured,
-            "groups": [{"answer": group.answer, "votes": len(group.nodes)} for group in answer.groups],
-            "texts": {each: kind_of(problem).shown(problem, each, None) for each in answer.options} or None,
-            **({"fields": to_plain(answer.fields)} if entry_of(problem).has_fields else {}),
-            "ignored": list(self.ask.ignored),
-            "trace": problem.id,
-            **({} if answer.fallback is None else {"fallback": answer.fallback_record}),
-        }
+def _known_results(answer: Answer) -> str:
+    """The results of the calls that the first reply repeats; empty if it repeats none."""
+    request, record = ToolRequest.of(answer.problem.details), answer.record
+    texts = [record.tree.text(candidate.node) for candidate in record.candidates[:1]]
+    calls = [call for text in texts for call in read_reply(text, request.tools).calls]
+    results = [(call.name, request.known_result(call)) for call in calls]
+    return "\n".join(f"The result of {name}: {result}" for name, result in results if result is not None)
 
-    def _with_calls(self, asked: ToolRequest) -> Completion:
-        """The calls of a request with tools, or its reply.
 
-        Calls whose results are known are replaced by these results.
-        """
-        answer, tree, stopped_at = self.answer, self.record.tree, None
-        step = None if answer.best is None else tree[answer.best].step
-        if answer.best is None or answer.answer is None:
-            words = self._known_results(asked)
-        elif calls := calls_of(answer.answer):
-            return Completion(read_reply(tree.text(answer.best), asked.tools).text, "tool_calls", calls=calls)
-        else:
-            words, stopped_at = cut_at_stop(answer.solution, self.ask.stop)
-        is_long = stopped_at is None and (not words if step is None else step.finish == "length")
-        return Completion(words, "length" if is_long else "stop", stopped_at)
-
-    def _known_results(self, asked: ToolRequest) -> str:
-        """The known results of the calls that the first reply repeats; empty if it repeats none."""
-        texts = [self.record.tree.text(each.node) for each in self.record.candidates[:1]]
-        calls = [call for text in texts for call in read_reply(text, asked.tools).calls]
-        known = [(call.name, asked.known_result(call)) for call in calls]
-        return "\n".join(f"The result of {name}: {result}" for name, result in known if result is not None)
-
-    @property
-    def _text(self) -> str:
-        """A solution with its answer below it; a program in a code block, with its output."""
-        answer, entry = self.answer, entry_of(self.answer.problem)
-        shown, text, execution = answer.shown or "", answer.solution, answer.execution
-        guess = _GUESS if answer.is_guess else ""
-        if answer.fallback is not None or not self.ask.is_searched:
-            return text
-        if answer.best is None or entry.has_fields:  # nothing was written, or the object is all
-            return shown
-        if execution is not None:
-            code = read_program(text) or text
-            text = f"```python\n{code.strip()}\n```\n\n{(execution.error or execution.output).strip()}"
-        elif not entry.is_reply:
-            text = without_latex(text)
-        if not shown or shown == text:
-            return guess + text if text == answer.answer else text  # a fact has no other words
-        return f"{text}\n\n{guess}Answer: {readable(shown)}"
+def _summary(ask: Ask, answer: Answer) -> dict[str, Any]:
+    problem = answer.problem
+    texts = {option: kind_of(problem).shown(problem, option, None) for option in answer.options}
+    return {
+        **result_of(answer),
+        "why": problem.why or None,
+        "calibration": answer.record.level,
+        "measured": answer.measured,
+        "groups": [{"answer": group.answer, "votes": len(group.nodes)} for group in answer.groups],
+        "texts": texts or None,
+        **({"fields": to_plain(answer.fields)} if entry_of(problem).has_fields else {}),
+        "ignored": list(ask.ignored),
+        "trace": problem.id,
+        **({} if answer.fallback is None else {"fallback": answer.fallback_record}),
+    }
 
 
 def result_of(answer: Answer) -> dict[str, Any]:
-    """The answer of a search, how sure it is and what it cost, for HTTP and MCP; unknown values are None."""
+    """The answer of a search, its probability and its cost, for HTTP and MCP; unknown values are None."""
     record, estimate = answer.record, answer.confidence
     agree, finished = record.agreement
     return {

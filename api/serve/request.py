@@ -10,33 +10,22 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Self, get_args
 
 from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.kind_table import entry_of
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import GeneratorDescription, ModelDescription
-from adascale.engine.strategies import Adaptive, Effort, Greedy, Strategy, Vote
+from adascale.engine.strategies import Adaptive, Greedy, Strategy, Vote
 from adascale.engine.tools.calls import ToolRequest, in_words
 from adascale.engine.tools.schema import object_schema
 from adascale.engine.types import Budget, Problem, Turn
 
-from .body import Body, Forced, Heat
+from .body import Body, Forced, Heat, ServedEffort
 from .http import JsonObject, Refusal
 
 CONTINUE = "Continue."
 """The user's turn behind a reply of the assistant, which asks for another one."""
-
-ServedEffort = Effort | Literal["none", "chat"]
-"""How hard to try. ``none`` writes one solution and searches nothing; ``chat`` writes one plain reply,
-without a built-in prompt."""
-
-EFFORT_ALIASES: Mapping[str, ServedEffort] = {
-    "minimal": "none",
-    "xhigh": "max",
-    **{effort: effort for effort in ("none", "chat", *get_args(Effort))},
-}
-"""Our effort for each name that clients use."""
 
 PLAIN: Mapping[tuple[str, Heat], Strategy] = {
     ("none", "unset"): Greedy(),
@@ -46,10 +35,7 @@ PLAIN: Mapping[tuple[str, Heat], Strategy] = {
     ("chat", "zero"): Greedy(),
     ("chat", "warm"): Vote(samples=1),
 }
-"""How one solution is drawn, by effort and temperature; every other effort searches, at any temperature.
-
-Without an effort, temperature 0 is effort ``none``, and else the server's effort holds.
-"""
+"""How one solution is drawn, by effort and temperature; every other effort searches, at any temperature."""
 
 JSON_PROMPT = "Reply with a JSON object only. It has this JSON schema: "
 """System prompt of plain replies in JSON, before the schema."""
@@ -64,8 +50,8 @@ class Ask:
         search: How it is searched.
         model: Name of the model that the client used.
         stop: Texts before which an answer is cut.
-        ignored: Fields of the body that are not known.
-        is_told: Say below the answer how sure it is, for a person who reads the text of a stream alone.
+        ignored: Unknown fields of the body.
+        is_told: End the text with the probability, for a person who reads the text of a stream alone.
     """
 
     problem: Problem
@@ -83,11 +69,6 @@ class Ask:
             return True
         strategy = self.search.strategy_for(self.problem.kind)
         return not (entry.is_reply or isinstance(strategy, Greedy | Vote))
-
-    @property
-    def tools(self) -> ToolRequest | None:
-        """The conversation with the tools that may be called; None without any."""
-        return ToolRequest.of(self.problem.details) if entry_of(self.problem).has_calls else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +115,7 @@ class ServedModel:
         search = SearchRequest(
             is_searched=named is not None,
             kind="text" if effort == "chat" else None,
-            schema=body.wanted_schema,
+            schema=body.json_schema,
             strategy=plain or Adaptive.name,
             effort="medium" if effort == "none" or effort == "chat" else effort,
             seed=body.seed,
@@ -149,24 +130,20 @@ class ServedModel:
         sampling = replace(search.sampling, max_tokens=body.max_tokens)
         return replace(ask, search=replace(search, sampling=sampling))
 
-    def effort_of(self, model: str | None, asked: str | None) -> ServedEffort | None:
-        """The effort of a field, or else in the model's name; None if neither has one.
-
-        Args:
-            model: Name that the client used; None for the default.
-            asked: One of ``EFFORT_ALIASES``, or None.
+    def effort_of(self, model: str | None, effort: ServedEffort | None) -> ServedEffort | None:
+        """The effort of a request's field, or else in the model's name; None if neither has one.
 
         Raises:
             Refusal: the model is not served here.
         """
-        efforts: dict[str | None, ServedEffort | None] = dict.fromkeys(
-            (None, self.name, f"{self.name}:latest")  # as Ollama's clients call it
-        )
-        efforts |= {f"{self.name}:{alias}": effort for alias, effort in EFFORT_ALIASES.items()}
-        if model not in efforts:
-            text = f'the model "{excerpt(model or "")}" is not served here; there is {self.name}'
+        names: dict[str, ServedEffort] = {f"{self.name}:{value}": value for value in get_args(ServedEffort)}
+        # Ollama's clients call it latest.
+        if model is None or model in (self.name, f"{self.name}:latest"):
+            return effort
+        if model not in names:
+            text = f'the model "{excerpt(model)}" is not served here; there is {self.name}'
             raise Refusal(404, text, "model-not-found", "model")
-        return efforts[model] if asked is None else EFFORT_ALIASES[asked]
+        return effort or names[model]
 
 
 def new_id() -> str:
@@ -184,25 +161,27 @@ def _problem(body: Body, search: SearchRequest) -> Problem:
     if body.may_call:
         if schema is not None:
             raise Refusal.of_field("tools", "a request may have tools or a format of the reply, not both")
-        asked = [each["content"] for each in turns if each["role"] == "user"]
-        return Problem(new_id(), asked[-1] if asked else "", kind="call", details=_tool_details(turns, body))
-    *earlier, last = turns
-    is_result = last["role"] == "tool"
-    if any(each["role"] == "tool" or "tool_calls" in each for each in turns):
-        earlier, [last] = in_words(earlier), in_words([last])
-    history = tuple(Turn(each["role"], each["content"]) for each in earlier)
+        *_, question = ["", *(turn["content"] for turn in turns if turn["role"] == "user")]
+        return Problem(new_id(), question, kind="call", details=_tool_details(turns, body))
+    history = tuple(Turn(turn["role"], turn["content"]) for turn in in_words(turns[:-1]))
+    [last] = in_words(turns[-1:])
     question, is_plain = last["content"].strip(), isinstance(search.strategy, Strategy)
     if schema is not None and (not object_schema(schema).get("properties") or is_plain):
         history = (Turn("system", f"{JSON_PROMPT}{json.dumps(schema, ensure_ascii=False)}"), *history)
         return Problem(new_id(), question, history=history, kind="text", details={"schema": dict(schema)})
     # The result of a call is only replied to, unless an effort asks for a search.
-    is_text = is_result and not search.is_searched and schema is None
+    is_text = turns[-1]["role"] == "tool" and not search.is_searched and schema is None
     kind = "text" if is_text else search.kind
     return replace(search, question=question, history=history, kind=kind).problem(new_id())
 
 
 def _ending_with_a_question(turns: list[JsonObject]) -> list[JsonObject]:
-    last = max((at for at, each in enumerate(turns) if each["role"] != "system"), default=len(turns) - 1)
+    """The turns with the question, or the result of a call, as the last one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    last = max((at for at, turn in enumerate(turns) if turn["role"] != "system"), default=len(turns) - 1)
     if not turns or "tool_calls" in turns[last]:
         raise UsageError("the last message has to be the question, or the result of a call")
     question = turns[last]

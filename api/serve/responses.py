@@ -13,7 +13,7 @@ from .body import Body, Forced, Messages
 from .chat import call_id
 from .http import JsonObject, Refusal, event
 from .outcome import Outcome
-from .stream import Block, Protocol, Writer
+from .stream import Block, Writer
 
 
 class ResponseBody(Body):
@@ -48,11 +48,12 @@ _FORMS: Mapping[str, _Form] = {
 class ResponseWriter(Writer[ResponseBody]):
     """Writes a response, or its events; each block is an item of the output."""
 
+    path = "/v1/responses"
     _sequence = -1
 
     def whole(self, outcome: Outcome) -> JsonObject:
         """The response."""
-        is_cut = outcome.reply.finish == "length"
+        is_cut = outcome.finish == "length"
         status = "incomplete" if is_cut else "completed"
         return {
             **self._response(status, [self._item(block, status) for block in self.blocks]),
@@ -61,7 +62,7 @@ class ResponseWriter(Writer[ResponseBody]):
             "adascale": outcome.summary,
         }
 
-    def begin(self, prompt: Usage) -> Iterator[bytes]:
+    def begin(self) -> Iterator[bytes]:
         """The response without its output."""
         for name in ("response.created", "response.in_progress"):
             yield self._event(name, response=self._response("in_progress", []))
@@ -142,9 +143,6 @@ class ResponseWriter(Writer[ResponseBody]):
                 {"type": "function", **each.record()["function"], "strict": True} for each in body.tools
             ],
         }
-
-
-RESPONSES = Protocol("/v1/responses", ResponseBody, ResponseWriter)
 
 
 def usage_of(usage: Usage, reasoning: int = 0) -> JsonObject:

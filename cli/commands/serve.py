@@ -83,7 +83,7 @@ def serve(
     adascale serve -m qwen2.5-coder-0.5b --effort high --port 9000
     adascale serve --host 0.0.0.0 --api-key-file key.txt
     """
-    from adascale.serve.app import ServerSettings, make_app
+    from adascale.serve.app import make_app
     from adascale.serve.http import Access, Listener, bind
     from adascale.serve.hub import Hub
     from adascale.serve.request import ServedModel, public_name
@@ -93,30 +93,30 @@ def serve(
     folder = None if traces is None else TraceFolder(traces)
     session = settings.session(branches=MAX_BRANCHES, purpose="conversation")
     status = say_status(settings)
+    with_key = "" if key is None else " (with the API key)"
 
     @contextmanager
     def open_models() -> Iterator[SearchWorker]:
+        status(f"listening on {url}/v1, and for a browser on {url}/{with_key}")
         with open_worker(session, settings, status) as worker:
             served = ServedModel.of(worker.open_models.conditions["value"].models, search.effort)
             window = f", with a context of {served.window:,} tokens" if served.window else ""
             status(f"{served.name} is ready{window}")
             yield worker
 
+    def stop() -> None:
+        listener.should_exit = True
+
     server = open_fallback(settings.other_server())
     name = session.generator.rpartition("#")[2]
-    asked = GeneratorDescription(name, Path(name).name)
+    model_name = public_name(GeneratorDescription(name, Path(name).name))
     access = Access(settings.host, key, tuple(map(page_origin, cors_origin or ())))
-    hub = Hub(open_models, settings.parallel, _MAX_QUEUE, search.budget, lambda: listener.stop())
+    hub = Hub(open_models, settings.parallel, _MAX_QUEUE, search.budget, stop)
     if folder is not None:
         hub.tap = folder.keep
-    with_key = "" if key is None else " (with the API key)"
-    listener = Listener(
-        make_app(hub, ServerSettings(access, search.effort, server, public_name(asked))),
-        bind(settings.host, settings.port),
-        on_start=lambda url: status(f"listening on {url}/v1, and for a browser on {url}/{with_key}"),
-        on_late=hub.fail,
-    )
-    listener.serve_until_stopped()
+    listener = Listener(make_app(hub, access, search.effort, server, model_name), hub.fail)
+    bound, url = bind(settings.host, settings.port)
+    listener.run(sockets=[bound])
     if hub.error is not None:
         raise hub.error
 

@@ -38,10 +38,10 @@ from adascale.engine.tools.calls import ToolRequest
 from adascale.engine.types import BranchId, KindName, Mode, Problem, SamplingChange, Schedule, Step
 from adascale.models.fallback import Fallback
 from adascale.models.worker.server import ModelsOpened
-from adascale.serve.app import ServerSettings, make_app
+from adascale.serve.app import make_app
+from adascale.serve.body import ServedEffort
 from adascale.serve.http import Access, Listener, bind
 from adascale.serve.hub import Hub
-from adascale.serve.request import ServedEffort
 
 MODEL = "scripted"
 
@@ -286,14 +286,11 @@ def served(
             opening.wait(30)
         yield InlineWorker(policy, Reader(), calibrators)
 
-    started = threading.Event()
     hub = Hub(open_worker, parallel, max_queue)
-    settings = ServerSettings(access, effort, fallback, model="qwen")
-    listener = Listener(make_app(hub, settings), bind("127.0.0.1", 0), lambda url: started.set(), hub.fail)
-    url = listener.url
-    thread = threading.Thread(target=listener.serve_until_stopped, daemon=True)
+    listener = Listener(make_app(hub, access, effort, fallback, model="qwen"), hub.fail)
+    bound, url = bind("127.0.0.1", 0)
+    thread = threading.Thread(target=listener.run, args=([bound],), daemon=True)
     thread.start()
-    assert started.wait(10)
     if opening is None:
         while hub.state == "loading":
             time.sleep(0.005)

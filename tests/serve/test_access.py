@@ -124,7 +124,7 @@ def test_unknown_paths_and_methods_have_the_shape_of_an_error(server: Served) ->
 def test_an_unexpected_error_is_a_500_that_says_no_more(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(body: bytes) -> None:
+    def fail(request: object) -> None:
         raise RuntimeError("/secret/path")
 
     monkeypatch.setattr(app, "read_object", fail)

@@ -136,7 +136,7 @@ def message(method: str, params: dict[str, Any], **id_: int) -> dict[str, Any]:
 def test_a_connected_client_does_not_hold_up_the_end_of_the_server() -> None:
     async def talk(client: Client) -> None:
         await client.list_tools()
-        server.listener.stop()
+        server.listener.should_exit = True
         async with asyncio.timeout(5):
             while server.hub.state != "ended":
                 await asyncio.sleep(0.01)

@@ -13,13 +13,14 @@ from sample_log import Log
 from scripted import PLANETS, PRIME, search_options
 from scripted_server import EchoPolicy, Served, echo, say, served
 
+from adascale.engine.answer import Answer
 from adascale.engine.request import SearchRequest
 from adascale.engine.search.events import BranchGrew, Event
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Greedy
-from adascale.engine.types import ROOT, KindName, Problem, Usage
+from adascale.engine.types import ROOT, KindName, Problem
 from adascale.serve import stream
-from adascale.serve.outcome import Outcome
+from adascale.serve.outcome import Outcome, outcome_of
 from adascale.serve.request import Ask
 from adascale.serve.stream import Part
 
@@ -41,19 +42,14 @@ def progress(events: Sequence[Event], request: Ask = REQUEST) -> list[Part | Out
     return asyncio.run(run())
 
 
-def test_a_stream_with_nothing_to_say_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "SILENT_SECONDS", 0.01)
+def text_of(parts: Sequence[Part | Outcome], kind: str) -> str:
+    """The text of the parts of a kind."""
+    return "".join(part.text for part in parts if isinstance(part, Part) and part.kind == kind)
 
-    async def come() -> AsyncGenerator[Part | Outcome, None]:
-        yield Part(text="a")
-        await asyncio.sleep(0.05)
-        yield Part(text="b")
 
-    async def run() -> list[Part | Outcome]:
-        return [part async for part in stream.lively(come())]
-
-    first, *silence, last = asyncio.run(run())
-    assert (first, last, {*silence}) == (Part(text="a"), Part(text="b"), {Part()})
+def outcome_after(events: Sequence[Event], request: Ask = REQUEST) -> Outcome:
+    """The outcome of a log."""
+    return outcome_of(request, Answer.of(Record.of(events)))
 
 
 def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> None:
@@ -68,8 +64,8 @@ def test_a_thought_is_reasoning_and_no_part_of_the_answer_that_is_streamed() -> 
 
     *parts, outcome = progress(log.events, REPLY)
     assert isinstance(outcome, Outcome)
-    assert "".join(part.text for part in parts if isinstance(part, Part)) == "It is 6."
-    assert "".join(part.reasoning for part in parts if isinstance(part, Part)).strip() == "Is it 7?"
+    assert text_of(parts, "answer") == "It is 6."
+    assert text_of(parts, "reasoning").strip() == "Is it 7?"
     assert outcome.usage.generated_tokens - outcome.reasoning_tokens == 5
 
 
@@ -80,7 +76,7 @@ def test_a_line_says_which_solution_says_what_and_why_it_ended() -> None:
     log.program("print(6)", 0.9, output="6", answer="6")
     log.finish_path(ROOT, "It is hard.", 0.2, None)
     log.end()
-    lines = "".join(part.reasoning for part in progress(log.events) if isinstance(part, Part)).splitlines()
+    lines = text_of(progress(log.events), "reasoning").splitlines()
     assert [line for line in lines if " leads: " not in line] == [
         "Solution 1: First we add. (80 % likely to be right)",
         "Solution 2, a program, fails: ZeroDivisionError: division by zero",
@@ -97,10 +93,10 @@ def test_a_guess_is_called_one(p: float, guess: bool, kind: KindName, text: str,
     log = Log("What is 1?", calibrated=True, kind=kind)
     log.finish_path(ROOT, text, (0.0, p, 0.9), "5050", tokens=9)
     log.end("budget")
-    outcome = Outcome(REQUEST, Record.of(log.events), Usage())
+    content = outcome_after(log.events).content
     said = "I don't know; this is the best guess.\n\n"
-    assert outcome.reply.content.replace(said, "") == end
-    assert (said in outcome.reply.content) is guess
+    assert content.replace(said, "") == end
+    assert (said in content) is guess
 
 
 IS_IT = SearchRequest("Is it?", is_searched=True)
@@ -110,8 +106,8 @@ OPTIONS_ASK = Ask(IS_IT.problem("1"), IS_IT)
 @pytest.mark.parametrize(("problem", "content"), [(PLANETS, "B. Jupiter"), (PRIME, "No")])
 def test_an_option_that_was_only_read_is_the_whole_reply(problem: Problem, content: str) -> None:
     record, _ = search_options(problem, 0.99)
-    outcome = Outcome(OPTIONS_ASK, record, Usage())
-    assert (outcome.reply.content, outcome.reply.finish) == (content, "stop")
+    outcome = outcome_of(OPTIONS_ASK, Answer.of(record))
+    assert (outcome.content, outcome.finish) == (content, "stop")
     assert outcome.usage.generated_tokens == 0
     assert outcome.summary["kind"] == problem.kind
     assert outcome.summary["probability"] == pytest.approx(0.99, abs=0.01)
@@ -121,8 +117,10 @@ def test_an_option_that_was_only_read_is_the_whole_reply(problem: Problem, conte
 
 def test_a_solution_is_shown_with_the_option_that_it_chose() -> None:
     record, _ = search_options(PLANETS, 0.5, "It is heavier.\nAnswer: B", Greedy())
-    reply = Outcome(OPTIONS_ASK, record, Usage()).reply
-    assert reply.content == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
+    assert (
+        outcome_of(OPTIONS_ASK, Answer.of(record)).content
+        == "It is heavier.\nAnswer: B\n\nAnswer: B. Jupiter"
+    )
 
 
 @pytest.fixture(scope="module")
