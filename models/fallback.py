@@ -87,10 +87,10 @@ class Fallback:
         """
         if (refusal := self._count_call()) is not None:
             return refusal
-        said = [("system", PROMPTS[KINDS[problem.kind].prompt])]
-        said += [(turn.role, turn.content) for turn in problem.history]
-        said.append(("user", kind_of(problem).statement(problem)))
-        messages = [{"role": role, "content": text} for role, text in said]
+        turns = [("system", PROMPTS[KINDS[problem.kind].prompt])]
+        turns += [(turn.role, turn.content) for turn in problem.history]
+        turns.append(("user", kind_of(problem).statement(problem)))
+        messages = [{"role": role, "content": text} for role, text in turns]
         schema: Any = problem.details["schema"] if entry_of(problem).has_fields else None
         name = self._address.name or ""
         body = plain_body(name, messages, schema)
@@ -110,11 +110,11 @@ class Fallback:
 
     async def ask_beside(self, problem: Problem) -> FallbackAnswer | Notice:
         """``ask`` in a thread, which ends with the task that waits for it."""
-        left = threading.Event()
+        stopped = threading.Event()
         try:
-            return await asyncio.to_thread(self.ask, problem, left.is_set)
+            return await asyncio.to_thread(self.ask, problem, stopped.is_set)
         finally:
-            left.set()
+            stopped.set()
 
     def _notice(self, what: str, *facts: str, hint: str = "") -> Notice:
         return Notice("no-fallback", f"{self.server} {what}; {_OWN}", facts, hint)

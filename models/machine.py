@@ -118,11 +118,11 @@ _lock = threading.Lock()
 def without_stderr() -> Iterator[None]:
     """Let this process, and children that it starts meanwhile, print nothing to stderr."""
     with _lock:  # or one of two threads would keep what the other has put there
-        kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         try:
-            os.dup2(nothing, 2)
+            os.dup2(null, 2)
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(nothing)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(null)
+            os.close(stderr)

@@ -34,7 +34,7 @@ QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
 WINDOW = 2048
 """Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
 
-ROOMY_WINDOW = 8192
+LONG_CONTEXT_WINDOW = 8192
 """Tokens of one trajectory in a conversation, if model and memory allow it; a thought adds to them."""
 
 WINDOW_UNIT = 256
@@ -113,7 +113,7 @@ REPLY_TOKENS = 2048
 
 PROGRAM_OPENING = "```python\n"
 """Beginning of every program: without it the 0.5B writes prose every second time (.483 fail, .333 with it, on
-60 fitting questions; by a script that is not kept)."""
+60 fitting questions)."""
 
 
 THINK_TOKENS = 1024
@@ -149,9 +149,9 @@ class SamplingParams:
 
     def record(self) -> dict[str, Any]:
         """Its numbers by name, for logs and calibrations; without filters that are off."""
-        known = dataclasses.asdict(self)
+        numbers = dataclasses.asdict(self)
         off = {"repeat_penalty": 1.0}
-        return {name: value for name, value in known.items() if value and value != off.get(name)}
+        return {name: value for name, value in numbers.items() if value and value != off.get(name)}
 
     @property
     def filters(self) -> tuple[int, float, float, float]:
@@ -166,10 +166,10 @@ class SamplingParams:
 
     def of(self, branch: BranchStart) -> Self:
         """The sampler with the numbers that a branch asks for."""
-        found = dataclasses.replace(self, **branch.sampling.numbers)
-        most = found.max_tokens if branch.max_tokens is None else min(found.max_tokens, branch.max_tokens)
-        temperature = self.greedy if branch.greedy else found.temperature
-        return dataclasses.replace(found, max_tokens=most, temperature=temperature)
+        sampler = dataclasses.replace(self, **branch.sampling.numbers)
+        most = sampler.max_tokens if branch.max_tokens is None else min(sampler.max_tokens, branch.max_tokens)
+        temperature = self.greedy if branch.greedy else sampler.temperature
+        return dataclasses.replace(sampler, max_tokens=most, temperature=temperature)
 
 
 @dataclass(frozen=True, slots=True)

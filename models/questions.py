@@ -167,8 +167,8 @@ def _make_problem(number: int, row: Cells, field: str | None, seen: dict[str, in
             *([f"it has: {', '.join(others)}"] if others else []),
             hint=_field_advice(field, others[0]) if others and question_field not in data else "",
         )
-    given = data.get("id")
-    id_ = _question_name(question.strip(), seen) if given is None else str(given)
+    name = data.get("id")
+    id_ = _question_name(question.strip(), seen) if name is None else str(name)
     if id_ in seen:
         raise bad_line(number, f'repeats the id "{id_}"')
     seen[id_] = 1
@@ -179,8 +179,8 @@ def _make_problem(number: int, row: Cells, field: str | None, seen: dict[str, in
         raise
     own = {*_OWN, "line", question_field, *KINDS[kind].fields}
     meta = {"line": number, **{k: v for k, v in data.items() if k not in own}}
-    known = data.get("answer")
-    answer = json.dumps(known) if isinstance(known, dict) else str("" if known is None else known)
+    value = data.get("answer")
+    answer = json.dumps(value) if isinstance(value, dict) else str("" if value is None else value)
     return Problem(
         id_, question.strip(), answer if answer.strip() else None, meta, kind=kind, details=details
     )
@@ -189,9 +189,9 @@ def _make_problem(number: int, row: Cells, field: str | None, seen: dict[str, in
 def _last_message(data: Mapping[str, Any]) -> str | None:
     """The text of the user's last message, of a record that has a conversation in place of a question."""
     messages = data.get("messages")
-    for said in reversed(messages if isinstance(messages, list) else []):
-        if isinstance(said, dict) and said.get("role") == "user":
-            return said["content"] if isinstance(said.get("content"), str) else None
+    for message in reversed(messages if isinstance(messages, list) else []):
+        if isinstance(message, dict) and message.get("role") == "user":
+            return message["content"] if isinstance(message.get("content"), str) else None
     return None
 
 
@@ -217,19 +217,19 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
             or with an answer that is none of its options.
     """
     files: list[list[Problem]] = []
-    taken, asked = set[str](), set[str]()
+    ids, statements = set[str](), set[str]()
     for source in sources:
         files.append([])
         problem = None
         for problem in _good_lines(source):
             _check_known(problem, source.name)
             statement = kind_of(problem).statement(kind_of(problem).for_search(problem))
-            if statement not in asked:
-                while problem.id in taken:
+            if statement not in statements:
+                while problem.id in ids:
                     problem = replace(problem, id=f"{source.stem}:{problem.id}")
                 files[-1].append(problem)
-                taken.add(problem.id)
-                asked.add(statement)
+                ids.add(problem.id)
+                statements.add(statement)
         if problem is None:
             hint = 'one on each line, such as {"question": "What is 17 * 23?", "answer": "391"}'
             raise UsageError(f"{source.name} holds no question", hint=hint)
@@ -248,9 +248,9 @@ def _check_known(problem: Problem, file: str) -> None:
         )
     options = kind.options(problem)
     if options and not any(kind.is_right(problem, option, None, None) for option in options):
-        given = excerpt(problem.answer or "", 40)
+        answer = excerpt(problem.answer or "", 40)
         raise UsageError(
-            f'{line} has "{given}" in its field "{field}", which is none of its options',
+            f'{line} has "{answer}" in its field "{field}", which is none of its options',
             f"they are: {excerpt(', '.join(options))}",
             hint="a letter, or the text of an option",
         )

@@ -119,9 +119,9 @@ def fetch_files(options: SessionOptions, reporting: Reporting) -> SessionFiles:
     generator = find_model(options.generator, options, reporting)
     if options.prm in ("none", "probe"):
         return SessionFiles(generator, calibration=calibration)
-    wanted, ref = split_reference(options.prm)
+    form, ref = split_reference(options.prm)
     prm = generator if ref == "self" else find_model(ref, options, reporting)
-    form = settle_format(prm, wanted, reporting.status, offline=options.offline)
+    form = settle_format(prm, form, reporting.status, offline=options.offline)
     return SessionFiles(generator, prm, form, calibration)
 
 
@@ -363,8 +363,8 @@ class Session(AnySession, LocalModels):
 
 def _cache_bytes(load: SessionLoad, available: int) -> int:
     """Capacity of the cache of prefixes of each of the two models."""
-    left = available - load.total_bytes
-    return min(_CACHE_MAX, int(max(_CACHE_SHARE * left, _CACHE_LEAST * available)))
+    rest = available - load.total_bytes
+    return min(_CACHE_MAX, int(max(_CACHE_SHARE * rest, _CACHE_LEAST * available)))
 
 
 def chat_formats(model: LlamaModel, system: str, think: int | None) -> dict[PromptName, ChatFormat]:
@@ -382,10 +382,10 @@ def chat_formats(model: LlamaModel, system: str, think: int | None) -> dict[Prom
     thinking, silent = plan_thinking(model, think), plan_thinking(model, 0)
 
     def of(name: PromptName) -> ChatFormat:
-        asked, own = with_own(name, system), silent if name.startswith("look-") else thinking
+        system_prompt, own = with_own(name, system), silent if name.startswith("look-") else thinking
         if name in ("call", "look-call"):
-            return ToolFormat(model, asked, thinking=own)
+            return ToolFormat(model, system_prompt, thinking=own)
         opening = PROGRAM_OPENING if name in ("program", "code", "date", "check") else ""
-        return ChatFormat(model, asked, opening, own, chat_system=system)
+        return ChatFormat(model, system_prompt, opening, own, chat_system=system)
 
     return {name: of(name) for name in PROMPTS}

@@ -17,7 +17,7 @@ from . import machine
 from .files.gguf import GGUFInfo
 from .files.library import ModelFile
 from .llama.thinking import room_for_thoughts
-from .options import ROOMY_WINDOW, WINDOW, WINDOW_UNIT, SessionOptions, prm_window, round_window_up
+from .options import LONG_CONTEXT_WINDOW, WINDOW, WINDOW_UNIT, SessionOptions, prm_window, round_window_up
 
 _WITHOUT_THOUGHT = 512
 """Tokens of a short question, of what closes a thought, and of an answer."""
@@ -49,18 +49,18 @@ class SessionLoad:
     @property
     def weights(self) -> list[tuple[str, int]]:
         """Role and bytes of each model, mapped into memory whole."""
-        found = [("generator", self.generator.size_bytes)]
+        parts = [("generator", self.generator.size_bytes)]
         if self.prm not in (None, self.generator):  # one that judges itself is there once
-            found.append(("PRM", self.prm.size_bytes))
-        return found
+            parts.append(("PRM", self.prm.size_bytes))
+        return parts
 
     @property
     def contexts(self) -> list[tuple[GGUFInfo, int, int]]:
         """Header, tokens of a sequence, and sequences of each context: the generator's, and that of a PRM."""
-        found = [(self.generator, self.window, self.branches)]
+        parts = [(self.generator, self.window, self.branches)]
         if self.prm is not None:
-            found.append((self.prm, prm_window(self.prm, self.window), 1))
-        return found
+            parts.append((self.prm, prm_window(self.prm, self.window), 1))
+        return parts
 
     @property
     def context_bytes(self) -> int:
@@ -84,9 +84,9 @@ class SessionLoad:
 def plan_load(options: SessionOptions, file: ModelFile, prm: ModelFile | None, available: int) -> SessionLoad:
     """Choose the window and the branches of a session, once, by its purpose and the free memory.
 
-    The window is ``ctx_size``, or ``WINDOW`` and the thought as far as the model was trained for it. That of
-    a conversation is ``ROOMY_WINDOW`` or half of it, with the thought on top, if half of the memory stays
-    free; it comes before the branches, of which half or a quarter may be left.
+    The window is ``ctx_size``, or ``WINDOW`` plus the thought, up to the length that the model was trained
+    for. A conversation gets ``LONG_CONTEXT_WINDOW`` or half of it, plus the thought, if half of the memory
+    stays free; a long window comes before the branches, of which half or a quarter may remain.
 
     Args:
         options: Options of the session.
@@ -100,24 +100,24 @@ def plan_load(options: SessionOptions, file: ModelFile, prm: ModelFile | None, a
     """
     thought = room_for_thoughts(options.think, file.info.chat_template)
     usual, smallest = WINDOW + thought, _WITHOUT_THOUGHT + thought
-    allowed = file.info.context_length or ROOMY_WINDOW + thought
-    wanted = options.ctx_size or min(usual, allowed)
-    if wanted > allowed:
+    allowed = file.info.context_length or LONG_CONTEXT_WINDOW + thought
+    size = options.ctx_size or min(usual, allowed)
+    if size > allowed:
         raise UsageError(
-            f"{setting('ctx_size', wanted)} is more than {file.name} was trained for ({allowed:,})",
+            f"{setting('ctx_size', size)} is more than {file.name} was trained for ({allowed:,})",
             hint=setting("ctx_size", allowed),
         )
-    if thought and smallest > wanted:
-        needed, room = round_window_up(smallest), max(0, wanted - _WITHOUT_THOUGHT)
+    if thought and smallest > size:
+        needed, room = round_window_up(smallest), max(0, size - _WITHOUT_THOUGHT)
         raise UsageError(
-            f"a thought of {thought:,} tokens leaves no room for an answer in a window of {wanted:,}",
+            f"a thought of {thought:,} tokens leaves no room for an answer in a window of {size:,}",
             hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
             slug="think-budget",
         )
     judge = None if prm is None else prm.info
-    load = SessionLoad(file.info, round_window_up(wanted), options.branches, judge, smallest)
+    load = SessionLoad(file.info, round_window_up(size), options.branches, judge, smallest)
     if options.purpose == "conversation" and options.ctx_size is None and allowed > usual:
-        for window, share in product((ROOMY_WINDOW, ROOMY_WINDOW // 2), (1, 2, 4)):
+        for window, share in product((LONG_CONTEXT_WINDOW, LONG_CONTEXT_WINDOW // 2), (1, 2, 4)):
             tokens, branches = round_window_up(min(window + thought, allowed)), options.branches // share
             larger = replace(load, window=tokens, branches=max(1, branches))
             if 2 * larger.total_bytes <= available:

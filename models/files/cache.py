@@ -131,7 +131,7 @@ def snapshots() -> list[RepoSnapshot]:
     """List what the cache holds by repository, for each the snapshot of ``main`` first."""
     if not cache_dir().is_dir():
         return []
-    found = [
+    by_commit = [
         RepoSnapshot(
             repo.repo_id,
             {
@@ -143,7 +143,7 @@ def snapshots() -> list[RepoSnapshot]:
         for repo in _scan().repos
         for commit in repo.revisions
     ]
-    return sorted(found, key=lambda each: (each.repo, "main" not in each.revisions, min(each.revisions)))
+    return sorted(by_commit, key=lambda one: (one.repo, "main" not in one.revisions, min(one.revisions)))
 
 
 def claimed_sha256(path: Path) -> str:

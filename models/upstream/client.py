@@ -290,8 +290,8 @@ class Client:
         try:
             async with self._http.stream(method, url, json=body) as response:
                 if (status := response.status_code) != 200:
-                    said = _parsed(await _read(response, _MAX_BYTES))
-                    raise refusal(self._address, status, said, response.headers)
+                    text = _parsed(await _read(response, _MAX_BYTES))
+                    raise refusal(self._address, status, text, response.headers)
                 yield response
         except httpx2.TransportError as exc:
             raise unreachable(self._address, exc) from None
@@ -303,7 +303,7 @@ class _Draw:
 
     Attributes:
         stream: The stream.
-        wanted: Tokens that were asked for.
+        most: Tokens that were requested.
         counted: Tokens that came.
         listed: Tokens whose log-probabilities came.
         characters: Length of the text and of the thought before it.
@@ -312,7 +312,7 @@ class _Draw:
     """
 
     stream: object
-    wanted: int
+    most: int
     counted: int = 0
     listed: int = 0
     characters: int = 0
@@ -329,14 +329,14 @@ class _Draw:
         tokens, alternatives = int(bool(text or thought)), {}
         if likely:
             if not self.listed:  # of equal texts the likeliest stands first
-                seen = reversed(_likely(likely[0][0], "top_logprobs"))
-                alternatives = {_text(entry, "token"): value for entry, value in seen}
+                entries = reversed(_likely(likely[0][0], "top_logprobs"))
+                alternatives = {_text(entry, "token"): value for entry, value in entries}
             self.listed += len(likely)
             tokens, logprob = max(self.listed - self.counted, 0), sum(value for _, value in likely)
         self.counted += tokens
         self.characters += len(text) + len(thought)
         self.usage = event if event.get("usage") else self.usage
-        if max(self.counted, self.characters / _TOKEN_CHARACTERS) > 2 * self.wanted + 16:
+        if max(self.counted, self.characters / _TOKEN_CHARACTERS) > 2 * self.most + 16:
             self.finish = "length"
             return None
         reason = _text(choice, "finish_reason")
@@ -348,7 +348,7 @@ class _Draw:
         """The chunk with the end, and the tokens that no chunk has counted: some events have several."""
         names = ("completion_tokens", "prompt_tokens", "prompt_tokens_details.cached_tokens")
         written, prompt, cached = (_count(at(self.usage, f"usage.{name}")) for name in names)
-        left = min(written, self.wanted, self.characters) - self.counted  # a token has a character at least
+        left = min(written, self.most, self.characters) - self.counted  # a token has a character at least
         cached = min(prompt, cached)
         work = PrefixWork(prompt - cached, cached)
         return Chunk(self.stream, tokens=max(0, left), finish=self.finish, work=work)
@@ -360,7 +360,8 @@ async def _events(response: httpx2.Response) -> AsyncIterator[Entry]:
     Raises:
         AdascaleError: It is neither.
     """
-    if "event-stream" not in response.headers.get("content-type", ""):
+    is_packed = response.headers.get("content-encoding", "identity") != "identity"
+    if is_packed or "event-stream" not in response.headers.get("content-type", ""):
         yield _event(await _read(response, _MAX_BYTES))
         return
     try:
@@ -386,10 +387,10 @@ async def _read(response: httpx2.Response, most: int) -> bytes:
 def _parsed(data: bytes | str) -> Entry:
     """A JSON object whose texts every encoding has; an empty one for anything else."""
     try:
-        found = encodable(json.loads(data))
+        value = encodable(json.loads(data))
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _event(data: bytes | str) -> Entry:
@@ -436,9 +437,9 @@ def refusal(
     """
     server = address.server
     forms = (at(body, path) for path in ("error.message", "message", "detail", "error"))
-    said = next((each for each in forms if each and isinstance(each, str)), headers.get("location", ""))
-    facts = [f"status {status}", excerpt(said.replace(address.key or "\0", "KEY"))]
-    if _OVERFLOW.search(said):
+    text = next((each for each in forms if each and isinstance(each, str)), headers.get("location", ""))
+    facts = [f"status {status}", excerpt(text.replace(address.key or "\0", "KEY"))]
+    if _OVERFLOW.search(text):
         return ContextOverflowError(f"the question does not fit into the context of {server}", *facts)
     if status in (401, 403):
         text, hint = f"{server} wants a key, or another one", f"{KEY_VARIABLE}=KEY"

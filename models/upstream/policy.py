@@ -169,7 +169,7 @@ class UpstreamPolicy:
         self._open.add(problem.id)
         return PrefixWork()
 
-    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
+    def option_logits(self, prompt: OptionsPrompt, problem: Problem) -> OptionLogits:
         """Read options from the log-probabilities of the reply's likeliest first tokens.
 
         An option that is not among these is as likely as the last of them; if none is, they say nothing.
@@ -178,13 +178,13 @@ class UpstreamPolicy:
             AdascaleError: the server gave no reply.
             DecodeAbortedError: the session was told to stop.
         """
-        messages = self._messages(asked.prompt, problem, asked.text)
+        messages = self._messages(prompt.prompt, problem, prompt.text)
         sampler = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=1)
         look = self._server.body(messages, sampler, alternatives=_LIKELIEST)
         chunks = self._client.reply(look, self._options.patience or math.inf, self._stopped.is_set)
-        seen = next((each.alternatives for each in chunks if each.alternatives), {})
+        alternatives = next((each.alternatives for each in chunks if each.alternatives), {})
         work = chunks[-1].work
-        return OptionLogits(_scores(asked.words, seen), work.evaluated_tokens, work.reused_tokens)
+        return OptionLogits(_scores(prompt.words, alternatives), work.evaluated_tokens, work.reused_tokens)
 
     def start(self, id_: BranchId, branch: BranchStart) -> None:
         """Begin a stream."""
@@ -233,9 +233,9 @@ class UpstreamPolicy:
     def _messages(self, name: PromptName, problem: Problem, text: str) -> list[dict[str, Any]]:
         """The conversation up to the model's turn: one system message at most, and turns that alternate."""
         own = self._options.system
-        said = [(turn.role, turn.content.strip()) for turn in problem.history]
+        turns = [(turn.role, turn.content.strip()) for turn in problem.history]
         system, spoken = below_system(
-            own if entry_of(problem).is_reply else with_own(name, own), [*said, ("user", text.strip())]
+            own if entry_of(problem).is_reply else with_own(name, own), [*turns, ("user", text.strip())]
         )
         return [*([{"role": "system", "content": system}] if system else []), *spoken]
 
@@ -260,9 +260,9 @@ class UpstreamPolicy:
         return Growth(branch.id, tokens, step, chunk.work, thinks=bool(chunk.thought))
 
 
-def _scores(words: Sequence[str], seen: Mapping[str, float]) -> tuple[float, ...]:
+def _scores(words: Sequence[str], alternatives: Mapping[str, float]) -> tuple[float, ...]:
     """Log-probability of each word among them all, by the tokens that a reply may begin with."""
-    likely = [[seen[token] for token in spellings(word) if token in seen] for word in words]
-    least = min(seen.values(), default=0.0) if any(likely) else 0.0
+    likely = [[alternatives[token] for token in spellings(word) if token in alternatives] for word in words]
+    least = min(alternatives.values(), default=0.0) if any(likely) else 0.0
     scores = np.array([np.logaddexp.reduce(each or [least]) for each in likely])
     return tuple((scores - np.logaddexp.reduce(scores)).tolist())

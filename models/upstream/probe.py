@@ -113,20 +113,20 @@ def _chosen(address: Address, models: Sequence[Entry]) -> Entry:
     Raises:
         ModelNotFoundError: It is not there, or no name says which one it is.
     """
-    names, wanted = _names(models), address.name
-    if wanted is None and len(names) == 1:
-        wanted = names[0]
-    if wanted and not models:
-        return {"id": wanted}
-    low = (wanted or "").lower().removesuffix(":latest")
-    for entry in models if wanted else ():
+    names, model_name = _names(models), address.name
+    if model_name is None and len(names) == 1:
+        model_name = names[0]
+    if model_name and not models:
+        return {"id": model_name}
+    low = (model_name or "").lower().removesuffix(":latest")
+    for entry in models if model_name else ():
         aliases = entry.get("aliases")
         own = str(entry["id"])  # llama-server's is the path of a file
         called = [own, own.rpartition("/")[2], *(aliases if isinstance(aliases, list) else ())]
         if any(str(each).lower().removesuffix(":latest") == low for each in called):
             return entry
-    what = f"{len(names)} models" if wanted is None else f"no model {excerpt(wanted)}"
-    names = difflib.get_close_matches(wanted or "", names, _SHOWN, 0.3) or names[:_SHOWN]
+    what = f"{len(names)} models" if model_name is None else f"no model {excerpt(model_name)}"
+    names = difflib.get_close_matches(model_name or "", names, _SHOWN, 0.3) or names[:_SHOWN]
     raise ModelNotFoundError(
         f"{address.server} has {what}", *names, hint=str(replace(address, name=[*names, "NAME"][0]))
     )

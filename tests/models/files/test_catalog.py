@@ -107,7 +107,7 @@ def test_importing_the_library_imports_nothing_heavy() -> None:
 def test_hub_references(ref: str, revision: str | None, wanted: str | None) -> None:
     reference = parse(ref)
     assert isinstance(reference, ModelReference)
-    assert (reference.repo, reference.revision, reference.wanted) == ("a/b", revision, wanted)
+    assert (reference.repo, reference.revision, reference.quant) == ("a/b", revision, wanted)
 
 
 @pytest.mark.parametrize("ref", ["models/x.gguf", "C:\\m\\x.gguf"])
