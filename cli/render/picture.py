@@ -47,7 +47,7 @@ Row = Node | BranchGrew
 def search_frame(state: ViewState, console: Console, height: int, *, show_tree: bool = False) -> SegmentLines:
     """The running search in at most ``height`` lines: options, solutions, and how far it is.
 
-    Several solutions are drawn as a tree, a row for each in at most half of the screen; a single one, or the
+    Several solutions are drawn as a tree, a row for each in half of the screen; a single one, or the
     reply of a chat, as its text.
 
     Args:
@@ -58,7 +58,7 @@ def search_frame(state: ViewState, console: Console, height: int, *, show_tree: 
     """
     blocks: list[RenderableType] = [option_bars(state)] if len(state.options) > 2 else []
     if not state.kind.is_reply and (_has_several(state) or (show_tree and state.branches)):
-        room = (height if show_tree else height // 2) - _LINES_BESIDE_ROWS
+        room = min(height - _LINES_BESIDE_ROWS, height if show_tree else height // 2)
         blocks += [search_tree(state, console.width, room, leaves=not show_tree)] if room > 1 else []
     # The reply to a message stands on stdout if that is another screen.
     elif is_one_screen() or not state.kind.is_reply:

@@ -1,4 +1,4 @@
-"""The state of a view: the record of a search, and the branches that are being written."""
+"""The state of a view: the record of a search, its running branches, and estimates of its end."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Mark = Literal["expanded", "running", "waiting", "finished", "failed", "best", "
 
 @dataclass(slots=True)
 class ViewState(Record):
-    """A record with what is on the screen alone.
+    """A record, with the facts that only a screen shows.
 
     Attributes:
-        running: Branches that still generate, each with its unfinished step.
+        running: Branches that still generate, with their unfinished steps.
         judged: Time of the last event that judged the answers.
-        waited: Seconds since the last event, on a screen that goes on meanwhile.
-        takes: Enter takes the answer as it stands.
+        waited: Seconds since the last event, for the clock of a live view.
+        takes: Enter ends the search with the answer so far.
     """
 
     running: dict[BranchId, BranchGrew] = field(default_factory=dict)
@@ -73,18 +73,18 @@ class ViewState(Record):
 
     @property
     def finished(self) -> int:
-        """Solutions that have ended, those that were cut too."""
+        """Solutions that have ended, with those that were cut."""
         return self.tree.standing.finished
 
     @property
     def best(self) -> NodeId | None:
-        """The terminal node that would be shown now."""
+        """The last node of the leading solution."""
         standing = self.tree.standing
         return standing.best if standing.answer is not None or self.result else None
 
     @property
     def tokens(self) -> int:
-        """Generated tokens, those of unfinished steps included."""
+        """Generated tokens, with those of unfinished steps."""
         return self.usage.generated_tokens + sum(branch.tokens for branch in self.running.values())
 
     @property
@@ -96,9 +96,8 @@ class ViewState(Record):
     def seconds_left(self) -> tuple[float, bool] | None:
         """Seconds that the search is likely to take, and whether a limit of time ends it; None if unknown.
 
-        After two solutions a search by votes goes on at their pace until the votes that are missing have
-        come: half of recorded searches take less than that, half take more
-        (``python -m bench.evidence.time_left``).
+        After two solutions a search by votes goes on at their pace until it has the missing votes. Half of
+        recorded searches take less, half take more (``python -m bench.evidence.time_left``).
         """
         lead, now, most = self.started.limit("lead"), self.tree.standing, self.started.budget.max_seconds
         bound = math.inf if most is None else max(0.0, most - self.now)
@@ -116,8 +115,8 @@ class ViewState(Record):
     def stay(self) -> float | None:
         """P(the leading answer is the last one); None if unknown.
 
-        It stays if it is correct, and else the more likely the more solutions have ended. Of recorded
-        searches it is right within .1 above one half, and ranks them below (AUC .76;
+        A correct answer stays; a wrong one the more likely, the more solutions have ended. In recorded
+        searches the number is right within .1 above one half, and below it only ranks answers (AUC .76;
         ``python -m bench.evidence.time_left``).
         """
         p, most = probability_of(self.confidence), self.samples
@@ -132,7 +131,7 @@ class ViewState(Record):
         return self.tokens / seconds if seconds > 0 else 0.0
 
     def mark(self, node: Node) -> Mark:
-        """The mark of a node; that of a branch that is being written is ``running``."""
+        """The mark of a node; running branches, which have no node yet, have ``running``."""
         if node.id == self.best:
             return "best"
         if node.status == "pruned":

@@ -25,7 +25,7 @@ from adascale.engine.types import Notice
 
 from ..terminal.console import may_animate, plain_text, stderr_console
 from ..terminal.errors import show_warning
-from ..terminal.progress import Cadence
+from ..terminal.progress import LINE_EVERY_S
 from ..terminal.signals import keyboard
 from ..terminal.streams import say
 from ..terminal.text import DOT, one_line, plain_width, spin
@@ -65,7 +65,7 @@ class SearchView:
         self._last_event = 0.0
         self._message = ""
         self._line_answer: str | None = None
-        self._cadence = Cadence(0.0)
+        self._next_line = 0.0
 
     def __enter__(self) -> Self:
         """Show something at once: imports and a large file take their time."""
@@ -104,7 +104,7 @@ class SearchView:
             self._last_event = time.monotonic()
             self.record = state = ViewState.after(self.record, event)
         if isinstance(event, SearchStarted):
-            self._is_searching, self._line_answer, self._cadence = True, None, Cadence(event.t)
+            self._is_searching, self._line_answer, self._next_line = True, None, event.t + LINE_EVERY_S
             state.takes = self.take is not None and sys.stdin.isatty()
             if self._output == "picture":
                 self._start()
@@ -119,8 +119,8 @@ class SearchView:
     def _write_line(self, state: ViewState) -> None:
         from .summary import leader_facts, status_facts
 
-        if state.answer != self._line_answer or self._cadence.is_due(state.t):
-            self._cadence, self._line_answer = Cadence(state.t), state.answer
+        if state.answer != self._line_answer or state.t >= self._next_line:
+            self._line_answer, self._next_line = state.answer, state.t + LINE_EVERY_S
             say(f"adascale: {DOT.join([*leader_facts(state)[:2], *status_facts(state)])}")
 
     def _leave_tree(self, state: ViewState) -> None:

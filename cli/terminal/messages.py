@@ -1,4 +1,4 @@
-"""The messages that a user types into a conversation, with prompt_toolkit; from a pipe each line is one."""
+"""The messages that a user types into a conversation, with prompt_toolkit."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _PROMPT, _CONTINUATION = ">>> ", "... "
 
 
 def typed_messages(lines: list[str], history: Path | None, hint: str) -> Iterator[str]:
-    """Messages as they are typed, until Ctrl-D; the prompt is written to stderr.
+    """Read messages until Ctrl-D; the prompt is written to stderr.
 
-    Enter sends a message. Alt-Enter and a pasted line end begin another line. Ctrl-C clears what was typed.
+    Enter sends a message. Alt-Enter and a pasted line end begin another line. Ctrl-C clears the input.
 
     Args:
         lines: Lines to which the Tab key completes.
-        history: File of earlier messages; None keeps none, and so does what is no file, such as a pipe.
-        hint: Shown while nothing is typed.
+        history: File of earlier messages; without it, or if it is no regular file, none are stored.
+        hint: Text in an empty prompt.
     """
-    is_kept = history is not None and (history.is_file() or not history.exists())
-    # The terminal is not asked where its cursor is, which only a menu would need to know.
+    is_stored = history is not None and (history.is_file() or not history.exists())
+    # Only a menu would need the position of the cursor.
     os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
     session: PromptSession[str] = PromptSession(
         _PROMPT,
@@ -42,7 +42,7 @@ def typed_messages(lines: list[str], history: Path | None, hint: str) -> Iterato
         completer=WordCompleter(lines, sentence=True),
         complete_while_typing=False,
         complete_style=CompleteStyle.READLINE_LIKE,
-        history=_History(history) if history is not None and is_kept else InMemoryHistory(),
+        history=_History(history) if history is not None and is_stored else InMemoryHistory(),
         placeholder=lambda: FormattedText([] if get_app().is_done else [("ansibrightblack", hint)]),
         output=create_output(sys.stderr),
     )
@@ -72,13 +72,13 @@ def _key_bindings() -> KeyBindings:
 
     @keys.add(Keys.Vt100MouseEvent)
     def ignore(event: KeyPressEvent) -> None:
-        """A colour of pasted text looks like a mouse event, which prompt_toolkit fails to read."""
+        """A colour in pasted text looks like a mouse event, which prompt_toolkit fails to read."""
 
     return keys
 
 
 class _History(FileHistory):
-    """The messages of a file that nobody else may read; one that cannot be written ends nothing."""
+    """A file of messages that only its owner can read; errors of writing are ignored."""
 
     def store_string(self, string: str) -> None:
         """Append a message, if that is possible."""

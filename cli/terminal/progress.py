@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from adascale.engine.errors import human_bytes
@@ -24,24 +23,6 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S: Final = 10.0
 """Seconds between two lines of progress."""
-
-
-@dataclass(slots=True)
-class Cadence:
-    """The rhythm of lines of progress: one every ten seconds.
-
-    Attributes:
-        last: Time of the last line, or of the start, in seconds of any one clock.
-    """
-
-    last: float
-
-    def is_due(self, now: float) -> bool:
-        """True if a line is due; it counts as written at ``now``."""
-        if now - self.last < LINE_EVERY_S:
-            return False
-        self.last = now
-        return True
 
 
 class Progress:
@@ -65,7 +46,7 @@ class Progress:
         self._scale, self._unit = (10**6, "MB") if unit == "bytes" else (1, unit)
         self._quiet, self._clock = quiet, clock
         # The first line of a download is due at once.
-        self._cadence = Cadence(clock() - (LINE_EVERY_S if unit == "bytes" else 0.0))
+        self._next_line = clock() + (0.0 if unit == "bytes" else LINE_EVERY_S)
         self._bars: Bars | None = None
         self._ids: dict[str, TaskID] = {}
         self._began: dict[str, tuple[float, int]] = {}
@@ -100,7 +81,8 @@ class Progress:
         amount = f"{amount}/{total // self._scale:,} {self._unit}" if total else f"{amount} {self._unit}"
         if may_animate():
             self._draw(clean(task), done, total, ", ".join([amount, *facts]))
-        elif self._cadence.is_due(now):
+        elif now >= self._next_line:
+            self._next_line = now + LINE_EVERY_S
             say(f"adascale: {', '.join([f'{task} {amount}', *facts])}")
 
     def _draw(self, task: str, done: int, total: int | None, note: str) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def stdin_stream(example: str) -> BinaryIO:
-    """Stdin, to be read line by line.
+    """Open stdin for reading line by line.
 
     Args:
         example: A command that works, for the hint of an error.
@@ -62,7 +62,7 @@ def read_piped(*, quiet: bool = False) -> str:
     """Text that is piped in with a question, read to its end; empty for a terminal.
 
     Args:
-        quiet: Do not say that a silent pipe is waited for.
+        quiet: Do not report that the command waits for a silent pipe.
 
     Raises:
         UsageError: it is not UTF-8.
@@ -75,7 +75,7 @@ def read_piped(*, quiet: bool = False) -> str:
 
 
 def is_piped() -> bool:
-    """True if text is piped in; waits for its beginning."""
+    """True if text is piped in; waits for its first byte."""
     if sys.stdin.isatty():
         return False
     _say_if_silent()
@@ -83,7 +83,7 @@ def is_piped() -> bool:
 
 
 def _say_if_silent() -> None:
-    """Say that the command waits for stdin, if it is open and nothing has come."""
+    """Report that the command waits for stdin, if it is open and empty."""
     if sys.platform == "win32":
         return
     with suppress(ValueError):  # a stand-in for stdin, which does not wait

@@ -223,19 +223,6 @@ def pens(*, calibrated: bool = True, pace: float = 0.0, running: bool = True) ->
     return log
 
 
-def wide(samples: int = 30, steps: int = 3) -> Log:
-    """Many independent paths of several steps, as voting draws them; a third of them disagree."""
-    log = Log(budget=Budget(max_tokens=4096))
-    log.read_prompt()
-    for sample in range(samples):
-        node = ROOT
-        for depth in range(steps - 1):
-            node = log.step(node, f"sample {sample} step {depth}", 0.5 + sample / 100, tokens=5)
-        answer = "27" if sample % 3 else str(sample)
-        log.finish_path(node, f"so {answer}", 0.5 + sample / 100, answer, tokens=5)
-    return log
-
-
 def programs(*, pace: float = 0.0, running: bool = True) -> Log:
     """Programs and prose: two that print 27, one that fails, one path in prose, and one being written."""
     log = Log(budget=Budget(max_tokens=2048), params={"lead": 3, "samples": 8}, pace=pace)

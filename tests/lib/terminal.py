@@ -60,14 +60,6 @@ class Screen:
             assert time.monotonic() < end, f"{text!r} never came, only {self.text!r}"
             time.sleep(0.01)
 
-    def press(self, key: str, until: Callable[[], bool]) -> None:
-        """Press a key again and again: what is typed before a program listens is lost."""
-        end = time.monotonic() + LIMIT_SECONDS
-        while not until():
-            assert time.monotonic() < end, f"{key!r} changed nothing: {self.text!r}"
-            os.write(self._master, key.encode())
-            time.sleep(0.05)
-
     def type(self, text: str) -> None:
         """Type to a program that listens."""
         os.write(self._master, text.encode())
@@ -94,16 +86,15 @@ def on_terminal(
     env: Mapping[str, str],
     *,
     act: Callable[[subprocess.Popen[bytes], Screen], None] = lambda process, screen: None,
-    size: tuple[int, int] = (24, 80),
     keyboard: bool = False,
     whole: bool = False,
 ) -> Outcome:
-    """Run ``python ARGS``: stderr is a terminal of ``size`` rows and columns.
+    """Run ``python ARGS``: stderr is a terminal of 24 rows and 80 columns.
 
     So is stdin with a ``keyboard``, and stdout of a ``whole`` terminal, which ``Outcome.stderr`` has too.
     """
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     with subprocess.Popen(
         [sys.executable, *args],
         stdin=slave if keyboard else subprocess.DEVNULL,

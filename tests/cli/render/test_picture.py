@@ -63,7 +63,7 @@ def test_the_theme_has_every_style(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rows(state: ViewState, room: int = 10_000, *, show_tree: bool = True) -> list[str]:
     """The rows of a running search: mark, text, and figures, two spaces or more between them."""
-    height = (room + 5) * (1 if show_tree else 2)
+    height = room + 5 if show_tree else max(room + 5, 2 * room)
     lines = frame(state, 130, height, show_tree=show_tree).splitlines()
     return [line.lstrip("│├└─ ") for line in lines[2 : lines.index("")]]
 
