@@ -17,8 +17,57 @@ from dataclasses import dataclass, replace
 
 from ..errors import UsageError, command
 from ..types import KindName, Problem, Turn
-from . import KINDS, kind_named, wording
+from . import KINDS, kind_named
 from .options import Options, find_alternatives, find_options
+from .wording import (
+    ABOUT_US,
+    ABROAD,
+    ASKED,
+    ASKED_FIRST,
+    ASKS_DAY,
+    ASKS_HOW_LONG,
+    ASKS_NO_WEEKDAY,
+    ASKS_SPAN,
+    ASKS_TIME,
+    ASKS_WEEKDAY,
+    ASKS_YOU,
+    BELOW_ZERO,
+    BETWEEN_NUMBERS,
+    CLOCK,
+    CODE,
+    CODE_RESULT,
+    CONVERSION,
+    COUNTED,
+    COURTESY,
+    DATE,
+    DESCRIPTION,
+    ENGLISH,
+    EXPLANATION,
+    FACT,
+    FACT_ABROAD,
+    FOR_PERSON_PLACE_TIME,
+    FORMULA,
+    GERMAN_WAS,
+    GOES_ON,
+    HOW_MUCH,
+    INVERTED,
+    MATHS_VERB,
+    MATHS_WORD,
+    MEASURED,
+    MONTH,
+    NAME_OR_SAY,
+    NAMED_WILL,
+    NUMBER,
+    NUMBER_IN_NAME,
+    OF_BEFORE,
+    OPERATION,
+    POLAR,
+    POLAR_ABROAD,
+    QUESTION_WORD,
+    TEXT_OPENING,
+    TO_ASSISTANT,
+    YES_OR_NO,
+)
 
 _WINDOW = 4000
 """Characters at either end of a message in which a question or a request is looked for."""
@@ -53,7 +102,7 @@ def recognise_message(message: str) -> Recognised:
 
 def speaks_of_quantities(message: str) -> bool:
     """True if it has a number, a formula, or a word of mathematics."""
-    return _has(message, wording.NUMBER, wording.FORMULA, wording.OPERATION, wording.MATHS_WORD)
+    return _has(message, NUMBER, FORMULA, OPERATION, MATHS_WORD)
 
 
 def asking_sentence(message: str) -> str:
@@ -69,15 +118,15 @@ def is_answered_by(message: str, moments: Collection[str]) -> bool:
         moments: Kinds of moments in an answer: ``date``, ``time``, ``amount``, ``weekday``.
     """
     question = asking_sentence(message)
-    if _has(question, wording.ASKS_WEEKDAY):
+    if _has(question, ASKS_WEEKDAY):
         return "weekday" in moments
-    return moments != {"weekday"} or not _has(question, wording.HOW_MUCH, wording.ASKS_NO_WEEKDAY)
+    return moments != {"weekday"} or not _has(question, HOW_MUCH, ASKS_NO_WEEKDAY)
 
 
 def is_counted(message: str) -> bool:
     """True if it asks how many or how much of something that cannot be negative."""
     is_asked = _has(asking_sentence(message), r"(?i)\bhow (?:many|much)\b")
-    return is_asked and not _has(message, wording.BELOW_ZERO, wording.MATHS_WORD)
+    return is_asked and not _has(message, BELOW_ZERO, MATHS_WORD)
 
 
 class _Parts:
@@ -103,10 +152,10 @@ class _Parts:
         self.opening = _without_courtesy(text[:_WINDOW])
         self.question = _question(sentences, head if below else "")
         self.is_single = len(sentences) < 2
-        foreign, english = (re.findall(each, self.near) for each in (wording.ABROAD, wording.ENGLISH))
+        foreign, english = (re.findall(each, self.near) for each in (ABROAD, ENGLISH))
         self.is_abroad = len(foreign) > len(english)
-        self.has_formula = pictures > 0 or _has(self.near, wording.FORMULA)
-        self.has_code = _has(self.near, wording.CODE)
+        self.has_formula = pictures > 0 or _has(self.near, FORMULA)
+        self.has_code = _has(self.near, CODE)
 
 
 def _sentences(text: str) -> list[str]:
@@ -119,7 +168,7 @@ def _question(sentences: Sequence[str], head: str) -> str:
     last = sentences[-1] if sentences else ""
     if head and not _is_marked(last):
         first = _question(_sentences(head), "")
-        if _is_marked(first) or _begins(first, wording.TEXT_OPENING):
+        if _is_marked(first) or _begins(first, TEXT_OPENING):
             return first
     marked = [sentence for sentence in sentences if _is_marked(sentence)]
     return _without_courtesy(marked[-1] if marked else last)
@@ -139,7 +188,7 @@ def _has(text: str, *patterns: str) -> bool:
 
 _SENTENCE_END = (
     r"(?<=[.!?])(?:(?<!\b[a-zA-Z]\.)|(?=\s+(?:Who|What|Which|Where|When|How|Is|Are|Does|Do|Did|Was|Can)\b))"
-    rf"(?!(?<=\d\.)\s+(?i:{wording.MONTH})\b)"
+    rf"(?!(?<=\d\.)\s+(?i:{MONTH})\b)"
     r"(?<!\bd(?:er|ie|as|em|en)\s\d\.)(?<!\bd(?:er|ie|as|em|en)\s\d\d\.)"
     r"(?<!\b(?:Mr|Dr|dr|St|st|Ft|Mt|Jr|jr|Sr)\.)(?<!\bMrs\.)[\"')\]*_]*\s+"
     r"|(?<=[。？！])|\n+"
@@ -155,10 +204,10 @@ def _without_courtesy(text: str) -> str:
     """A sentence without what leads to its question: "hi, can you please tell me what is 2 + 2"."""
     text = text.lstrip(_BEFORE_SENTENCE)
     for _ in range(6):
-        match = re.match(wording.COURTESY, text)
-        if match is None and (request := re.match(wording.ASKS_YOU, text)):
+        match = re.match(COURTESY, text)
+        if match is None and (request := re.match(ASKS_YOU, text)):
             # Not of "can you swim": what follows asks for an answer or a text.
-            asks = (wording.COURTESY, wording.MATHS_VERB, wording.TEXT_OPENING, wording.NAME_OR_SAY)
+            asks = (COURTESY, MATHS_VERB, TEXT_OPENING, NAME_OR_SAY)
             match = request if _begins(text[request.end() :].lstrip(), *asks) else None
         if match is None:
             break
@@ -171,12 +220,7 @@ def _without_courtesy(text: str) -> str:
 
 def _text(parts: _Parts) -> str | None:
     """A request for a text, or a chat client's own task."""
-    return "it asks for a text" if _begins(parts.opening, wording.TEXT_OPENING) else None
-
-
-def _ends_in_request(parts: _Parts) -> str | None:
-    """A request for a text in the sentence that asks, after a passage or data."""
-    return "it ends by asking for a text" if _begins(parts.question, wording.TEXT_OPENING) else None
+    return "it asks for a text" if _begins(parts.opening, TEXT_OPENING) else None
 
 
 def _options(parts: _Parts) -> Options | None:
@@ -193,7 +237,7 @@ def _options(parts: _Parts) -> Options | None:
 
 def _are_yes_and_no(parts: _Parts, texts: Sequence[str]) -> bool:
     last = {text.lower().split()[-1] for text in texts}
-    return last <= {"yes", "no", "true", "false"} or _has(parts.near, wording.YES_OR_NO)
+    return last <= {"yes", "no", "true", "false"} or _has(parts.near, YES_OR_NO)
 
 
 def _why(choice: Options) -> str:
@@ -207,26 +251,26 @@ def _why(choice: Options) -> str:
 def _yes_no(parts: _Parts) -> str | None:
     """A question for yes or no: in words, or by beginning with a verb ("Is", "Does")."""
     question = parts.question
-    if _has(parts.near, wording.YES_OR_NO):
+    if _has(parts.near, YES_OR_NO):
         return "it asks for yes or no"
     if _is_polar(parts, question):
         return "it begins as a question for yes or no"
     clause = question.rsplit(", ", 1)[-1]
-    is_last = not parts.is_abroad and _is_polar(parts, clause) and not _has(question, wording.QUESTION_WORD)
+    is_last = not parts.is_abroad and _is_polar(parts, clause) and not _has(question, QUESTION_WORD)
     return "it ends in a question for yes or no" if is_last else None
 
 
 def _is_polar(parts: _Parts, sentence: str) -> bool:
     """True if a sentence of the message asks for yes or no, and asks nothing of the assistant."""
     is_short = len(sentence.split()) < 3 and max(sentence, default="") < _FIRST_WITHOUT_SPACES
-    if is_short or _begins(sentence, wording.TO_ASSISTANT, wording.GERMAN_WAS, wording.NAMED_WILL):
+    if is_short or _begins(sentence, TO_ASSISTANT, GERMAN_WAS, NAMED_WILL):
         return False
-    if _begins(sentence, wording.POLAR_ABROAD):
+    if _begins(sentence, POLAR_ABROAD):
         return True
     if not parts.is_abroad:
-        return _begins(sentence, wording.POLAR)
-    is_asked = _has(sentence, wording.ASKED) or _begins(sentence, wording.ASKED_FIRST, wording.FACT_ABROAD)
-    is_question = _is_marked(sentence) or _has(sentence, wording.INVERTED)
+        return _begins(sentence, POLAR)
+    is_asked = _has(sentence, ASKED) or _begins(sentence, ASKED_FIRST, FACT_ABROAD)
+    is_question = _is_marked(sentence) or _has(sentence, INVERTED)
     return is_question and not is_asked
 
 
@@ -243,31 +287,33 @@ def _date(parts: _Parts) -> str | None:
     text, question = parts.near, parts.question
     if len(text.split()) > _LONGEST_DATE:
         return None
-    if _has(question, wording.ASKS_DAY) and _has(text, wording.DATE):
+    if _has(question, ASKS_DAY) and _has(text, DATE):
         return "it gives a date and asks for a day"
-    if _has(question, wording.ASKS_TIME) and _has(text, wording.CLOCK):
+    if _has(question, ASKS_TIME) and _has(text, CLOCK):
         return "it gives a time and asks for another"
-    is_counted = _has(question, wording.ASKS_SPAN)
-    is_between = sum(len(re.findall(moment, text)) for moment in (wording.DATE, wording.CLOCK)) > 1
-    if is_between and (is_counted or _has(question, wording.ASKS_HOW_LONG)):
+    is_counted = _has(question, ASKS_SPAN)
+    is_between = sum(len(re.findall(moment, text)) for moment in (DATE, CLOCK)) > 1
+    if is_between and (is_counted or _has(question, ASKS_HOW_LONG)):
         return "it gives dates or times and asks how long it is between them"
-    return "it counts from a date" if is_counted and _has(question, wording.DATE) else None
+    return "it counts from a date" if is_counted and _has(question, DATE) else None
 
 
 def _talk(parts: _Parts) -> str | None:
     """A question whose answer is an explanation or an opinion, or that is about the assistant; code."""
-    question, has_number = parts.question, _has(parts.near, wording.NUMBER)
-    if parts.has_code and _begins(parts.opening, wording.CODE_RESULT):
+    question, has_number = parts.question, _has(parts.near, NUMBER)
+    if parts.has_code and _begins(parts.opening, CODE_RESULT):
         return None
-    if _begins(question, wording.TO_ASSISTANT):
+    if _begins(question, TEXT_OPENING):
+        return "it ends by asking for a text"
+    if _begins(question, TO_ASSISTANT):
         return "it asks something of the assistant"
-    is_described = _begins(question, wording.DESCRIPTION) and (parts.is_single or not has_number)
-    is_computed = _has(question, wording.OPERATION, wording.BETWEEN_NUMBERS)
-    if (is_described and not is_computed) or _begins(question, wording.EXPLANATION):
+    is_described = _begins(question, DESCRIPTION) and (parts.is_single or not has_number)
+    is_computed = _has(question, OPERATION, BETWEEN_NUMBERS)
+    if (is_described and not is_computed) or _begins(question, EXPLANATION):
         return "it asks for an explanation"
     if parts.has_code:
         return "it has code and no tests"
-    return "it speaks of you" if _begins(question, wording.ABOUT_US) and not has_number else None
+    return "it speaks of you" if _begins(question, ABOUT_US) and not has_number else None
 
 
 def _value(parts: _Parts) -> str | None:
@@ -277,18 +323,18 @@ def _value(parts: _Parts) -> str | None:
         return "it has a formula"
     if parts.has_code:
         return "it asks what code gives"
-    if _has(text, wording.OPERATION):
+    if _has(text, OPERATION):
         return "it has a sum"
-    has_number = _has(re.sub(wording.NUMBER_IN_NAME, " ", text, count=1), wording.NUMBER)
-    quantity = (wording.HOW_MUCH, wording.MEASURED, wording.MATHS_WORD, wording.MATHS_VERB)
+    has_number = _has(re.sub(NUMBER_IN_NAME, " ", text, count=1), NUMBER)
+    quantity = (HOW_MUCH, MEASURED, MATHS_WORD, MATHS_VERB)
     if has_number and _has(question, *quantity):
         return "it gives numbers and asks for a quantity"
-    is_looked_up = _begins(question, wording.FOR_PERSON_PLACE_TIME)
-    if (_has(question, wording.MATHS_WORD) and not is_looked_up) or _has(question, wording.COUNTED):
+    is_looked_up = _begins(question, FOR_PERSON_PLACE_TIME)
+    if (_has(question, MATHS_WORD) and not is_looked_up) or _has(question, COUNTED):
         return "it speaks of mathematics"
-    if _begins(parts.opening, wording.MATHS_VERB):
+    if _begins(parts.opening, MATHS_VERB):
         return "it asks to compute"
-    if re.fullmatch(wording.CONVERSION, parts.opening):
+    if re.fullmatch(CONVERSION, parts.opening):
         return "it converts a quantity"
     if has_number and _asks(question) and not is_looked_up:
         return "it gives numbers and asks"
@@ -298,14 +344,13 @@ def _value(parts: _Parts) -> str | None:
 def _asks(sentence: str) -> bool:
     """True if a sentence has a question mark or its main clause begins with a question word."""
     clauses = (sentence, sentence.rsplit(", ", 1)[-1])
-    return _is_marked(sentence) or any(_begins(c, wording.QUESTION_WORD) for c in clauses)
+    return _is_marked(sentence) or any(_begins(c, QUESTION_WORD) for c in clauses)
 
 
 def _fact(parts: _Parts) -> str | None:
     """A short question for a name, a date, a place or a word."""
-    match = re.match(wording.FACT, parts.question) or (
-        re.match(wording.FACT_ABROAD, parts.question) if parts.is_abroad else None
-    )
+    patterns = (FACT, FACT_ABROAD) if parts.is_abroad else (FACT,)
+    match = next(filter(None, (re.match(pattern, parts.question) for pattern in patterns)), None)
     if match is None:
         return None
     return f'it is a short question that begins with "{" ".join(match[0].lower().split())}"'
@@ -313,7 +358,6 @@ def _fact(parts: _Parts) -> str | None:
 
 _REASONS: tuple[tuple[KindName, Callable[[_Parts], str | None]], ...] = (
     ("text", _text),
-    ("text", _ends_in_request),
     ("yes-no", _yes_no),
     ("date", _date),
     ("text", _talk),
@@ -339,16 +383,14 @@ def _follow_up(message: str, history: Sequence[Turn]) -> Recognised | None:
         is_follow_up = before.kind != "text" and not (before.choice and before.choice.letters)
     else:
         rest = _without_and(message)
-        is_follow_up = (
-            before.kind == "value" and _begins(rest, wording.HOW_MUCH) and _has(rest, wording.OF_BEFORE)
-        )
+        is_follow_up = before.kind == "value" and _begins(rest, HOW_MUCH) and _has(rest, OF_BEFORE)
     return replace(before, why="it goes on from the question before") if is_follow_up else None
 
 
 def _without_and(message: str) -> str:
     """The message without "and" or "what about" at its beginning."""
     start = message.strip(_BEFORE_SENTENCE)
-    match = re.match(wording.GOES_ON, start)
+    match = re.match(GOES_ON, start)
     return start[match.end() :].strip() if match else start
 
 
@@ -357,9 +399,9 @@ def _is_fragment(message: str) -> bool:
     rest = _without_and(message)
     if rest == message.strip(_BEFORE_SENTENCE) or not rest:
         return False
-    whole = wording.QUESTION_WORD, wording.POLAR, wording.TEXT_OPENING, wording.EXPLANATION, wording.ABOUT_US
+    whole = QUESTION_WORD, POLAR, TEXT_OPENING, EXPLANATION, ABOUT_US
     is_short = len(rest.split()) <= (_LONGEST_FRAGMENT if _is_marked(rest) else 3)
-    return is_short and not _begins(rest, *whole) and not _has(rest, wording.OPERATION)
+    return is_short and not _begins(rest, *whole) and not _has(rest, OPERATION)
 
 
 def problem_of(
