@@ -205,14 +205,8 @@ class Usage:
     seconds: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.reused_tokens + other.reused_tokens,
-            self.generated_tokens + other.generated_tokens,
-            self.prm_tokens + other.prm_tokens,
-            self.flops + other.flops,
-            self.seconds + other.seconds,
-        )
+        sums = (getattr(self, name) + getattr(other, name) for name in self.__slots__)
+        return Usage(*sums)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -380,7 +380,7 @@ def _follow_up(message: str, history: Sequence[Turn]) -> Recognised | None:
     earlier = (turn.content for turn in reversed(history) if turn.role == "user")
     before = recognise_message(next((content for content in earlier if not _is_fragment(content)), ""))
     if _is_fragment(message):
-        is_follow_up = before.kind != "text" and not (before.choice and before.choice.letters)
+        is_follow_up = not KINDS[before.kind].is_reply and not (before.choice and before.choice.letters)
     else:
         rest = _without_and(message)
         is_follow_up = before.kind == "value" and _begins(rest, HOW_MUCH) and _has(rest, OF_BEFORE)
@@ -444,7 +444,7 @@ def problem_of(
         before = _follow_up(message, history)
         choices = before.choice.texts if before and before.choice else ()
         match = before or recognise_message(message)
-        is_value = match.kind == "text" and is_searched
+        is_value = is_searched and KINDS[match.kind].is_reply
         reasons = {"value": "a search was asked for"} if is_value else {match.kind: match.why}
     [(kind, why)] = reasons.items()
     if KINDS[kind].has_tests:

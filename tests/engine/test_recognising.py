@@ -26,8 +26,8 @@ def guesses(name: str) -> Counter[tuple[str, str]]:
     return Counter((row["kind"], recognise_message(row["message"]).kind) for row in rows)
 
 
-def share_right(found: Counter[tuple[str, str]]) -> float:
-    return sum(n for (kind, guessed), n in found.items() if kind == guessed) / found.total()
+def share_right(guesses_: Counter[tuple[str, str]]) -> float:
+    return sum(n for (kind, guessed), n in guesses_.items() if kind == guessed) / guesses_.total()
 
 
 def choice_of(message: str) -> Options:
@@ -67,42 +67,26 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
 @pytest.mark.parametrize(
     ("message", "kind"),
     [
-        ("What is the sum of the first ten primes?", "value"),
-        ("Please tell me how far a train goes in three hours at 80 km/h.", "value"),
-        ("How many people live in Paris?", "fact"),
         ("At how many degrees Celsius does water boil?", "fact"),
         ("The sum of three consecutive odd numbers is 75. Which is the smallest?", "value"),
         ("What comes next?\n\n3, 6, 9", "value"),
         ("What is the answer?\n\nA shop sells 3 pens for $2. I have $18.", "value"),
-        ("Can you tell me what 12 squared is?", "value"),
         ("Can you explain recursion?", "text"),
-        ("Can dogs eat grapes?", "yes-no"),
-        ("Are you there?", "text"),
-        ("What is recursion?", "text"),
         ("Write a function that adds two numbers.\nassert f(1, 2) == 3", "text"),
         ("It rained.\n\nDid it rain", "yes-no"),
         ("Did it rain?\n\nAda: How was Rome?\nBob: Wet, all 3 days.", "yes-no"),
         ("Give me the key points.\n\nIt rained for 3 days. Was it cold? It was.", "text"),
         ("wich bird lays the largest egg", "fact"),
-        ("Who was the U.S. president in 1929?", "fact"),
         ("What island was Napoleon exiled to?", "fact"),
         ("when does season 6 of the crown start", "fact"),
-        ("What is a monad in Haskell?", "text"),
         ("Point A is left of point B. Is B right of A?", "yes-no"),
         ("How much does part 4 cost?", "value"),
         ("Who wrote your code?", "text"),
-        ("What is the oldest law in Europe?", "fact"),
-        ("What ideas led to the French Revolution?", "text"),
-        ("What did people do before the internet?", "text"),
-        ("What does Python's yield keyword do in generators?", "text"),
-        ("If a cube has volume 27, how long is its edge?", "value"),
         ("What does this print?\n\nx = 2\nprint(x * x)", "value"),
         ("What does this code do?\n\nx = 2\nprint(x * x)", "text"),
-        ("how do i merge 2 lists", "text"),
         ("What is the difference between 15 and 8?", "value"),
         ("What is the point of intersection of y = 2x and y = x + 1?", "value"),
         ("What is the difference between Python 2 and Python 3?", "text"),
-        ("Which number comes next: 2, 4, 8, 16?", "value"),
         ("Find x or y if x + y = 3 and x - y = 1", "value"),
         ("Of all integers between 10 and 100, what is the sum of the even ones?", "value"),
         ("It is 9:15 now. At what time will it be 40 minutes later?", "date"),
@@ -115,30 +99,20 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("Le train part à 9h45 et le trajet dure 3 h 20. À quelle heure arrive-t-il ?", "date"),
         ("¿Cuántos días hay entre el 3 de marzo y el 10 de mayo?", "date"),
         ("Oggi è mercoledì. Che giorno sarà tra 100 giorni?", "date"),
-        ("When did World War II end?", "fact"),
         ("What day is Bastille Day?", "fact"),
         ("What day did the Titanic sink in April 1912?", "fact"),
         ("Which weekday did 4 July 1990 fall on?", "date"),
-        ("What year did the Titanic sink?", "fact"),
-        ("Anna works from 9:00 to 17:00 at 15 euros an hour. How much does she earn in a day?", "value"),
-        ("A pump fills 3 l in 5 minutes, how many in 40 minutes?", "value"),
         ("How many pages does Tom read from Monday to Friday at 12 pages a day?", "value"),
-        ("Write an email that we meet on 3 May at 14:30.", "text"),
         ("太阳是恒星吗?", "yes-no"),
         ("Ein Kilo Äpfel kostet 2,80 Euro. Was kosten 750 Gramm?", "value"),
         ("A quelle heure arrive le train ?", "fact"),
         ("Wann endete der 2. Weltkrieg?", "fact"),
         ("Capitale de la France ?", "fact"),
-        ("Quanto fa 7 per 8 meno 9?", "value"),
-        ("Regnet es in London oft?", "yes-no"),
         ("les chats peuvent-ils nager", "yes-no"),
         ("Welche Zahl kommt als nächstes: 2, 4, 8, 16?", "value"),
         ("¿Qué pesa más, un kilo de plomo o un kilo de plumas?", "choice"),
         ("Will has 5 apples and eats 2, how many are left?", "value"),
         ("spell strawberry backwards", "value"),
-        ("sort these: 5, 3, 9", "value"),
-        ("What is a prime number?", "text"),
-        ("What are the benefits of vitamin B12?", "text"),
         ("what is height of mount everest", "fact"),
         ("La Tierra gira alrededor del Sol?", "yes-no"),
         ("Mi puoi aiutare?", "text"),
@@ -147,7 +121,7 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("", "text"),
     ],
 )
-def test_the_form_of_the_question_decides(message: str, kind: KindName) -> None:
+def test_a_form_that_is_rare_among_the_messages_has_its_kind(message: str, kind: KindName) -> None:
     assert recognise_message(message).kind == kind
 
 
@@ -235,7 +209,7 @@ def test_a_text_below_a_question_makes_it_no_choice_and_no_sum(question: str, ki
         "",
     ],
 )
-def test_what_is_no_list_of_options_is_left_alone(message: str) -> None:
+def test_a_text_without_options_has_none(message: str) -> None:
     assert find_options(message) is None
     assert find_alternatives(message) == ()
 
