@@ -74,8 +74,8 @@ def driver() -> Driver:
 def test_the_reply_is_what_the_model_wrote(kind: str) -> None:
     problem = Problem("1", "How are you?", history=EARLIER, kind=kind)  # type: ignore[arg-type]
     record = Record.of(log_of(reply, Vote(1), problem))
-    said = (Turn("user", "How are you?"), Turn("assistant", STEPS[kind]))
-    assert turns_after(record) == (*EARLIER, *said)
+    turns = (Turn("user", "How are you?"), Turn("assistant", STEPS[kind]))
+    assert turns_after(record) == (*EARLIER, *turns)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["text", "value"]), st.integers(1, 20)), max_size=6))

@@ -59,9 +59,9 @@ def test_an_edge_spells_what_is_marked_and_nothing_else() -> None:
     ],
 )
 def test_an_error_is_explained(error: Exception, slug: str, kind: str, message: str) -> None:
-    told = explained(error, "look")
-    assert (told.slug, type(told).__name__, told.message) == (slug, kind, message)
-    assert told.hint == ("look" if slug == "unexpected" else "")
+    spelled = explained(error, "look")
+    assert (spelled.slug, type(spelled).__name__, spelled.message) == (slug, kind, message)
+    assert spelled.hint == ("look" if slug == "unexpected" else "")
 
 
 def test_an_excerpt_is_one_harmless_line() -> None:

@@ -40,7 +40,7 @@ PLANETS = problem_of("1", "Which planet is the largest?\n(A) Mars\n(B) Jupiter\n
 DRINKS = problem_of("1", "Which drink?", choices=["tea", "green tea", "coffee"])
 
 
-def asked(kind: KindName) -> Problem:
+def problem_of_kind(kind: KindName) -> Problem:
     return {"choice": PLANETS}.get(kind) or Problem("1", "What is 17 * 23?", kind=kind)
 
 
@@ -84,9 +84,9 @@ def test_a_kind_reads_and_shows_an_answer(
     kind: KindName, text: str, execution: Execution | None, answer: str | None, shown: str | None
 ) -> None:
     mode = "prose" if execution is None else "program"
-    found = kind_named(kind).answer(asked(kind), mode, text, "stop", execution)
-    assert found == answer
-    assert kind_named(kind).shown(asked(kind), found, execution) == shown
+    result = kind_named(kind).answer(problem_of_kind(kind), mode, text, "stop", execution)
+    assert result == answer
+    assert kind_named(kind).shown(problem_of_kind(kind), result, execution) == shown
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_a_bare_number_is_shown_with_the_unit_that_is_asked_for(
     ],
 )
 def test_a_number_of_things_is_not_below_zero(question: str, answer: str | None) -> None:
-    found = kind_named("value").answer(Problem("1", question), "prose", r"\boxed{-3}", "stop", None)
-    assert found == answer
+    result = kind_named("value").answer(Problem("1", question), "prose", r"\boxed{-3}", "stop", None)
+    assert result == answer
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,12 @@ def test_a_number_of_things_is_not_below_zero(question: str, answer: str | None)
     ],
 )
 def test_answers_are_equal_as_their_kind_has_it(kind: KindName, a: str, b: str, is_same: bool) -> None:
-    same = kind_named(kind).equality(asked(kind))
+    same = kind_named(kind).equality(problem_of_kind(kind))
     assert same(a, b) is same(b, a) is is_same
 
 
 def test_a_long_answer_is_compared_at_once() -> None:
-    same = kind_named("fact").equality(asked("fact"))
+    same = kind_named("fact").equality(problem_of_kind("fact"))
     started = time.process_time()
     for text in ("a " * 8_000, "a, " * 8_000, "a in " * 8_000, "a city " * 8_000, " - " * 8_000):
         assert not same(text, "b")

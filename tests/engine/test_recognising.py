@@ -32,18 +32,18 @@ def share_right(guesses_: Counter[tuple[str, str]]) -> float:
 
 def choice_of(message: str) -> Options:
     """What a message that is a choice gives to choose from."""
-    found = recognise_message(message)
-    assert found.kind == "choice"
-    assert found.choice is not None
-    return found.choice
+    result = recognise_message(message)
+    assert result.kind == "choice"
+    assert result.choice is not None
+    return result.choice
 
 
 def test_the_kind_of_most_messages_is_right_and_hardly_a_value_or_choice_is_a_text() -> None:
     """The one choice says "Between copper, glass and rubber, which ...", which is no form of options."""
-    found = guesses("messages-dev.jsonl")
-    assert share_right(found) >= 0.98
-    assert not found["value", "text"]
-    assert found["choice", "text"] <= 1
+    result = guesses("messages-dev.jsonl")
+    assert share_right(result) >= 0.98
+    assert not result["value", "text"]
+    assert result["choice", "text"] <= 1
 
 
 def test_messages_that_no_rule_was_written_for_have_the_right_kind() -> None:
@@ -52,9 +52,9 @@ def test_messages_that_no_rule_was_written_for_have_the_right_kind() -> None:
 
 
 def test_most_german_french_spanish_and_italian_messages_have_the_right_kind() -> None:
-    found = guesses("messages-abroad-dev.jsonl")
-    assert share_right(found) >= 0.93
-    assert not found["value", "text"] + found["choice", "text"]
+    result = guesses("messages-abroad-dev.jsonl")
+    assert share_right(result) >= 0.93
+    assert not result["value", "text"] + result["choice", "text"]
     assert share_right(guesses("messages-abroad-test.jsonl")) >= 0.85
 
 
@@ -130,8 +130,8 @@ def test_a_form_that_is_rare_among_the_messages_has_its_kind(message: str, kind:
 def test_options_are_read_in_any_notation(form: str, between: str) -> None:
     texts = ("river bank", "a", "bank of 3 %")
     options = between.join(f"{form.format(letter)} {text}" for letter, text in zip("ABC", texts, strict=True))
-    found = recognise_message(f"Where does one keep money?\n{options}\nAnswer:")
-    assert found.choice == Options("Where does one keep money?", texts, ("A", "B", "C"))
+    result = recognise_message(f"Where does one keep money?\n{options}\nAnswer:")
+    assert result.choice == Options("Where does one keep money?", texts, ("A", "B", "C"))
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_small_letters_and_numbers_mark_options_below_a_question(marks: str) -> 
     ],
 )
 def test_options_without_letters_are_read(message: str, options: tuple[str, ...]) -> None:
-    found = choice_of(message)
-    assert (found.texts, found.letters) == (options, ())
+    result = choice_of(message)
+    assert (result.texts, result.letters) == (options, ())
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ FRUIT, METAL = "Is a tomato a fruit or a vegetable?", "Which is a metal?\nA. iro
 def test_a_fragment_has_the_kind_of_the_last_whole_question(
     earlier: str, message: str, kind: KindName
 ) -> None:
-    said = (Turn("user", earlier), Turn("assistant", "So."), Turn("user", "and of Chile?"))
-    assert problem_of("1", message, history=said).kind == kind
+    history = (Turn("user", earlier), Turn("assistant", "So."), Turn("user", "and of Chile?"))
+    assert problem_of("1", message, history=history).kind == kind
 
 
 def test_a_fragment_behind_a_choice_has_its_options() -> None:
@@ -264,11 +264,11 @@ PIECES = st.sampled_from(
 @settings(deadline=None)  # patterns are compiled at their first use
 @given(st.text() | st.lists(PIECES | st.text(max_size=5), max_size=30).map("".join))
 def test_options_are_pieces_of_any_message(message: str) -> None:
-    found = recognise_message(message)
-    assert (found.choice is not None) == (found.kind == "choice")
-    if found.choice is not None:
-        assert len(found.choice.letters) in (0, len(found.choice.texts))
-        assert all(option and option in message for option in found.choice.texts)
+    result = recognise_message(message)
+    assert (result.choice is not None) == (result.kind == "choice")
+    if result.choice is not None:
+        assert len(result.choice.letters) in (0, len(result.choice.texts))
+        assert all(option and option in message for option in result.choice.texts)
 
 
 @pytest.mark.timeout(60)

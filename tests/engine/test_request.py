@@ -46,14 +46,14 @@ def test_strategy_of_a_kind(request_: SearchRequest, kind: KindName, strategy: S
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         (SearchRequest(beams=9, branching=2), "adaptive has no `beams` and no `branching`"),
         (SearchRequest(strategy="beam", mode="program"), "grows trees of steps"),
     ],
 )
-def test_what_a_strategy_does_not_have_is_refused(request_: SearchRequest, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_what_a_strategy_does_not_have_is_refused(request_: SearchRequest, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         request_.strategy_for()
 
 
@@ -94,11 +94,13 @@ def test_a_setting_has_an_effect_on_a_kind_or_is_named_in_a_warning_or_an_error(
     problem = Problem("1", "Is 91 prime?", kind=kind)
     usual, request = SearchRequest().settings(problem), SearchRequest(**{name: SETTINGS[name]})
     try:
-        found, error = request.settings(problem), ""
+        settings, error = request.settings(problem), ""
     except UsageError as refused:
-        found, error = usual, refused.message
-    is_named = any(f"`{name}`" in said for said in (error, *(each.message for each in found.warnings)))
-    is_heeded = replace(found, warnings=()) != replace(usual, warnings=()) or (name, kind) in ONE_REPLY
+        settings, error = usual, refused.message
+    is_named = any(
+        f"`{name}`" in message for message in (error, *(each.message for each in settings.warnings))
+    )
+    is_heeded = replace(settings, warnings=()) != replace(usual, warnings=()) or (name, kind) in ONE_REPLY
     if name == "min_confidence":  # the answer heeds it, where its status is by a probability
         is_heeded = kind not in ("text", "code")
     assert is_heeded is not is_named
@@ -112,8 +114,8 @@ def test_every_setting_of_a_search_is_among_them() -> None:
 @pytest.mark.parametrize(("samples", "warned"), [(1, 1), (2, 0)])
 def test_a_sampler_of_ones_own_is_warned_of_where_all_is_greedy(samples: int, warned: int) -> None:
     own = Conditions(ModelDescription(), (), set_odds=("temperature",))
-    found = SearchRequest(samples=samples).settings(Problem("1", "Who?", kind="fact"), own)
-    assert sum("`temperature`" in notice.message for notice in found.warnings) == warned
+    settings = SearchRequest(samples=samples).settings(Problem("1", "Who?", kind="fact"), own)
+    assert sum("`temperature`" in notice.message for notice in settings.warnings) == warned
 
 
 def of_modes(*modes: Mode) -> Conditions:
@@ -155,9 +157,9 @@ def test_each_row_gives_the_modes_of_its_searches(
 @pytest.mark.parametrize("mode", ["auto", "prose", "program"])
 def test_a_calibration_of_both_modes_is_used_in_each(mode: ModeChoice) -> None:
     both = of_modes("prose", "program")
-    found = SearchRequest(mode=mode).settings(Problem("1", "1 + 1?"), both, ("prose", "program"))
-    assert (found.models, found.warnings, found.schedule) == (both.models, (), Schedule.even(4))
-    assert found.strategy.modes == (("prose", "program") if mode == "auto" else (mode,))
+    settings = SearchRequest(mode=mode).settings(Problem("1", "1 + 1?"), both, ("prose", "program"))
+    assert (settings.models, settings.warnings, settings.schedule) == (both.models, (), Schedule.even(4))
+    assert settings.strategy.modes == (("prose", "program") if mode == "auto" else (mode,))
 
 
 @pytest.mark.parametrize("among", [("prose",), ("prose", "program")])
@@ -171,8 +173,10 @@ def test_a_calibration_of_prose_is_not_used_for_programs(among: tuple[Mode, ...]
 
 
 def test_nothing_judges_a_plain_reply() -> None:
-    found = SearchRequest("hi", strategy=Vote(3)).settings(Problem("1", "hi", kind="text"), of_modes("prose"))
-    assert (found.models.calibration, found.strategy.branches) == (None, 3)
+    settings = SearchRequest("hi", strategy=Vote(3)).settings(
+        Problem("1", "hi", kind="text"), of_modes("prose")
+    )
+    assert (settings.models.calibration, settings.strategy.branches) == (None, 3)
 
 
 def test_a_generator_that_cannot_continue_draws_no_step_again_and_grows_no_tree() -> None:

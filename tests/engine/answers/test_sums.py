@@ -78,9 +78,9 @@ def test_a_right_sum_is_never_wrong_and_a_wrong_one_always_is(a: int, b: int, op
 
 
 def test_a_sum_that_is_asked_about_is_not_wrong() -> None:
-    said = "Tom says that 7 * 8 = 54. It is not: 7 * 8 = 57."
-    assert wrong_sums(said) == ("7 * 8 = 54", "7 * 8 = 57")
-    assert wrong_sums(said, "Is 7 * 8 = 54?") == ("7 * 8 = 57",)
+    text = "Tom says that 7 * 8 = 54. It is not: 7 * 8 = 57."
+    assert wrong_sums(text) == ("7 * 8 = 54", "7 * 8 = 57")
+    assert wrong_sums(text, "Is 7 * 8 = 54?") == ("7 * 8 = 57",)
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def request_of(ids: list[str], results: list[dict[str, Any]]) -> ToolRequest:
         {"id": id_, "type": "function", "function": {"name": "weather", "arguments": {"city": city}}}
         for id_, city in zip(ids, CITIES, strict=True)
     ]
-    asked = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "tool_calls": calls}]
-    messages = [*asked, *({"role": "tool", **each} for each in results)]
+    request = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "tool_calls": calls}]
+    messages = [*request, *({"role": "tool", **each} for each in results)]
     return ToolRequest.of({"messages": messages, "tools": [PLAIN]})
 
 
@@ -140,14 +140,14 @@ def test_a_message_has_a_role_and_a_text(message: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("calls", [[None], [{"function": "weather"}], 3])
 def test_calls_of_a_conversation_are_as_openais_interface_has_them(calls: Any) -> None:
-    said = {"role": "assistant", "content": "", "tool_calls": calls}
+    reply = {"role": "assistant", "content": "", "tool_calls": calls}
     with pytest.raises(UsageError, match="OpenAI's interface"):
-        ToolCall().read_details("x", {"tools": [PLAIN], "messages": [said]})
+        ToolCall().read_details("x", {"tools": [PLAIN], "messages": [reply]})
 
 
 def test_a_message_may_say_that_it_has_no_calls() -> None:
-    said = {"role": "assistant", "content": "Hello.", "tool_calls": None}
-    request = ToolRequest.of(ToolCall().read_details("x", {"tools": [PLAIN], "messages": [said]}))
+    reply = {"role": "assistant", "content": "Hello.", "tool_calls": None}
+    request = ToolRequest.of(ToolCall().read_details("x", {"tools": [PLAIN], "messages": [reply]}))
     assert in_words(request.messages) == [{"role": "assistant", "content": "Hello."}]
     assert request.known_result(Call("weather", {"city": "Paris"})) is None
 
@@ -162,21 +162,21 @@ ORDERED: dict[str, Any] = {
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_object_has_its_fields_in_another_order_and_nothing_else_changes(seed: int) -> None:
-    found = reordered(ORDERED, np.random.default_rng(seed))
-    assert found == ORDERED
+    result = reordered(ORDERED, np.random.default_rng(seed))
+    assert result == ORDERED
     for one, other in [
-        (found["properties"], ORDERED["properties"]),
-        (found["properties"]["b"]["properties"], INNER["properties"]),
-        (found["properties"]["c"]["items"]["properties"], INNER["properties"]),
+        (result["properties"], ORDERED["properties"]),
+        (result["properties"]["b"]["properties"], INNER["properties"]),
+        (result["properties"]["c"]["items"]["properties"], INNER["properties"]),
     ]:
         assert list(one) != list(other)
 
 
 def test_values_come_back_into_the_order_of_the_schema() -> None:
     value = {"z": 0, "c": [{"y": 2, "x": 1}], "b": {"y": 2, "x": 1}, "a": "A"}
-    found = in_order(value, ORDERED)
-    assert found == value
-    assert [list(found), list(found["b"]), list(found["c"][0])] == [
+    result = in_order(value, ORDERED)
+    assert result == value
+    assert [list(result), list(result["b"]), list(result["c"][0])] == [
         ["a", "b", "c", "z"],
         ["x", "y"],
         ["x", "y"],

@@ -88,19 +88,19 @@ def _nested(depth: int) -> dict[str, Any]:
 def test_unions_at_every_level_take_no_longer_than_one() -> None:
     value = json.loads('{"a": ' * 12 + '"x"' + "}" * 12)
     began = time.process_time()
-    found = object_schema(_nested(11))
-    grammar_of_object(found)
-    assert matches(value, found)
+    reading = object_schema(_nested(11))
+    grammar_of_object(reading)
+    assert matches(value, reading)
     assert time.process_time() - began < 1.0
 
 
 def test_unions_beside_many_properties_are_refused_at_once() -> None:
     fields = [f"p{n}" for n in range(2000)]
     schema = {"properties": {name: {} for name in fields}, "anyOf": [{"required": [name]} for name in fields]}
-    found = object_schema(schema)
+    reading = object_schema(schema)
     began = time.process_time()
     with pytest.raises(UsageError, match="unions"):
-        grammar_of_object(found)
+        grammar_of_object(reading)
     assert time.process_time() - began < 1.0
 
 
