@@ -60,6 +60,14 @@ class Screen:
             assert time.monotonic() < end, f"{text!r} never came, only {self.text!r}"
             time.sleep(0.01)
 
+    def press(self, key: str, until: Callable[[], bool]) -> None:
+        """Press a key again and again: what is typed before a program listens is lost."""
+        end = time.monotonic() + LIMIT_SECONDS
+        while not until():
+            assert time.monotonic() < end, f"{key!r} changed nothing: {self.text!r}"
+            os.write(self._master, key.encode())
+            time.sleep(0.05)
+
     def type(self, text: str) -> None:
         """Type to a program that listens."""
         os.write(self._master, text.encode())
