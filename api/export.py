@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from adascale.engine.kinds import kind_of
-from adascale.engine.search.outcomes import PrefixOutcome, prefix_outcomes
-from adascale.engine.search.record import Record
+from adascale.engine.search.record import PrefixOutcome, Record, prefix_outcomes
 from adascale.engine.strategies.beam import success_beta
 from adascale.engine.types import MODES, Estimate, Mode, NodeId, Problem, Turn
 
@@ -81,15 +80,14 @@ class SampledQuestion:
         would have two labels otherwise. Other values are the first one's.
         """
         problem, generator = record.started.problem, record.started.models.generator
-        modes = {record.tree[each.node].mode for each in record.candidates}
-        counts = [] if problem.answer is None else [prefix_outcomes(record, mode) for mode in modes]
+        outcomes = {} if problem.answer is None else prefix_outcomes(record)
         of_node: dict[NodeId | None, Prefix] = {}
         merged: dict[tuple[Prefix | None, str, Mode, bool], Prefix] = {}
         for node in record.tree:
             if node.step is not None:
                 key = of_node.get(node.parent), node.step.text, node.mode, node.step.finish != "step"
                 prefix = merged.setdefault(key, Prefix(*key, estimate=node.estimate))
-                prefix.outcome = sum((count[node.id] for count in counts), prefix.outcome)
+                prefix.outcome += outcomes.get(node.id, PrefixOutcome())
                 of_node[node.id] = prefix
         return cls(problem, [*merged.values()], generator.name if generator else "")
 

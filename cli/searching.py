@@ -63,7 +63,7 @@ def search_one(
         typer.Exit: it was interrupted before it began.
         AdascaleError: it could not run.
     """
-    from adascale.engine.search.computed import computed_log
+    from adascale.engine.search.judging import computed_log
 
     # A model that stays open has places for whatever is asked next.
     session = options.for_one(search.strategy_for("value" if settings.keep_alive else problem.kind), search)

@@ -13,11 +13,10 @@ from adascale.engine.kinds import Run, kind_of
 from adascale.engine.request import Conditions, Request, SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import ModelDescription, SearchFailed, SearchFinished
-from adascale.engine.search.outcomes import right_nodes
-from adascale.engine.search.record import Record
+from adascale.engine.search.record import Record, right_nodes
 from adascale.engine.strategies import Passing, Strategy, effort_named
+from adascale.engine.strategies.base import REDRAWS
 from adascale.engine.strategies.presets import effort_numbers
-from adascale.engine.strategies.redraws import REDRAWS
 from adascale.engine.strategies.sampling import Agreement
 from adascale.engine.types import Estimate, KindName, Mode, Problem, Schedule, StopReason, Usage
 

@@ -24,7 +24,7 @@ from adascale.engine.search.events import AnswerFound, Event, PromptRead, Search
 from adascale.engine.search.record import replay
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Expand, Plan, Strategy
-from adascale.engine.strategies.redraws import redraw_at
+from adascale.engine.strategies.base import redraw_at
 from adascale.engine.types import ROOT, Estimate, Mode, NodeId, Problem, SamplingChange
 from adascale.models.calibration.artefact import Artefact, question_key, read_installed
 from adascale.models.options import SessionOptions

@@ -32,10 +32,9 @@ from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.request import Request, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswerFound
-from adascale.engine.search.outcomes import right_nodes
-from adascale.engine.search.record import Record
+from adascale.engine.search.record import Record, right_nodes
 from adascale.engine.strategies import Adaptive, Greedy, Strategy, Vote
-from adascale.engine.strategies.redraws import REDRAWS
+from adascale.engine.strategies.base import REDRAWS
 from adascale.engine.types import Estimate, Mode, Problem, Schedule
 from adascale.models.llama.stepcost import StepCosts
 from adascale.models.options import SessionOptions

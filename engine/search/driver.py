@@ -27,8 +27,8 @@ from ..ports import (
 from ..request import Request, Settings
 from ..types import BranchId, KindName, NodeId, Problem, Usage
 from .branches import Branch
-from .computed import computed_log
 from .events import Event
+from .judging import computed_log
 from .search import Order, ReadPrompt, RunProgram, ScorePrefixes, Search
 
 

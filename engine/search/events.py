@@ -153,15 +153,6 @@ class OptionsRead(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllocationDecided(_Event):
-    """A rule of the paper computed the number of children that ``node`` requires."""
-
-    kind = "allocation_decided"
-    node: NodeId
-    required: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BranchStarted(_Event):
     """A branch began to run below ``parent``; a greedy one takes the most likely token every time."""
 
@@ -304,7 +295,6 @@ Event = (
     SearchStarted
     | PromptRead
     | OptionsRead
-    | AllocationDecided
     | BranchStarted
     | BranchGrew
     | StepProposed

@@ -1,4 +1,4 @@
-"""The answer that leads a search: chosen once by the strategy's rule, and judged once by the calibration."""
+"""The answer of a search: computed, or chosen by the strategy and judged by the calibration."""
 
 from __future__ import annotations
 
@@ -6,17 +6,32 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..answers.choosing import Candidate, FinishedSearch, SearchResult, choose, likeliest
+from ..answers.choosing import NOTHING_YET, Candidate, FinishedSearch, SearchResult, choose, likeliest
 from ..kind_table import entry_of
 from ..kinds import kind_of
 from ..ports import AnswerEstimates
-from ..request import Settings
-from ..types import ROOT, Estimate, NodeId
+from ..request import Request, Settings
+from ..strategies import Adaptive
+from ..types import ROOT, Estimate, NodeId, Usage
+from .events import Event, SearchFinished
 from .record import Record
 from .tree import Tree
 
 if TYPE_CHECKING:
     from ..calibration.posterior import Posterior
+
+
+def computed_log(request: Request) -> tuple[Event, ...]:
+    """The whole log of a question whose answer can be computed; empty if it has to be searched.
+
+    Only ``adaptive`` skips the search: other strategies are there to be compared.
+    """
+    answer = kind_of(request.problem).computed(request.problem)
+    if answer is None or not isinstance(request.settings.strategy, Adaptive):
+        return ()
+    result = replace(NOTHING_YET, answer=answer, stop_reason="computed")
+    started = request.settings.first_event(request.problem)
+    return started, SearchFinished(seq=1, result=result, usage=Usage())
 
 
 def judge_answers(

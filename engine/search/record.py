@@ -14,10 +14,10 @@ from ..answers.choosing import AnswerGroup, Candidate, SearchResult
 from ..bands import LEAST, Band, Recorded, band_of, certainty, recorded
 from ..errors import TraceError
 from ..kind_table import entry_of
-from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Usage, probability_of
+from ..kinds import Run, kind_of
+from ..types import ROOT, BranchId, Estimate, NodeId, Notice, Problem, Usage, probability_of
 from .events import (
     OUT_OF_DISTRIBUTION,
-    AllocationDecided,
     AnswerFound,
     AnswersJudged,
     BranchGrew,
@@ -47,8 +47,6 @@ class Record:
         tree: All nodes with their costs, and the standing.
         usage: Work done in finished steps.
         branches: Every branch that was drawn.
-        required: Number of trajectories that the paper's rule would draw, in the mode of the root's
-            estimate; None without one.
         reasons: Reason of each pruned node.
         candidates: Trajectories that count, in the order in which they finished.
         notices: Warnings, each once.
@@ -60,7 +58,6 @@ class Record:
     tree: Tree = field(init=False)
     usage: Usage = Usage()
     branches: dict[BranchId, BranchStarted] = field(default_factory=dict)
-    required: int | None = None
     reasons: dict[NodeId, str] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -207,8 +204,6 @@ class Record:
         match event:
             case PromptRead() | OptionsRead() | StepProposed() | ProgramRan() | StepScored() | NodesPruned():
                 self._change_tree(event)
-            case AllocationDecided() if event.node == ROOT:
-                self.required = self.required or event.required
             case BranchStarted():
                 self.branches[event.branch] = event
             case AnswerFound():
@@ -267,3 +262,48 @@ def replay(events: Iterable[Event]) -> Tree:
         TraceError: as ``Record.of``.
     """
     return Record.of(events).tree
+
+
+def right_nodes(record: Record, problem: Problem, run: Run | None = None) -> frozenset[NodeId]:
+    """Last nodes of the correct solutions.
+
+    Args:
+        record: Record of a search of the problem.
+        problem: The problem with the answer or the tests that only an evaluation may see.
+        run: Runs programs with hidden tests; None if there is no code task.
+    """
+    kind = kind_of(problem)
+    return frozenset(
+        each.node
+        for each in record.candidates
+        if kind.is_right(problem, each.answer, record.tree[each.node].execution, run)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixOutcome:
+    """Number of solutions from or through a prefix, and of those that reached the correct answer."""
+
+    right: int = 0
+    total: int = 0
+
+    def __add__(self, other: PrefixOutcome) -> PrefixOutcome:
+        return PrefixOutcome(self.right + other.right, self.total + other.total)
+
+
+def prefix_outcomes(record: Record) -> dict[NodeId, PrefixOutcome]:
+    """Outcomes of every node of a search whose answer is known.
+
+    A solution counts for the node that it starts from and everything on its own way down, not for what lies
+    above: redraws of one prefix are no independent evidence about the question. A solution without an answer
+    is a failure, cut off by a limit or not.
+    """
+    right = right_nodes(record, record.started.problem)
+    outcomes = {node.id: PrefixOutcome() for node in record.tree}
+    for candidate in record.candidates:
+        branch = record.tree[candidate.node].branch
+        assert branch is not None, "only the root was not drawn"
+        path = [ROOT, *(node.id for node in record.tree.path(candidate.node))]
+        for node in path[path.index(record.branches[branch].parent) :]:
+            outcomes[node] += PrefixOutcome(int(candidate.node in right), 1)
+    return outcomes

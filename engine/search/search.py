@@ -24,8 +24,7 @@ from ..kinds import KINDS, OptionsPrompt, kind_of
 from ..ports import BranchStart, Clock, Growth, OptionLogits, Prefix, PrefixWork, Score
 from ..request import Settings
 from ..strategies import Cut, Expand
-from ..strategies.base import top_k
-from ..strategies.redraws import redraw_at
+from ..strategies.base import redraw_at, top_k
 from ..types import (
     PROGRAMS,
     ROOT,
@@ -43,7 +42,6 @@ from .branches import Branch, Branches, branch_seed
 from .events import (
     NOT_NEEDED,
     OUT_OF_DISTRIBUTION,
-    AllocationDecided,
     AnswerFound,
     AnswersJudged,
     BranchGrew,
@@ -427,7 +425,7 @@ class Search:
             return
         for command in commands:
             if isinstance(command, Expand):
-                self._queue(command)
+                self.branches.queue(command)
         for command in commands:
             if isinstance(command, Cut):
                 self._cut(command)
@@ -446,11 +444,6 @@ class Search:
                 self.branches.queue(Expand(before, until="answer"))
                 self._cut(Cut((node,), f"{equation} is wrong"))
         return [node for node in nodes if not self._is_below(node, self._redrawn)]
-
-    def _queue(self, command: Expand) -> None:
-        if command.required is not None:
-            self._emit(AllocationDecided(node=command.node, required=command.required))
-        self.branches.queue(command)
 
     def _cut(self, command: Cut) -> None:
         """End the branches below nodes, and those that wait there."""
@@ -505,7 +498,7 @@ class Search:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]
             [best] = top_k(self._tree, begun or [ROOT], 1)
             mode = self._tree[best].mode if best != ROOT else self.settings.strategy.modes[0]
-            self._queue(Expand(best, 1, "answer", mode=mode))
+            self.branches.queue(Expand(best, 1, "answer", mode=mode))
 
     def _tokens_written(self, branch: Branch) -> tuple[int, int]:
         """Tokens of a running trajectory; of equals the first drawn is largest."""

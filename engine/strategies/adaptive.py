@@ -9,8 +9,7 @@ from itertools import chain, cycle, islice, repeat
 from ..answers.choosing import SearchResult
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, StopReason, percent, probability_of
-from .base import Cut, Expand, Plan, Strategy
-from .redraws import REDRAWS
+from .base import REDRAWS, Cut, Expand, Plan, Strategy
 
 _FAILURES = 3
 """Programs without an answer, and none with one, that end the programs of a question."""

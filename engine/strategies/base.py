@@ -15,6 +15,13 @@ from ..errors import UsageError, setting
 from ..search.tree import Tree
 from ..types import ROOT, Mode, NodeId, SelectRule, StopReason, Until
 
+REDRAWS = 2
+"""Most steps of one solution that are drawn again for a wrong sum, if the strategy redraws at all.
+
+Redraws need no calibration. They are worth two points to votes in prose, one beside programs
+(docs/research.md).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Expand:
@@ -25,7 +32,6 @@ class Expand:
         n: Number of children.
         until: Each runs to its next step, or to the end of its answer with one node per step.
         greedy: Take the most likely token instead of sampling.
-        required: Number that an allocation rule asked for before it was clipped to ``n``, for the record.
         mode: Mode of reasoning.
         max_tokens: Tokens of each, its thoughts left out, if that is less than the sampler allows.
     """
@@ -34,7 +40,6 @@ class Expand:
     n: int = 1
     until: Until = "step"
     greedy: bool = False
-    required: int | None = None
     mode: Mode = "prose"
     max_tokens: int | None = None
 
@@ -78,7 +83,7 @@ class Strategy(ABC):
         grows_steps: It grows a tree of steps and chooses among them itself: no programs, and no redraws.
         stops_early: It may end early, so the machine chooses its width; any other strategy runs all at once.
         modes: Modes of reasoning; of equals the first one is drawn first.
-        redraws: Most steps of one trajectory that are drawn again for a wrong sum (``redraws.redraw_at``).
+        redraws: Most steps of one trajectory that are drawn again for a wrong sum (``redraw_at``).
     """
 
     name: ClassVar[str]
@@ -217,3 +222,16 @@ def top_k(tree: Tree, nodes: Iterable[NodeId], k: int) -> list[NodeId]:
         return (-estimate.median if estimate else 0.0, *tree.draw_order(node))
 
     return sorted(nodes, key=rank)[:k]
+
+
+def redraw_at(tree: Tree, node: NodeId, redraws: int) -> tuple[NodeId, str] | None:
+    """The node below which a step with a wrong sum is drawn again, and the sum; None if it is not.
+
+    The first step of a solution is never drawn again, nor are more than ``redraws`` of its steps.
+    """
+    step, parent = tree[node].step, tree[node].parent
+    if step is None or parent is None or parent == ROOT or tree[node].status != "open" or not step.wrong_sums:
+        return None
+    pairs = itertools.pairwise(tree.path(node))
+    redrawn = sum(tree.children(above.id).index(below.id) for above, below in pairs)  # a later sibling is one
+    return (parent, step.wrong_sums[0]) if redrawn < redraws else None

@@ -181,13 +181,10 @@ class Beam(InstanceAdaptive):
             commands += self._children(tree, kept)
 
     def _children(self, tree: Tree, kept: Sequence[NodeId]) -> list[Expand]:
-        if self.adapt == "none":
-            return [Expand(node, self.branching) for node in kept]
-        lowers, each = _lowers(tree, kept), self.branching
+        n = self.branching
         if "m" in self.adapt:
-            each = samples_of_each(lowers, self.beams, self.branching, self.confidence)
-        required = [required_samples(lower, self.confidence) for lower in lowers]
-        return [Expand(node, each, required=n) for node, n in zip(kept, required, strict=True)]
+            n = samples_of_each(_lowers(tree, kept), self.beams, n, self.confidence)
+        return [Expand(node, n) for node in kept]
 
 
 def _lowers(tree: Tree, nodes: Iterable[NodeId]) -> list[float]:

@@ -56,12 +56,10 @@ class Vote(InstanceAdaptive):
 
     def plan(self, tree: Tree) -> Plan:
         """Draw them all at once and wait for them."""
-        draws, estimate = whole_trajectories(self.samples, self.modes), tree[ROOT].estimate
+        samples, estimate = self.samples, tree[ROOT].estimate
         if self.adapt == "n" and estimate is not None:
-            required = required_samples(estimate.lower, self.confidence)
-            granted = whole_trajectories(min(required, self.samples), self.modes)
-            draws = [replace(each, required=required) for each in granted]
-        yield from gather(tree, draws)
+            samples = min(samples, required_samples(estimate.lower, self.confidence))
+        yield from gather(tree, whole_trajectories(samples, self.modes))
         return None
 
 

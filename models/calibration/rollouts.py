@@ -24,7 +24,7 @@ from adascale.engine.search.events import (
 )
 from adascale.engine.search.record import Record
 from adascale.engine.strategies import Vote
-from adascale.engine.strategies.redraws import REDRAWS
+from adascale.engine.strategies.base import REDRAWS
 from adascale.engine.types import Mode, Problem, Reading
 
 from ..lines import Arrays, KeyedLines

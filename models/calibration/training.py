@@ -19,8 +19,7 @@ from adascale.engine.calibration.metrics import report
 from adascale.engine.calibration.posterior import Posterior
 from adascale.engine.calibration.votes import fit_votes
 from adascale.engine.errors import UsageError, setting
-from adascale.engine.search.outcomes import right_nodes
-from adascale.engine.search.record import Record
+from adascale.engine.search.record import Record, right_nodes
 
 from .. import AnySession
 from ..upstream.session import UpstreamSession

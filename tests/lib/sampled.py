@@ -8,7 +8,7 @@ from typing import Any
 
 import worlds
 
-from adascale.engine.search.outcomes import PrefixOutcome
+from adascale.engine.search.record import PrefixOutcome
 from adascale.engine.types import Estimate, Problem
 from adascale.export import Prefix, SampledQuestion
 

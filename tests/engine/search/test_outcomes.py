@@ -8,8 +8,7 @@ from scripted import log_of
 from worlds import ReadingPolicy, sloppy
 
 from adascale.engine.search.events import AnswerFound, BranchStarted, StepProposed
-from adascale.engine.search.outcomes import PrefixOutcome, prefix_outcomes
-from adascale.engine.search.record import Record
+from adascale.engine.search.record import PrefixOutcome, Record, prefix_outcomes
 from adascale.engine.strategies import Vote
 from adascale.engine.types import Problem
 
