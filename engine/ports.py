@@ -187,19 +187,6 @@ class RewardModel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionEstimate:
-    """Estimate for a question of which nothing is written yet.
-
-    Attributes:
-        estimate: None where nothing is known.
-        out_of_distribution: True where the question is unlike those that estimates were fitted on.
-    """
-
-    estimate: Estimate | None
-    out_of_distribution: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class AnswerEstimates:
     """Estimates for what a search has found so far.
 

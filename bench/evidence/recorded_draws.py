@@ -30,7 +30,6 @@ from adascale.engine.ports import (
     OptionLogits,
     Prefix,
     PrefixWork,
-    QuestionEstimate,
     SequenceLogprob,
 )
 from adascale.engine.search.branches import branch_seed
@@ -251,8 +250,8 @@ class RecordedHead(Calibration):
     questions: Mapping[tuple[str, Mode], Estimate]
     distances: Mapping[str, float]
 
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(self.questions[prefix.problem.id, prefix.mode], self.distance(prefix) > 1.0)
+    def question(self, prefix: Prefix) -> Estimate:
+        return self.questions[prefix.problem.id, prefix.mode]
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         step = prefix.steps[-1]

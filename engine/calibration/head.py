@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..answers.choosing import FinishedSearch
-from ..ports import Prefix, QuestionEstimate
+from ..ports import Prefix
 from ..types import Estimate, Mode
 from .features import QUESTION_STAGES, Observation, Stage, States, answer_observation, observe, stage_of
 from .posterior import Array, beta_quantiles, logit, sigmoid
@@ -218,12 +218,11 @@ class Calibration:
         """Concentration of the wrong answers of each mode."""
         return {mode: domain.spread for mode, domain in self.domains.items()}
 
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        """Estimate for a question of which nothing is written yet."""
+    def question(self, prefix: Prefix) -> Estimate:
+        """Estimate for a question before its first solution."""
         assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
         asked = Observation({}, {"question": prefix.prompt.last})
-        is_out = self.distance(prefix) > 1.0
-        return QuestionEstimate(self._estimate(QUESTION_STAGES[prefix.mode], asked, prefix), is_out)
+        return self._estimate(QUESTION_STAGES[prefix.mode], asked, prefix)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ..answers.choosing import AnswerGroup, Candidate, FieldEstimate, FinishedSearch
 from ..kinds import KINDS, kind_of
 from ..kinds.structured import schema_of
-from ..ports import AnswerEstimates, Prefix, QuestionEstimate
+from ..ports import AnswerEstimates, Prefix
 from ..tools.calls import NO_CALL, ToolRequest
 from ..tools.equality import votes_by_field
 from ..types import PROGRAMS, Z90, Estimate, KindName, Mode, NodeId, Problem
@@ -229,8 +229,12 @@ class Posterior:
             return self
         return replace(self, head=None, level="prior")
 
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        """Estimate for a question of which nothing is written yet.
+    def is_out_of_distribution(self, prefix: Prefix) -> bool:
+        """True if a question is unlike those of the fit."""
+        return self.head is not None and self.head.distance(prefix) > 1.0
+
+    def question(self, prefix: Prefix) -> Estimate | None:
+        """Estimate for a question before its first solution; None without any.
 
         Without a head it is the prior, with the interval of the Beta that the posterior begins from. Calls
         and fields are not as hard as the questions that the prior is of.
@@ -238,10 +242,10 @@ class Posterior:
         if self.head is not None:
             return self.head.question(prefix)
         if self.prior is None or self.votes.easier:
-            return QuestionEstimate(None)
+            return None
         right, wrong = np.array([self.prior]) * STRENGTH, np.array([1.0 - self.prior]) * STRENGTH
         [[lower, _, upper]] = beta_quantiles(right, wrong).tolist()
-        return QuestionEstimate(Estimate(lower, self.prior, upper, calibrated=True))
+        return Estimate(lower, self.prior, upper, calibrated=True)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for one scored prefix: without a head the reward, as a score that is no probability.

@@ -1,4 +1,4 @@
-"""The branches of a search, and the clock that they run on, which counts tokens."""
+"""The branches of a search, and their clock, which counts tokens."""
 
 from __future__ import annotations
 
@@ -25,52 +25,52 @@ class Branch:
     """A sequence of tokens that is drawn below a node.
 
     Attributes:
-        asked: The command that asked for it.
+        command: The command that asked for it.
         parent: Node to which its next step attaches.
         key: Key of that step.
         id: Number among the branches of its search, in the order in which they started.
-        number: Its number at the generator; None while it has no place there.
-        at: Time on the clock of its search, in tokens, up to which its text has been taken.
-        step: The step that it is writing, as far as the clock has come; None before the first token.
+        generator_id: Its number at the generator; None while it has no place there.
+        time: Time on the clock of its search, in tokens, up to which its text is processed.
+        step: The step in progress at that time; None before the first token.
         cost: Cost of that step so far.
-        unreported: Tokens taken since the last ``BranchGrew``.
-        ahead: Growths that the clock has not reached, the oldest first, each with its cost.
+        unreported: Tokens processed since the last ``BranchGrew``.
+        lookahead: Growths that the clock has not reached, the oldest first, each with its cost.
     """
 
-    asked: Expand
+    command: Expand
     parent: NodeId
     key: Key
     id: BranchId = NOT_STARTED
-    number: BranchId | None = None
-    at: int = 0
+    generator_id: BranchId | None = None
+    time: int = 0
     step: Step | None = None
     cost: Usage = Usage()
     unreported: int = 0
-    ahead: deque[tuple[Growth, Usage]] = field(default_factory=deque)
+    lookahead: deque[tuple[Growth, Usage]] = field(default_factory=deque)
 
     @property
     def mode(self) -> Mode:
         """The mode of its command."""
-        return self.asked.mode
+        return self.command.mode
 
     @property
-    def trajectory(self) -> tuple[Mode, int]:
-        """Its mode, and the number among this mode's of the trajectory that it belongs to."""
+    def solution(self) -> tuple[Mode, int]:
+        """The solution that it belongs to: its mode, and its number in this mode."""
         return self.mode, self.key[0]
 
     @property
-    def next_at(self) -> int:
-        """Time at which the next that it has written counts; there must be some."""
-        return self.at + self.ahead[0][0].new_tokens
+    def next_time(self) -> int:
+        """Time of the first growth in its lookahead buffer."""
+        return self.time + self.lookahead[0][0].new_tokens
 
 
 class Branches:
-    """The branches of one search: those that run, and those that wait for one to end.
+    """The running and the waiting branches of one search.
 
     Attributes:
         running: Branches that run, by their ids.
         waiting: Branches that wait, in the order in which they will start.
-        tokens: Tokens generated so far, also those that the clock has not reached.
+        tokens: Tokens generated so far, those in lookahead buffers too.
     """
 
     def __init__(self) -> None:
@@ -84,60 +84,60 @@ class Branches:
 
     @property
     def is_idle(self) -> bool:
-        """True if none runs, and none waits to."""
+        """True if no branch runs or waits."""
         return not (self.running or self.waiting)
 
     @property
     def without_place(self) -> list[Branch]:
         """Branches that run on the clock and have no place at the generator yet."""
-        return [each for each in self.running.values() if each.number is None and not each.ahead]
+        return [each for each in self.running.values() if each.generator_id is None and not each.lookahead]
 
     @property
     def places(self) -> int:
         """Number of branches that have a place at the generator."""
-        return sum(branch.number is not None for branch in self.running.values())
+        return sum(branch.generator_id is not None for branch in self.running.values())
 
     def queue(self, command: Expand) -> None:
-        """Number the children of a command; what goes on with a trajectory starts before new ones."""
+        """Number the children of a command; continued solutions start before new ones."""
         node, mode = command.node, command.mode
         numbers: Sequence[int] = [GREEDY] * command.n
         if not command.greedy:
             numbers = range(self._drawn[node, mode], self._drawn[node, mode] + command.n)
             self._drawn[node, mode] += command.n
         self.waiting += [Branch(command, node, (*self._keys[node], number)) for number in numbers]
-        self.waiting.sort(key=lambda branch: branch.asked.node == ROOT)
+        self.waiting.sort(key=lambda branch: branch.command.node == ROOT)
 
     def start(self, width: int) -> list[Branch]:
-        """Start branches that wait while fewer than ``width`` run; returns these."""
-        begun = self.waiting[: max(0, width - len(self.running))]
-        del self.waiting[: len(begun)]
-        for branch in begun:
-            branch.id, branch.at = BranchId(self._started), self._now
+        """Start waiting branches while fewer than ``width`` run; returns these."""
+        started = self.waiting[: max(0, width - len(self.running))]
+        del self.waiting[: len(started)]
+        for branch in started:
+            branch.id, branch.time = BranchId(self._started), self._now
             self.running[branch.id] = branch
             self._started += 1
-        return begun
+        return started
 
     def write(self, branch: Branch, growth: Growth, usage: Usage) -> None:
-        """The generator has written on a branch."""
-        branch.ahead.append((growth, usage))
+        """Append what the generator wrote on a branch."""
+        branch.lookahead.append((growth, usage))
         self.tokens += growth.new_tokens
 
     def tick(self) -> list[Branch]:
-        """Branches with something written at the next time of the clock; none while one is not so far."""
+        """Branches with a growth at the next time of the clock; none while a branch has not come so far."""
         running = self.running.values()
-        due = min((branch.next_at for branch in running if branch.ahead), default=None)
-        if due is None or any(branch.at < due for branch in running if not branch.ahead):
+        due = min((branch.next_time for branch in running if branch.lookahead), default=None)
+        if due is None or any(branch.time < due for branch in running if not branch.lookahead):
             return []
         self._now = due
-        return [branch for branch in running if branch.ahead and branch.next_at == due]
+        return [branch for branch in running if branch.lookahead and branch.next_time == due]
 
     def begin_again(self, branch: Branch) -> None:
         """Send a branch back to where it began: its text is lost, and its cost stays."""
-        branch.parent = branch.asked.node
+        branch.parent = branch.command.node
         branch.key = branch.key[: len(self._keys[branch.parent]) + 1]
 
     def add_step(self, branch: Branch, node: NodeId, *, ends: bool) -> None:
-        """The step that a branch was writing is complete, and has become a node."""
+        """The step of a branch is complete, and has become a node."""
         self._keys[node] = branch.key
         branch.parent, branch.key = node, (*branch.key, 0)
         branch.step, branch.cost, branch.unreported = None, Usage(), 0

@@ -1,7 +1,7 @@
 """The driver: many searches over one generator, one decode batch after another.
 
-``Driver.step`` is the loop: it places branches at the generator, decodes a batch, takes programs that have
-run, and lets every search go on. A ``Search`` owns its log and its clock; strategies only decide.
+``Driver.step`` is the loop: place branches at the generator, decode a batch, collect programs, and let every
+search decide. A ``Search`` owns its log and its clock; strategies only decide.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ class Driver:
 
     Args:
         policy: The generator.
-        reward_model: Scores what it writes.
-        calibrators: Make estimates of the scores, by the kind of question; one that does not know all modes
-            of a search is not used for it.
-        clock: Time.
+        reward_model: Scores steps.
+        calibrators: Posterior of each kind of question; unused if it lacks a mode of the search.
+        clock: Seconds.
         executor: Runs programs; None if no strategy draws any.
     """
 
@@ -61,7 +60,7 @@ class Driver:
         self._executing: dict[int, tuple[Search, NodeId]] = {}
         self._interrupted = False
         self._cancelled: deque[tuple[str, bool]] = deque()
-        self._numbers = count()
+        self._generator_ids = map(BranchId, count())
         self._active: list[Search] = []
         self._placed: dict[BranchId, tuple[Search, Branch]] = {}  # by their numbers at the generator
 
@@ -70,32 +69,32 @@ class Driver:
         self._interrupted = True
 
     def cancel(self, problem_id: str, *, takes_answer: bool = False) -> None:
-        """End one search after the current batch; safe from any thread.
+        """End one search after the current batch; safe to call from any thread.
 
-        It ends as ``interrupted``, or as ``taken`` with the answer that leads; without an answer to take it
-        goes on. An id that is not being searched is ignored.
+        It ends as ``interrupted``, or as ``taken`` with the leading answer; without an answer to take it goes
+        on. An id that is not active is ignored.
         """
         self._cancelled.append((problem_id, takes_answer))
 
     @property
     def busy(self) -> bool:
-        """True while anything is being searched."""
+        """True while a search is active."""
         return bool(self._active)
 
     def run(
         self, problems: Iterable[Problem], settings: Settings, at_once: int | None = None
     ) -> Iterator[tuple[Problem, Event]]:
-        """Search every problem in the same way; as ``serve``."""
+        """Search all problems with the same settings; as ``serve``."""
         return self.serve((Request(problem, settings) for problem in problems), at_once)
 
     def serve(
         self, requests: Iterable[Request | None], at_once: int | None = None
     ) -> Iterator[tuple[Problem, Event]]:
-        """Search every problem as its request says; yields each event with its problem as it happens.
+        """Search the problem of each request; yields each event with its problem as it happens.
 
-        Ends every problem with SearchFinished or SearchFailed. A new problem enters when places are free
-        that no open problem waits for, and fewer than ``at_once`` are open. ``requests`` may yield None for
-        "none yet" while others are being searched (``busy``); otherwise it has to wait.
+        Each problem ends with SearchFinished or SearchFailed. A new problem enters if the generator has a
+        place that no active search waits for, and fewer than ``at_once`` are active. ``requests`` may yield
+        None for "none yet" while others are active (``busy``); otherwise it has to wait.
         """
         queue = iter(requests)
         exhausted = False
@@ -119,9 +118,8 @@ class Driver:
                 for search in list(self._active):
                     yield from self._deliver(search)
         finally:
+            self._end_all()
             for search in self._active:
-                if not search.over:
-                    search.close("interrupted")
                 self._release(search)
             self._active.clear()
 
@@ -130,14 +128,6 @@ class Driver:
             return False
         free = self._policy.slots - len(self._placed)
         return sum(len(search.branches.without_place) for search in self._active) < free
-
-    def _end_cancelled(self) -> Iterator[tuple[Problem, Event]]:
-        cancelled = dict(self._cancelled.popleft() for _ in range(len(self._cancelled)))
-        for search in [search for search in self._active if search.problem.id in cancelled]:
-            takes_answer = cancelled[search.problem.id]
-            if search.has_reply or not takes_answer:
-                search.close("taken" if takes_answer else "interrupted")
-                yield from self._deliver(search)
 
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
         if log := computed_log(request):
@@ -151,18 +141,26 @@ class Driver:
             calibrator = UNCALIBRATED
         search = Search(problem, settings, calibrator, self._clock)
         self._active.append(search)
-        # Before its prompt is read: reading it may be the end of the process.
+        # Its first event leaves before its prompt is read, which may crash the process.
         yield from self._deliver(search)
-        self._go_on(search)
+        self._advance(search)
         yield from self._deliver(search)
 
-    def _usage(self, work: PrefixWork | OptionLogits, seconds: float, new_tokens: int = 0) -> Usage:
-        """Usage of the generator for tokens that it evaluated and wrote."""
-        flops = (new_tokens + work.evaluated_tokens) * self._policy.flops_per_token
-        return Usage(work.evaluated_tokens, work.reused_tokens, new_tokens, flops=flops, seconds=seconds)
+    def _end_cancelled(self) -> Iterator[tuple[Problem, Event]]:
+        cancelled = dict(self._cancelled.popleft() for _ in range(len(self._cancelled)))
+        for search in [search for search in self._active if search.problem.id in cancelled]:
+            takes_answer = cancelled[search.problem.id]
+            if search.has_reply or not takes_answer:
+                search.close("taken" if takes_answer else "interrupted")
+                yield from self._deliver(search)
+
+    def _end_all(self) -> None:
+        for search in self._active:
+            if not search.over:
+                search.close("interrupted")
 
     def _deliver(self, search: Search) -> Iterator[tuple[Problem, Event]]:
-        """Hand out a search's events; forget it once it is over."""
+        """Yield the new events of a search; forget it once it is over."""
         if search.over:
             self._active.remove(search)
             self._release(search)
@@ -178,23 +176,81 @@ class Driver:
         self._policy.close_problem(search.problem)
         self._reward_model.close_problem(search.problem)
 
+    def _cancel_dropped(self, search: Search) -> None:
+        """End branches at the generator that no longer run in their search."""
+        for number, (owner, branch) in list(self._placed.items()):
+            if owner is search and branch.id not in search.branches.running:
+                self._policy.cancel(number)
+                del self._placed[number]
+
+    # The loop
+
     def step(self) -> None:
-        """Place branches, decode a batch, take programs that have run, and let every search go on."""
+        """Place branches, decode a batch, collect programs, and let every search decide."""
         if not self._interrupted:
             self._place()
             self._decode()
             searches = list(self._active)
-            while searches and not self._interrupted:  # some programs run at once, in the same step
+            while searches and not self._interrupted:  # some programs end at once, in the same step
                 for search in searches:
-                    self._go_on(search)
-                searches = self._take_programs()
+                    self._advance(search)
+                searches = self._collect_programs()
         if self._interrupted:
-            for search in self._active:
-                if not search.over:
-                    search.close("interrupted")
+            self._end_all()
 
-    def _go_on(self, search: Search) -> None:
-        """Carry out the orders of a search until it waits; one that cannot be carried out ends it."""
+    def _place(self) -> None:
+        """Start branches at the generator: the search with the fewest is first, of equals the oldest."""
+        waiting = [
+            (search.branches.places + at, search, branch)
+            for search in self._active
+            for at, branch in enumerate(search.branches.without_place)
+        ]
+        waiting.sort(key=lambda each: each[0])
+        for _, search, branch in waiting[: max(0, self._policy.slots - len(self._placed))]:
+            branch.generator_id = number = next(self._generator_ids)
+            self._placed[number] = search, branch
+            self._policy.start(number, search.start_of(branch))
+
+    def _decode(self) -> None:
+        """Decode a batch, and append its tokens to the branches."""
+        if not self._placed:
+            return
+        started = self._clock()
+        try:
+            growths = self._policy.advance()
+        except DecodeAbortedError:
+            self._interrupted = True
+            return
+        share = (self._clock() - started) / max(1, len(growths))
+        for growth in growths:
+            seconds = share if growth.seconds is None else growth.seconds
+            usage = self._usage(growth.prefix, seconds, growth.new_tokens)
+            search, branch = self._placed[growth.branch]
+            if search.over:  # another of its branches has failed
+                continue
+            if growth.error is not None:
+                search.fail(growth.error)
+                continue
+            search.branches.write(branch, growth, usage)
+            finish = growth.step.finish
+            if finish is not None and (finish != "step" or branch.command.until == "step"):
+                branch.generator_id = None
+                del self._placed[growth.branch]
+
+    def _collect_programs(self) -> list[Search]:
+        """Hand over ended programs, and wait for one if nothing else goes on; returns their searches."""
+        if self._executor is None or not self._executing:
+            return []
+        searches = []
+        for ticket, execution in self._executor.collect(block=not self._placed):
+            search, node = self._executing.pop(ticket)
+            if not search.over:
+                search.program_ran(node, execution)
+                searches.append(search)
+        return list(dict.fromkeys(searches))
+
+    def _advance(self, search: Search) -> None:
+        """Carry out the orders of a search until it waits; an order that fails ends it."""
         reply = None
         try:
             while not search.over and (order := search.orders.send(reply)) is not None:
@@ -225,66 +281,10 @@ class Driver:
             work = self._policy.option_logits(order.prompt, search.problem)
         return work, self._usage(work, self._clock() - started)
 
-    def _cancel_dropped(self, search: Search) -> None:
-        """End branches at the generator that no longer run in their search."""
-        for number, (owner, branch) in list(self._placed.items()):
-            if owner is search and branch.id not in search.branches.running:
-                self._policy.cancel(number)
-                del self._placed[number]
-
-    def _place(self) -> None:
-        """Start branches that wait; the search with the fewest places gets the next, of equals the oldest."""
-        free = self._policy.slots - len(self._placed)
-        if free <= 0:
-            return
-        waiting = [
-            (search.branches.places + at, search, branch)
-            for search in self._active
-            for at, branch in enumerate(search.branches.without_place)
-        ]
-        waiting.sort(key=lambda each: each[0])
-        for _, search, branch in waiting[:free]:
-            branch.number = number = BranchId(next(self._numbers))
-            self._placed[number] = search, branch
-            self._policy.start(number, search.start_of(branch))
-
-    def _decode(self) -> None:
-        """Decode a batch, and hand what it wrote to the branches."""
-        if not self._placed:
-            return
-        started = self._clock()
-        try:
-            growths = self._policy.advance()
-        except DecodeAbortedError:
-            self._interrupted = True
-            return
-        share = (self._clock() - started) / max(1, len(growths))
-        for growth in growths:
-            seconds = share if growth.seconds is None else growth.seconds
-            usage = self._usage(growth.prefix, seconds, growth.new_tokens)
-            search, branch = self._placed[growth.branch]
-            if search.over:  # another of its branches has failed
-                continue
-            if growth.error is not None:
-                search.fail(growth.error)
-                continue
-            search.branches.write(branch, growth, usage)
-            finish = growth.step.finish
-            if finish is not None and (finish != "step" or branch.asked.until == "step"):
-                branch.number = None
-                del self._placed[growth.branch]
-
-    def _take_programs(self) -> list[Search]:
-        """Take programs that have run, and wait a moment for one if nothing else goes on; their searches."""
-        if self._executor is None or not self._executing:
-            return []
-        searches = []
-        for ticket, execution in self._executor.collect(block=not self._placed):
-            search, node = self._executing.pop(ticket)
-            if not search.over:
-                search.program_ran(node, execution)
-                searches.append(search)
-        return list(dict.fromkeys(searches))
+    def _usage(self, work: PrefixWork | OptionLogits, seconds: float, new_tokens: int = 0) -> Usage:
+        """Usage of the generator for tokens that it evaluated and wrote."""
+        flops = (new_tokens + work.evaluated_tokens) * self._policy.flops_per_token
+        return Usage(work.evaluated_tokens, work.reused_tokens, new_tokens, flops=flops, seconds=seconds)
 
     def _score(self, prefixes: Sequence[Prefix]) -> list[tuple[Score | ContextOverflowError, Usage]]:
         """Reward and cost of each prefix; the error of one that is too long.

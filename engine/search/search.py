@@ -1,13 +1,13 @@
-"""One question from its prompt to its answer: branches that run side by side on a clock of the search's own.
+"""One question from its prompt to its answer: branches side by side on a clock that belongs to the search.
 
 ``Search.run`` is the loop. Like the plan of a strategy it is a generator without I/O: it yields orders, which
-the driver carries out, and waits between them for what branches write.
+the driver carries out.
 
-The clock counts tokens. A search has a schedule: so many branches run in lock step, one token each at a time,
-and a branch that ends leaves its place to the next one at that very time. What the generator has written is
-taken in the order of this clock, so a branch that waits for its turn in the batch is waited for. The tree,
-the answer and its probability depend on the question, the seed and the schedule; they depend neither on other
-questions nor on how busy the machine is, unless a budget ends the search: it bounds what was written.
+The clock counts tokens. By the schedule of the search a number of branches run in lock step, one token each
+at a time, and a branch that ends leaves its place to the next one at that very time. The search processes
+tokens in the order of this clock, so it waits for a branch that has to wait for its turn in the batch. The
+tree, the answer and its probability depend on the question, the seed and the schedule alone, not on other
+questions nor on how busy the machine is. Only a budget reads the machine's clock.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ GREW_EVERY = 8
 
 _OUT_OF_DISTRIBUTION = Notice(
     OUT_OF_DISTRIBUTION,
-    "the number is rough: the calibration was fitted on unlike questions, so it counts votes alone",
+    "the number is rough: the calibration was fitted on other questions, so votes alone count",
 )
 
 _THOUGHT_CUT = Notice(
@@ -77,15 +77,15 @@ _THOUGHT_CUT = Notice(
     hint=f"a larger {setting('think')} lets it go on",
 )
 
-_UNREAD = Notice(
+_TOO_LONG = Notice(
     "prm-window",
     "a solution was too long for the PRM, which gives it 0",
     hint=f"a smaller {setting('max_tokens')}, or a PRM with a longer window",
 )
 
 Phase = Literal["searching", "ending", "finishing"]
-"""``searching``: the plan decides. ``ending``: the budget is spent; nothing new starts, and text already
-written still counts. ``finishing``: one trajectory goes on to its end, since there is no answer yet."""
+"""``searching``: the plan decides. ``ending``: the budget is spent; nothing starts, and text that is written
+still counts. ``finishing``: one solution goes on to its end, since there is no answer yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class ScorePrefixes:
 
 @dataclass(frozen=True, slots=True)
 class RunProgram:
-    """Order: start a program; ``Search.program_ran`` gets its execution later."""
+    """Order: start a program; ``Search.program_ran`` receives its execution later."""
 
     node: NodeId
     program: str | Trial
@@ -120,7 +120,7 @@ class RunProgram:
 Order = ReadOptions | ReadPrompt | ScorePrefixes | RunProgram
 
 Orders = Generator[Order | None, Any, None]
-"""Orders, each answered at once; None waits for the next batch of the generator, or for a program."""
+"""Orders, each with a reply at once; None waits for the next batch of the generator, or for a program."""
 
 
 class Search:
@@ -133,9 +133,8 @@ class Search:
         clock: Seconds.
 
     Attributes:
-        settings: As they were given.
         branches: Its branches; the driver ends one at the generator once it no longer runs here.
-        orders: Its loop, which has begun once the driver asks for the first order.
+        orders: Its loop.
     """
 
     def __init__(self, problem: Problem, settings: Settings, calibrator: Posterior, clock: Clock) -> None:
@@ -154,11 +153,10 @@ class Search:
         self._tree = self._record.tree
         self._plan = strategy.plan(self._tree)
         self._phase: Phase = "searching"
-        self._cut_trajectories = 0
-        self._redrawn = set[NodeId]()  # with a wrong sum: the plan gets no node at or below them
-        self._read = set[Mode]()
-        self._programs: list[tuple[NodeId, str | Trial]] = []
-        self._executing = set[NodeId]()
+        self._cut_solutions = 0
+        self._redrawn = set[NodeId]()  # with a wrong sum: the plan sees no node at or below them
+        self._modes_read = set[Mode]()
+        self._programs: dict[NodeId, str | Trial] = {}  # that have not ended
         self._unscored: list[NodeId] = []
         self._fresh: list[NodeId] = []  # scored or dropped since the plan was resumed
         for notice in settings.warnings:
@@ -180,21 +178,28 @@ class Search:
         return events
 
     def _emit(self, event: Event) -> None:
-        """Stamp an event, fold it and keep it, so that the log and the record cannot disagree."""
+        """Stamp an event, fold it and queue it, so that the log and the record cannot disagree."""
         stamped = replace(event, seq=next(self._numbers), t=self._elapsed())
         self._record.add(stamped)
         self._undelivered.append(stamped)
+
+    def _warn_once(self, notice: Notice) -> None:
+        if notice not in self._record.notices:
+            self._emit(Warned(notice=notice))
 
     def _elapsed(self) -> float:
         return self._clock() - self._began
 
     def run(self) -> Orders:
-        """The loop: start branches, take what they write, score it, and decide what is next."""
+        """The loop: start branches, process their tokens, run programs, score, and decide."""
         yield from self._read_options()
         self._resume_plan()
         while not self.over:
             yield from self._start_branches()
-            if not self._tick():
+            if due := self.branches.tick():
+                for branch in due:
+                    self._process(branch, *branch.lookahead.popleft())
+            else:
                 yield None
             yield from self._run_programs()
             yield from self._score()
@@ -204,10 +209,10 @@ class Search:
     # Reading the question
 
     def _read_options(self) -> Orders:
-        """Read the options, if anybody weighs them, and the question, if the plan wants its estimate."""
+        """Read the options if the calibration weighs them, and the question if the plan needs it."""
         strategy = self.settings.strategy
-        is_weighed = strategy.reads_options and self._calibrator.options is not None
-        for prompt in self._kind.option_prompts(self.problem) if is_weighed else ():
+        reads_options = strategy.reads_options and self._calibrator.options is not None
+        for prompt in self._kind.option_prompts(self.problem) if reads_options else ():
             reply: tuple[OptionLogits, Usage] = yield ReadOptions(prompt)
             logits, usage = reply
             options = prompt.options or self._kind.options(self.problem)
@@ -219,17 +224,16 @@ class Search:
 
     def _read_prompt(self, mode: Mode) -> Orders:
         """Read the prompt of a mode, and estimate the question in it."""
-        self._read.add(mode)
+        self._modes_read.add(mode)
         reply: tuple[PrefixWork, Usage] = yield ReadPrompt(mode)
         work, usage = reply
         prefix = Prefix(self.problem, (), work.reading, mode)
-        question = self._calibrator.question(prefix)
-        # A fit has seen no conversation.
-        is_out = bool(self.problem.history) or question.out_of_distribution
+        # No fit has seen conversations.
+        is_out = bool(self.problem.history) or self._calibrator.is_out_of_distribution(prefix)
         if is_out and KINDS[self.problem.kind].is_fitted:
             self._calibrator = self._calibrator.unfitted
-            question = self._calibrator.question(prefix)
-        self._emit(PromptRead(usage=usage, estimate=question.estimate, reading=work.reading, mode=mode))
+        estimate = self._calibrator.question(prefix)
+        self._emit(PromptRead(usage=usage, estimate=estimate, reading=work.reading, mode=mode))
         if is_out:
             self._warn_once(_OUT_OF_DISTRIBUTION)
 
@@ -237,41 +241,40 @@ class Search:
 
     def start_of(self, branch: Branch) -> BranchStart:
         """The order for the generator to run a branch."""
-        name, asked = self.settings.seeded_as or self.problem.id, branch.asked
-        prefix = self._tree.prefix(asked.node, asked.mode)
-        seed = branch_seed(self.settings.seed, name, branch.key, asked.mode)
-        return BranchStart(prefix, seed, asked.until, asked.greedy, self.settings.sampling, asked.max_tokens)
+        name, command = self.settings.seeded_as or self.problem.id, branch.command
+        return BranchStart(
+            self._tree.prefix(command.node, command.mode),
+            branch_seed(self.settings.seed, name, branch.key, command.mode),
+            command.until,
+            command.greedy,
+            self.settings.sampling,
+            command.max_tokens,
+        )
 
     def _start_branches(self) -> Orders:
-        """Start branches that wait, as many as may run; the first of a mode has its prompt read."""
+        """Start waiting branches, as many as may run; the first of a mode has its prompt read."""
         for branch in self.branches.start(self._tree.width):
-            asked = branch.asked
-            if asked.mode not in self._read:
-                yield from self._read_prompt(asked.mode)
+            command = branch.command
+            if command.mode not in self._modes_read:
+                yield from self._read_prompt(command.mode)
             self._emit(
-                BranchStarted(branch=branch.id, parent=asked.node, greedy=asked.greedy, mode=asked.mode)
+                BranchStarted(branch=branch.id, parent=command.node, greedy=command.greedy, mode=command.mode)
             )
 
-    def _tick(self) -> bool:
-        """Take what is written at the next time of the clock; False while a branch has not come so far."""
-        due = self.branches.tick()
-        for branch in due:
-            self._take(branch, *branch.ahead.popleft())
-        return bool(due)
-
-    def _take(self, branch: Branch, growth: Growth, usage: Usage) -> None:
+    def _process(self, branch: Branch, growth: Growth, usage: Usage) -> None:
+        """Process what one batch wrote on a branch."""
         if growth.begins_again:
-            kept = len(self._tree.path(branch.asked.node))
-            if lost := tuple(node.id for node in self._tree.path(branch.parent)[kept:]):
+            start = len(self._tree.path(branch.command.node))
+            if lost := tuple(node.id for node in self._tree.path(branch.parent)[start:]):
                 self._emit(NodesPruned(nodes=lost, reason="it broke off, and begins again"))
             self.branches.begin_again(branch)
-        branch.at += growth.new_tokens
+        branch.time += growth.new_tokens
         branch.step = growth.step
         branch.cost += usage
         branch.unreported += growth.new_tokens
         if growth.step.finish is not None:
             self._complete(branch, growth.step)
-        # A chat is read as it is written; of a search that many tokens are enough.
+        # People read a chat as it is written; of other searches an event every few tokens is enough.
         elif branch.unreported >= (1 if entry_of(self.problem).is_reply else GREW_EVERY):
             branch.unreported = 0
             self._emit(
@@ -285,21 +288,26 @@ class Search:
             )
 
     def _complete(self, branch: Branch, step: Step) -> None:
-        """A step is complete: it is scored next, or as a program run first."""
-        ends = step.finish != "step" or branch.asked.until == "step"
+        """A step is complete: it is scored next; a program runs first."""
+        ends = step.finish != "step" or branch.command.until == "step"
         node = self._add_step(branch, step, ends=ends)
         if step.thought == "cut":
             self._warn_once(_THOUGHT_CUT)
         if branch.mode not in PROGRAMS:
             self._unscored.append(node)
         elif step.finish != "step" or not step.is_thought:
-            self._execute(node, "" if step.is_thought else step.text)  # a thought that never closes has none
-        elif ends:  # no calibration knows the thoughts before a program
+            # A thought that never closes has no program.
+            program = self._kind.program(self.problem, "" if step.is_thought else step.text)
+            if isinstance(program, Execution):  # its result is known without running it
+                self._record_result(node, program)
+            else:
+                self._programs[node] = program
+        elif ends:  # no calibration covers the thoughts before a program
             self._fresh.append(node)
 
     def _add_step(self, branch: Branch, step: Step, *, ends: bool) -> NodeId:
         """Turn a step into a node, and find its wrong sums."""
-        # In a program an equal sign is no equation, and what is wrong in a thought may be put right there.
+        # In a program an equal sign is no equation, and later thoughts may correct a wrong sum.
         has_sums = branch.mode == "prose" and not step.is_thought
         if has_sums and not step.wrong_sums and (wrong := wrong_sums(step.text, self.problem.question)):
             step = replace(step, wrong_sums=wrong)
@@ -310,24 +318,14 @@ class Search:
         self.branches.add_step(branch, node, ends=ends)
         return node
 
-    def _execute(self, node: NodeId, text: str) -> None:
-        """Run a program; one whose result is known without that can be scored at once."""
-        program = self._kind.program(self.problem, text)
-        if isinstance(program, Execution):
-            self._record_result(node, program)
-        else:
-            self._programs.append((node, program))
-
     def _run_programs(self) -> Orders:
-        """Start programs, and wait for them: what they print counts at this time of the clock.
+        """Start programs, and wait for them: their results count at this time of the clock.
 
-        A spent search with a reply does not wait.
+        A search whose budget is spent does not wait if it has a reply.
         """
-        programs, self._programs = self._programs, []
-        for node, program in programs:
-            self._executing.add(node)
+        for node, program in self._programs.items():
             yield RunProgram(node, program)
-        while self._executing:
+        while self._programs:
             if self._is_spent:
                 yield from self._score()
                 if self._may_end:
@@ -337,7 +335,7 @@ class Search:
 
     def program_ran(self, node: NodeId, execution: Execution) -> None:
         """A program has run: its node can be scored."""
-        self._executing.remove(node)
+        del self._programs[node]
         self._record_result(node, execution)
 
     def _record_result(self, node: NodeId, execution: Execution) -> None:
@@ -347,7 +345,7 @@ class Search:
     # Scoring and judging
 
     def _score(self) -> Orders:
-        """Score the nodes of this time, and count those that end a trajectory.
+        """Score the nodes of this time, and count those that end a solution.
 
         Raises:
             ContextOverflowError: no node of the search can be read.
@@ -358,12 +356,12 @@ class Search:
         scores: Sequence[tuple[Score | ContextOverflowError, Usage]] = yield ScorePrefixes(
             [self._tree.prefix(node) for node in nodes]
         )
-        unread = [score for score, _ in scores if isinstance(score, ContextOverflowError)]
-        if len(unread) == len(scores) and all(node.reward is None for node in self._tree):
-            raise unread[0]
+        errors = [score for score, _ in scores if isinstance(score, ContextOverflowError)]
+        if len(errors) == len(scores) and all(node.reward is None for node in self._tree):
+            raise errors[0]
+        if errors:
+            self._warn_once(_TOO_LONG)
         for node, (score, usage) in zip(nodes, scores, strict=True):
-            if isinstance(score, ContextOverflowError):
-                self._warn_once(_UNREAD)
             reward = 0.0 if isinstance(score, ContextOverflowError) else score.reward
             estimate = self._calibrator.estimate(self._tree.prefix(node), reward)
             self._emit(StepScored(node=node, reward=reward, estimate=estimate, usage=usage))
@@ -373,26 +371,22 @@ class Search:
                 self._judge_answers()
 
     def _answer(self, node: NodeId) -> str | None:
-        """The answer of the trajectory that ends at a node."""
+        """The answer of the solution that ends at a node."""
         end = self._tree[node]
         finish = end.step.finish if end.step is not None else None
         assert finish is not None, "it has ended"
         return self._kind.answer(self.problem, end.mode, self._tree.text(node), finish, end.execution)
 
     def _judge_answers(self) -> None:
-        """Choose the answer that leads, and estimate all, by the solutions that count and what was read."""
+        """Choose the leading answer, and estimate all answers again."""
         result, estimates = judge_answers(self._record, self.settings, self._calibrator)
-        finished = len(self._record.candidates) + self._cut_trajectories
+        finished = len(self._record.candidates) + self._cut_solutions
         self._emit(AnswersJudged(result=replace(result, finished=finished), estimates=estimates))
-
-    def _warn_once(self, notice: Notice) -> None:
-        if notice not in self._record.notices:
-            self._emit(Warned(notice=notice))
 
     # Deciding
 
     def _decide(self) -> None:
-        """Resume the plan if something is new to it, or let the search end once its budget is spent."""
+        """Resume the plan if it has fresh nodes, or end the search once its budget is spent."""
         is_spent = self._is_spent
         if self._phase == "searching":
             if self.branches.is_idle or (self._fresh and not is_spent):  # an idle plan may have a verdict
@@ -415,7 +409,7 @@ class Search:
     def _resume_plan(self, fresh: Sequence[NodeId] | None = None) -> None:
         """Start the plan (None) or send it fresh nodes, and obey it; its verdict ends the search.
 
-        A plan that asks for nothing while nothing runs and nothing is new to it has ended, too.
+        A plan that asks for nothing while nothing runs and no node is fresh has ended, too.
         """
         ends = fresh is not None and not fresh and self.branches.is_idle
         try:
@@ -433,36 +427,36 @@ class Search:
             self.close("exhausted", NOT_NEEDED)
 
     def _redraw(self, nodes: Sequence[NodeId]) -> list[NodeId]:
-        """Draw each step with a wrong sum again, from the prefix before it; the other nodes are the plan's.
+        """Draw each step with a wrong sum again, from the prefix before it; returns the other nodes.
 
-        To the plan the later draw is the only one.
+        The strategy sees only the redrawn step.
         """
         for node in nodes:
-            if again := redraw_at(self._tree, node, self.settings.strategy.redraws):
-                before, equation = again
+            if redraw := redraw_at(self._tree, node, self.settings.strategy.redraws):
+                before, equation = redraw
                 self._redrawn.add(node)
                 self.branches.queue(Expand(before, until="answer"))
                 self._cut(Cut((node,), f"{equation} is wrong"))
         return [node for node in nodes if not self._is_below(node, self._redrawn)]
 
     def _cut(self, command: Cut) -> None:
-        """End the branches below nodes, and those that wait there."""
+        """End the branches below nodes, and remove those that wait there."""
         self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
         branches, cut = self.branches, command.nodes
-        branches.waiting = [each for each in branches.waiting if not self._is_below(each.asked.node, cut)]
+        branches.waiting = [each for each in branches.waiting if not self._is_below(each.command.node, cut)]
         for branch in [each for each in branches.running.values() if self._is_below(each.parent, cut)]:
             self._drop(branch, "cut")
-            is_redrawn = any(each.trajectory == branch.trajectory for each in branches.waiting)
-            if branch.asked.until == "answer" and not is_redrawn:
-                self._cut_trajectories += 1
+            is_redrawn = any(each.solution == branch.solution for each in branches.waiting)
+            if branch.command.until == "answer" and not is_redrawn:
+                self._cut_solutions += 1
                 self._judge_answers()
 
     def _is_below(self, node: NodeId, ancestors: Container[NodeId]) -> bool:
-        return node in ancestors or any(each.id in ancestors for each in self._tree.path(node))
+        return any(each.id in ancestors for each in self._tree.path(node))
 
     def _drop(self, branch: Branch, reason: str) -> None:
         """End a branch early; its unfinished step becomes a pruned node, so that no cost is lost."""
-        branch.cost = sum((usage for _, usage in branch.ahead), branch.cost)
+        branch.cost = sum((usage for _, usage in branch.lookahead), branch.cost)
         if branch.step is None:
             self._emit(PromptRead(usage=branch.cost, mode=branch.mode, branch=branch.id))
             del self.branches.running[branch.id]
@@ -474,12 +468,12 @@ class Search:
     # Ending
 
     def _end(self) -> None:
-        """End with the best answer, or let one trajectory finish if there is none."""
+        """End with the best answer, or let one solution finish if there is none."""
         running = self.branches.running.values()
         self.branches.waiting.clear()
-        if any(branch.ahead for branch in running):
-            # What others have written counts without those that it waits for.
-            for branch in [branch for branch in running if not branch.ahead]:
+        if any(branch.lookahead for branch in running):
+            # Text that is written counts; it does not wait for branches that have none.
+            for branch in [branch for branch in running if not branch.lookahead]:
                 self._drop(branch, "budget")
         elif self._may_end or (self._phase == "finishing" and not running):
             self.close("budget")
@@ -487,26 +481,26 @@ class Search:
             self._finish_one()
 
     def _finish_one(self) -> None:
-        """Let one trajectory go on to its end: the running one that has come furthest, or the best prefix."""
+        """Let one solution go on to its end: the longest that runs, or one from the best prefix."""
         self._phase = "finishing"
         self._plan.close()
-        whole = [branch for branch in self.branches.running.values() if branch.asked.until == "answer"]
-        furthest = max(whole, key=self._tokens_written, default=None)
-        for branch in [branch for branch in self.branches.running.values() if branch is not furthest]:
+        whole = [branch for branch in self.branches.running.values() if branch.command.until == "answer"]
+        longest = max(whole, key=self._tokens_written, default=None)
+        for branch in [branch for branch in self.branches.running.values() if branch is not longest]:
             self._drop(branch, "budget")
-        if furthest is None:
+        if longest is None:
             begun = [node.id for node in self._tree if node.status == "open" and node.depth]
             [best] = top_k(self._tree, begun or [ROOT], 1)
             mode = self._tree[best].mode if best != ROOT else self.settings.strategy.modes[0]
             self.branches.queue(Expand(best, 1, "answer", mode=mode))
 
     def _tokens_written(self, branch: Branch) -> tuple[int, int]:
-        """Tokens of a running trajectory; of equals the first drawn is largest."""
+        """Tokens of a running solution; of equals the first drawn is largest."""
         steps = sum(len(step.token_ids) for step in self._tree.steps(branch.parent))
         return steps + branch.cost.generated_tokens, -branch.id
 
     def close(self, reason: StopReason, dropped: str = "") -> None:
-        """End the search with its best answer; ``dropped`` says why branches end, if not for this reason."""
+        """End the search with its best answer; branches that run end for ``dropped``, or for this reason."""
         self._stop(dropped or reason)
         result = replace(self._tree.standing, stop_reason=reason)
         self._emit(SearchFinished(result=result, usage=self._record.usage))

@@ -22,7 +22,6 @@ from adascale.engine.ports import (
     OptionLogits,
     Prefix,
     PrefixWork,
-    QuestionEstimate,
     Score,
     SequenceLogprob,
 )
@@ -310,8 +309,8 @@ class Believing(Fitted):
     def _p(self, mode: Mode) -> float:
         return self._question if isinstance(self._question, float) else self._question[mode]
 
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(around(self._p(prefix.mode)))
+    def question(self, prefix: Prefix) -> Estimate:
+        return around(self._p(prefix.mode))
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         failed = prefix.execution is not None and prefix.execution.error

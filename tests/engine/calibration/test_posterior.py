@@ -174,13 +174,13 @@ def test_a_solution_that_leaves_out_a_number_says_less_for_its_answer(nll: float
 def test_without_a_fit_steps_have_scores_and_a_question_the_prior() -> None:
     known = judging("value", 0.3)
     assert known.estimate(PREFIX, 0.7) == Estimate(0.7, 0.7, 0.7, calibrated=False)
-    asked = known.question(PREFIX).estimate
+    asked = known.question(PREFIX)
     assert asked is not None
     assert asked.median == 0.3
     assert asked.lower < 0.1
     assert asked.upper > 0.6
     for kind in ("call", "json"):
-        assert judging(kind, 0.3).question(PREFIX).estimate is None
+        assert judging(kind, 0.3).question(PREFIX) is None
 
 
 def test_a_larger_model_is_right_more_often_up_to_an_end() -> None:

@@ -30,7 +30,7 @@ from worlds import execute
 
 from adascale.engine.answers.choosing import FinishedSearch
 from adascale.engine.calibration.posterior import UNCALIBRATED, Posterior
-from adascale.engine.ports import AnswerEstimates, Prefix, QuestionEstimate, SequenceLogprob
+from adascale.engine.ports import AnswerEstimates, Prefix, SequenceLogprob
 from adascale.engine.request import Conditions, SearchRequest, Settings
 from adascale.engine.search.driver import Driver
 from adascale.engine.search.events import AnswersJudged, BranchStarted, Event, ModelDescription, NodesPruned
@@ -266,8 +266,8 @@ class Sure(Fitted):
 
     unfitted = judging("value", 0.5)  # type: ignore[assignment]
 
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(around(0.99))
+    def question(self, prefix: Prefix) -> Estimate:
+        return around(0.99)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         return around(0.99)
@@ -306,8 +306,8 @@ def test_a_sampler_of_ones_own_makes_a_fitted_number_one_of_votes() -> None:
 class SureOutOfDistribution(Sure):
     """Takes every answer for correct, to a question that is unlike what it was fitted on."""
 
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(around(0.99), out_of_distribution=True)
+    def is_out_of_distribution(self, prefix: Prefix) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(

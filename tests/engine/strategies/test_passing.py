@@ -12,7 +12,7 @@ from scripted import Fitted, ended, log_of, scripted_step
 
 from adascale.codetasks.reading import read_task
 from adascale.codetasks.task import CodeTask
-from adascale.engine.ports import Prefix, QuestionEstimate
+from adascale.engine.ports import Prefix
 from adascale.engine.search.events import Event, to_json
 from adascale.engine.search.record import Record, replay
 from adascale.engine.strategies import Passing, Strategy, Vote
@@ -53,8 +53,8 @@ class _Estimating(Fitted):
         super().__init__()
         self._p = p
 
-    def question(self, prefix: Prefix) -> QuestionEstimate:
-        return QuestionEstimate(Estimate(self._p, self._p, self._p, calibrated=True))
+    def question(self, prefix: Prefix) -> Estimate:
+        return Estimate(self._p, self._p, self._p, calibrated=True)
 
 
 def outcomes(log: Sequence[Event]) -> list[str | None]:
