@@ -127,26 +127,6 @@ def _agreement(answer: Answer) -> dict[str, Any]:
     return {"solutions": finished, "agree": agree, "answers": answers}
 
 
-<<<<<<< HEAD
-=======
-def _why(answer: Answer) -> dict[str, Any]:
-    """Numbers that a search was decided by, and the answers of a vote and of the greedy solution."""
-    record = answer.record
-
-    def votes(group: AnswerGroup) -> tuple[int, tuple[int, int]]:
-        """Sorts answers by their votes; of equals the first drawn comes first."""
-        return -len(group.nodes), min(map(record.tree.draw_order, group.nodes))
-
-    greedy = (each.answer for each in record.candidates if each.greedy and each.answer is not None)
-    return {
-        "question_p": probability_of(record.tree[ROOT].estimate),
-        "at_most": record.samples,
-        "vote": min(record.groups, key=votes).answer if record.groups else None,
-        "greedy": next(greedy, None),
-    }
-
-
->>>>>>> fe00d25b (A question's estimate is an estimate, and the search reads by its own names)
 def run_fields(started: SearchStarted, min_confidence: float) -> dict[str, Any]:
     """The ``RUN_FIELDS`` of a search."""
     models, budget, described = started.models, started.budget, started.models.calibration
