@@ -177,7 +177,7 @@ def open_session(options: SessionOptions, reporting: Reporting | None = None) ->
         from .upstream.session import UpstreamSession
 
         return UpstreamSession(options, reporting or Reporting())
-    from .llama.chat import prepare
+    from .llama.templates import prepare
 
     prepare()  # while this process loads libraries and models
     from .session import Session

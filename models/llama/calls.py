@@ -1,8 +1,8 @@
-"""Calls of tools while they are written: free text until one begins, then its grammar.
+"""Tool calls and JSON objects while they are written: free text until one begins, then its grammar.
 
-A model begins a call in the format that it knows. Whatever that is, the token that begins it gives way to
-``{"name": "``, and from there on the grammar of the tools decides what may follow: so a call is always one
-form of JSON, of a known tool, with arguments of the right types.
+A model begins a call in its own format. The token that begins it gives way to ``{"name": "``, and from there
+on the grammar of the tools decides: so a call is always JSON of one form, names a known tool, and has
+arguments of the right types.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from .model import LlamaModel
 from .sampling import Grammar
 
 MOST_CALLS = 16
-"""Calls of one reply; a small model may repeat itself without end."""
+"""Most calls of one reply; a small model may repeat itself without end."""
 
 _MARKER = re.compile(rf"(?:{'|'.join(map(re.escape, MARKERS))})\s*$")
 _LEAD = r"\s*+(?:```\w*\s*+)?\[?\s*+"
-"""Possessive: it is looked for behind every token, and a small model may write blanks without end."""
+"""Possessive, as every token is searched for it, and a small model may write blanks without end."""
 _BETWEEN = re.compile(r"(?:[\s,;\]]|</?\w*>?|\[?/?[A-Z_]*\]|<\|?/?\w*\|?>?|`+\w*)*")
 """Text between two calls, or the beginning of it."""
 
 TokenEffect = Literal["on", "begun", "replaced", "over"]
-"""Meaning of a new token: the text goes on; a call begins behind it, or in its place; the reply is over."""
+"""Effect of a new token: the text goes on; a call begins behind it, or in its place; the reply is over."""
 
 
 class Rules:
     """The form of a reply: JSON under a grammar, and free text around it.
 
     Args:
-        model: Writes it.
-        gbnf: Grammar of the JSON, from behind its beginning.
+        model: The model that writes it.
+        gbnf: Grammar of the JSON behind its beginning.
         beginning: The beginning.
-        names: Names of tools; one with a parenthesis begins a call too.
-        is_required: The reply has to begin with it.
-        most: Number of JSON objects in a reply.
+        names: Names of tools; a name before a parenthesis begins a call, too.
+        is_required: The reply has to begin with the JSON.
+        most: Most JSON objects of a reply.
 
     Attributes:
-        grammar: Makes the grammar behind the beginning.
-        opening: Pattern of a beginning as a model may write it.
+        grammar: Makes a new grammar for the text behind the beginning.
+        opening: Pattern of a beginning in the formats of models.
 
     Raises:
         UsageError: a schema cannot be made a grammar.
@@ -73,19 +73,19 @@ class Rules:
         self.grammar = partial(Grammar, model, gbnf)
         self.grammar()
 
-    def lead(self, verdict: TokenEffect) -> tuple[list[int], bytes]:
+    def lead(self, effect: TokenEffect) -> tuple[list[int], bytes]:
         """Tokens that begin the JSON, and their text."""
-        text = f"\n{self._beginning}" if verdict == "begun" else self._beginning
+        text = f"\n{self._beginning}" if effect == "begun" else self._beginning
         return self._model.tokenize(text, special=False, follows=True), text.encode()
 
 
 def object_rules(model: LlamaModel, schema: object, seed: int | None = None) -> Rules:
-    """A reply that is one JSON object, nothing before it but thoughts.
+    """Rules for a reply that is one JSON object, behind thoughts at most.
 
     Args:
-        model: Writes it.
+        model: The model that writes it.
         schema: Schema of the object.
-        seed: Draws another order of the fields.
+        seed: Seed of another order of the fields.
 
     Raises:
         UsageError: the schema cannot be made a grammar.
@@ -97,7 +97,7 @@ def object_rules(model: LlamaModel, schema: object, seed: int | None = None) -> 
 
 
 def call_rules(model: LlamaModel, request: ToolRequest) -> Rules:
-    """The calls that a request allows.
+    """Rules for the calls that a request allows.
 
     Raises:
         UsageError: a schema cannot be made a grammar.
@@ -121,13 +121,13 @@ class CallWriter:
         self._at = 0
 
     def begin(self, text: bytes) -> None:
-        """A call has begun at the end of a text."""
+        """Begin a call at the end of a text."""
         self.grammar, self._at = self.rules.grammar(), len(text)
 
     def read(self, text: bytes) -> TokenEffect:
-        """The meaning of the last token of the text of a reply: a marker, a bracket or XML begins a call.
+        """The effect of the last token of a reply: a marker, a bracket or XML begins a call.
 
-        Behind a call anything but what stands between two of them ends the reply.
+        Behind a call, any text but separators ends the reply.
         """
         if self.grammar is not None:
             return self._read_call(text) if self.grammar.is_complete else "on"
@@ -143,7 +143,7 @@ class CallWriter:
         return "on" if is_first or not rest else "over"
 
     def _read_call(self, text: bytes) -> TokenEffect:
-        """A call is complete: the reply is over if no other may follow, or if it repeats itself."""
+        """End a complete call; the reply is over if it has enough calls, or repeats one."""
         call = text[self._at :]
         is_repeated = call in self._written
         self._written.append(call)

@@ -1,17 +1,15 @@
 """A context of llama.cpp: the KV cache of many sequences, and the batch that fills it.
 
-Layout of the KV cache: one stream per sequence, so that a branch attends to its own cells only; forks go
-through ``snapshot`` and ``restore``, which work for every architecture. One with running states (recurrent or
-hybrid: Mamba-2, delta net, short convolutions) forks at the tip of a sequence alone, since a state cannot be
-cut back: ``shorten`` says so, and what stood before is evaluated again. With a sliding window all cells are
-kept (``swa_full``), but a snapshot has those of the window alone: what was restored from one is cut back only
-as far as they reach. With streams llama.cpp cuts a batch at every gap in its sequence ids, so callers keep
-them ascending and without gaps (a step of 16 branches of the 0.5B: 123 ms without gaps, 215 with two, by
-hand).
+The cache has one stream per sequence, so a branch attends only to its own cells. Branches fork through
+``snapshot`` and ``restore``, which work for every architecture. Recurrent and hybrid models (Mamba-2, delta
+net, short convolutions) fork only at the tip of a sequence: their running state cannot be cut back, so
+``shorten`` returns False and the caller evaluates the prefix again. With a sliding window the cache keeps all
+cells (``swa_full``), but a snapshot has only those of the window, which limits how far a restored sequence
+can be cut back. llama.cpp splits a batch at every gap in its sequence ids, so callers keep the ids ascending
+and without gaps (a step of 16 branches of the 0.5B: 123 ms without gaps, 215 with two, by hand).
 
-llama.cpp zeroes all of a cache when it makes one: .3 s for each gigabyte, on two cores. So every sequence has
-few cells at first, and a cache with twice as many takes the place of one that is full, with a copy of what
-it holds.
+llama.cpp zeroes a new cache: .3 s per gigabyte on two cores. So every sequence begins with few cells; a full
+cache is copied into one of twice the size.
 """
 
 from __future__ import annotations
@@ -30,15 +28,12 @@ from adascale.engine.errors import (
     FETCH_AGAIN,
     DecodeAbortedError,
     DecodeError,
-    MemoryOverflowError,
     ModelCorruptError,
     ModelError,
     command,
-    gigabytes,
     setting,
 )
 
-from .. import machine
 from ..options import WINDOW_UNIT
 from .model import AbortFlag, LlamaModel, decode_error, explain_load_failure, log_lines, trim_heap
 
@@ -54,7 +49,7 @@ _SMALL_HEAD = 64
 """Largest head size, in numbers, at which the CPU is faster without flash attention."""
 
 _FIRST_CELLS = 512
-"""Cells of each sequence until one needs more: a question with a short solution."""
+"""First cells of each sequence: enough for a question with a short solution."""
 
 _PLAIN_WINDOW = 4096
 """Largest window, in tokens, whose attention scores are worth their memory without flash attention."""
@@ -66,7 +61,7 @@ class Run:
 
     Attributes:
         sequence: KV sequence.
-        start: Position of the first token: how many the sequence holds already.
+        start: Position of the first token, which is the present length of the sequence.
         tokens: At least one.
     """
 
@@ -76,28 +71,28 @@ class Run:
 
 
 class BatchArrays:
-    """The arrays behind llama_batch, allocated once and filled without ctypes calls per token."""
+    """The arrays of a ``llama_batch``: allocated once, filled by numpy instead of ctypes calls per token."""
 
     def __init__(self) -> None:
         rows = np.zeros((3, MAX_BATCH_TOKENS), np.int32)
         self._token, self._position, self._sequence = rows
-        self._wanted = np.zeros(MAX_BATCH_TOKENS, np.int8)
-        # llama_batch wants a pointer to a list of sequence ids per token; each list has one id here.
+        self._has_logits = np.zeros(MAX_BATCH_TOKENS, np.int8)
+        # llama_batch has a pointer to a list of sequence ids per token; each list has one id here.
         pointers = np.arange(MAX_BATCH_TOKENS, dtype=np.uintp) * rows.itemsize + self._sequence.ctypes.data
         self._arrays: dict[str, NDArray[Any]] = {
             "token": self._token,
             "pos": self._position,
             "n_seq_id": np.ones(MAX_BATCH_TOKENS, np.int32),
             "seq_id": pointers,
-            "logits": self._wanted,
+            "logits": self._has_logits,
         }
-        kinds = dict(C.llama_batch._fields_)
+        types = dict(C.llama_batch._fields_)
         self.struct = C.llama_batch(
-            **{name: array.ctypes.data_as(kinds[name]) for name, array in self._arrays.items()}
+            **{name: array.ctypes.data_as(types[name]) for name, array in self._arrays.items()}
         )
 
     def fill(self, runs: Sequence[Run]) -> list[int]:
-        """Lay the runs out one after another; returns the row of the last token of each."""
+        """Write the runs one after another; returns the row of each run's last token."""
         at, last = 0, []
         for run in runs:
             end = at + len(run.tokens)
@@ -106,20 +101,20 @@ class BatchArrays:
             self._sequence[at:end] = run.sequence
             last.append(end - 1)
             at = end
-        self._wanted[:at] = 0
-        self._wanted[last] = 1
+        self._has_logits[:at] = 0
+        self._has_logits[last] = 1
         self.struct.n_tokens = at
         return last
 
 
 class CacheSnapshot(NamedTuple):
-    """A copy of one sequence in host memory, out of the KV cache.
+    """A copy of one sequence in host memory.
 
     Attributes:
         tokens: Number of its tokens.
         cells: Its KV cells or running states.
-        logits: ``[vocab_size]`` after its last token; None if no branch samples its first token from them.
-        hidden: ``[width]``, the hidden state that gave the logits; empty if the context keeps no states.
+        logits: ``[vocab_size]`` after its last token; None if no branch will sample from them.
+        hidden: ``[width]``, the hidden state behind the logits; empty if the context keeps no states.
     """
 
     tokens: int
@@ -129,31 +124,31 @@ class CacheSnapshot(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Host memory of its arrays."""
+        """Bytes of its arrays."""
         return self.cells.nbytes + (0 if self.logits is None else self.logits.nbytes) + self.hidden.nbytes
 
 
 class LlamaContext:
-    """A KV cache of ``sequences`` streams with up to ``window`` cells each, and the batch that fills it.
+    """A KV cache of ``sequences`` streams with up to ``window`` cells each.
 
-    It takes memory as sequences grow (``reserve``), and gives it back (``reset``).
+    Memory grows with the sequences (``reserve``) and shrinks between searches (``reset``).
 
     Args:
-        model: Stays open for as long as the context.
-        window: Tokens of one sequence at most, prompt included.
+        model: The model, which must outlive the context.
+        window: Most tokens of one sequence, prompt included.
         sequences: Number of KV streams, 1 to 256.
         threads: CPU threads.
-        abort: Read by llama.cpp between graph nodes (CPU only).
+        abort: Flag that llama.cpp reads between graph nodes (CPU only).
         states: Also keep the final hidden states of batches in which every run is one token.
-        shared: All sequences share the ``window`` cells, so that one may begin with the cells of another.
+        shared: All sequences share the ``window`` cells, so that one can begin with the cells of another.
 
     Attributes:
-        has_flash_attention: Attention by flash attention, which changes the cost of a step.
-        evaluated_tokens: Tokens of all its decodes so far, by which tests see that none is evaluated twice.
+        has_flash_attention: Whether it uses flash attention, which changes the cost of a step.
+        evaluated_tokens: Number of tokens evaluated so far; tests check that none is evaluated twice.
 
     Raises:
-        MemoryOverflowError: the cache could not be allocated.
-        ModelError: llama.cpp does not write text with this architecture, or cannot keep states with logits.
+        MemoryOverflowError: llama.cpp cannot allocate the cache.
+        ModelError: the model does not generate text, or has no hidden states beside its logits.
     """
 
     def __init__(
@@ -179,10 +174,10 @@ class LlamaContext:
         self._batch = BatchArrays()
         self._stack = ExitStack()
         first, short = window if shared else _FIRST_CELLS, model.info.short_window
-        if short < window:  # the angles change there, and what a smaller cache held would keep its own
+        if short < window:  # RoPE factors change with the cache's size: cells of a smaller one would be wrong
             first = max(first, short + WINDOW_UNIT)
-        self._least = min(window, first)
-        self._open(self._least)
+        self._first_cells = min(window, first)
+        self._open(self._first_cells)
         try:
             self._check_architecture()
         except BaseException:
@@ -194,41 +189,32 @@ class LlamaContext:
         self._stack.close()
 
     def reserve(self, cells: int) -> None:
-        """Have room for so many tokens in each sequence, as far as the window goes.
+        """Give every sequence at least so many cells, at most the window.
 
         Raises:
-            MemoryOverflowError: there is no memory for them. The sequences stay as they are.
+            MemoryOverflowError: llama.cpp cannot allocate them. The sequences stay as they are.
         """
         larger = self._cells
         while larger < min(cells, self.window):
             larger = min(2 * larger, self.window)
         if larger == self._cells:
             return
-        info = self.model.info
-        needed = self.sequences * (larger * info.kv_bytes_per_token + info.state_bytes)
-        # The system would promise more than there is, and then end the process for it.
-        if not self.model.gpu_layers and needed > machine.free_memory_bytes():
-            raise MemoryOverflowError(
-                f"{self.sequences} x {larger:,} tokens of {self.model.name} "
-                f"need {gigabytes(needed)} GB, which are not free",
-                hint=f"a smaller {setting('ctx_size')} or fewer {setting('samples')} need less",
-            )
-        held = {each: self.snapshot(each) for each in range(self.sequences)}
+        snapshots = [self.snapshot(sequence) for sequence in range(self.sequences)]
         self._open(larger)
-        for sequence, snapshot in held.items():
+        for sequence, snapshot in enumerate(snapshots):
             if snapshot.tokens:
                 self.restore(sequence, snapshot)
 
     def reset(self) -> None:
-        """Empty all sequences, and give back the memory that they took beyond that of the beginning."""
-        if self._cells == self._least:
+        """Empty all sequences, and free the memory that they took beyond their first cells."""
+        if self._cells == self._first_cells:
             C.llama_memory_clear(self._memory, False)
         else:
-            self._open(self._least)
+            self._open(self._first_cells)
             trim_heap()
 
     def _open(self, cells: int) -> None:
-        """Make a context of llama.cpp with so many cells for each sequence; the one before is freed."""
+        """Replace the context of llama.cpp by one with so many cells for each sequence."""
         log_lines.clear()
         params = C.llama_context_default_params()
         params.n_ctx = cells if self._shared else cells * self.sequences
@@ -249,13 +235,13 @@ class LlamaContext:
         self._memory = C.llama_get_memory(handle)
 
     def _check_architecture(self) -> None:
-        """Refuse a model that does not write, and states that llama.cpp gives in the place of logits."""
+        """Refuse a model that generates no text, or that has hidden states only instead of logits."""
         name, architecture = self.model.name, self.model.info.architecture
-        # Encoders and diffusion models have no memory of what was evaluated.
+        # Encoders and diffusion models have no KV cache.
         if not self._memory or C.llama_model_has_encoder(self.model.handle):
             raise ModelError(
                 f'{name} has the architecture "{architecture}", which does not write text token by token',
-                hint=f"take a decoder: {command('list')}",
+                hint=f"use a decoder: {command('list')}",
                 slug="architecture",
             )
         if not self.states:
@@ -268,13 +254,13 @@ class LlamaContext:
             raise ModelError(
                 f"llama.cpp gives no hidden states with the logits of {name}: "
                 f'its architecture is "{architecture}"',
-                "a calibration and a PRM with a head read them while the model writes",
-                hint=f"without a calibration it can be asked: {setting('calibration', 'none')}",
+                "a calibration and a PRM with a head need them",
+                hint=f"{setting('calibration', 'none')} works without them",
                 slug="architecture",
             )
 
     def decode(self, runs: Sequence[Run]) -> list[int]:
-        """Evaluate at most ``MAX_BATCH_TOKENS`` tokens; returns the row of each run's last, which has logits.
+        """Evaluate at most ``MAX_BATCH_TOKENS`` tokens; returns the row of logits behind each run.
 
         Raises:
             DecodeAbortedError, DecodeError: as llama.cpp returned.
@@ -286,7 +272,7 @@ class LlamaContext:
         rows = self._batch.fill(runs)
         count = rows[-1] + 1
         if self.states:
-            # With states on, llama.cpp computes logits for every token: not worth it inside a long run.
+            # With states llama.cpp computes logits for every token, which is too slow for a long run.
             C.llama_set_embeddings(self.handle, count == len(runs))
         error = decode_error(C.llama_decode(self.handle, self._batch.struct), count)
         if error is not None:
@@ -294,36 +280,49 @@ class LlamaContext:
         self.evaluated_tokens += count
         return rows
 
+    def evaluate(self, sequence: int, start: int, tokens: Sequence[int]) -> int:
+        """Append tokens to a sequence in as many batches as they need; returns the row of the last logits.
+
+        If the context keeps hidden states, the last token is a batch of its own, which has its state.
+        """
+        self.reserve(start + len(tokens))
+        end = len(tokens) - int(self.states)
+        pieces = [tokens[at : min(at + MAX_BATCH_TOKENS, end)] for at in range(0, end, MAX_BATCH_TOKENS)]
+        for piece in (*pieces, *([tokens[end:]] if self.states else [])):
+            [row] = self.decode([Run(sequence, start, piece)])
+            start += len(piece)
+        return row
+
     def wait(self) -> None:
-        """Wait until the last batch is computed, which a GPU does in the background."""
+        """Wait for the last batch, which a GPU computes in the background."""
         C.llama_synchronize(self.handle)
 
     def logits(self, row: int) -> FloatArray:
-        """``[vocab_size]``, a view until the next decode; ``row`` is the index in the last batch.
+        """``[vocab_size]`` of a row of the last batch, a view until the next decode.
 
         Raises:
-            ModelCorruptError: some are infinite or no numbers.
+            ModelCorruptError: some are infinite or NaN.
         """
         pointer = C.llama_get_logits_ith(self.handle, row)
-        found = np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
-        if not np.isfinite(found).all():
+        logits = np.ctypeslib.as_array(pointer, shape=(self.model.vocab_size,))
+        if not np.isfinite(logits).all():
             raise ModelCorruptError(
                 f"{self.model.name} computes logits that are not finite",
-                "weights in it are no numbers, or are too large for the precision in which it is computed",
+                "some weights are NaN, or too large for the precision of the computation",
                 hint=FETCH_AGAIN,
                 slug="not-finite",
             )
-        return found
+        return logits
 
     def state(self, row: int) -> FloatArray:
-        """``[width]``, a view of the hidden state that gave the logits of this row; empty if not kept."""
+        """``[width]``, a view of the hidden state behind the logits of this row; empty if none are kept."""
         if not self.states:
             return NO_STATE
         pointer = C.llama_get_embeddings_ith(self.handle, row)
         return np.ctypeslib.as_array(pointer, shape=(self.model.width,))
 
     def snapshot(self, sequence: int, row: int | None = None) -> CacheSnapshot:
-        """A copy of one sequence, with logits and hidden state of a row of the last batch if one is named."""
+        """A copy of one sequence, with logits and hidden state if a row of the last batch is given."""
         cells = np.empty(C.llama_state_seq_get_size(self.handle, sequence), np.uint8)
         C.llama_state_seq_get_data(self.handle, _pointer(cells), len(cells), sequence)
         tokens = 1 + C.llama_memory_seq_pos_max(self._memory, sequence)
@@ -332,10 +331,10 @@ class LlamaContext:
         return CacheSnapshot(tokens, cells, self.logits(row).copy(), self.state(row).copy())
 
     def restore(self, sequence: int, snapshot: CacheSnapshot) -> None:
-        """Replace a sequence by a snapshot, of this or any other sequence of the context.
+        """Replace a sequence by a snapshot of any sequence of the context.
 
         Raises:
-            DecodeError: the sequence's window is smaller than the snapshot.
+            DecodeError: the snapshot is larger than the window.
             MemoryOverflowError: as ``reserve``.
         """
         self.reserve(snapshot.tokens)
@@ -344,9 +343,9 @@ class LlamaContext:
             raise DecodeError("the KV cache has no room for a parked prefix")
 
     def shorten(self, sequence: int, length: int) -> bool:
-        """Forget all but the first ``length`` tokens of a sequence; False if it cannot be cut there.
+        """Cut a sequence to its first ``length`` tokens; False if that is impossible.
 
-        Of a hybrid model llama.cpp would cut the keys and values, but not the states, so it is not asked.
+        llama.cpp would cut the keys and values of a hybrid model, but not its states.
         """
         if self.model.is_recurrent:
             return False
@@ -357,7 +356,7 @@ class LlamaContext:
         return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def branch(self, sequence: int, parent: int) -> None:
-        """Let a sequence begin with the cells of another, where all share them."""
+        """Let a sequence begin with the cells of another; the context must be ``shared``."""
         C.llama_memory_seq_cp(self._memory, parent, sequence, -1, -1)
 
     def clear(self, sequence: int) -> None:
@@ -370,12 +369,11 @@ def _pointer(cells: NDArray[np.uint8]) -> ctypes._Pointer[ctypes.c_uint8]:
 
 
 def _has_flash_attention(model: LlamaModel, window: int) -> bool:
-    """True except with small heads on the CPU, for which flash attention costs more than it saves.
+    """False for small heads on the CPU, for which flash attention is slower.
 
-    Flash attention walks over every cell of every head one by one. A step of 32 branches with it and without
-    (two cores, by hand with ``flash_attn_type`` on and off, no bench does it): heads of 64 (0.5B) 430 and
-    308 ms, heads of 128 (1.5B) 475 and 516 ms. Without it a prompt's scores over the whole window are in
-    memory at once, so the window has to be small.
+    A step of 32 branches with and without it (two cores, by hand with ``flash_attn_type``): heads of 64
+    (0.5B) 430 and 308 ms, heads of 128 (1.5B) 475 and 516 ms. Without it the attention scores of a prompt
+    over the whole window are in memory at once, so the window has to be small.
     """
-    small = model.info.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
-    return model.gpu_layers != 0 or not small
+    is_small = model.info.head_size <= _SMALL_HEAD and window <= _PLAIN_WINDOW
+    return model.gpu_layers != 0 or not is_small

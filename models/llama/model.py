@@ -1,7 +1,7 @@
 """llama.cpp, its log, abort flag and errors, and the weights and vocabulary of a GGUF file.
 
-llama-cpp-python's high-level class maps log levels by an old enum, mutes the whole process while it loads and
-hides why a load failed; so only its low-level functions are used, with our own callbacks.
+The high-level class of llama-cpp-python maps log levels by an old enum, silences the whole process while it
+loads, and hides why a load failed; so we use only its low-level functions, with our own callbacks.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from adascale.engine.errors import (
 from ..files.gguf import GGUFInfo, read_info
 
 log_lines: deque[str] = deque(maxlen=50)
-"""The last lines that llama.cpp logged, oldest first; a failed load is explained from them."""
+"""The last lines of llama.cpp's log, oldest first; they explain a failed load."""
 
 listeners: list[Callable[[str], None]] = []
-"""Also get what llama.cpp logs, in texts that may be parts of lines."""
+"""Receive llama.cpp's log, in texts that may be parts of lines."""
 
 _UNKNOWN = re.compile(r"unknown (model architecture|pre-tokenizer type): '(.*)'")
 _CAUSE = re.compile(r"error|fail|invalid|missing|not found|duplicate|unsupported", re.IGNORECASE)
@@ -54,20 +54,20 @@ def _on_log(_level: int, text: bytes, _user: ctypes.c_void_p) -> None:
 
 @functools.cache
 def initialise() -> None:
-    """Start the backend and take over its log, once per process."""
+    """Start the backend and redirect its log, once per process."""
     C.llama_log_set(_on_log, ctypes.c_void_p(0))
     C.llama_backend_init()
 
 
-def layers_to_offload(wanted: int | None) -> int:
-    """``wanted``, or all (-1) for None; 0 if this build has no GPU support."""
+def layers_to_offload(layers: int | None) -> int:
+    """``layers``, or all (-1) for None; 0 if this build has no GPU support."""
     if not C.llama_supports_gpu_offload():
         return 0
-    return -1 if wanted is None else wanted
+    return -1 if layers is None else layers
 
 
 def trim_heap() -> None:
-    """Give freed memory back to the system, which glibc keeps in pieces between what is in use."""
+    """Return freed memory to the system; glibc keeps pieces of it between allocations."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
@@ -77,7 +77,7 @@ class AbortFlag:
     """A flag that llama.cpp reads between graph nodes, set from any thread or signal handler.
 
     The C callback is libc's ``strlen`` over two bytes: 0 while the first is zero, 1 once it is set. A Python
-    callback would take the interpreter lock several hundred times in every decode.
+    callback would take the interpreter's lock several hundred times in every decode.
     """
 
     def __init__(self) -> None:
@@ -88,11 +88,11 @@ class AbortFlag:
         self.callback = C.ggml_abort_callback(strlen or 0)
 
     def set(self) -> None:
-        """Ask the running decode to stop."""
+        """Stop the running decode and later ones."""
         self._bytes[0] = b"\x01"
 
     def clear(self) -> None:
-        """Let decodes run again."""
+        """Allow decodes again."""
         self._bytes[0] = b"\x00"
 
     def __bool__(self) -> bool:
@@ -100,15 +100,15 @@ class AbortFlag:
 
 
 def explain_load_failure(file: str) -> ModelError | MemoryOverflowError:
-    """The error that ``log_lines`` account for, after llama.cpp refused to load a model or make a context.
+    """The error in ``log_lines``, after llama.cpp failed to load a model or to make a context.
 
     Args:
-        file: Name of the file that was being loaded.
+        file: Name of the model's file.
     """
-    if found := _UNKNOWN.search("\n".join(log_lines)):
+    if unknown := _UNKNOWN.search("\n".join(log_lines)):
         return ModelCorruptError(
-            f'{file} has the {found[1]} "{excerpt(found[2])}", which this llama.cpp does not know',
-            f"it is that of llama-cpp-python {metadata.version('llama-cpp-python')}",
+            f'{file} has the {unknown[1]} "{excerpt(unknown[2])}", which this llama.cpp does not know',
+            f"it is part of llama-cpp-python {metadata.version('llama-cpp-python')}",
             hint="pip install --upgrade llama-cpp-python",
             slug="unknown-architecture",
         )
@@ -126,7 +126,7 @@ def explain_load_failure(file: str) -> ModelError | MemoryOverflowError:
 def decode_error(code: int, tokens: int) -> AdascaleError | None:
     """Our error for a return code of ``llama_decode``; None for 0.
 
-    llama.h: 0 success, 1 no KV slot, 2 aborted, -1 invalid batch, any other code is fatal.
+    llama.h: 0 success, 1 no KV slot, 2 aborted, -1 invalid batch; any other code is fatal.
     """
     if code == 2:
         return DecodeAbortedError("the decode was stopped")
@@ -135,12 +135,12 @@ def decode_error(code: int, tokens: int) -> AdascaleError | None:
 
 
 MAX_TOKEN_BYTES = 256
-"""Most bytes of a token, but for lines of signs in some vocabularies."""
+"""Most bytes of a token, except for lines of signs in some vocabularies."""
 
 _LONGEST_PIECE = 4096
 
 _ANCHOR = "\x01"
-"""Never part of a longer token, so what follows it is tokenized as inside a text."""
+"""Never part of a longer token, so a text behind it is tokenized as in the middle of a text."""
 
 
 class LlamaModel:
@@ -150,16 +150,16 @@ class LlamaModel:
         path: The file.
         gpu_layers: Layers to offload; -1 for all.
         info: Header of the file, if it was read before.
-        name: What messages call it; empty for the name of the file.
+        name: Its name in messages; empty for the name of the file.
 
     Raises:
         ModelCorruptError: the file is torn or no GGUF.
-        MemoryOverflowError: the weights could not be allocated.
+        MemoryOverflowError: the weights do not fit into memory.
 
     Attributes:
         info: Header of the file.
-        sliding_window: Tokens that layers with a window see, 0 if all layers see all.
-        is_recurrent: Some of its layers keep a running state, so that no sequence can be cut back.
+        sliding_window: Window of the layers with sliding attention, in tokens; 0 without such layers.
+        is_recurrent: Some layers have a running state, so that no sequence can be cut back.
     """
 
     def __init__(self, path: Path, gpu_layers: int = 0, info: GGUFInfo | None = None, name: str = "") -> None:
@@ -185,21 +185,21 @@ class LlamaModel:
         self._pieces: dict[int, bytes] = {}
 
     def close(self) -> None:
-        """Free the weights; every context of the model must be closed before."""
+        """Free the weights; close every context of the model first."""
         self._stack.close()
 
     @property
     def flops_per_token(self) -> float:
-        """2 x the parameters that a token is multiplied by; attention over the context is left out."""
+        """2 x the active parameters, without the attention over the context."""
         return 2.0 * self.info.active_parameters
 
     @functools.cached_property
     def bos(self) -> int | None:
-        """Token that must begin every sequence, or None when the vocabulary wants none."""
+        """First token of every sequence; None if the vocabulary has no such token."""
         return C.llama_vocab_bos(self.vocab) if C.llama_vocab_get_add_bos(self.vocab) else None
 
     def token_text(self, token: int) -> str:
-        """The vocabulary's own spelling, for example of a special token; empty for none (-1)."""
+        """The vocabulary's own spelling, also of a control token; empty for no token (-1)."""
         return C.llama_vocab_get_text(self.vocab, token).decode("utf-8", "replace") if token >= 0 else ""
 
     @property
@@ -213,19 +213,19 @@ class LlamaModel:
     @property
     def end_of_turn(self) -> int:
         """Token behind a whole reply."""
-        turn = C.llama_vocab_eot(self.vocab)
-        return int(C.llama_vocab_eos(self.vocab) if turn < 0 else turn)
+        token = C.llama_vocab_eot(self.vocab)
+        return int(C.llama_vocab_eos(self.vocab) if token < 0 else token)
 
     def tokenize(self, text: str, *, special: bool, follows: bool = False) -> list[int]:
         """Token ids of a text, without BOS.
 
         Args:
             text: The text.
-            special: Take control tokens in it as such.
-            follows: The text stands behind other text. SentencePiece puts a space before a text.
+            special: Read control tokens in it as such.
+            follows: The text stands behind other text. SentencePiece puts a space before a text otherwise.
 
         Raises:
-            ModelCorruptError: the vocabulary lacks a character of it, which llama.cpp takes for a token -1.
+            ModelCorruptError: the vocabulary lacks a character of it, for which llama.cpp returns token -1.
         """
         if follows and C.llama_vocab_type(self.vocab) == C.LLAMA_VOCAB_TYPE_SPM:
             before = self.tokenize(_ANCHOR, special=False)
@@ -248,7 +248,7 @@ class LlamaModel:
         return self._pieces[token]
 
     def spell_out(self, tokens: Iterable[int]) -> None:
-        """Give control tokens among these the bytes of their spelling as their ``piece``."""
+        """Let ``piece`` return the spelling of these tokens, even of control tokens."""
         for token in tokens:
             self._pieces[token] = self.piece(token) or self.token_text(token).encode()
 

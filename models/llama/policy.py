@@ -26,7 +26,7 @@ from .calls import CallWriter, Rules, call_rules, object_rules
 from .chat import ChatFormat, ToolFormat
 from .context import FloatArray, LlamaContext
 from .model import MAX_TOKEN_BYTES, LlamaModel
-from .prefixes import PrefixCache, Tokens, common_length, evaluate_tokens, restore
+from .prefixes import PrefixCache, Tokens, common_length
 from .runner import ModelRunner
 from .scheduler import Scheduler
 from .sequence import Sequence
@@ -34,20 +34,20 @@ from .stepcost import StepCosts
 from .thinking import ThoughtProgress
 
 ANSWER_RESERVE = 256
-"""Tokens that must stay free behind a prompt."""
+"""Least free tokens of the window behind a prompt."""
 
 
 class LlamaPolicy:
     """Samples steps with llama.cpp; implements ``engine.ports.Policy``.
 
     Args:
-        context: Has one KV sequence per branch that runs.
+        context: The context, with one KV sequence per running branch.
         chats: Format of each prompt.
         sampling: Sampler of each prompt.
         cache: Parked prefixes of this context.
-        costs: As ``ModelRunner`` has them.
-        park_steps: Park the prefix behind each finished step for its children. Without it every child
-            evaluates its whole prefix again, so that its tokens do not depend on which siblings ran before.
+        costs: As in ``ModelRunner``.
+        park_steps: Park the prefix behind each finished step for its children. Otherwise every child
+            evaluates its whole prefix again, so that its tokens do not depend on earlier siblings.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class LlamaPolicy:
         self._runner = ModelRunner(context, cache, costs, self.slots + len(sampling))
         self._cache = cache
         self._tokens: dict[tuple[str, Mode], Tokens] = {}  # of open prompts
-        self._looks: dict[str, Tokens] = {}  # the last at each open problem
+        self._looks: dict[str, Tokens] = {}  # the last prompt of options of each open problem
         self._rules: dict[tuple[str, Mode], Rules] = {}
         self._is_closed = False
-        for marker in MARKERS:  # a call begins behind the text of one, even if it is a control token
+        for marker in MARKERS:  # a call begins behind a marker, which may be a control token
             self._model.spell_out(self._model.tokenize(marker, special=True))
 
     @property
@@ -81,7 +81,7 @@ class LlamaPolicy:
 
     @property
     def slots(self) -> int:
-        """Branches that run at once, at most: one per sequence of the context."""
+        """Most branches that run at once: one per sequence of the context."""
         return self._context.sequences
 
     @property
@@ -92,13 +92,13 @@ class LlamaPolicy:
     def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
         """Evaluate a prompt, unless it is parked, and pin it until ``close_problem``.
 
-        A conversation goes on from its last turn, if this is still parked. A question alone is always read
-        alike, since what is drawn for a seed must not depend on what was asked before.
+        A conversation reuses its last turn, if this is still parked. A question alone always reuses the same
+        tokens, since its draws must not depend on earlier questions.
 
         Raises:
             ContextOverflowError: fewer than ``ANSWER_RESERVE`` tokens would stay free.
-            UsageError: the model's chat template has no place for the turns before the question, or the
-                schema of a tool cannot be made a grammar.
+            UsageError: the model's chat template does not show the turns before the question, or the schema
+                of a tool cannot be made a grammar.
         """
         if mode == "call":
             self._rules[problem.id, mode] = call_rules(self._model, ToolRequest.of(problem.details))
@@ -108,45 +108,45 @@ class LlamaPolicy:
         chat, statement = self._chats[name], kind_of(problem).statement(problem)
         tokens = self._prompt(chat, problem, statement, with_tools=mode == "call")
         self._tokens[problem.id, mode] = tokens
-        parked, reused = self._cache.get(tokens), len(tokens)
-        if parked is None or parked.logits is None:  # a finished reply is parked without
+        snapshot, reused = self._cache.get(tokens), len(tokens)
+        if snapshot is None or snapshot.logits is None:  # the snapshot of a finished reply has none
             row, reused, sequence = self._evaluate(chat, problem, tokens)
-            parked = self._context.snapshot(sequence, row)
+            snapshot = self._context.snapshot(sequence, row)
             self._context.clear(sequence)
-        self._cache.put(tokens, parked, pin=True)
-        return PrefixWork(len(tokens) - reused, reused, Reading(parked.hidden, parked.hidden))
+        self._cache.put(tokens, snapshot, pin=True)
+        return PrefixWork(len(tokens) - reused, reused, Reading(snapshot.hidden, snapshot.hidden))
 
-    def option_logits(self, asked: OptionsPrompt, problem: Problem) -> OptionLogits:
-        """Read options from the logits behind a prompt; that of a conversation stays while there is room.
+    def option_logits(self, options: OptionsPrompt, problem: Problem) -> OptionLogits:
+        """Read the probabilities of options from the logits behind a prompt.
 
-        A look goes on from the last one at the same question, and from none at another: it sees the same,
-        whatever was asked before.
+        The prompt reuses tokens of the last one for the same question only, so that earlier questions do not
+        change the numbers.
 
         Args:
-            asked: The prompt, and the words that stand for the options.
+            options: The prompt, and the words that stand for the options.
             problem: The question, with the conversation before it.
 
         Raises:
             ContextOverflowError: as ``open``.
         """
-        chat = self._chats[asked.prompt]
-        tokens = self._prompt(chat, problem, asked.text, with_tools=True, behind=asked.text)
+        chat = self._chats[options.prompt]
+        tokens = self._prompt(chat, problem, options.text, with_tools=True, behind=options.text)
         row, reused, sequence = self._evaluate(chat, problem, tokens, self._looks.get(problem.id, ()))
         self._cache.put(tokens, self._context.snapshot(sequence))
         self._looks[problem.id] = tokens
-        words = [first_tokens(self._model, word) for word in asked.words]
-        log_probs = compared(self._context.logits(row), words).tolist()
+        words = [first_tokens(self._model, word) for word in options.words]
+        log_probs = candidate_log_probs(self._context.logits(row), words).tolist()
         self._context.clear(sequence)
         return OptionLogits(tuple(log_probs), len(tokens) - reused, reused)
 
     def _evaluate(
         self, chat: ChatFormat, problem: Problem, tokens: Tokens, before: Tokens = ()
     ) -> tuple[int, int, int]:
-        """Evaluate a prompt behind what it shares with others; returns row, reused tokens and sequence.
+        """Evaluate a prompt behind a parked prefix; returns row, number of reused tokens, and sequence.
 
-        A conversation goes on from whatever has most in common with it: a reply that was sampled in other
-        tokens than those its text has is read again from there on. A question goes on from the prompt
-        ``before``, or the head of its format, which is pinned.
+        A conversation reuses the longest common prefix; if a reply was sampled in other tokens than those of
+        its text, it is evaluated again from there on. A question reuses the prompt ``before``, or the head of
+        its format, which is pinned.
         """
         sequence = self._scheduler.spare()
         head: Tokens = ()
@@ -155,14 +155,14 @@ class LlamaPolicy:
         else:
             if tokens[: len(chat.head)] == chat.head:
                 head = chat.head
-            look = min(common_length(before, tokens), len(tokens) - 1)
-            shared = [(before, look), (head, len(head))]
-        held = reused = restore(self._context, self._cache, sequence, shared)
-        if head and not held:
-            evaluate_tokens(self._context, sequence, 0, head)
+            common = min(common_length(before, tokens), len(tokens) - 1)
+            shared = [(before, common), (head, len(head))]
+        length = reused = self._cache.restore(self._context, sequence, shared)
+        if head and not length:
+            self._context.evaluate(sequence, 0, head)
             self._cache.put(head, self._context.snapshot(sequence), pin=True)
-            held = len(head)
-        return evaluate_tokens(self._context, sequence, held, tokens[held:]), reused, sequence
+            length = len(head)
+        return self._context.evaluate(sequence, length, tokens[length:]), reused, sequence
 
     def _prompt(
         self, chat: ChatFormat, problem: Problem, statement: str, *, with_tools: bool, behind: str = ""
@@ -172,7 +172,7 @@ class LlamaPolicy:
         Raises:
             ContextOverflowError: it does not.
         """
-        # Texts that cannot fit are not tokenized: 100 MB would take 6 GB of memory.
+        # A text that cannot fit is not tokenized: 100 MB would take 6 GB of memory.
         texts = (statement, *(turn.content for turn in problem.history))
         self._check_fit(sum(len(text.encode()) for text in texts) // MAX_TOKEN_BYTES, chat, problem)
         if isinstance(chat, ToolFormat):
@@ -184,7 +184,7 @@ class LlamaPolicy:
         return tokens
 
     def _check_fit(self, tokens: int, chat: ChatFormat, problem: Problem) -> None:
-        """Refuse a prompt of at least so many tokens if the window has no room for an answer behind it."""
+        """Refuse a prompt of at least so many tokens if no answer fits into the window behind it."""
         window, allowed = self._context.window, self._model.info.context_length
         needed = tokens + ANSWER_RESERVE
         if chat.thoughts is not None and chat.think_tokens:
@@ -194,9 +194,9 @@ class LlamaPolicy:
         hint = "a shorter question, or another model"
         if (larger := round_window_up(needed)) <= allowed:
             hint = setting("ctx_size", larger)
-        asked = "the conversation with this question" if problem.history else "the question"
+        subject = "the conversation with this question" if problem.history else "the question"
         raise ContextOverflowError(
-            f"{asked} has {tokens:,} tokens or more, the context has room for {window:,}",
+            f"{subject} has {tokens:,} tokens or more, the context has room for {window:,}",
             f"nothing was cut off; {needed - tokens:,} tokens must stay free for thought and answer",
             f"the model allows {allowed:,} tokens",
             hint=hint,
@@ -212,7 +212,7 @@ class LlamaPolicy:
         tokens, ends = list(prompt), [len(chat.head), len(prompt)]
         for step in prefix.steps:
             tokens += step.token_ids
-            # A finished step is parked without its last token, which was sampled but not evaluated.
+            # The snapshot of a finished step lacks its last token, which was sampled but not evaluated.
             ends += [len(tokens) - 1, len(tokens)] if self._park_steps else []
         thought = None
         if chat.thoughts is not None:
@@ -220,7 +220,7 @@ class LlamaPolicy:
         rules = self._rules.get((problem.id, prefix.mode))
         if entry_of(problem).has_fields and not branch.greedy:
             rules = object_rules(self._model, problem.details["schema"], branch.seed)
-        is_begun = not all(step.is_thought for step in prefix.steps)
+        has_begun = not all(step.is_thought for step in prefix.steps)
         self._scheduler.waiting.append(
             Sequence(
                 id_,
@@ -230,14 +230,14 @@ class LlamaPolicy:
                 prompt_tokens=len(prompt),
                 window=self._context.window,
                 sampling=params,
-                opening=b"" if is_begun else chat.opening.encode(),
+                opening=b"" if has_begun else chat.opening.encode(),
                 thought=thought,
                 calls=None if rules is None else CallWriter(rules),
             )
         )
 
     def advance(self) -> list[Growth]:
-        """One step of the engine: schedule branches, run the model for them, and end what is complete.
+        """One step of the engine: schedule a batch, run the model, and end complete steps.
 
         Raises:
             UsageError: as ``check_open``.
@@ -257,14 +257,14 @@ class LlamaPolicy:
         return growths
 
     def cancel(self, id_: BranchId) -> None:
-        """End a branch as ``Scheduler.cancel``."""
+        """As ``Scheduler.cancel``."""
         self._scheduler.cancel(id_)
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget a problem's prefixes, and behind the last problem give memory back.
+        """Drop a problem's prefixes, and free memory behind the last problem.
 
-        Those of a conversation stay for its next turn while there is room: its prompts, and of a plain reply
-        also its end.
+        A conversation's prompts, and the end of a plain reply, stay in the cache for the next turn while
+        there is room.
         """
         prompts = [self._looks.pop(problem.id, ())]
         for mode in MODES:
@@ -283,33 +283,38 @@ class LlamaPolicy:
             self._context.reset()
 
     def check_open(self) -> None:
-        """Refuse to go on behind the end of the session, whose model is freed.
+        """Refuse to use a freed model.
 
         Raises:
-            UsageError: it is closed.
+            UsageError: the session is closed.
         """
         if self._is_closed:
             hint = "ask, and read the events, within its with statement"
             raise UsageError("the session is closed", hint=hint, slug="session-closed")
 
     def close(self) -> None:
-        """End all branches; the context is closed by its owner."""
+        """End all branches; the owner of the context closes it."""
         self._is_closed = True
         self._scheduler.waiting, self._scheduler.running = [], []
 
 
 def _is_conversation(problem: Problem) -> bool:
-    """True for a chat, a request with tools, and a question that has replies or a text before it."""
+    """True for a chat, a request with tools, and a question behind other turns."""
     has_turns = any(turn.role != "system" for turn in problem.history)
     return entry_of(problem).is_reply or entry_of(problem).has_calls or has_turns
 
 
 def first_tokens(model: LlamaModel, word: str) -> set[int]:
-    """Tokens that a reply that begins with a word may begin with."""
+    """First tokens of the spellings of a word at the beginning of a reply."""
     return {model.tokenize(spelling, special=False, follows=True)[0] for spelling in spellings(word)}
 
 
-def compared(logits: FloatArray, candidates: Iterable[Iterable[int]]) -> NDArray[np.float64]:
-    """Log-probabilities of candidates among themselves; each has tokens that count for it."""
+def candidate_log_probs(logits: FloatArray, candidates: Iterable[Iterable[int]]) -> NDArray[np.float64]:
+    """Log-probabilities ``[candidates]`` among the candidates alone, from ``[vocab_size]`` logits.
+
+    Args:
+        logits: Logits of the next token.
+        candidates: The tokens of each candidate, whose probabilities are added.
+    """
     scores = [np.logaddexp.reduce([float(logits[token]) for token in tokens]) for tokens in candidates]
     return np.array(scores) - float(np.logaddexp.reduce(scores))

@@ -1,17 +1,17 @@
-"""A cache of evaluated prefixes: each is evaluated once, and again only if memory ran out meanwhile."""
+"""A cache of evaluated prefixes: each is evaluated once, and again only if the cache had to drop it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from .context import MAX_BATCH_TOKENS, CacheSnapshot, LlamaContext, Run
+from .context import CacheSnapshot, LlamaContext
 
 Tokens = tuple[int, ...]
 
 
 class PrefixCache:
-    """Parked prefixes by their tokens. The least recently used are dropped first; pinned ones stay.
+    """Snapshots of prefixes by their tokens. It drops the least recently used first, but no pinned ones.
 
     Args:
         capacity_bytes: Host memory for all entries and their keys. Pinned entries count, even beyond it.
@@ -24,94 +24,77 @@ class PrefixCache:
 
     def get(self, tokens: Tokens) -> CacheSnapshot | None:
         """The entry for exactly these tokens."""
-        found = self._parked.pop(tokens, None)
-        if found is not None:
-            self._parked[tokens] = found
-        return found
+        snapshot = self._parked.pop(tokens, None)
+        if snapshot is not None:
+            self._parked[tokens] = snapshot
+        return snapshot
 
-    def put(self, tokens: Tokens, parked: CacheSnapshot, *, pin: bool = False) -> None:
-        """Keep an entry, and drop older ones until it fits."""
+    def put(self, tokens: Tokens, snapshot: CacheSnapshot, *, pin: bool = False) -> None:
+        """Add an entry, and drop older ones until it fits."""
         self.drop(tokens)
-        self._parked[tokens] = parked
-        self._pinned |= {tokens} if pin else set()
-        sizes = {key: each.nbytes + sys.getsizeof(key) for key, each in self._parked.items()}
+        self._parked[tokens] = snapshot
+        if pin:
+            self._pinned.add(tokens)
+        sizes = {key: parked.nbytes + sys.getsizeof(key) for key, parked in self._parked.items()}
         excess = sum(sizes.values()) - self._capacity
-        for key in [key for key in sizes if key not in self._pinned and key != tokens]:
-            if excess > 0:
-                excess -= sizes[key]
+        for key, size in sizes.items():
+            if excess > 0 and key != tokens and key not in self._pinned:
+                excess -= size
                 self.drop(key)
 
     def drop(self, tokens: Tokens) -> None:
-        """Forget an entry, pinned or not."""
+        """Remove an entry, pinned or not."""
         self._parked.pop(tokens, None)
         self._pinned.discard(tokens)
 
     def drop_below(self, tokens: Tokens) -> None:
-        """Forget every entry that goes on from these tokens, but for pinned ones: others need them."""
+        """Remove every longer entry that begins with these tokens, except pinned ones."""
         for key in self._parked.keys() - self._pinned:
             if len(key) > len(tokens) and key[: len(tokens)] == tokens:
                 self.drop(key)
 
     def unpin(self, tokens: Tokens) -> None:
-        """Let an entry be dropped when others need its room."""
+        """Let an entry be dropped when others need its memory."""
         self._pinned.discard(tokens)
 
     def longest(self, tokens: Tokens, boundaries: Iterable[int]) -> Tokens:
-        """The longest parked prefix below the whole that ends at a boundary; empty if there is none."""
-        found = (tokens[:length] for length in boundaries if 0 < length < len(tokens))
-        return max((each for each in found if each in self._parked), key=len, default=())
+        """The longest proper prefix that is parked and ends at a boundary; empty if there is none."""
+        prefixes = (tokens[:length] for length in boundaries if 0 < length < len(tokens))
+        return max((prefix for prefix in prefixes if prefix in self._parked), key=len, default=())
 
     def most_shared(self, tokens: Tokens) -> list[tuple[Tokens, int]]:
-        """The entry that has most tokens in common with these, and the longest that these go on from.
+        """The entry with the longest common prefix, and the longest entry that is itself a prefix.
 
-        Each with the number of tokens in common, below that of all.
+        Each has the number of common tokens, at most all but one of ``tokens``.
         """
         shared = {key: min(common_length(key, tokens), len(tokens) - 1) for key in self._parked}
         best = max(shared, key=lambda key: (shared[key], -len(key)), default=())
         whole = max((key for key in shared if shared[key] == len(key)), key=len, default=())
         return [(key, shared.get(key, 0)) for key in (best, whole)]
 
+    def restore(self, context: LlamaContext, sequence: int, shared: Iterable[tuple[Tokens, int]]) -> int:
+        """Restore the first candidate that is parked and can be cut to its length; else clear the sequence.
+
+        Args:
+            context: The context of the snapshots.
+            sequence: A free sequence of it.
+            shared: Keys of entries, each with the number of tokens to keep.
+
+        Returns:
+            The length of the sequence.
+        """
+        for key, length in shared:
+            snapshot = self.get(key)
+            if snapshot is not None and length:
+                context.restore(sequence, snapshot)
+                if length == len(key) or context.shorten(sequence, length):
+                    return length
+        context.clear(sequence)
+        return 0
+
 
 def common_length(*texts: Tokens) -> int:
-    """Number of tokens that all begin with."""
+    """Length of the common prefix."""
     first, last = min(texts), max(texts)
     differ = (n for n, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
     return next(differ, min(len(first), len(last)))
-
-
-def evaluate_tokens(context: LlamaContext, sequence: int, start: int, tokens: Sequence[int]) -> int:
-    """Append tokens to a sequence in as many batches as they need; returns the row of the last logits.
-
-    If the context keeps hidden states, the last token is evaluated by itself to get its own.
-    """
-    context.reserve(start + len(tokens))
-    end = len(tokens) - int(context.states)
-    pieces = [tokens[at : min(at + MAX_BATCH_TOKENS, end)] for at in range(0, end, MAX_BATCH_TOKENS)]
-    for piece in (*pieces, *([tokens[end:]] if context.states else [])):
-        [row] = context.decode([Run(sequence, start, piece)])
-        start += len(piece)
-    return row
-
-
-def restore(
-    context: LlamaContext, cache: PrefixCache, sequence: int, shared: Iterable[tuple[Tokens, int]]
-) -> int:
-    """Restore the first of these beginnings that is parked and can be cut back, else nothing.
-
-    Args:
-        context: Has ``sequence`` free.
-        cache: Parked prefixes of the context.
-        sequence: Sequence that holds the beginning afterwards.
-        shared: Parked prefixes, with the number of tokens to keep of each.
-
-    Returns:
-        The tokens that the sequence holds.
-    """
-    for key, length in shared:
-        parked = cache.get(key)
-        if parked is not None and length:
-            context.restore(sequence, parked)
-            if length == len(key) or context.shorten(sequence, length):
-                return length
-    context.clear(sequence)
-    return 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 
 from .context import FloatArray, LlamaContext, Run
-from .prefixes import PrefixCache, evaluate_tokens
+from .prefixes import PrefixCache
 from .sampling import Sampler, certainty, penalised
 from .sequence import SampledToken, Sequence
 from .stepcost import StepCosts
@@ -18,11 +18,11 @@ class ModelRunner:
     """Evaluates branches with llama.cpp.
 
     Args:
-        context: Has their KV sequences.
-        cache: Gets each prefix that was evaluated, with its logits.
-        costs: Cost of a step, by which a batch is split and padded. None for one call of all sequences: then
-            a branch has the same numbers, bit for bit, whichever others run, as kernels round by the shape.
-        samplers: Number of chains of filters that are kept: the first use of a chain is dear.
+        context: The context with their KV sequences.
+        cache: Cache for each evaluated prefix and its logits.
+        costs: Cost of a step, by which batches are split and padded. None for one call of all sequences: then
+            the numbers of a branch do not depend on the others, bit for bit, as kernels round by the shape.
+        samplers: Number of sampler chains to keep: the first use of a chain is slow.
     """
 
     def __init__(
@@ -35,25 +35,24 @@ class ModelRunner:
         self._sampler = lru_cache(samplers)(partial(Sampler, self._model.vocab_size))
 
     def prefill(self, batch: list[Sequence]) -> Iterator[tuple[Sequence, SampledToken]]:
-        """Sample from parked logits, or evaluate all that is pending of each branch by itself."""
+        """Sample from parked logits, or evaluate all pending tokens of each branch by itself."""
         for sequence in batch:
-            parked, sequence.parked = sequence.parked, None
-            if parked is not None and parked.logits is not None:
-                yield sequence, self._sample(sequence, parked.logits, parked.hidden)
+            snapshot, sequence.parked = sequence.parked, None
+            if snapshot is not None and snapshot.logits is not None:
+                yield sequence, self._sample(sequence, snapshot.logits, snapshot.hidden)
             else:
-                at = sequence.evaluated
-                row = evaluate_tokens(self._context, sequence.kv, at, sequence.pending)
+                row = self._context.evaluate(sequence.kv, sequence.evaluated, sequence.pending)
                 yield sequence, self._sample_row(sequence, row)
 
     def decode(self, batch: list[Sequence]) -> Iterator[tuple[Sequence, SampledToken]]:
-        """Evaluate one token of each branch that runs, in the cheapest calls, and sample."""
-        at, most = 0, self._context.sequences
-        widths = self._costs.cheapest(len(batch))[1] if self._costs else (most,) * bool(batch)
+        """Evaluate one token of each branch in the cheapest calls, and sample."""
+        at, sequences = 0, self._context.sequences
+        widths = self._costs.cheapest(len(batch))[1] if self._costs else (sequences,) * bool(batch)
         for width in widths:
             part = batch[at : at + width]
-            runs = [Run(each.kv, each.evaluated, each.pending) for each in part]
-            # Padding may use only KV sequences that no branch has, and they begin behind the last branch.
-            for kv in range(at + len(part), min(at + width, most)):
+            runs = [Run(sequence.kv, sequence.evaluated, sequence.pending) for sequence in part]
+            # Padding needs free KV sequences, which follow those of the branches.
+            for kv in range(at + len(part), min(at + width, sequences)):
                 self._context.clear(kv)
                 runs.append(Run(kv, 0, _PAD))
             for row, sequence in zip(self._context.decode(runs), part, strict=False):
@@ -61,18 +60,18 @@ class ModelRunner:
             at += width
 
     def _sample_row(self, sequence: Sequence, row: int) -> SampledToken:
-        """Sample behind all tokens of a branch, the last of which has that row of the last batch."""
+        """Sample from a row of the last batch, that of the branch's last token."""
         sequence.evaluated = len(sequence.tokens)
         if sequence.evaluated == len(sequence.prefix):
             self._cache.put(sequence.prefix, self._context.snapshot(sequence.kv, row))
         return self._sample(sequence, self._context.logits(row), self._context.state(row))
 
     def _sample(self, sequence: Sequence, logits: FloatArray, state: FloatArray) -> SampledToken:
-        """Draw from logits, ``[vocab_size]``, as penalties and a grammar allow."""
+        """Sample from logits, ``[vocab_size]``, with the branch's penalties and grammar."""
         params, calls, scores = sequence.sampling, sequence.calls, logits
         if params.has_penalties:
             scores = penalised(logits, params, sequence.tokens, sequence.tokens[sequence.prompt_tokens :])
         grammar = None if calls is None else calls.grammar
         token = self._sampler(params.filters).sample(sequence.stream, scores, grammar)
-        sure = certainty(logits, token)
-        return SampledToken(token, self._model.piece(token), self._model.is_end(token), sure, state.copy())
+        piece, is_end = self._model.piece(token), self._model.is_end(token)
+        return SampledToken(token, piece, is_end, certainty(logits, token), state.copy())

@@ -1,4 +1,4 @@
-"""llama.cpp's own samplers: a chain for each set of filters, a random stream and a grammar a branch."""
+"""llama.cpp's samplers: a chain for each set of filters; a random stream and a grammar for each branch."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32
 
 
 def _array(data: NDArray[np.void]) -> C.llama_token_data_array:
-    """What llama.cpp's samplers work on, a view."""
+    """A view of the data in the form of llama.cpp's samplers."""
     pointer = data.ctypes.data_as(C.llama_token_data_p)
     return C.llama_token_data_array(data=pointer, size=len(data), selected=-1, sorted=False)
 
 
 class Sampler:
-    """Top_k, top_p, min_p and temperature for all branches that share them, and a random stream per branch.
+    """Top_k, top_p, min_p and temperature of all branches that share these numbers.
 
-    There is one chain for each set of parameters, because each keeps a buffer of the whole vocabulary whose
-    first use costs as much as fifty draws; the branch's own stream is put at its end for each draw.
+    The branches share one chain, because each chain has a buffer of the whole vocabulary whose first use
+    costs as much as fifty draws. The random stream of a branch is the chain's last element during its draw.
 
     Args:
         vocab_size: Entries of the vocabulary.
@@ -54,10 +54,10 @@ class Sampler:
         self._data = np.empty(vocab_size, TOKEN_DATA)
 
     def sample(self, stream: Stream, logits: FloatArray, grammar: Grammar | None = None) -> int:
-        """Draw a token that a grammar allows, if there is one, from logits, ``[vocab_size]``.
+        """Draw a token from logits, ``[vocab_size]``, under a grammar if there is one.
 
-        150,000 of them take .15 ms. Most tokens are allowed anyway. If one is not, the largest allowed logits
-        are enough for another draw: top_k is the first filter.
+        A draw from 150,000 logits takes .15 ms, and the grammar allows most of them. If it does not, a second
+        draw needs only the largest allowed logits: top_k is the first filter.
         """
         token = self._draw(stream, logits)
         if grammar is not None:
@@ -75,7 +75,7 @@ class Sampler:
             C.llama_sampler_apply(self._chain, ctypes.byref(array))
             token = int(array.data[array.selected].id)
             C.llama_sampler_accept(self._chain, token)
-        finally:  # or the chain would free the stream too
+        finally:  # else the chain would free the stream too
             C.llama_sampler_chain_remove(self._chain, self._last)
         return token
 
@@ -93,23 +93,23 @@ def penalised(
         logits: Logits of the next token, ``[vocab_size]``.
         params: The sampler.
         tokens: All tokens before it.
-        solution: Those of them that were written, to which presence and frequency penalties apply
-            (https://platform.openai.com/docs/api-reference/chat: both are taken from the logits).
+        solution: The generated tokens, to which presence and frequency penalties apply
+            (https://platform.openai.com/docs/api-reference/chat: both are subtracted from the logits).
     """
-    found = logits.copy()
+    scores = logits.copy()
     recent = np.unique(np.asarray(tokens[-_RECENT:], np.int64))
-    near = found[recent]
-    found[recent] = np.where(near > 0, near / params.repeat_penalty, near * params.repeat_penalty)
+    near = scores[recent]
+    scores[recent] = np.where(near > 0, near / params.repeat_penalty, near * params.repeat_penalty)
     written, times = np.unique(np.asarray(solution, np.int64), return_counts=True)
-    found[written] -= (params.presence_penalty + params.frequency_penalty * times).astype(np.float32)
+    scores[written] -= (params.presence_penalty + params.frequency_penalty * times).astype(np.float32)
     for token, bias in params.logit_bias:
-        if token < len(found):  # ids of another vocabulary mean nothing
-            found[token] += bias
-    return found
+        if token < len(scores):  # ids of another vocabulary have no meaning here
+            scores[token] += bias
+    return scores
 
 
 class Stream:
-    """The random numbers of one branch; ``seed=None`` takes the most likely token instead."""
+    """The random numbers of one branch; without a seed it takes the most likely token."""
 
     def __init__(self, seed: int | None) -> None:
         self.handle = C.llama_sampler_init_greedy() if seed is None else C.llama_sampler_init_dist(seed)
@@ -132,24 +132,24 @@ def certainty(logits: FloatArray, token: int) -> tuple[float, float]:
 
 
 _LIKELY = 512
-"""Likeliest tokens, which are tried first: inside a text nearly all of them are allowed."""
+"""Number of the likeliest tokens, which are tried first: inside a text nearly all of them are allowed."""
 
 Ids = NDArray[np.intp]
 
 
 class Grammar:
-    """The state of a grammar behind what was written so far.
+    """A grammar and its state behind the text so far.
 
     Args:
-        model: Has the vocabulary.
+        model: The model with the vocabulary.
         gbnf: The grammar; its root is called ``root``.
 
     Raises:
-        UsageError: llama.cpp cannot read it, as one that repeats a rule too often.
+        UsageError: llama.cpp cannot read it, for example because it repeats a rule too often.
     """
 
     def __init__(self, model: LlamaModel, gbnf: str) -> None:
-        with without_stderr():  # it prints a grammar that it cannot read, with the names and values in it
+        with without_stderr():  # llama.cpp prints a grammar that it cannot read, private names included
             handle = C.llama_sampler_init_grammar(model.vocab, gbnf.encode(), b"root")
         if not handle:
             raise UsageError(
@@ -161,7 +161,7 @@ class Grammar:
 
     @property
     def is_complete(self) -> bool:
-        """True if the text may end here; nothing may follow the closing brace of a call."""
+        """True if the text may end here."""
         return self.allows(self._end)
 
     def allows(self, token: int) -> bool:
@@ -169,32 +169,32 @@ class Grammar:
         return len(self._allowed(np.array([token]))) > 0
 
     def masked(self, logits: FloatArray, most: int) -> FloatArray:
-        """``[vocab_size]``: the largest logits of tokens that may come next, and -inf for all others.
+        """``[vocab_size]``: the largest logits of allowed tokens, and -inf for all others.
 
-        Trying 150,000 tokens takes 10 to 20 ms, so the likeliest are tried first, and all only if too few of
-        them are allowed.
+        A test of 150,000 tokens takes 10 to 20 ms, so the likeliest are tested first, and all only if too few
+        of them are allowed.
 
         Args:
             logits: ``[vocab_size]``.
-            most: How many are needed.
+            most: Number of allowed tokens that the caller needs.
         """
         likely = min(_LIKELY, len(logits))
         tokens = self._allowed(np.flatnonzero(logits >= np.partition(logits, -likely)[-likely]))
         if len(tokens) < most:
             tokens = self._allowed(np.arange(len(logits)))
-        found = np.full_like(logits, -np.inf)
-        found[tokens] = logits[tokens]
-        return found
+        masked = np.full_like(logits, -np.inf)
+        masked[tokens] = logits[tokens]
+        return masked
 
     def accept(self, token: int) -> None:
-        """Take an allowed token as written; llama.cpp would end the process at any other."""
+        """Advance by an allowed token; llama.cpp aborts the process at any other."""
         C.llama_sampler_accept(self._handle, token)
 
     def _allowed(self, tokens: Ids) -> Ids:
-        """The tokens among these that may come next."""
+        """The allowed ones of these tokens."""
         data = np.zeros(len(tokens), TOKEN_DATA)
         data["id"] = tokens
         array = _array(data)
         C.llama_sampler_apply(self._handle, ctypes.byref(array))
-        found: Ids = tokens[np.isfinite(data["logit"])]
-        return found
+        allowed: Ids = tokens[np.isfinite(data["logit"])]
+        return allowed

@@ -1,4 +1,4 @@
-"""One branch, which waits or runs: its tokens, and what a sampled one means for the step it is writing."""
+"""One branch, which waits or runs: its tokens, and the effect of a sampled token on its unfinished step."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class SampledToken(NamedTuple):
     Attributes:
         id: Its id in the vocabulary.
         piece: Its bytes; empty for control tokens.
-        is_end: It ends a turn.
-        certainty: As of ``sampling.certainty``.
-        state: ``[width]``, the hidden state that it was drawn from; empty if none are kept.
+        is_end: True if it ends a turn.
+        certainty: As ``sampling.certainty`` returns it.
+        state: ``[width]``, the hidden state behind its logits; empty if none are kept.
     """
 
     id: int
@@ -45,25 +45,25 @@ class Sequence:
 
     Attributes:
         id: Id of the branch.
-        start: The order that it carries out: prefix, seed, end and sampler.
-        prefix: Tokens before its first own token: prompt and steps.
-        ends: Lengths of the prefix at which a shorter one may be parked.
+        start: The engine's order: prefix, seed, end and sampler.
+        prefix: Tokens of the prompt and of earlier steps.
+        ends: Lengths at which a shorter prefix may be parked.
         prompt_tokens: Length of the prompt.
-        window: Tokens that it may have.
+        window: Most tokens of the sequence.
         sampling: Its sampler.
-        opening: Text put into the model's mouth at the beginning of a solution; empty behind its first step.
-        thought: Position in its thought; None if the model knows no thoughts.
-        calls: Writes its calls of tools; None if it knows no tools.
+        opening: Prefilled beginning of a solution; empty behind its first step.
+        thought: Position in its thought; None if the model does not think.
+        calls: Its tool calls, or its JSON object; None for free text.
         stream: Its random numbers.
-        tokens: Token ids of the prefix, and its own.
+        tokens: Token ids of the prefix and its own.
         kv: Id of its KV sequence while it runs.
         evaluated: Number of tokens in the KV cache; the next batch evaluates the others.
-        parked: Cells to restore, or the prefix whose logits give the first token, until it is sampled.
+        parked: Snapshot to restore or to sample the first token from, until that token is sampled.
         cost: Evaluated and reused tokens of the prefix, until a growth reports them.
-        begins: Lengths at which its steps begin; the last is that of the unfinished one.
+        begins: Positions at which its steps begin; the last is that of the unfinished step.
         text: Bytes of the unfinished step.
-        certainties: Certainty of each token that was sampled for it.
-        total, last: Sum of their states, and the last one.
+        certainties: Certainty of each sampled token of the step.
+        total, last: Sum of the states behind them, and the last state.
     """
 
     id: BranchId
@@ -95,12 +95,12 @@ class Sequence:
 
     @property
     def is_reply(self) -> bool:
-        """True for the reply to a chat, whose next turn goes on from its end."""
+        """True for the reply to a chat, whose next turn continues it."""
         return entry_of(self.start.prefix.problem).is_reply
 
     @property
     def phase(self) -> ThoughtPhase:
-        """Position of its next token in a thought; behind it without any."""
+        """Position of its next token: before, inside or behind a thought."""
         return "behind" if self.thought is None else self.thought.phase
 
     @property
@@ -109,11 +109,11 @@ class Sequence:
         return self.tokens[self.evaluated :]
 
     def write(self, drawn: SampledToken) -> Step:
-        """Append a sampled token and what has to follow it; returns its step, as far as it is written."""
+        """Append a sampled token, and the tokens that it entails; returns the step so far."""
         self.total = self.total + drawn.state if self.certainties else drawn.state
         self.last = drawn.state
         self.certainties.append(drawn.certainty)
-        part: ThoughtPart | None = "cut"  # what closes a thought takes the place of the end of a turn in it
+        part: ThoughtPart | None = "cut"  # an end of turn inside a thought closes the thought instead
         if self.phase != "inside" or not drawn.is_end:
             self._append([drawn.id], drawn.piece)
             written = len(self.tokens) - self.begins[-1]
@@ -123,7 +123,7 @@ class Sequence:
             return self._step(finish, "part" if self.phase == "inside" else None)
         assert self.thought is not None, "a thought without tags"
         lead, text = self.thought.form.following(part)
-        if self._is_spent(len(lead)):  # it thinks again and again
+        if self._is_spent(len(lead)):  # it has thought again and again
             return self._step("length", "part")
         self._append(lead, text)
         return self._step("step", part)
@@ -133,25 +133,25 @@ class Sequence:
         self.text += text
 
     def _read_calls(self, drawn: SampledToken) -> TokenEffect:
-        """The meaning of the last token for calls; where one begins, its beginning is appended."""
-        # A reply that has to be a call does not end before it has begun.
+        """The effect of the last token on calls; if a call begins, its first tokens are appended."""
+        # A reply that must be a call cannot end before the call begins.
         if self.calls is None or (
             not self.calls.rules.is_required if drawn.is_end else self.phase != "behind"
         ):
             return "on"
-        verdict = self.calls.read(bytes(self.text))
-        if verdict == "replaced":  # the last token is not evaluated yet
+        effect = self.calls.read(bytes(self.text))
+        if effect == "replaced":  # the last token is not evaluated yet
             self.tokens.pop()
             del self.text[len(self.text) - len(drawn.piece) :]
-        if verdict in ("begun", "replaced"):
-            self._append(*self.calls.rules.lead(verdict))
+        if effect in ("begun", "replaced"):
+            self._append(*self.calls.rules.lead(effect))
             self.calls.begin(bytes(self.text))
-        return verdict
+        return effect
 
-    def _finish(self, drawn: SampledToken, verdict: TokenEffect) -> Finish | None:
-        """Why the last token, of this meaning for calls, ends the step; None if it goes on."""
+    def _finish(self, drawn: SampledToken, effect: TokenEffect) -> Finish | None:
+        """Why the last token, with this effect on calls, ends the step; None if the step goes on."""
         mode, thinks = self.start.prefix.mode, self.phase == "inside"
-        is_over = verdict == "over" or (verdict == "on" and drawn.is_end)
+        is_over = effect == "over" or (effect == "on" and drawn.is_end)
         if not thinks and (is_over or ends_program(mode, self.text, drawn.piece)):
             return "stop"
         if self._is_spent():
@@ -159,13 +159,13 @@ class Sequence:
         return "step" if mode == "prose" and not thinks and ends_step(self.text, drawn.piece) else None
 
     def _is_spent(self, more: int = 0) -> bool:
-        """True if there is no room left for a solution behind ``more`` tokens; those of thoughts are free."""
+        """True if the solution or the window is full behind ``more`` tokens; thoughts do not count."""
         length, thought = len(self.tokens), self.thought
         free = 0 if thought is None else thought.uncounted_tokens(length - self.begins[-1])
         return length - self.prompt_tokens - free >= self.sampling.max_tokens or length + more >= self.window
 
     def _step(self, finish: Finish | None, part: ThoughtPart | None) -> Step:
-        """The step as far as it is written; one that ends has a reading, and the next one begins empty."""
+        """The step so far; if it ends, it gets a reading, and an empty step begins."""
         text, tokens = self.text.decode("utf-8", "replace"), tuple(self.tokens[self.begins[-1] :])
         logprobs, entropies = zip(*self.certainties, strict=True)
         logprob, count = sum(logprobs), len(logprobs)

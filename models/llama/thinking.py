@@ -1,10 +1,9 @@
-"""Models that think before they answer: how a prompt asks for a thought, and what ends one.
+"""Models that think before they answer: how a prompt asks for a thought, and how a thought ends.
 
-A thought stands between two tags before the answer. Most chat templates have a switch for it; if the prompt
-ends otherwise in spite of it, it opens the thought itself, or ends behind an empty one ("NoThinking", arXiv
-2504.09858). At its budget, or if the model ends its turn in the middle, a thought is
-closed with tokens that are appended as they are ("budget forcing", arXiv 2501.19393): nothing is tokenized
-again, and the answer is written behind it.
+A thought stands between two tags before the answer. Most chat templates have a switch for it. If the rendered
+prompt ignores the switch, we open the thought, or append an empty one ("NoThinking", arXiv 2504.09858). A
+thought that reaches its budget, or in which the model ends its turn, is closed with constant tokens ("budget
+forcing", arXiv 2501.19393); the answer follows.
 """
 
 from __future__ import annotations
@@ -12,26 +11,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from adascale.engine.errors import UsageError, setting
 from adascale.engine.types import Step, ThoughtPart
 
 from ..options import THINK_TOKENS
 from ..steps import ends_step
+from .templates import Message, render
 
 if TYPE_CHECKING:
     from .model import LlamaModel
 
 MIN_STEP = 64
-"""Least tokens of a step of a thought: thoughts have a blank line every few words."""
+"""Least tokens of a step of a thought, as thoughts have a blank line every few words."""
 
 CLOSING = "\n\nI have to answer now, with what I have found so far.\n"
 """Text that ends a thought at its budget, before its closing tag."""
 
 
 class Tags(NamedTuple):
-    """The texts that a model writes around a thought."""
+    """The texts around a thought."""
 
     opening: str
     closing: str
@@ -54,7 +54,7 @@ def without_tags(text: str) -> str:
     return text
 
 
-_VARIABLES = "enable_thinking", "thinking"
+_SWITCHES = "enable_thinking", "thinking"
 """Variables by which templates turn thinking on and off."""
 
 
@@ -65,20 +65,19 @@ class Thinking:
     Attributes:
         tags: Tags around a thought.
         thinks: True to think, False not to; None leaves it to the template and the model.
-        budget: Tokens of the thoughts of one trajectory; at 0 each is closed as soon as it is opened.
+        budget: Most tokens of the thoughts of one solution; at 0 each is closed as soon as it opens.
     """
 
     tags: Tags
     thinks: bool | None
     budget: int
 
-    def variables(self) -> dict[str, bool]:
-        """Variables to render the template with."""
-        return {} if self.thinks is None else dict.fromkeys(_VARIABLES, self.thinks)
-
-    def finish_prompt(self, text: str) -> str:
-        """The text behind a question with the thought opened, or closed, if the template has not done so."""
-        if self.thinks is None or self._is_open(text) == self.thinks:
+    def render(self, model: LlamaModel, messages: Sequence[Message], **variables: Any) -> str:
+        """As ``templates.render``, with a thought opened or closed at the end, if ``thinks`` says so."""
+        if self.thinks is None:
+            return render(model, messages, **variables)
+        text = render(model, messages, **dict.fromkeys(_SWITCHES, self.thinks), **variables)
+        if self._is_open(text) == self.thinks:
             return text
         return text + (f"{self.tags.opening}\n" if self.thinks else f"\n{self.tags.closing}\n\n")
 
@@ -88,7 +87,7 @@ class Thinking:
         Args:
             model: The model.
             behind: Text of the prompt behind the question.
-            opening: How the answer begins, behind the thought.
+            opening: Beginning of the answer, behind the thought.
         """
         for tag in self.tags:
             model.spell_out(model.tokenize(tag, special=True))
@@ -107,16 +106,16 @@ def _cut_text(tags: Tags) -> str:
 
 
 def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
-    """How a model's prompts ask for thoughts; None if it knows no thoughts and none are asked for.
+    """How a model's prompts ask for thoughts; None if it does not think and need not.
 
     Args:
-        model: Has the template.
+        model: The model with the template.
         think: As ``SessionOptions.think``.
 
     Raises:
-        UsageError: thoughts are asked for, and the template knows none.
+        UsageError: the user asks for thoughts, and the template has none.
     """
-    tags = _tags_named_in(model.info.chat_template)
+    tags = _tags_in(model.info.chat_template)
     if tags is None:
         if think:
             raise UsageError(
@@ -129,18 +128,18 @@ def plan_thinking(model: LlamaModel, think: int | None) -> Thinking | None:
 
 
 def room_for_thoughts(think: int | None, template: str) -> int:
-    """Tokens that a window needs for thoughts, as far as is known before the model is loaded.
+    """Tokens of a window for thoughts, before the model is loaded.
 
     Args:
         think: As ``SessionOptions.think``.
         template: The model's chat template.
     """
     if think is None:
-        return THINK_TOKENS if _tags_named_in(template) else 0
+        return THINK_TOKENS if _tags_in(template) else 0
     return think
 
 
-def _tags_named_in(template: str) -> Tags | None:
+def _tags_in(template: str) -> Tags | None:
     return next((tags for tags in TAGS if tags.closing in template), None)
 
 
@@ -150,7 +149,7 @@ class ThoughtFormat:
 
     Attributes:
         tags: Tags around a thought.
-        is_open: The prompt ends inside a thought.
+        is_open: True if the prompt ends inside a thought.
         cut: Tokens that close a thought at its budget, and lead to the answer.
         lead: Tokens that lead to the answer behind a thought that the model has closed.
     """
@@ -161,14 +160,14 @@ class ThoughtFormat:
     lead: tuple[int, ...] = ()
 
     def following(self, part: ThoughtPart) -> tuple[tuple[int, ...], bytes]:
-        """The tokens that follow a part of a thought, and their text as far as it belongs to the thought."""
+        """The tokens that follow a part of a thought, and their text inside the thought."""
         if part == "cut":
             return self.cut, _cut_text(self.tags).encode()
         return self.lead if part == "whole" else (), b""
 
 
 ThoughtPhase = Literal["before", "inside", "behind"]
-"""Position of a branch: its text may still become an opening tag, it thinks, or it writes its answer."""
+"""Position of a branch: before a possible opening tag, inside a thought, or in its answer."""
 
 _NEXT: Mapping[ThoughtPart | None, ThoughtPhase] = {
     None: "behind",
@@ -184,7 +183,7 @@ class ThoughtProgress:
 
     Args:
         form: Format of thoughts behind the branch's prompt.
-        budget: Tokens that the thoughts of a trajectory may have.
+        budget: Most tokens of the thoughts of a solution.
         steps: Steps that the branch continues.
 
     Attributes:
@@ -199,7 +198,7 @@ class ThoughtProgress:
             self.end_step(step)
 
     def read(self, text: bytearray, last_piece: bytes, tokens: int) -> ThoughtPart | None:
-        """The part of the thought that ends with the last token of a step; None if none does.
+        """The part of a thought that ends with the last token of a step; None if none does.
 
         Args:
             text: Text of the step.
@@ -208,10 +207,10 @@ class ThoughtProgress:
         """
         opening, closing = (tag.encode() for tag in self.form.tags)
         if self.phase == "before":
-            begun = bytes(text.lstrip())
-            if begun.startswith(opening):
+            written = bytes(text.lstrip())
+            if written.startswith(opening):
                 self.phase = "inside"
-            elif not opening.startswith(begun):
+            elif not opening.startswith(written):
                 self.phase = "behind"
         if self.phase != "inside":
             return None
@@ -222,13 +221,13 @@ class ThoughtProgress:
         return "part" if tokens >= MIN_STEP and ends_step(text, last_piece) else None
 
     def end_step(self, step: Step) -> None:
-        """Count a complete step; those of thoughts have a budget."""
+        """Move behind a complete step; the tokens of a thought count towards the budget."""
         self.phase = _NEXT[step.thought]
         if step.thought is not None:
             self._tokens += len(step.token_ids)
 
     def uncounted_tokens(self, tokens: int) -> int:
-        """Tokens of thoughts that do not count as tokens of the solution, at most those of one thought.
+        """Tokens of thoughts, at most those of one thought, which do not count as tokens of the solution.
 
         Args:
             tokens: Tokens of the unfinished step.

@@ -27,9 +27,10 @@ from ..files.catalog import HubRef
 from ..files.gguf import names_of
 from ..files.library import ModelFile
 from ..files.safetensors import read_local, read_remote, save_tensors
-from ..llama.chat import PLACEHOLDER, Message, render, shows_system
+from ..llama.chat import PLACEHOLDER
 from ..llama.context import FloatArray, LlamaContext
 from ..llama.model import LlamaModel
+from ..llama.templates import Message, render, shows_system
 from ..storage import cache_folder
 from .scorer import (
     FIRST,

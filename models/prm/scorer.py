@@ -20,10 +20,11 @@ from adascale.engine.kinds import kind_of
 from adascale.engine.ports import Prefix, Score, SequenceLogprob
 from adascale.engine.types import Problem, Step
 
-from ..llama.chat import PLACEHOLDER, Message, render, with_bos
+from ..llama.chat import PLACEHOLDER, with_bos
 from ..llama.context import LlamaContext
 from ..llama.model import LlamaModel
-from ..llama.prefixes import PrefixCache, Tokens, evaluate_tokens, restore
+from ..llama.prefixes import PrefixCache, Tokens
+from ..llama.templates import Message, render
 
 FIRST, LATER = "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
 """Placeholders of the first step and of a later one, beside that of the question."""
@@ -256,14 +257,14 @@ class StepPRM:
             keep: Park it whole, for steps behind it.
         """
         held = self._cache.longest(tokens, ends)
-        evaluated = len(tokens) - restore(self._context, self._cache, 0, [(held, len(held))])
+        evaluated = len(tokens) - self._cache.restore(self._context, 0, [(held, len(held))])
         # Every question shares the head, and every first step the question: these two stay.
         for end in ends[:2]:
             if len(held) < end < len(tokens):
-                evaluate_tokens(self._context, 0, len(held), tokens[len(held) : end])
+                self._context.evaluate(0, len(held), tokens[len(held) : end])
                 held = tokens[:end]
                 self._cache.put(held, self._context.snapshot(0), pin=True)
-        row = evaluate_tokens(self._context, 0, len(held), tokens[len(held) :])
+        row = self._context.evaluate(0, len(held), tokens[len(held) :])
         if keep:
             self._cache.put(tokens, self._context.snapshot(0))
         return evaluated, row

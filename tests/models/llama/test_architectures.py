@@ -15,7 +15,6 @@ from adascale.engine.strategies import Beam, Vote
 from adascale.engine.types import Problem
 from adascale.models.files.gguf import read_info
 from adascale.models.llama.context import LlamaContext, Run
-from adascale.models.llama.prefixes import evaluate_tokens
 
 from . import architectures
 from .architectures import ARCHITECTURES, Architecture
@@ -54,12 +53,12 @@ def fresh(context: LlamaContext, tokens: list[int]) -> np.ndarray:
     """Logits behind tokens that the last sequence evaluates from the start."""
     last = context.sequences - 1
     context.clear(last)
-    return context.logits(evaluate_tokens(context, last, 0, tokens)).copy()
+    return context.logits(context.evaluate(last, 0, tokens)).copy()
 
 
 def test_a_fork_goes_on_as_a_fresh_evaluation(machine: Machine) -> None:
     context = machine.context(5, states=False)
-    evaluate_tokens(context, 0, 0, PROMPT)
+    context.evaluate(0, 0, PROMPT)
     state = context.snapshot(0)
     for sequence in range(4):
         context.restore(sequence, state)
@@ -71,11 +70,11 @@ def test_a_fork_goes_on_as_a_fresh_evaluation(machine: Machine) -> None:
 
 def test_a_state_is_never_cut_back(machine: Machine, architecture: Architecture) -> None:
     context = machine.context(3, states=False)
-    evaluate_tokens(context, 0, 0, PROMPT)
+    context.evaluate(0, 0, PROMPT)
     cut = context.shorten(0, 20)
     assert cut is (architecture.kind in ("attention", "sliding"))
     length = 20 if cut else len(PROMPT)
-    row = evaluate_tokens(context, 0, length, [5])
+    row = context.evaluate(0, length, [5])
     found = context.logits(row).copy()
     np.testing.assert_allclose(found, fresh(context, [*PROMPT[:length], 5]), **CLOSE)
 
@@ -84,9 +83,9 @@ def test_a_cache_grows_under_what_it_holds(machine: Machine, monkeypatch: pytest
     monkeypatch.setattr("adascale.models.llama.context._FIRST_CELLS", 256)
     context = machine.context(5, states=False)
     long = [at % 250 for at in range(300)]
-    evaluate_tokens(context, 0, 0, PROMPT)
+    context.evaluate(0, 0, PROMPT)
     state = context.snapshot(0)
-    evaluate_tokens(context, 1, 0, long)
+    context.evaluate(1, 0, long)
     context.restore(2, state)
     held = {0: (PROMPT, 5), 1: (long, 99), 2: (PROMPT, 200)}
     context.decode([Run(s, len(tokens), [token]) for s, (tokens, token) in held.items()])
@@ -120,7 +119,7 @@ def test_readings_are_the_states_of_their_tokens(machine: Machine, architecture:
 def test_memory_is_what_the_plan_says(machine: Machine, architecture: Architecture, path: Path) -> None:
     info = read_info(path)
     context = machine.context(states=False)
-    evaluate_tokens(context, 0, 0, PROMPT)
+    context.evaluate(0, 0, PROMPT)
     planned = info.kv_bytes_per_token * len(PROMPT) + info.state_bytes
     # Beside them a snapshot has positions and the shapes of each layer.
     size = len(context.snapshot(0).cells)
@@ -138,12 +137,12 @@ def window_of_8(tmp_path: Path) -> Iterator[LlamaContext]:
 
 def test_a_restored_window_is_cut_back_as_far_as_it_reaches(window_of_8: LlamaContext) -> None:
     """A snapshot has the window's cells alone; llama.cpp would cut further back and answer wrongly."""
-    evaluate_tokens(window_of_8, 0, 0, PROMPT)
+    window_of_8.evaluate(0, 0, PROMPT)
     window_of_8.restore(1, window_of_8.snapshot(0))
-    evaluate_tokens(window_of_8, 1, len(PROMPT), PROMPT)
+    window_of_8.evaluate(1, len(PROMPT), PROMPT)
     assert not window_of_8.shorten(1, len(PROMPT) - 1)
     assert window_of_8.shorten(1, len(PROMPT) + 1)
-    found = window_of_8.logits(evaluate_tokens(window_of_8, 1, len(PROMPT) + 1, [5])).copy()
+    found = window_of_8.logits(window_of_8.evaluate(1, len(PROMPT) + 1, [5])).copy()
     np.testing.assert_allclose(found, fresh(window_of_8, [*PROMPT, PROMPT[0], 5]), **CLOSE)
 
 

@@ -16,8 +16,9 @@ import tiny_prm
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
 from adascale.engine.tools.calls import ToolRequest
 from adascale.engine.types import Turn
-from adascale.models.llama.chat import ChatFormat, Message, ToolFormat, render
+from adascale.models.llama.chat import ChatFormat, ToolFormat
 from adascale.models.llama.model import LlamaModel
+from adascale.models.llama.templates import Message, render
 from adascale.models.options import PROMPTS
 from adascale.models.programs.cpython import why_not
 from adascale.models.session import chat_formats
@@ -229,7 +230,7 @@ def test_what_a_template_raises_is_shown_harmlessly_and_not_in_full() -> None:
 
 LEAVING = """
 import os, socket, subprocess
-from adascale.models.llama.chat import give_up_rights
+from adascale.models.llama.templates import give_up_rights
 
 give_up_rights()
 ways = [

@@ -12,7 +12,6 @@ from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.labels import SEQUENCES, FloatArray, LabelReader, each_of, one_of
 from adascale.models.llama.model import AbortFlag
 from adascale.models.llama.policy import first_tokens
-from adascale.models.llama.prefixes import evaluate_tokens
 
 TEXTS = ["Hm?", "word " * 80, "Where is my card?", "x" * 700, *(f"Message {n}." for n in range(70)), "é" * 40]
 ALIKE = ["card lost", "card late", "card", "top up", "top", "other"]
@@ -32,7 +31,7 @@ def log_softmax(logits: FloatArray) -> FloatArray:
 def alone(machine: Machine, tokens: tuple[int, ...]) -> FloatArray:
     """Logits behind tokens that nothing is evaluated beside."""
     context = machine.context(states=False, window=1024)
-    logits = context.logits(evaluate_tokens(context, 0, 0, tokens)).astype(float)
+    logits = context.logits(context.evaluate(0, 0, tokens)).astype(float)
     context.close()
     return logits
 
@@ -40,7 +39,7 @@ def alone(machine: Machine, tokens: tuple[int, ...]) -> FloatArray:
 def test_labels_are_as_likely_as_written_alone_where_only_labels_may_be_written(
     machine: Machine, shared: LlamaContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_FOLLOWED", -np.inf)
+    monkeypatch.setattr(module, "_LEAST_LOG_PROB", -np.inf)
     model, chat = machine.model, ChatFormat(machine.model, SYSTEM)
     labels = one_of(model, chat, ALIKE)
     reader = LabelReader(shared, chat.head, labels.looks)

@@ -27,7 +27,7 @@ from adascale.engine.errors import (
 from adascale.models.llama import model as native
 from adascale.models.llama.context import CacheSnapshot, LlamaContext, Run
 from adascale.models.llama.model import AbortFlag, LlamaModel, decode_error, explain_load_failure
-from adascale.models.llama.prefixes import PrefixCache, evaluate_tokens
+from adascale.models.llama.prefixes import PrefixCache
 from adascale.models.llama.sampling import Sampler, Stream, penalised
 from adascale.models.options import SamplingParams
 
@@ -48,12 +48,12 @@ def context(
 
 def fresh_logits(context: LlamaContext, tokens: list[int]) -> np.ndarray:
     context.clear(3)
-    return context.logits(evaluate_tokens(context, 3, 0, tokens)).copy()
+    return context.logits(context.evaluate(3, 0, tokens)).copy()
 
 
 def test_a_forked_branch_has_the_logits_of_a_fresh_evaluation(context: LlamaContext) -> None:
     """With each kind of attention; test_architectures.py has the other properties of forks."""
-    evaluate_tokens(context, 0, 0, PROMPT)
+    context.evaluate(0, 0, PROMPT)
     state = context.snapshot(0)
     for sequence, token in enumerate((5, 6, 7)):
         context.restore(sequence, state)
@@ -65,14 +65,14 @@ def test_a_forked_branch_has_the_logits_of_a_fresh_evaluation(context: LlamaCont
 def test_long_prefixes_go_in_several_batches(model: LlamaModel) -> None:
     context = LlamaContext(model, window=768, sequences=2, threads=2, abort=AbortFlag())
     tokens = [i % 250 for i in range(700)]
-    row = evaluate_tokens(context, 0, 0, tokens)
+    row = context.evaluate(0, 0, tokens)
     assert row == 700 - 512 - 1
     assert context.evaluated_tokens == 700
     context.close()
 
 
 def test_a_full_window_is_no_kv_slot(context: LlamaContext) -> None:
-    evaluate_tokens(context, 0, 0, [1] * 256)
+    context.evaluate(0, 0, [1] * 256)
     with pytest.raises(DecodeError):
         context.decode([Run(0, 256, [1])])
 
@@ -101,14 +101,14 @@ def test_the_abort_flag_stops_a_decode_from_another_thread(model: LlamaModel) ->
     def decode_for_ever() -> None:
         while True:
             context.clear(0)
-            evaluate_tokens(context, 0, 0, [1] * 512)
+            context.evaluate(0, 0, [1] * 512)
 
     with pytest.raises(DecodeAbortedError):
         decode_for_ever()
     assert flag
     flag.clear()
     context.clear(0)
-    evaluate_tokens(context, 0, 0, [1, 2, 3])
+    context.evaluate(0, 0, [1, 2, 3])
     context.close()
 
 
@@ -152,7 +152,7 @@ def test_logits_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     opened = LlamaModel(tiny.write_chain(tmp_path / "broken.gguf", {"\n": {tiny.ADD: math.nan}}))
     context = LlamaContext(opened, window=256, sequences=1, threads=1, abort=AbortFlag())
     with pytest.raises(ModelCorruptError, match=r"broken\.gguf computes logits that are not finite"):
-        context.logits(evaluate_tokens(context, 0, 0, PROMPT))
+        context.logits(context.evaluate(0, 0, PROMPT))
     context.close()
     opened.close()
 
