@@ -1,23 +1,25 @@
 """Labels and their prompt, and the label of a row by the model's log-probabilities.
 
 Without known rows a probability is the model's own. Small models favour some labels: the mean log-probability
-of each label over all rows is that bias (batch calibration, arXiv 2309.17249), which is taken off if known
-rows are likelier without it.
+of each label over all rows is that bias (batch calibration, arXiv 2309.17249). It is taken off if known rows
+are likelier without it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from adascale.engine.bands import Band, band_of
 from adascale.engine.errors import UsageError
 from adascale.models.labelling import LabelPrompt
 
 Scores = Sequence[float]
-"""Log-probabilities of the labels of a text; log-odds of yes where a text may have several."""
+"""``[labels]`` log-probabilities of the labels of a text, or of yes to each if it may have several."""
 
 _FEWEST = 20
 """Known rows by which the bias of labels is judged."""
@@ -68,18 +70,16 @@ class LabelTask:
             f"{name}: {text}" if text else name
             for name, text in zip(labels, self.labels.values(), strict=True)
         ]
-        has_descriptions = any(self.labels.values())
-        listed = "\n".join(["", *options, ""]) if has_descriptions else f" {', '.join(labels)}. "
-        question = self.question.strip() or "Which label fits the text best?"
-        asked = f"{question} " if self.question else ""
+        listed = "\n".join(["", *options, ""]) if any(self.labels.values()) else f" {', '.join(labels)}. "
+        start = f"{self.question} " if self.question else ""
         if self.many:
-            each = [f"Does the label “{name}” fit the text?" for name in labels]
-            system = f"{asked}The labels are:{listed}Say whether a label fits the text, with Yes or No only."
-            return LabelPrompt(system, labels, question, options, each)
-        reply = "Reply with the label that fits the text best, and nothing else."
-        return LabelPrompt(
-            f"{asked}Each text has one of these labels:{listed}{reply}", labels, question, options
-        )
+            system = f"{start}The labels are:{listed}Say whether a label fits the text, with Yes or No only."
+        else:
+            reply = "Reply with the label that fits the text best, and nothing else."
+            system = f"{start}Each text has one of these labels:{listed}{reply}"
+        question = self.question.strip() or "Which label fits the text best?"
+        yes_no = [f"Does the label “{name}” fit the text?" for name in labels if self.many]
+        return LabelPrompt(system, labels, question, options, yes_no)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,10 @@ class Labelled:
 
     Attributes:
         label: Its name, or names; empty for a row that could not be read.
-        probability: Probability in [0, 1] that it is correct; of several decisions that of the least sure.
-            None for a row that could not be read, and for a label of a person.
+        probability: Probability in [0, 1] that it is correct, for several labels that of the least sure
+            decision; None for a row that could not be read, and for a label of a person.
         runner_up: The second likeliest label, or the label of the least sure decision.
-        band: The probability in words; or where the label is from without one.
+        band: The probability in words, or the reason why there is none.
     """
 
     label: str
@@ -116,40 +116,42 @@ def labelled(task: LabelTask, scores: Scores | None) -> Labelled:
     if scores is None:
         return Labelled("")
     if task.many:
-        yes = [1 / (1 + math.exp(-max(-50.0, min(50.0, score)))) for score in scores]
-        sure = [max(p, 1 - p) for p in yes]
-        chosen = SEPARATOR.join(name for name, p in zip(names, yes, strict=True) if p >= 0.5)
-        least = min(sure)
-        return Labelled(chosen, least, names[sure.index(least)], band_of(least, {}, 2))
-    order = sorted(range(len(names)), key=lambda n: -scores[n])
-    p = math.exp(scores[order[0]] - _log_sum(scores))
-    return Labelled(names[order[0]], p, names[order[1]], band_of(p, {}, len(names)))
+        yes = np.exp(scores)
+        sure = np.maximum(yes, 1 - yes)
+        least = int(sure.argmin())
+        label = SEPARATOR.join(name for name, p in zip(names, yes, strict=True) if p >= 0.5)
+        p, runner_up, choices = float(sure[least]), names[least], 2
+    else:
+        best, second = np.argsort(-np.asarray(scores), kind="stable")[:2]
+        label, runner_up, choices = names[best], names[second], len(names)
+        p = float(np.exp(_normalised(scores)[best]))
+    return Labelled(label, p, runner_up, band_of(p, {}, choices))
 
 
 def without_bias(
     task: LabelTask, scores: Sequence[Scores | None], known: Mapping[int, str]
 ) -> tuple[Sequence[Scores | None], bool]:
-    """Scores of all rows without the bias of labels, if known rows are likelier so, and whether they are.
+    """Scores without the bias of labels, if known rows are likelier so, and whether they are.
 
     Args:
         task: The labels.
         scores: Scores of each row.
-        known: Labels of rows that people gave, by the place of the row.
+        known: Labels that people gave, by the place of the row.
     """
-    names, read = [*task.labels], [each for each in scores if each is not None]
+    names = [*task.labels]
     if task.many or len(known) < _FEWEST:
         return scores, False
-    bias = [sum(each[n] for each in read) / len(read) for n in range(len(names))]
-    without = [None if each is None else [s - b for s, b in zip(each, bias, strict=True)] for each in scores]
+    bias = np.mean(np.array([row for row in scores if row is not None]), axis=0)
+    unbiased = [None if row is None else (np.asarray(row) - bias).tolist() for row in scores]
 
     def likelihood(rows: Sequence[Scores | None]) -> float:
-        pairs = ((rows[n], names.index(label)) for n, label in known.items() if label in names)
-        return sum(row[label] - _log_sum(row) for row, label in pairs if row is not None)
+        pairs = ((rows[place], names.index(label)) for place, label in known.items() if label in names)
+        return sum(float(_normalised(row)[label]) for row, label in pairs if row is not None)
 
-    return (without, True) if likelihood(without) > likelihood(scores) else (scores, False)
+    return (unbiased, True) if likelihood(unbiased) > likelihood(scores) else (scores, False)
 
 
-def _log_sum(scores: Scores) -> float:
-    """Logarithm of the sum of exponentials."""
-    largest = max(scores)
-    return largest + math.log(sum(math.exp(each - largest) for each in scores))
+def _normalised(scores: Scores) -> NDArray[np.float64]:
+    """Log-probabilities whose probabilities add up to 1."""
+    normalised: NDArray[np.float64] = np.asarray(scores) - np.logaddexp.reduce(scores)
+    return normalised

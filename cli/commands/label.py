@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from adascale.engine.bands import LEAST
-from adascale.engine.errors import DecodeAbortedError, UsageError, excerpt
+from adascale.engine.errors import UsageError, excerpt
 from adascale.engine.types import percent
 
 from ..disk.files import check_output, read_text, write_file
@@ -33,15 +32,12 @@ from ..options.flags import (
 )
 from ..options.settings import MACHINE, Settings, read_settings
 from ..terminal.progress import Progress
-from ..terminal.signals import graceful
 from ..terminal.streams import read_stdin, say, write_payload
 from ..terminal.text import clean, columns, plural
 
 if TYPE_CHECKING:
-    from adascale.labels.labelling import LabelOutcome
-    from adascale.labels.rows import Table
+    from adascale.labels.labelling import KnownRow, LabelOutcome
     from adascale.labels.task import Labelled, LabelTask, Scores
-    from adascale.models.labelling import LocalReader, ServerReader
 
 _SHOWN = 12
 """Most labels that are counted, and of which a table of confusions is shown."""
@@ -110,11 +106,10 @@ def label(
 
     The same command goes on where it stopped: a text is read once, whatever else changes.
     """
-    from adascale.labels.labelling import decide
-    from adascale.labels.review import labels_of_review
-    from adascale.labels.review import review as review_of
-    from adascale.labels.rows import read_table
-    from adascale.labels.task import BY_PERSON, Labelled, LabelTask
+    from adascale.labels.labelling import cell_text, decide
+    from adascale.labels.tables import label_studio, labels_of_review, read_table
+    from adascale.labels.tables import review as review_of
+    from adascale.labels.task import LabelTask
 
     settings = read_settings(context, *MACHINE)
     reads: list[str | Path] = [source, settings.model, *([merge] if merge else [])]
@@ -127,21 +122,18 @@ def label(
     table = read_table(read_stdin() if source == "-" else read_text(Path(source)), source)
     table = replace(table, rows=table.rows[:limit])
     table.check_column(text, "--text")
-    correct: dict[int, str] = {}
     if known:
         table.check_column(known, "--known")
-        cells = ((n, str(row.get(known) or "").strip()) for n, row in enumerate(table.rows))
-        correct = {n: cell for n, cell in cells if cell}
-    by_person: dict[int, str] = {}
-    if merge is not None:
-        by_person = labels_of_review(read_table(read_text(merge), str(merge)), table, text)
-    texts = [str(row.get(text) or "") for row in table.rows]
-    outcome = decide(task, _read(texts, task, settings), correct, by_person)
-    rows = [
-        Labelled(by_person[n], band=BY_PERSON) if n in by_person else each
-        for n, each in enumerate(outcome.rows)
-    ]
-    _write(table, rows, output, settings.model if to else None)
+    correct = {n: cell for n, row in enumerate(table.rows) if known and (cell := cell_text(row.get(known)))}
+    reviewed = labels_of_review(read_table(read_text(merge), str(merge)), table, text) if merge else {}
+    scores = _read([cell_text(row.get(text)) for row in table.rows], task, settings)
+    outcome = decide(task, scores, correct, reviewed)
+    rows = outcome.rows
+    result = label_studio(table, rows, settings.model) if to else table.with_labels(rows).text()
+    if output == "-":
+        write_payload(result)
+    else:
+        write_file(Path(output), result)
     if review is not None:
         doubtful = review_of(table, rows, below)
         write_file(review, doubtful.text())
@@ -196,37 +188,21 @@ def _read(texts: list[str], task: LabelTask, settings: Settings) -> list[Scores 
     from adascale.labels.labelling import read_scores
 
     session, total, done = settings.session(), len(texts), 0
-    try:
-        with ExitStack() as stack:
-            report = stack.enter_context(reporting(session, settings, say_status(settings)))
-            progress = stack.enter_context(Progress("rows", quiet=settings.quiet > 0))
+    with (
+        reporting(session, settings, say_status(settings)) as report,
+        Progress("rows", quiet=settings.quiet > 0) as progress,
+    ):
 
-            def show(count: int) -> None:
-                nonlocal done
-                done = count
-                progress.show("labelling", count, total)
+        def show(count: int) -> None:
+            nonlocal done
+            done = count
+            progress.show("labelling", count, total)
 
-            def opened(reader: LocalReader | ServerReader) -> None:
-                stack.enter_context(graceful(reader.interrupt))
-
-            return read_scores(texts, task, session, report, show, opened)
-    except DecodeAbortedError as error:
-        say(f"adascale: stopped at {done:,} of {plural(total, 'row')}; the same command goes on")
-        raise typer.Exit(INTERRUPTED) from error
-
-
-def _write(table: Table, rows: Sequence[Labelled], output: str, model: str | None) -> None:
-    """Write the table with its labels, or, with the name of a ``model``, tasks of Label Studio."""
-    from adascale.labels.review import added_cells, label_studio
-
-    if model is None:
-        text = table.with_columns(added_cells(table, rows)).text()
-    else:
-        text = json.dumps(label_studio(table, rows, model), ensure_ascii=False, indent=1)
-    if output == "-":
-        write_payload(text)
-    else:
-        write_file(Path(output), text)
+        try:
+            return read_scores(texts, task, session, report, show)
+        except KeyboardInterrupt:
+            say(f"adascale: stopped at {done:,} of {plural(total, 'row')}; the same command goes on")
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def _summarise(rows: Sequence[Labelled], outcome: LabelOutcome) -> None:
@@ -239,19 +215,19 @@ def _summarise(rows: Sequence[Labelled], outcome: LabelOutcome) -> None:
     say(f"adascale: {plural(len(rows), 'row')}: {listed}{others}")
     bands = Counter[str](row.band for row in rows)
     say("adascale: " + ", ".join(f"{bands[b]:,} {b}" for b in (*LEAST, BY_PERSON, "not read") if bands[b]))
-    known = len(outcome.chosen) + len(outcome.tested)
-    if known:
-        share = percent(outcome.correct_rows / known)
+    if known := [*outcome.chosen, *outcome.tested]:
+        correct = sum(row.is_correct for row in known)
+        share = percent(correct / len(known))
         bias = "; the bias of labels is taken off" if outcome.is_unbiased else ""
-        say(f"adascale: of {plural(known, 'known row')} {outcome.correct_rows:,} are correct ({share}){bias}")
-        _show_confusion(outcome)
+        say(f"adascale: of {plural(len(known), 'known row')} {correct:,} are correct ({share}){bias}")
+        _show_confusion(known)
     else:
         say("adascale: the probabilities are the model's own: no correct label is known (--known, --merge)")
 
 
-def _show_confusion(outcome: LabelOutcome) -> None:
+def _show_confusion(rows: Sequence[KnownRow]) -> None:
     """A table of known labels and those of the model, if some differ."""
-    confusion = outcome.confusion()
+    confusion = Counter((row.known, row.label) for row in rows)
     names = list(dict.fromkeys(name for pair in sorted(confusion) for name in pair))
     if len(names) > _SHOWN or all(one == other for one, other in confusion):
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -21,15 +21,10 @@ class Colours:
     key = "colours"
     read_texts: list[str]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def read(self, texts: Sequence[str]) -> Iterator[list[float]]:
+    def read(self, texts: Sequence[str]) -> Iterator[tuple[int, list[float]]]:
         self.read_texts = [*texts]
-        return iter([[math.log(0.9 if word in text else 0.1) for word in ("red", "blue")] for text in texts])
+        for place, text in reversed([*enumerate(texts)]):
+            yield place, [math.log(0.9 if word in text else 0.1) for word in ("red", "blue")]
 
 
 @pytest.fixture
@@ -81,4 +76,4 @@ def test_rows_come_back_as_they_were_with_four_columns_more(frame: Any, reader: 
 
 def test_a_cell_that_is_missing_is_no_known_label() -> None:
     cells = [None, math.nan, "", " nan ", 3, "None"]
-    assert [labelling._text(cell) for cell in cells] == ["", "", "", "nan", "3", "None"]
+    assert [labelling.cell_text(cell) for cell in cells] == ["", "", "", "nan", "3", "None"]

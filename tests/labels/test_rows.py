@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adascale.engine.errors import UsageError
-from adascale.labels.rows import Table, read_table
+from adascale.labels.tables import Table, read_table
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 NAMES = st.text("abcdé _", min_size=1, max_size=6).filter(str.strip)
