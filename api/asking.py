@@ -44,7 +44,7 @@ def ask(question: str | SearchRequest, model: Model = DEFAULT_GENERATOR, **how: 
     unless a strategy, an effort or a mode is given.
 
     Args:
-        question: The question; or a request, which says all the rest.
+        question: The question, or a whole request.
         model: Catalogue name, path or ``hf:user/repo[:quant]``, which is downloaded if it is missing, opened
             and closed again; address of a server, ``http://HOST:PORT#NAME``; or what ``open_session`` gives,
             which stays open: the way to ask several questions.

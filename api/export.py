@@ -63,7 +63,7 @@ class SampledQuestion:
     """A question, and the prefixes that one generator sampled for it.
 
     Attributes:
-        problem: The question, with its answer if that is known.
+        problem: The question, with its answer if there is one.
         prefixes: Parents come first.
         model: Name of the generator; empty if unknown.
     """
@@ -93,11 +93,11 @@ class SampledQuestion:
 
 
 Row = dict[str, Any]
-"""A line of a file; what a trainer does not know (probabilities, ``mode``, ``model``) is in it too."""
+"""A line of a file, with fields that trainers ignore: probabilities, ``mode``, ``model``."""
 FormatName = Literal["trl-prm", "trl-preference"]
 
 MIN_GAP = 0.3
-"""Minimum difference between the probabilities of a pair: that of two good solutions is noise."""
+"""Minimum difference between the probabilities of a pair; smaller ones are noise."""
 
 _NO_PROBABILITY = "steps without a probability"
 _NO_PAIR = "questions whose solutions do not differ enough"

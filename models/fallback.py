@@ -83,7 +83,7 @@ class Fallback:
 
         Args:
             problem: The question.
-            is_left: True when nobody waits for the answer any more.
+            is_left: True once the caller no longer waits.
         """
         if (refusal := self._count_call()) is not None:
             return refusal

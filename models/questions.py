@@ -207,7 +207,7 @@ def _question_name(question: str, seen: dict[str, int]) -> str:
 
 
 def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
-    """Problems of each file, each with what is right.
+    """Problems of each file, each with its answer or tests.
 
     An id that occurred before is prefixed with its file's name. A question that occurs twice, with the
     same options or tools if it has any, is kept once: copies could land on both sides of a split.
@@ -237,7 +237,7 @@ def read_known(sources: Sequence[Path]) -> list[list[Problem]]:
 
 
 def _check_known(problem: Problem, file: str) -> None:
-    """Refuse a question of which nobody says what is right, or an answer that is none of the options."""
+    """Refuse a question without an answer, or with an answer that is none of the options."""
     kind, field = kind_of(problem), KINDS[problem.kind].judged_by
     line = f"{file}: line {problem.meta['line']}"
     if not kind.is_judged(problem):
@@ -270,9 +270,9 @@ def _good_lines(source: Path) -> Iterator[Problem]:
 
 
 def choose_questions(files: Sequence[Sequence[Problem]], questions: int | None, seed: int) -> list[Problem]:
-    """As many questions as asked for, spread evenly over the files and taken from each in turn.
+    """``number`` questions, spread evenly over the files and taken from each in turn.
 
-    A larger number with the same seed contains a smaller one, so what was drawn for it is used again.
+    A larger number with the same seed contains a smaller one, so its draws are used again.
     """
     orders = [list(problems) for problems in files]
     for order in orders:

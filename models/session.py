@@ -291,7 +291,7 @@ class Session(AnySession, LocalModels):
 
         Raises:
             CalibrationError: the named calibration is of a model with other states.
-            UsageError: the model cannot be asked to think.
+            UsageError: the model cannot think.
         """
         options, files, model = self.options, self.files, self.model
         self.chats = chat_formats(model, options.system, options.think)
@@ -376,7 +376,7 @@ def chat_formats(model: LlamaModel, system: str, think: int | None) -> dict[Prom
         think: As ``SessionOptions.think``.
 
     Raises:
-        UsageError: the model cannot be asked to think.
+        UsageError: the model cannot think.
         ModelCorruptError: the template cannot be rendered, or does not show the question.
     """
     thinking, silent = plan_thinking(model, think), plan_thinking(model, 0)

@@ -23,7 +23,7 @@ _WITHOUT_THOUGHT = 512
 """Tokens of a short question, of what closes a thought, and of an answer."""
 
 
-# llama.cpp's compute buffers are not known before a load; this is on the safe side for small models.
+# llama.cpp's compute buffers appear with the load; this bound is safe for small models.
 _BUFFER_SHARE = 0.1
 _BUFFER_MIN = 200 * 10**6
 

@@ -72,12 +72,12 @@ def read_json(path: Path) -> Any:
 
 
 def within(folder: Path, path: Path) -> Path:
-    """Give ``path`` back if it lies below ``folder``, for whatever deletes or replaces it.
+    """Return ``path`` if it is below ``folder``, before it is deleted or replaced.
 
     Links above it are followed; ``path`` itself may be one, since it is the link that goes.
 
     Raises:
-        UsageError: It lies elsewhere.
+        UsageError: It is elsewhere.
     """
     real = Path(os.path.realpath(path.parent), path.name)
     if ".." in real.parts or Path(os.path.realpath(folder)) not in real.parents:

@@ -173,7 +173,7 @@ class Pytest_adascale:
 
 pytest = Pytest_adascale()
 """
-"""The stand-in for pytest, which is not installed where programs run."""
+"""The stand-in for pytest, which the sandbox does not have."""
 
 
 def trial_of(program: str, suite: Suite) -> Trial:

@@ -18,7 +18,7 @@ _FENCE = re.compile(
 """In time in proportion to the text, whatever repeats in it: nothing is given back, no run is begun twice."""
 _NAMED = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _CODE = _NAMED | ast.Import | ast.ImportFrom | ast.Assign
-"""Statements that tell code from a word of prose that happens to be an expression."""
+"""Statements that mark code; a word of prose may be an expression, too."""
 
 
 def extract_program(text: str, entry_point: str) -> str | None:

@@ -76,7 +76,7 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
 
     Raises:
         UsageError: it is no Python, holds no test, or one that needs a library, a fixture or more of pytest
-            than is known here.
+            than this reader supports.
     """
     body = _statements(source, where)
     functions = [node for node in body if _is_test(node)]
@@ -93,7 +93,7 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
         definitions = [node for node in module if isinstance(node, _DEFINITIONS)]
         tests = [test([node], definitions) for node in steps]
     elif is_checked:
-        at = module.index(steps[0])  # what is defined behind a step may need it
+        at = module.index(steps[0])  # later definitions may need it
         tests = [test(module[at:], module[:at])]
     for node in functions:
         # Those of ``parametrize`` are given arguments.
@@ -140,7 +140,7 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
 
 
 class _Imports(ast.NodeTransformer):
-    """Rewrites imports of what is not there where programs run: the program under test, and pytest.
+    """Rewrites imports that the sandbox cannot resolve: the program under test, and pytest.
 
     Names of the program are there, and for pytest ``kind`` has a stand-in of that name; an alias is an
     assignment.

@@ -24,7 +24,7 @@ class CodeTest:
     """One test.
 
     Attributes:
-        source: Statements that raise where a program is wrong: an assert, or a function with asserts and its
+        source: Statements that raise if a program is wrong: an assert, or a function with asserts and its
             call.
         setup: Statements that run before them: imports, helpers, data.
     """
@@ -44,7 +44,7 @@ class Suite:
 
     Attributes:
         tests: In the order in which they are given.
-        entry_point: The function or class that they call; empty where there is no test.
+        entry_point: The function or class that they call; empty without tests.
     """
 
     tests: tuple[CodeTest, ...] = ()

@@ -21,7 +21,7 @@ Known = tuple[float, bool]
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What known rows say of a threshold.
+    """A threshold and the known rows above it.
 
     Attributes:
         threshold: Probability of a label from which on it holds.
@@ -35,10 +35,10 @@ class Promise:
 
 
 def promise(chosen: Sequence[Known], tested: Sequence[Known], wanted: float) -> Promise | None:
-    """The lowest threshold above which labels are correct as often as asked; None if there is none.
+    """The lowest threshold above which enough labels are correct; None if there is none.
 
     Args:
-        chosen: Half of the rows whose label is known, which chooses where to begin.
+        chosen: Half of the known rows; it chooses the first threshold.
         tested: The other half.
         wanted: Share of correct labels, in (0, 1).
     """

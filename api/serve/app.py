@@ -128,7 +128,7 @@ class _Server:
         return json_response({"status": "ok" if is_ready else self._hub.state, "model": name})
 
     async def take(self, request: HttpRequest) -> Response:
-        """End a search with the answer as it stands; one that has ended or has no answer yet goes on."""
+        """End a search with its leading answer; a search without an answer continues."""
         self._hub.cancel(request.path_params["search"], takes_answer=True)
         return Response(status_code=204)
 
@@ -189,7 +189,7 @@ async def _refuse(request: HttpRequest, error: Exception) -> Response:
     path = request.url.path
     match error:
         case ClientDisconnect():
-            return Response(status_code=499)  # nginx's; nobody reads it
+            return Response(status_code=499)  # nginx's code for a closed connection
         case Refusal():
             refusal = error
         case AdascaleError():

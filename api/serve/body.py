@@ -1,4 +1,4 @@
-"""The body of a request: one model that knows each protocol's names of a field, and refuses wrong values.
+"""The body of a request: one model with each protocol's names of a field, which refuses wrong values.
 
 JSON from the network is checked here, and nowhere later. ``Body.conversation`` has the form of chat
 completions, which chat templates read too.
@@ -166,7 +166,7 @@ def text_of(parts: Sequence[ContentPart]) -> str:
 
 
 SURE_LINE = "\n\n— "
-"""Beginning of the line below an answer that says how sure it is."""
+"""Beginning of the line with the probability below an answer."""
 
 _SURE = re.compile(rf"{SURE_LINE}(?:{'|'.join(LEAST)})[^\n]*\Z")
 

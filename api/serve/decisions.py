@@ -78,7 +78,7 @@ class Question(Fields):
         return self
 
     def problem(self, history: tuple[Turn, ...]) -> Problem:
-        """The question below the input; a statement is asked for its truth."""
+        """The question below the input; a statement becomes a question for its truth."""
         text = text_of(self.instructions).strip()
         if self.type == "predicate":
             text = text if text.endswith("?") else f"Is this true? {text}"

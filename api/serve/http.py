@@ -237,7 +237,7 @@ class Access:
         if self.key is not None:
             scheme, _, bearer = headers.get("authorization", "").partition(" ")
             given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-            # In constant time, so that the time does not tell how much of the key was correct.
+            # In constant time, which reveals nothing about the key.
             has_key = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self.key.encode())
             if path in _OPEN or has_key:
                 return None
@@ -261,7 +261,7 @@ _MAX_CONNECTIONS = 1024
 """Connections and running requests; further ones get status 503."""
 
 DRAIN_SECONDS = 30
-"""Time that running searches have when the server is told to stop; then they end with an error."""
+"""Time that running searches have when the server stops; then they end with an error."""
 
 _CUT_SECONDS = 5
 """Time that clients have then to read the error; after it their connections are cut."""

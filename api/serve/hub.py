@@ -1,7 +1,7 @@
 """Searches of many clients in one worker: a thread reads from the worker, an event loop serves the clients.
 
 Methods run in the event loop unless they are marked as the thread's. A search waits until fewer than
-``parallel`` are in the worker. A search that nobody reads any more is cancelled, and keeps its place until it
+``parallel`` are in the worker. A search without a reader is cancelled, and keeps its place until it
 has ended, since only then are its slots free.
 """
 
@@ -91,7 +91,7 @@ class Hub:
         self.tap: Callable[[Iterator[tuple[Problem, Event]]], Iterator[tuple[Problem, Event]]] = iter
         self._places = asyncio.Semaphore(parallel)
         self._waiting = 0
-        self._running: dict[str, asyncio.Queue[Event] | None] = {}  # None: nobody reads it any more
+        self._running: dict[str, asyncio.Queue[Event] | None] = {}  # None: its reader has gone
         self._outbox: SimpleQueue[Request | None] = SimpleQueue()
         self._loaded = asyncio.Event()
         self._thread = threading.Thread(target=self._follow_worker, daemon=True)

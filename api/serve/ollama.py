@@ -60,7 +60,7 @@ class OllamaWriter(Writer[OllamaBody]):
         return self._finished(outcome, self._message(self.text("answer"), self.text("reasoning"), calls))
 
     def grown(self, block: Block, text: str) -> bytes:
-        """A line with text, with thinking, unless it is not wanted, or with a call."""
+        """A line with text, thinking (unless ``think`` is false) or a call."""
         if block.call is not None:
             return self._line(self._message(calls=[block.call]))
         is_answer = block.kind == "answer"
@@ -119,7 +119,7 @@ VERSION = "0.12.6"
 """The version of Ollama that this interface follows; clients check it."""
 
 _LOADED_FOR = timedelta(days=1)
-"""Time for which the model is said to stay loaded; it stays until the server ends."""
+"""Time until the model is unloaded, for clients; it stays until the server ends."""
 
 _FAMILY = "adascale"
 """Stands for the architecture of the model, which clients look up to find its window."""

@@ -19,7 +19,7 @@ STATUS = "/page/status"
 """Where the page asks if the model is loaded: a browser notes each status above 399 on its console."""
 
 TAKE = "/page/take/{search}"
-"""Where the page ends a search, which the stream's id names, with the answer as it stands."""
+"""Path by which the page ends a search (the stream's id) with its leading answer."""
 
 _HEADERS = {
     # Only our own scripts and styles run, and they speak with this server alone.

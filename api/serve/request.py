@@ -78,7 +78,7 @@ class ServedModel:
     Attributes:
         name: Name for clients.
         sha256: Digest of its file; empty for one behind another server.
-        window: Tokens that a conversation may have; 0 if a server behind this one does not say.
+        window: Tokens that a conversation may have; 0 if a server behind this one does not report it.
         effort: Effort of a search whose request names none.
     """
 
@@ -147,7 +147,7 @@ class ServedModel:
 
 
 def new_id() -> str:
-    """An id of a problem, which nobody can guess."""
+    """A random id of a problem."""
     return secrets.token_hex(12)
 
 

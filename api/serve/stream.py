@@ -48,7 +48,7 @@ _WIDTH = 300
 
 
 class Part(NamedTuple):
-    """A piece of an answer; one without text shows that the search goes on.
+    """A piece of an answer; one without text shows that the search is running.
 
     Attributes:
         kind: Reasoning, which is a line of its own for a search, or the first answer.

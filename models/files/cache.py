@@ -32,7 +32,7 @@ Activity = Literal["fetching", "checking", "waiting"]
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Progress of a transfer; ``done_bytes`` goes back only where it begins anew.
+    """Progress of a transfer; ``done_bytes`` decreases only if it starts again.
 
     Attributes:
         label: Name of the model.

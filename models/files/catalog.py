@@ -126,7 +126,7 @@ def catalog() -> Mapping[str, ModelSpec]:
 
 
 def sampling_of(architecture: str, parameters: int, names: Iterable[str]) -> CardSampling:
-    """The sampler of a file without an entry: that of its family, of the model nearest in size.
+    """The sampler of a file without an entry: of the model of its family that is nearest in size.
 
     Args:
         architecture: Name of the architecture in the file.
@@ -161,7 +161,7 @@ Store = Literal["ollama", "lmstudio"]
 
 
 def is_digest(value: object, digits: int = 64) -> bool:
-    """True for a hash as it names files: lowercase hex digits, by default those of a sha256."""
+    """True for a hash in lowercase hex digits, by default a sha256."""
     return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-f]{{{digits}}}", value))
 
 
@@ -232,7 +232,7 @@ class ModelReference:
     spec: ModelSpec | None = None
 
     def exact(self) -> RemoteFile | None:
-        """The exact file, if the catalogue knows all of it."""
+        """The exact file, if the catalogue has its name and digest."""
         spec = self.spec
         if spec is None or spec.size_bytes is None:
             return None

@@ -48,7 +48,7 @@ Download = Callable[[RemoteFile, Path, Report], Path]
 """Fetches a file into a staging folder; returns its path there, not yet verified."""
 
 constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # a break loses as much, and the progress moves in such steps
-# A break after which the transfer goes on is no warning of ours.
+# The transfer continues after a break, so it needs no warning.
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
@@ -65,8 +65,8 @@ def fetch(reference: ModelReference, report: Report, confirm: Confirm | None) ->
         another process brought it meanwhile.
 
     Raises:
-        ModelNotFoundError: No source knows it.
-        ModelUnavailableError: No source can be reached, or the user said no.
+        ModelNotFoundError: No source has it.
+        ModelUnavailableError: No source can be reached, or the user refused.
         ModelCorruptError: The bytes are not those that were published; they are deleted.
         DiskFullError: There is no room for it.
     """
@@ -93,7 +93,7 @@ def fetch(reference: ModelReference, report: Report, confirm: Confirm | None) ->
                 is_main = reference.revision in (None, "main") and reference.spec is None
                 path = cache.publish(staged, remote, is_main=is_main)
                 return LocalFile(remote.name, path, remote.sha256, remote.spec, source)
-            # Wrong bytes tell more than an unreachable source.
+            # Wrong bytes explain more than an unreachable source.
             failures.sort(key=lambda error: not isinstance(error, ModelCorruptError))
             failures[0].hint = failures[0].hint or FETCH_AGAIN
             fact = f"{remote.name} is not in the cache, so it has to be downloaded once"
@@ -111,7 +111,7 @@ def _ask(remote: RemoteFile, confirm: Confirm | None) -> None:
 
     Raises:
         DiskFullError: There is no room for it.
-        ModelUnavailableError: The user said no.
+        ModelUnavailableError: The user refused.
     """
     folder = cache.cache_dir()
     free = machine.free_disk_bytes(folder)
@@ -128,7 +128,7 @@ def _ask(remote: RemoteFile, confirm: Confirm | None) -> None:
 
 
 def check_online(name: str, *, offline: bool) -> None:
-    """Refuse to fetch anything if the user told this program or huggingface_hub to stay offline.
+    """Refuse to fetch anything in the offline mode of this program or of huggingface_hub.
 
     Raises:
         ModelUnavailableError: The network is off limits.
@@ -148,13 +148,13 @@ def host() -> str:
 
 
 def check_reachable() -> None:
-    """Ask the Hub for a sign of life, so that another source is asked within seconds.
+    """Check that the Hub answers, to try another source within seconds.
 
     Raises:
-        ModelUnavailableError: None came; the message says why.
+        ModelUnavailableError: It does not answer; the message has the reason.
     """
     try:
-        # Seconds: then another source is asked.
+        # Seconds; then another source is tried.
         status = httpx2.head(constants.ENDPOINT, timeout=3).status_code
     except Exception as error:  # proxies that cannot be used raise nearly anything
         raise _unreachable_error(host(), str(error)) from error
@@ -241,7 +241,7 @@ def transfer(
 ) -> None:
     """Append a response to a file whose contents are the beginning of the response.
 
-    huggingface_hub goes on after a break for as long as bytes come, but not after a reset of the connection.
+    huggingface_hub continues after a break while bytes arrive, but not after a reset connection.
 
     Args:
         url: Address of the response.
@@ -289,8 +289,8 @@ def explained(server: str, repo: str = "", file: str = "") -> Iterator[None]:
     """Turn errors of requests into ours.
 
     Args:
-        server: The server that is asked, for messages.
-        repo: Repository of the Hub that is asked for.
+        server: Name of the server, for messages.
+        repo: Repository of the Hub.
         file: File in it.
 
     Raises:

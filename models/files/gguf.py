@@ -53,12 +53,12 @@ _STATE_VALUE_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class GGUFInfo:
-    """The facts of one model file; counts are 0 and texts empty where the file does not state them.
+    """The facts of one model file; counts are 0 and texts empty if the file does not state them.
 
     Attributes:
         architecture: Name of the architecture, shortened and printable.
         head_size: Numbers in one key of one head.
-        kv_bytes_per_token: Size of what a token leaves in the KV cache, over all layers: 16 bits a value.
+        kv_bytes_per_token: Bytes of a token in the KV cache, over all layers, at 16 bits a value.
         state_bytes: Size of the running states of one sequence; 0 for a transformer.
         parameter_count: Sum of the elements of all tensors.
         active_parameters: Parameters that one token is multiplied by: no lookup table, unless the input

@@ -16,7 +16,7 @@ KEY_VARIABLE = "ADASCALE_UPSTREAM_KEY"
 """Name of the environment variable with the key of a server."""
 
 LOCAL_PORTS: Iterable[int] = (11434, 1234, 8080, 8000, 30000, 8321)
-"""Ports on which Ollama, LM Studio, llama-server, vLLM, SGLang and adascale listen if nobody chose others."""
+"""Ports on which Ollama, LM Studio, llama-server, vLLM, SGLang and adascale listen by default."""
 
 HUB_HOST = r"(?:www\.)?(?:hf\.co|huggingface\.co)"
 """Host of the Hugging Face Hub, as a regular expression."""

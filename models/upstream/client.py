@@ -63,16 +63,16 @@ _MAX_BYTES, _MAX_PAGE = 1 << 20, 1 << 23
 """Largest size of an event, and of a list of models."""
 
 _MAX_TOKENS = 4096
-"""Tokens of a reply of a server that was not told how many."""
+"""Tokens of a reply without a limit of its own."""
 
 _TOKEN_CHARACTERS = 64
-"""Characters of a reply for each token that was asked for: more than any tokenizer writes on average."""
+"""Characters of a reply for each requested token: more than any tokenizer writes on average."""
 
 _MOST_TOKENS = 1e9
 """No server counts more of them."""
 
 _MOMENT = 0.05
-"""Seconds after which it is looked whether anybody waits for a reply."""
+"""Seconds between two checks that somebody waits for the reply."""
 
 _LACKING = {"response_format", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty"}
 """Fields of a body that a server may refuse: a reply is one without them, too."""
@@ -88,12 +88,12 @@ class Chunk:
         stream: Whatever it was started with.
         text: Text of the reply.
         thought: Text of the thought before it.
-        tokens: Tokens since the last chunk, counted one a piece until the server says how many there were.
+        tokens: Tokens since the last chunk, one a piece until the server reports their number.
         logprob: Sum of log-probabilities in nats that came with it; None if none did. Some servers send
             all of them with the last chunk.
         alternatives: Log-probability in nats of each of the likeliest first tokens, once.
         finish: Reason why the reply has ended.
-        work: Tokens of the prompt, in the last chunk, as far as the server says them.
+        work: Tokens of the prompt, in the last chunk, if the server reports them.
         begins_again: True if the server broke the stream and the draw begins anew: what came before it is
             void, though its tokens were written.
         error: Reason why the stream has ended without a reply.
@@ -116,7 +116,7 @@ class Client:
 
     Args:
         address: The server.
-        say: Gets a line while draws wait for the server, from a thread of the client; None: they do not.
+        say: Called with a line while draws wait for the server, in another thread; None: they do not wait.
         seconds: Time until the last page has come.
 
     Attributes:
@@ -127,9 +127,9 @@ class Client:
         self, address: Address, say: Callable[[str], None] | None = None, seconds: float = math.inf
     ) -> None:
         self.until = time.monotonic() + seconds
-        self._address, self._say = address, say and functools.cache(say)  # a line is said once
+        self._address, self._say = address, say and functools.cache(say)  # each line is shown once
         self._chunks: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
-        # The key goes to this host alone, and what is packed is not asked for.
+        # The key goes to this host alone, and nothing compressed is requested.
         key = {} if address.key is None else {"Authorization": f"Bearer {address.key}"}
         self._http = httpx2.AsyncClient(
             headers={"Accept-Encoding": "identity", HANDED_ON: "1", **key},
@@ -170,7 +170,7 @@ class Client:
         Args:
             body: The request.
             seconds: Time for all of it; infinite if the limits of silence are enough.
-            is_left: True when nobody waits.
+            is_left: True once the caller no longer waits.
 
         Raises:
             DecodeAbortedError: Nobody waits for it any more.
@@ -192,7 +192,7 @@ class Client:
         return chunks
 
     def start(self, stream: object, body: Entry) -> Future[None]:
-        """Begin a stream; whoever cancels what is returned closes its connection."""
+        """Begin a stream; cancelling the future closes its connection."""
         return self._portal.start_task_soon(self._run, stream, body)
 
     def poll(self, seconds: float) -> list[Chunk]:
@@ -251,7 +251,7 @@ class Client:
         """Send the request, and hand over what comes back.
 
         Raises:
-            AdascaleError: The server refuses it, says nothing for too long, or breaks off.
+            AdascaleError: The server refuses it, is silent for too long, or breaks off.
         """
         error: AdascaleError = unreachable(self._address)
         try:
@@ -320,7 +320,7 @@ class _Draw:
     finish: StreamFinish | None = None
 
     def read(self, event: Entry) -> Chunk | None:
-        """The chunk of an event, without fields of a wrong form; None if more came than was asked for."""
+        """The chunk of an event, without fields of a wrong form; None if more came than was requested."""
         choice = next((each for each in listed(event, "choices") if each.get("index", 0) == 0), {})
         # A server that does not stream has a message.
         text = _text(choice, "delta.content") or _text(choice, "message.content")
@@ -328,7 +328,7 @@ class _Draw:
         likely, logprob = _likely(choice, "logprobs.content"), None
         tokens, alternatives = int(bool(text or thought)), {}
         if likely:
-            if not self.listed:  # of equal texts the likeliest stands first
+            if not self.listed:  # of equal texts the likeliest is first
                 entries = reversed(_likely(likely[0][0], "top_logprobs"))
                 alternatives = {_text(entry, "token"): value for entry, value in entries}
             self.listed += len(likely)

@@ -63,14 +63,14 @@ class _Branch:
     Attributes:
         id: Its number.
         start: The order that it carries out.
-        mends: True if its steps are cut, as the server can go on behind each.
+        mends: True if its text is cut into steps, since the server can continue each.
         opening: Text that was put into the model's mouth at the beginning of the unfinished step.
         most: Tokens that it may have, its thought left out.
         spent: Those that it had.
         stream: Cancelled to close its stream.
         text: Text of the unfinished step.
         tokens: Tokens of that step.
-        logprob: Sum of their log-probabilities, as far as they are known.
+        logprob: Sum of their log-probabilities, if the server gives them.
         unknown: Number of its tokens whose log-probabilities have not come.
         thinks: It began with a thought, whose tokens are among them.
     """
@@ -109,7 +109,7 @@ class _Branch:
         self.text += piece
         self.tokens += tokens
         self.logprob += chunk.logprob or 0.0
-        if chunk.logprob is None and end is None:  # servers leave out that of the end of a turn
+        if chunk.logprob is None and end is None:  # servers omit the one of the end of a turn
             self.unknown += tokens
         elif chunk.logprob is not None and not piece:  # all of them came at last
             self.unknown = 0
@@ -161,7 +161,7 @@ class UpstreamPolicy:
         """Nothing is read beforehand: a prompt goes to the server with each of its solutions.
 
         Raises:
-            UsageError: the question is of a kind that a server cannot be asked.
+            UsageError: no server can answer this kind of question.
         """
         if entry_of(problem).has_calls:
             text = "tools need a model in this process"
@@ -172,11 +172,11 @@ class UpstreamPolicy:
     def option_logits(self, prompt: OptionsPrompt, problem: Problem) -> OptionLogits:
         """Read options from the log-probabilities of the reply's likeliest first tokens.
 
-        An option that is not among these is as likely as the last of them; if none is, they say nothing.
+        An option that is not among these is as likely as the last one; without any, all are equally likely.
 
         Raises:
             AdascaleError: the server gave no reply.
-            DecodeAbortedError: the session was told to stop.
+            DecodeAbortedError: the session was stopped.
         """
         messages = self._messages(prompt.prompt, problem, prompt.text)
         sampler = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=1)
@@ -214,7 +214,7 @@ class UpstreamPolicy:
         """Growths by the chunks that have come since; it waits a moment for the first.
 
         Raises:
-            DecodeAbortedError: the session was told to stop.
+            DecodeAbortedError: the session was stopped.
         """
         if self._stopped.is_set():
             raise DecodeAbortedError("stopped in the middle of a stream")
@@ -227,7 +227,7 @@ class UpstreamPolicy:
             branch.stream.cancel()
 
     def close_problem(self, problem: Problem) -> None:
-        """The server keeps what it likes."""
+        """Nothing to free: the server manages its own cache."""
         self._open.discard(problem.id)
 
     def _messages(self, name: PromptName, problem: Problem, text: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Finds out what a server is, by its list of models and a few pages; nothing is written for it."""
+"""Identifies a server by its list of models and a few pages, without a completion."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOST_PLACES, _MOST_CONTEXT, _MOST_PARAMETERS = 1 << 10, 1 << 30, 1e15
 """Largest numbers that a server is believed."""
 
 _AGAIN = 0.5
-"""Seconds after which a server that starts is asked again."""
+"""Seconds between two requests to a server that is starting."""
 
 _LONGEST = 1000
 """Characters of the longest name of a model."""
@@ -111,7 +111,7 @@ def _chosen(address: Address, models: Sequence[Entry]) -> Entry:
     """The model of an address in a server's list.
 
     Raises:
-        ModelNotFoundError: It is not there, or no name says which one it is.
+        ModelNotFoundError: It is not there, or several are and no name chooses one.
     """
     names, model_name = _names(models), address.name
     if model_name is None and len(names) == 1:

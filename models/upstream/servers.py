@@ -24,23 +24,23 @@ _PENALTIES = "presence_penalty", "frequency_penalty"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server with OpenAI's chat completions, and the model there; the defaults are those of an unknown one.
+    """A server with OpenAI's chat completions, and its model; the defaults suit an unknown one.
 
     Attributes:
         name: Name for users.
-        owner: Owner that it names for each model; without one it is known by the list of its first page.
-        pages: Pages that say more of a model than the list of models.
-        places: Streams that run side by side, if it does not say it.
+        owner: Owner that it gives its models; without one its first page identifies it.
+        pages: Pages with more facts about a model than the list.
+        places: Streams that run side by side, if it does not report the number.
         more_places: Advice to a user who wants more of them.
         logprobs: It gives log-probabilities.
-        continues: It can go on with a message that is begun.
+        continues: It can continue a message.
         unthinking: Fields of a body that switch thinking off.
-        continuing: Fields of a body that go on with its last message.
+        continuing: Fields of a body that continue its last message.
         filters: Further numbers of the sampler that it takes.
         spelled: Its names for those that it names otherwise.
         model: Name of the model there.
-        parameters: Size of the model; None if nothing tells it.
-        context: Tokens of prompt and reply together; None if nothing tells it.
+        parameters: Size of the model; None if unknown.
+        context: Tokens of prompt and reply together; None if unknown.
     """
 
     name: str = ""
@@ -72,7 +72,7 @@ class Server:
             messages: Conversation; a last message of the assistant is gone on with.
             sampler: The sampler; a server gets the numbers that it takes.
             seed: Seed of the random numbers, if the server has them.
-            alternatives: Number of likeliest tokens whose log-probabilities are wanted.
+            alternatives: Number of likeliest tokens whose log-probabilities are requested.
             schema: JSON schema of the reply.
         """
         numbers = asdict(sampler)
@@ -96,7 +96,7 @@ SERVERS: Sequence[Server] = [
     Server(name, **numbers)
     for name, numbers in tomllib.loads(Path(__file__).with_name("servers.toml").read_text("utf-8")).items()
 ]
-"""Servers that are known, in the order in which they are recognised."""
+"""Known servers, in the order of recognition."""
 
 
 def plain_body(

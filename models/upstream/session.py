@@ -33,7 +33,7 @@ from .probe import probe
 from .servers import Server
 
 ASSUMED_SIZE = 1.5e9
-"""Parameters of a model whose size neither the server nor the user says."""
+"""Parameters of a model of unknown size."""
 
 WIDEST = 16
 """Solutions of one question that run side by side at a server with more places than that."""
@@ -48,7 +48,7 @@ class UpstreamSession(AnySession):
 
     Attributes:
         server: The server, and its limits.
-        size: Parameters of the model, as the user, the server, or nobody says.
+        size: Parameters of the model, by the user, the server, or the default.
 
     Raises:
         UsageError: an option needs a model in this process.
@@ -83,7 +83,7 @@ class UpstreamSession(AnySession):
         self.size = size = options.size or server.parameters or ASSUMED_SIZE
         self.executor = self._stack.enter_context(ProgramExecutor(unsandboxed=options.unsandboxed))
         client = self._stack.enter_context(closing(Client(self._address, self._reporting.status)))
-        self._stack.callback(self.abort.set)  # whoever goes on reading events reads the last one
+        self._stack.callback(self.abort.set)  # a reader of events gets the last one
         self.policy = UpstreamPolicy(client, server, size, self._sampling, options, self.abort)
         self.reward_model = SequenceLogprob()
         is_judged = options.calibration == "auto" and options.prm != "none"
