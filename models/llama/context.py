@@ -15,10 +15,11 @@ cache is copied into one of twice the size.
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import llama_cpp.llama_cpp as C
 import numpy as np
@@ -70,26 +71,17 @@ class Run:
     tokens: Sequence[int]
 
 
-class BatchArrays:
-    """The arrays of a ``llama_batch``: allocated once, filled by numpy instead of ctypes calls per token."""
+class Batch:
+    """A ``llama_batch`` in which numpy writes the tokens."""
 
     def __init__(self) -> None:
-        rows = np.zeros((3, MAX_BATCH_TOKENS), np.int32)
-        self._token, self._position, self._sequence = rows
-        self._has_logits = np.zeros(MAX_BATCH_TOKENS, np.int8)
-        # llama_batch has a pointer to a list of sequence ids per token; each list has one id here.
-        pointers = np.arange(MAX_BATCH_TOKENS, dtype=np.uintp) * rows.itemsize + self._sequence.ctypes.data
-        self._arrays: dict[str, NDArray[Any]] = {
-            "token": self._token,
-            "pos": self._position,
-            "n_seq_id": np.ones(MAX_BATCH_TOKENS, np.int32),
-            "seq_id": pointers,
-            "logits": self._has_logits,
-        }
-        types = dict(C.llama_batch._fields_)
-        self.struct = C.llama_batch(
-            **{name: array.ctypes.data_as(types[name]) for name, array in self._arrays.items()}
+        self.struct = C.llama_batch_init(MAX_BATCH_TOKENS, 0, 1)
+        weakref.finalize(self, C.llama_batch_free, self.struct)
+        self._token, self._position, self._has_logits, ids = (
+            np.ctypeslib.as_array(array, (MAX_BATCH_TOKENS,))
+            for array in (self.struct.token, self.struct.pos, self.struct.logits, self.struct.n_seq_id)
         )
+        ids[:] = 1
 
     def fill(self, runs: Sequence[Run]) -> list[int]:
         """Write the runs one after another; returns the row of each run's last token."""
@@ -98,7 +90,8 @@ class BatchArrays:
             end = at + len(run.tokens)
             self._token[at:end] = run.tokens
             self._position[at:end] = np.arange(run.start, run.start + len(run.tokens))
-            self._sequence[at:end] = run.sequence
+            for row in range(at, end):
+                self.struct.seq_id[row][0] = run.sequence
             last.append(end - 1)
             at = end
         self._has_logits[:at] = 0
@@ -171,7 +164,7 @@ class LlamaContext:
         self.has_flash_attention = _has_flash_attention(model, window)
         self.evaluated_tokens = 0
         self._abort = abort
-        self._batch = BatchArrays()
+        self._batch = Batch()
         self._stack = ExitStack()
         first, short = window if shared else _FIRST_CELLS, model.info.short_window
         if short < window:  # RoPE factors change with the cache's size: cells of a smaller one would be wrong

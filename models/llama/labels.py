@@ -9,8 +9,9 @@ that of the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,10 +101,7 @@ class LabelReader:
         """Read texts that fit into one batch, or a single text of any length."""
         context = self._context
         runs = [Run(n, self._head, (*text, *self._lead)) for n, text in enumerate(texts, start=1)]
-        for run in runs:
-            context.branch(run.sequence, 0)
-        is_single = len(runs) == 1  # it may be longer than a batch
-        rows = [context.evaluate(1, self._head, runs[0].tokens)] if is_single else context.decode(runs)
+        rows = self._branch(repeat(0), runs)
         results: list[list[FloatArray]] = [[] for _ in texts]
         for look in self._looks:
             if len(look.path) > len(self._lead):
@@ -130,12 +128,19 @@ class LabelReader:
             branches = [
                 Run(_TEXTS + 1 + n, run.start + len(run.tokens), path) for n, (run, _) in enumerate(part)
             ]
-            for branch, (run, _) in zip(branches, part, strict=True):
-                self._context.branch(branch.sequence, run.sequence)
-            for row, (_, result) in zip(self._context.decode(branches), part, strict=True):
+            rows = self._branch([run.sequence for run, _ in part], branches)
+            for row, (_, result) in zip(rows, part, strict=True):
                 result.append(candidate_log_probs(self._context.logits(row), look.candidates))
             for branch in branches:
                 self._context.clear(branch.sequence)
+
+    def _branch(self, parents: Iterable[int], runs: Sequence[Run]) -> list[int]:
+        """Evaluate runs, each behind the cells of its parent; a single run may be longer than a batch."""
+        for parent, run in zip(parents, runs, strict=False):
+            self._context.branch(run.sequence, parent)
+        if len(runs) == 1:
+            return [self._context.evaluate(runs[0].sequence, runs[0].start, runs[0].tokens)]
+        return self._context.decode(runs)
 
 
 @dataclass(frozen=True, slots=True)

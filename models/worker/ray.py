@@ -1,9 +1,9 @@
-"""Workers on the nodes of a Ray cluster, as if they were one: one for each GPU, or for the node.
+"""Workers on the nodes of a Ray cluster that act as one: a worker for each GPU, or for a node without one.
 
-An engine is an actor around a ``Worker`` of its node, which starts the model's process again when it dies.
-If an engine itself is lost, as with its node, its questions go to the others, once.
+An engine is an actor with a ``Worker`` on its node; the worker restarts the model's process if it dies. If an
+engine is lost, for example with its node, its questions go to the others, once.
 
-Ray has no login and executes what any of its nodes sends, so the network of a cluster has to be trusted.
+Ray has no login and executes any code that a node sends, so the network of a cluster has to be trusted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any, Self
 
@@ -31,7 +31,7 @@ from adascale.engine.errors import (
     setting,
 )
 from adascale.engine.request import Request
-from adascale.engine.search.events import Event, SearchFailed, SearchFinished
+from adascale.engine.search.events import Event, ModelDescription, SearchFailed, SearchFinished
 from adascale.engine.types import Problem
 
 from ..machine import install_command
@@ -40,12 +40,12 @@ from .client import Questions, Worker, failed_log
 from .server import ModelsOpened
 
 _AT_ONCE = 8
-"""Questions that an engine has at once; its worker begins each when the decode batch has room."""
+"""Most questions of an engine at once; its worker begins each when the decode batch has room."""
 
 _CONNECT_SECONDS = 10.0
 
 _POLL_SECONDS = 0.02
-"""Pause between two looks for a new question, while none has ended."""
+"""Pause between two checks for a new question, if no search has ended."""
 
 
 class Engine:
@@ -56,8 +56,8 @@ class Engine:
     """
 
     def __init__(self, options: SessionOptions) -> None:
-        self._worker = Worker(options)  # never closed: it ends with this process
-        self._asked: SimpleQueue[Request | None] = SimpleQueue()
+        self._worker = Worker(options)  # ends with this process
+        self._requests: SimpleQueue[Request | None] = SimpleQueue()
         self._logs: dict[str, Future[list[Event]]] = {}
 
     def open_models(self) -> ModelsOpened:
@@ -71,22 +71,22 @@ class Engine:
         return self._worker.open_models
 
     def search(self, request: Request) -> list[Event]:
-        """The log of one search; empty if the engine was stopped before it began."""
+        """The log of one search; empty if the engine was interrupted before it began."""
         log = self._logs[request.problem.id] = Future[list[Event]]()
-        self._asked.put(request)
+        self._requests.put(request)
         return [] if self._worker.interrupted else log.result()
 
     def interrupt(self) -> None:
         """Stop all searches in the middle of their batch; each ``search`` returns."""
         self._worker.interrupt()
-        self._asked.put(None)
+        self._requests.put(None)
 
     def _run(self) -> None:
-        """Search until the engine is stopped; a worker that cannot go on ends this process, the actor's."""
+        """Search until the engine is interrupted; if the worker cannot go on, the actor's process ends."""
         logs: dict[str, list[Event]] = {}
         try:
-            for problem, event in self._worker.serve(iter(self._asked.get, None), retry=True):
-                if event.seq == 0:  # the search was lost with the worker, and begins again
+            for problem, event in self._worker.serve(iter(self._requests.get, None), retry=True):
+                if event.seq == 0:  # the first event, also of a search that is repeated
                     logs[problem.id] = []
                 logs[problem.id].append(event)
                 if isinstance(event, SearchFinished | SearchFailed):
@@ -130,7 +130,7 @@ class _Member:
         """End the engine, and its worker with it."""
         import ray
 
-        with suppress(Exception):  # a cluster that has gone away has no actor to kill
+        with suppress(Exception):  # the cluster may be gone
             ray.kill(self.engine)
 
 
@@ -138,14 +138,14 @@ class Cluster:
     """Engines on all nodes of a Ray cluster; takes the place of a ``Worker``.
 
     Args:
-        address: Address of the cluster, or ``auto`` for the one that this machine belongs to.
+        address: Address of the cluster, or ``auto`` for the cluster of this machine.
         options: Options of each session.
-        status: Shows status lines. Nobody is asked for consent to downloads, since nobody sits at the nodes;
-            llama.cpp's log is in Ray's logs.
+        status: Shows status lines. Downloads ask for no consent, as nobody sits at the nodes; Ray's logs have
+            llama.cpp's.
 
     Attributes:
-        open_models: The models, warnings and files of the sessions, the same everywhere.
-        interrupted: It was told to stop.
+        open_models: The models, warnings and files of the sessions, which are the same on all nodes.
+        interrupted: True after ``interrupt``.
 
     Raises:
         UsageError: Ray is not installed or the cluster cannot be reached.
@@ -184,12 +184,12 @@ class Cluster:
     def interrupt(self) -> None:
         """Stop all searches; safe from any thread."""
         self.interrupted = True
-        # From a signal handler, which may have stopped a thread inside of Ray.
+        # A signal handler calls this, and may have stopped a thread inside of Ray.
         stop = [member.engine.interrupt.remote for member in self._members]
-        threading.Thread(target=lambda: [each() for each in stop], daemon=True).start()
+        threading.Thread(target=lambda: [call() for call in stop], daemon=True).start()
 
     def serve(self, requests: Iterable[Request], *, retry: bool = False) -> Generator[tuple[Problem, Event]]:
-        """As ``Worker.serve``, all engines at once; the events of a question come when its search has ended.
+        """As ``Worker.serve``, on all engines; yields the events of a search when it has ended.
 
         Raises:
             WorkerDiedError: all engines are lost.
@@ -213,15 +213,15 @@ class Cluster:
                     log = member.result(reference)
                 except AdascaleError as error:
                     self._remove(member, error)
-                    if not self.interrupted and not (retry and questions.ask_again(request)):
+                    if not self.interrupted and not (retry and questions.retry(request)):
                         log = failed_log(request, SearchFailed.of(error))
                 yield from ((request.problem, event) for event in log)
 
     def _freest(self, calls: Mapping[Any, tuple[_Member, Request]]) -> _Member | None:
-        """The engine with the fewest questions; None if none may have more."""
-        held = Counter(member for member, _ in calls.values())
-        freest = min(self._members, key=held.__getitem__)
-        return freest if held[freest] < _AT_ONCE and not self.interrupted else None
+        """The engine with the fewest questions; None if all have ``_AT_ONCE``, or after an interruption."""
+        counts = Counter(member for member, _ in calls.values())
+        freest = min(self._members, key=counts.__getitem__)
+        return freest if counts[freest] < _AT_ONCE and not self.interrupted else None
 
     def _remove(self, member: _Member, error: AdascaleError) -> None:
         """Go on without an engine.
@@ -229,7 +229,7 @@ class Cluster:
         Raises:
             WorkerDiedError: there is no other.
         """
-        if member not in self._members:  # the loss of another of its questions has told
+        if member not in self._members:  # removed for another of its questions
             return
         self._members.remove(member)
         member.kill()
@@ -242,7 +242,7 @@ def _connect(address: str) -> None:
     """Join a cluster as its driver.
 
     Raises:
-        UsageError: Ray is not installed or nothing answers.
+        UsageError: Ray is not installed or the cluster cannot be reached.
     """
     try:
         import ray
@@ -250,7 +250,7 @@ def _connect(address: str) -> None:
         raise UsageError("Ray is not installed", hint=install_command("ray"), slug="no-ray") from None
     host, colon, port = address.rpartition(":")
     try:
-        if colon and port.isdecimal() and "/" not in host:  # Ray tries for minutes, this tells at once
+        if colon and port.isdecimal() and "/" not in host:  # Ray itself tries for minutes
             socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as exc:
@@ -263,7 +263,7 @@ def _connect(address: str) -> None:
 
 
 def _start_engines(options: SessionOptions) -> list[_Member]:
-    """Start an engine for each GPU of a node, or for a node without one; a cluster must be joined."""
+    """Start an engine for each GPU, and for each node without one; ``_connect`` comes first."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -276,23 +276,23 @@ def _start_engines(options: SessionOptions) -> list[_Member]:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
             num_cpus=0,
             num_gpus=min(1, gpus),
-            max_concurrency=_AT_ONCE + 1,  # it can be interrupted while it searches
+            max_concurrency=_AT_ONCE + 1,  # one call may interrupt the others
         )
         members += [_Member(node["NodeManagerHostname"], engine.remote(options)) for _ in range(max(1, gpus))]
     return members
 
 
 def _check_alike(opened: list[ModelsOpened]) -> None:
-    """Refuse nodes whose records would be made with different things.
+    """Refuse nodes with different models or calibrations; the folders of calibrations may differ.
 
     Raises:
         ModelError: they differ.
     """
-    nodes = []
-    for each in opened:
-        nodes.append(described := [asdict(found.models) for found in each.conditions.values()])
-        for models in described:
-            (models["calibration"] or {}).pop("file", None)  # its folder differs between nodes
+
+    def without_folder(models: ModelDescription) -> ModelDescription:
+        return replace(models, calibration={**(models.calibration or {}), "file": ""})
+
+    nodes = [[without_folder(found.models) for found in each.conditions.values()] for each in opened]
     if any(node != nodes[0] for node in nodes):
         raise ModelError(
             "the nodes have different models or calibrations",

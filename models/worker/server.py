@@ -1,11 +1,10 @@
 """The process that hosts the models, controlled by messages (``client.py`` is the other side).
 
-llama.cpp aborts on what it did not expect, and the OOM killer asks nobody; in a process of its own that is a
-message to the parent, which still has everything that was answered. A worker ends when its stdin does, in the
-middle of a batch if need be, so that no parent that was killed leaves one behind; or it waits for another one
-at a local socket for as long as its parent wished.
+llama.cpp may abort, and the OOM killer may end it; in a process of its own, that costs the parent no answer.
+A worker ends with its stdin, even in the middle of a batch, so a killed parent leaves none behind; with
+``keep_alive`` it then waits at a local socket for another parent.
 
-A message is a dataclass whose fields have a JSON form (``codec``); a line is its name and its JSON.
+A message is a dataclass; a line is its name and its fields in JSON (``codec``).
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ class OpenModels:
         options: Options of the session.
         confirm: Ask the parent before a download.
         verbose: Send llama.cpp's log.
-        keep_alive: Seconds to wait for another parent of the same wishes when this one has gone.
-        stamps: Files that the options name, and the calibrations, each with the time of its last change.
+        keep_alive: Seconds to wait, after this parent, for another one with the same options and stamps.
+        stamps: Files of the options and folder of calibrations, each with the time of its last change.
     """
 
     options: SessionOptions
@@ -60,9 +59,9 @@ class OpenModels:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Parent: consent to a ``DownloadPlan``, or its refusal."""
+    """Parent: the reply to a ``DownloadPlan``."""
 
-    given: bool
+    allows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class EndOfQuestions:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Parent: end the search of the question of this id, which has begun, perhaps with the answer it has."""
+    """Parent: end the search of this question, which has begun, and take the best answer so far if asked."""
 
     problem: str
     takes_answer: bool = False
@@ -85,15 +84,15 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Parent: stop, in the middle of a batch if need be."""
+    """Parent: stop all searches, even in the middle of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Report:
     """Worker: a text for the parent's ``Reporting``.
 
     Attributes:
-        topic: A status line, a piece of llama.cpp's log, or the name of the file that llama.cpp opens next.
+        topic: Meaning of the text: a status line, part of llama.cpp's log, or the file to be opened next.
         text: The text.
     """
 
@@ -107,7 +106,7 @@ class ModelsOpened:
 
     Attributes:
         conditions: Models and warnings of a search, by kind of problem.
-        modes: Modes that ``auto`` may use.
+        modes: Modes that ``auto`` may choose.
         files: Label, path and sha256 of each model.
     """
 
@@ -124,7 +123,7 @@ class ModelsOpened:
 
 @dataclass(frozen=True, slots=True)
 class SearchEvent:
-    """Worker: an event of the question of this id, without hidden states."""
+    """Worker: an event of a question's search, without hidden states."""
 
     problem: str
     event: Annotated[Event, OneOf(EVENT_TYPES, "kind")]
@@ -132,12 +131,12 @@ class SearchEvent:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """Worker: every question has ended, and no more are coming."""
+    """Worker: all searches of the run have ended."""
 
 
 FromParent = OpenModels | Consent | StartRun | Request | EndOfQuestions | Cancel | Interrupt
-FromWorker = Told | Transfer | DownloadPlan | ModelsOpened | SearchEvent | RunEnded | SearchFailed
-"""``SearchFailed`` is an error that ends the worker, and all that it searches."""
+FromWorker = Report | Transfer | DownloadPlan | ModelsOpened | SearchEvent | RunEnded | SearchFailed
+"""``SearchFailed`` is an error that ends the worker and all its searches."""
 Message = FromParent | FromWorker
 
 _MESSAGES: Mapping[str, type[Any]] = {
@@ -149,7 +148,7 @@ def encode(message: Message) -> bytes:
     """One line.
 
     Raises:
-        UsageError: the name of a file is not UTF-8, which Python reads as halves of surrogate pairs.
+        UsageError: the name of a file is not UTF-8; Python decodes it with surrogates.
     """
     fields = json.dumps(to_plain(message), ensure_ascii=False, separators=(",", ":"))
     try:
@@ -159,7 +158,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Any:
-    """The message of a line; nothing else is written to the pipe."""
+    """The message of a line."""
     name, _, fields = line.decode().partition(" ")
     return build(_MESSAGES[name], fields)
 
@@ -170,19 +169,21 @@ if TYPE_CHECKING:
     from ..llama.model import AbortFlag
 
 _STACK = 1 << 30
-"""Bytes of stack of the thread that tokenizes: llama.cpp splits a text by a recursion that takes some 400 for
-each character in a row that is neither letter nor blank, and overflows the usual 8 MB at 20,000. Only what is
-used takes memory."""
+"""Stack of the thread that tokenizes, in bytes of address space.
+
+llama.cpp splits a text by recursion, with some 400 bytes for each character of a run without letters and
+blanks: the usual 8 MB overflow at 20,000 characters.
+"""
 
 
 def kept_socket() -> Path:
-    """Where a worker waits for another parent: only this user gets there, and it may lie there unused."""
+    """Socket at which a worker waits for another parent, in a folder of this user only; it may be stale."""
     return state_folder() / "worker" / "socket"
 
 
 def _sender(out: IO[bytes]) -> Callable[[FromWorker], None]:
-    """Send messages to one parent; those to one that has gone are lost, and ``_listen`` hears of its end."""
-    lock = threading.Lock()  # llama.cpp may log from a thread of its own
+    """A function that sends messages to one parent; if the parent has ended, they are lost."""
+    lock = threading.Lock()  # llama.cpp may log from its own threads
 
     def send(message: FromWorker) -> None:
         with lock, suppress(OSError):
@@ -193,22 +194,22 @@ def _sender(out: IO[bytes]) -> Callable[[FromWorker], None]:
 
 
 def main() -> None:
-    """Serve the parent at the other end of stdin and stdout until it has gone."""
-    # Whatever a library prints must not get between the messages.
+    """Serve the parent at the other end of stdin and stdout until it ends."""
+    # Libraries print to stderr, not between the messages.
     server = Server(_sender(os.fdopen(os.dup(1), "wb")))
     os.dup2(2, 1)
-    # Not sys.stdin: its lock is held while a line is awaited, and Python would abort at its end for it.
+    # Not sys.stdin: a thread that waits for a line holds its lock, and Python aborts at exit if it is held.
     lines = os.fdopen(os.dup(0), "rb")
     threading.Thread(target=_listen, args=(lines, server), daemon=True).start()
     threading.stack_size(_STACK)
     models = threading.Thread(target=server.serve)
     models.start()
-    threading.stack_size(0)  # of all other threads: the usual one
+    threading.stack_size(0)  # the usual one for all other threads
     models.join()
 
 
 def _listen(lines: Iterable[bytes], server: Server) -> None:
-    """Pass messages on; end this process at the end of the parent, or at a line that is no message."""
+    """Pass messages on; end this process with its parent, or at a line that is no message."""
     try:
         while True:
             for line in lines:
@@ -219,7 +220,7 @@ def _listen(lines: Iterable[bytes], server: Server) -> None:
             server.attend(_sender(connection.makefile("wb")))
             lines = connection.makefile("rb")
     except BaseException as error:
-        print(f"the worker cannot go on listening: {error!r}", file=sys.stderr, flush=True)
+        print(f"the worker cannot read messages: {error!r}", file=sys.stderr, flush=True)
         os._exit(1)
     os._exit(0)
 
@@ -240,13 +241,13 @@ def _next_parent(seconds: float) -> socket.socket | None:
 
 
 class Server:
-    """Opens models and searches with them, on the parent's messages.
+    """Opens models and searches with them, as the parent's messages ask.
 
     Args:
         send: Sends a message to the parent; called from any thread.
 
     Attributes:
-        keep_alive: Seconds to wait for another parent when this one has gone.
+        keep_alive: Seconds to wait for another parent after this one.
     """
 
     def __init__(self, send: Callable[[FromWorker], None]) -> None:
@@ -258,7 +259,7 @@ class Server:
         self._interrupted = False
 
     def receive(self, message: FromParent | None) -> None:
-        """Take a message of the parent, or None to end; an interruption counts at once."""
+        """Take a message of the parent, or None to end; ``Interrupt`` and ``Cancel`` act at once."""
         match message:
             case Interrupt():
                 self._interrupted = True
@@ -266,7 +267,7 @@ class Server:
                     self._driver.interrupt()
                 if self._abort is not None:
                     self._abort.set()
-                message = EndOfQuestions()  # whoever waits for a question waits no longer
+                message = EndOfQuestions()  # for a run that waits for a question
             case Cancel():
                 if self._driver is not None:
                     self._driver.cancel(message.problem, takes_answer=message.takes_answer)
@@ -276,7 +277,7 @@ class Server:
         self._inbox.put(message)
 
     def attend(self, send: Callable[[FromWorker], None]) -> None:
-        """Serve another parent when the run of the one before has ended."""
+        """Serve another parent after the run of the last one."""
         self._inbox.put(send)
 
     def serve(self) -> None:
@@ -293,37 +294,37 @@ class Server:
         from .. import open_session
         from ..options import Reporting
 
-        wanted = self._inbox.get()
-        assert isinstance(wanted, OpenModels), "the first message opens the models"
+        opening = self._inbox.get()
+        assert isinstance(opening, OpenModels), "the first message opens the models"
         reporting = Reporting(
-            status=lambda text: self._send(Told("status", text)),
+            status=lambda text: self._send(Report("status", text)),
             on_progress=self._send,
-            confirm=self._confirm if wanted.confirm else None,
-            log=(lambda text: self._send(Told("log", text))) if wanted.verbose else None,
-            loading=lambda path: self._send(Told("loading", path.name)),
+            confirm=self._confirm if opening.confirm else None,
+            log=(lambda text: self._send(Report("log", text))) if opening.verbose else None,
+            loading=lambda path: self._send(Report("loading", path.name)),
         )
-        with open_session(wanted.options, reporting) as session:
+        with open_session(opening.options, reporting) as session:
             self._abort = session.abort
             self._send(ModelsOpened.of(session))
-            self.keep_alive = wanted.keep_alive
+            self.keep_alive = opening.keep_alive
             for message in iter(self._inbox.get, None):
                 if callable(message):
                     self._send = message
                 if isinstance(message, OpenModels):
-                    if (message.options, message.stamps) != (wanted.options, wanted.stamps):
+                    if (message.options, message.stamps) != (opening.options, opening.stamps):
                         return
                     self._send(ModelsOpened.of(session))
-                if not isinstance(message, StartRun):  # it was for a run that has ended
+                if not isinstance(message, StartRun):  # a message for a run that has ended
                     continue
                 driver = self._driver = session.driver(time.monotonic)
-                if self._interrupted:  # before there was a driver to interrupt
+                if self._interrupted:  # before the driver existed
                     driver.interrupt()
                 for problem, event in driver.serve(self._requests(driver)):
                     self._send(SearchEvent(problem.id, event))
                 self._send(RunEnded())
 
     def _requests(self, driver: Driver) -> Iterator[Request | None]:
-        """The parent's questions; None while it has sent none and searches are running."""
+        """The parent's questions; None while searches are running and no question has arrived."""
         while True:
             try:
                 message = self._inbox.get(block=not driver.busy)
@@ -336,4 +337,4 @@ class Server:
 
     def _confirm(self, plan: DownloadPlan) -> bool:
         self._send(plan)
-        return self._inbox.get() == Consent(True)  # an interruption is no consent
+        return self._inbox.get() == Consent(True)  # not after an interruption

@@ -36,10 +36,10 @@ from adascale.models.worker.server import (
     Interrupt,
     ModelsOpened,
     OpenModels,
+    Report,
     RunEnded,
     SearchEvent,
     StartRun,
-    Told,
     decode,
     encode,
 )
@@ -76,8 +76,8 @@ def sent(event: Event) -> bytes:
         Cancel("q/1"),
         EndOfQuestions(),
         Interrupt(),
-        Told("status", "Loading\x1b[1m"),
-        Told("log", "one\ntwo\n"),
+        Report("status", "Loading\x1b[1m"),
+        Report("log", "one\ntwo\n"),
         Transfer("a", 1, 2, "checking"),
         DownloadPlan("a", "hub", 1, 3, Path("/some/where"), "MIT"),
         ModelsOpened(

@@ -162,8 +162,8 @@ def test_one_search_of_several_is_cancelled_and_its_worker_goes_on(worker: Worke
 
 ASSERTION = "/home/me/some where/ggml.c:7: GGML_ASSERT(a / b > 0.c) failed"
 LOADING = """
-from adascale.models.worker.server import Told, encode
-open(1, "wb").write(encode(Told("loading", "my.gguf")))
+from adascale.models.worker.server import Report, encode
+open(1, "wb").write(encode(Report("loading", "my.gguf")))
 """
 
 
