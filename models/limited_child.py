@@ -1,10 +1,9 @@
 """A child process that answers requests, each within a limit of processor time.
 
-For computations of which nobody knows whether they end: sympy takes 10^{10^{10}} at its word, and a chat
-template is a program. Neither a signal nor another thread stops a single multiplication of integers, signals
-reach the main thread alone, and an alarm counts the seconds in which a busy machine ran something else. A
-child process has none of these troubles: the kernel ends it when it has used its processor time, whichever
-thread waits for it and whatever it computes.
+It is for computations that may not end: sympy evaluates 10^{10^{10}}, and a chat template is a program. No
+signal and no other thread stops a single multiplication of integers, signals reach only the main thread, and
+an alarm also counts the time of other processes. The kernel ends a child at its limit of processor time,
+whatever it computes and whichever thread waits for it.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from typing import Any
 from adascale.engine.errors import AdascaleError
 
 CPU_SECONDS = 2.0
-"""Processor time of one request; wall time on Windows, which has no such timer."""
+"""Processor time of one request; wall time on Windows."""
 
-# Creation flags of a child that does not get the user's Ctrl-C; elsewhere that takes ``start_new_session``.
+# Flags that keep the user's Ctrl-C from the child; ``start_new_session`` does so on other systems.
 if sys.platform == "win32":
     _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
 else:
@@ -35,17 +34,17 @@ _READY = b"ready\n"
 
 
 class ChildEndedError(Exception):
-    """The child ended instead of replying; its argument is the exit code, negative for a signal."""
+    """The child ended without a reply; the argument is its exit code, negative for a signal."""
 
 
 class LimitedChild:
-    """A child that starts with the first request, stays, and is started again after its end.
+    """A child that starts with the first request and stays; if it ends, the next request starts another.
 
-    Safe from any thread; requests of several threads wait for each other.
+    Any thread may use it; one request runs at a time.
 
     Args:
-        code: Python that calls ``serve``.
-        work: Work of the child, for the error of one that does not start: "compares answers".
+        code: Python code that calls ``serve``.
+        work: The child's work, such as "compares answers", for the error if it does not start.
         package: Package that the child needs.
     """
 
@@ -58,28 +57,28 @@ class LimitedChild:
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
-        """Start the child and do not wait for it, so that the first request finds it ready."""
+        """Start the child without waiting for it, so that it is ready for the first request."""
         with self._lock:
             if self._process is None:
                 self._start()
 
     def ask(self, request: Any) -> Any:
-        """The reply to a request; both have a JSON form.
+        """The reply to a request; both are JSON values.
 
         Raises:
-            ChildEndedError: the child ended instead, out of time or otherwise.
+            ChildEndedError: the child ended without a reply, out of time or otherwise.
             AdascaleError: it does not start.
         """
         with self._lock:
             if self._process is not None and self._process.poll() is not None:
-                self._stop()  # it was ended between two requests, which is no fault of this one
+                self._stop()  # it ended between two requests
             process = self._process or self._start()
             line = b""
             try:
                 self._wait_until_ready(process)
                 line = _exchange(process, json.dumps(request).encode() + b"\n")
             finally:
-                if not line:  # it does not start, it has ended, or an interrupt came before its reply
+                if not line:  # it did not start, it ended, or Ctrl-C came before its reply
                     self._stop()
         if not line:
             raise ChildEndedError(process.returncode)
@@ -91,7 +90,6 @@ class LimitedChild:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # Ctrl-C is for the process that asks.
             start_new_session=True,
             creationflags=_NEW_GROUP,
         )
@@ -118,35 +116,35 @@ class LimitedChild:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
-            with suppress(OSError):  # a broken pipe, or on Windows an invalid argument
+            with suppress(OSError):  # a broken pipe; on Windows an invalid argument
                 pipe.close()
 
 
 def _exchange(process: subprocess.Popen[bytes], line: bytes) -> bytes:
-    """The reply to a line; empty if the child ended instead."""
+    """The reply to a line; empty if the child ended."""
     assert process.stdin is not None
     assert process.stdout is not None
     limit = threading.Timer(CPU_SECONDS, process.kill)
-    if sys.platform == "win32":  # a process has no timer of its processor time there
+    if sys.platform == "win32":  # which has no timer of processor time
         limit.start()
     try:
         process.stdin.write(line)
         process.stdin.flush()
         reply = process.stdout.readline()
-        return reply if reply.endswith(b"\n") else b""  # it may have died in the middle of one
-    except OSError:  # as in ``_stop``
+        return reply if reply.endswith(b"\n") else b""  # a child may end in the middle of a line
+    except OSError:  # a broken pipe
         return b""
     finally:
         limit.cancel()
 
 
 def serve(reply: Callable[[Any], Any]) -> None:
-    """The child's life: one line of JSON for every line of JSON, until stdin ends.
+    """Main loop of the child: reply to each line of JSON with a line of JSON, until stdin ends.
 
     Args:
-        reply: Was called before, so that what it imports is not charged to a request.
+        reply: Computes a reply. Call it once before, so that no request pays for its imports.
     """
-    out, sys.stdout = sys.stdout.buffer, sys.stderr  # whatever a library prints stays out of the replies
+    out, sys.stdout = sys.stdout.buffer, sys.stderr  # libraries may print
     out.write(_READY)
     out.flush()
     for line in sys.stdin.buffer:
@@ -158,22 +156,20 @@ def serve(reply: Callable[[Any], Any]) -> None:
 
 
 def _limit_time(seconds: float) -> None:
-    """Let SIGPROF end this process after so much processor time; 0 lifts the limit."""
+    """Let SIGPROF end this process after this processor time; 0 lifts the limit."""
     if sys.platform != "win32":
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-# math-verify, so that every comparison ends: https://github.com/huggingface/Math-Verify
-
-_CHILD = "from adascale.models.limited_child import serve_verdicts; serve_verdicts()"
+# math-verify: https://github.com/huggingface/Math-Verify
 
 
 def ask_math_verify(gold: str, answer: str) -> bool | None:
     """True if ``answer`` is correct given ``gold``; None without a verdict in time.
 
-    Most comparisons take some hundredths of a second; the first one also starts the child process (.7 s: it
-    imports sympy). Safe from any thread; questions of several threads wait for each other.
+    Most comparisons take some hundredths of a second; the first one also starts the child process, which
+    imports sympy (.7 s). Any thread may call it; one comparison runs at a time.
 
     Raises:
         AdascaleError: the child process does not start.
@@ -184,21 +180,25 @@ def ask_math_verify(gold: str, answer: str) -> bool | None:
         return None
 
 
-_child = LimitedChild(_CHILD, "compares answers", "math-verify")
+_child = LimitedChild(
+    "from adascale.models.limited_child import serve_verdicts; serve_verdicts()",
+    "compares answers",
+    "math-verify",
+)
 
 
 def serve_verdicts() -> None:
-    """Run as the child: answer every ``[gold, answer]`` with a verdict until stdin ends."""
+    """Main loop of the child: reply to each ``[gold, answer]`` with a verdict."""
     from math_verify import parse, verify
 
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 
     def verdict(gold: str, answer: str) -> bool:
         try:
-            known, found = (parse(f"${text}$", parsing_timeout=None) for text in (gold, answer))
-            return bool(known and found and verify(known, found, timeout_seconds=None))
-        except Exception:  # sympy raises nearly anything on odd input; odd input is not the same answer
+            first, second = (parse(f"${text}$", parsing_timeout=None) for text in (gold, answer))
+            return bool(first and second and verify(first, second, timeout_seconds=None))
+        except Exception:  # sympy raises nearly anything on odd input, which is no correct answer
             return False
 
-    verdict("1/2", "0.5")  # what it imports is not charged to a request
+    verdict("1/2", "0.5")  # no request pays for the imports
     serve(lambda pair: verdict(*pair))

@@ -1,15 +1,13 @@
-"""The PRM formats in one visible table (``FORMATS``), and the choice of a model's format.
+"""The PRM formats (``FORMATS``), and the choice of a model's format.
 
-RLHFlow's PRM answers with a token of its language-model head; its text is that of its authors, to the letter:
-https://github.com/RLHFlow/RLHF-Reward-Modeling (math-rm/prm_evaluate.py). The judge asks any instruct model
-after each step whether the reasoning so far is right. Its turns follow the same pattern: the user brings one
-step per turn and the assistant answers each, with the history always saying yes; so the text grows behind the
-prefix and scoring stays incremental.
+RLHFlow's PRM answers with a token of its language-model head. Its text is its authors':
+https://github.com/RLHFlow/RLHF-Reward-Modeling (math-rm/prm_evaluate.py). The judge asks an instruct model
+after each step whether the reasoning so far is right. In both, each turn of the user has one step, and the
+assistant's earlier answers are always yes; so each step appends text, and scoring is incremental.
 
-Qwen2.5-Math-PRM has a head on the hidden state, for which llama.cpp has no place. So such a PRM is a pair: a
-GGUF of the backbone, and the head's few tensors in safetensors. The head of ``NAME.gguf`` is looked for in
-the same folder, as ``NAME.head.safetensors``; a missing one is read out of the published weights, some 26 MB
-of 15 GB.
+Qwen2.5-Math-PRM has a head on the hidden state, which llama.cpp does not support. So such a PRM has two
+files: a GGUF of the backbone, and the head's tensors as ``NAME.head.safetensors`` beside ``NAME.gguf``. A
+missing head is read from the published weights, 26 MB of 15 GB.
 """
 
 from __future__ import annotations
@@ -48,10 +46,10 @@ _SYSTEM = "Please reason step by step, and put your final answer within \\boxed{
 
 _RLHFLOW, _QWEN = "rlhflow-deepseek", "qwen-math-prm"
 _TENSORS = ["score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias"]
-"""The two linear layers of its head; ReLU between them."""
+"""The two linear layers of the head."""
 
 _PUBLISHED = HubRef("Qwen/Qwen2.5-Math-PRM-7B", "98218b1f4b7ca4cca7ec47348b3f8b457a679d97")
-"""The weights that a head can be read out of; its backbones have ``_PUBLISHED_NAME`` in their own."""
+"""The published weights, for backbones with ``_PUBLISHED_NAME`` in their names."""
 _PUBLISHED_NAME = "qwen2.5-math-prm-7b"
 
 
@@ -61,7 +59,7 @@ class Head:
 
     Attributes:
         inner, offset: Weight ``[n, width]`` and bias ``[n]`` of the first layer.
-        outer, bias: Those of the second, whose two outputs are the logits of wrong and right.
+        outer, bias: Weight and bias of the second, whose two outputs are the logits of wrong and right.
     """
 
     inner: FloatArray
@@ -77,7 +75,7 @@ class Head:
         return sigmoid(float(right - wrong))
 
     def doubt(self, context: LlamaContext, row: int) -> str:
-        """Empty: a head can only be checked by its shapes."""
+        """Empty: only the shapes of a head can be checked."""
         return ""
 
 
@@ -90,18 +88,18 @@ def qwen_math_prm(model: LlamaModel) -> Adapter:
     mark = "<extra_0>"
     single_token(model, mark, _QWEN)
     messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": PLACEHOLDER}]
-    before, found, behind = render(model, messages).partition(PLACEHOLDER)
-    if not found or not model.info.chat_template:
+    before, placeholder, behind = render(model, messages).partition(PLACEHOLDER)
+    if not placeholder or not model.info.chat_template:
         raise not_a_prm(model, _QWEN, "it has no chat template that shows the question")
     step = Around("", mark)
     return Adapter(_QWEN, Script(before, Around("", behind), step, step), _load_head(model))
 
 
 def _load_head(model: LlamaModel) -> Head:
-    """Read the head of a backbone; its layers must fit each other and the hidden states.
+    """Read the head of a backbone.
 
     Raises:
-        UsageError: there is no head, or it is another model's.
+        UsageError: there is no head, or its shapes do not fit.
         ModelCorruptError: the file lacks its tensors.
     """
     path = head_file(model, _QWEN)
@@ -118,11 +116,11 @@ def _load_head(model: LlamaModel) -> Head:
 
 
 def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, offline: bool) -> None:
-    """Make sure that the head of a backbone is on this machine; does nothing for other formats.
+    """Fetch the head of a backbone if it is missing; does nothing for other formats.
 
     Raises:
-        UsageError: it is missing, and it is not known where it was published.
-        ModelUnavailableError, ModelNotFoundError: the Hub cannot be asked, or does not have it.
+        UsageError: it is missing, and was not published with this backbone.
+        ModelUnavailableError, ModelNotFoundError: the Hub cannot be reached, or lacks it.
         ModelCorruptError: the published file lacks the tensors.
     """
     if name != _QWEN or head_file(file, name) is not None:
@@ -140,10 +138,7 @@ def fetch_head(file: ModelFile, name: str, status: Callable[[str], None], *, off
 
 
 def head_file(model: ModelFile | LlamaModel, name: str) -> Path | None:
-    """The head of a backbone for a PRM format: the user's own beside the GGUF, or the one that was fetched.
-
-    None if it is missing or the format has none.
-    """
+    """The file of a backbone's head, beside the GGUF or fetched; None if it is missing or not needed."""
     if name != _QWEN:
         return None
     places = [model.path.with_suffix(_SUFFIX), *([_fetched_path()] if _is_published(model) else [])]
@@ -168,7 +163,7 @@ def _missing_head_error(gguf: Path) -> UsageError:
     )
 
 
-# A PRM was trained to write one of its two answers here and nothing else; other models hardly ever do.
+# A PRM was trained to write one of two answers; other models rarely do.
 _LEAST_SHARE = 0.1
 
 _JUDGE_PROMPT = (
@@ -199,7 +194,7 @@ class TokenPair:
         return sigmoid(float(good) - float(bad))
 
     def doubt(self, context: LlamaContext, row: int) -> str:
-        """A text if other tokens are far more likely than the two; empty otherwise."""
+        """A text if other tokens are far likelier than the two; empty otherwise."""
         logits = context.logits(row)
         share = float(np.exp(np.logaddexp(*logits[[self.good, self.bad]]) - np.logaddexp.reduce(logits)))
         if share >= self.least_share:
@@ -208,12 +203,12 @@ class TokenPair:
 
 
 def rlhflow(model: LlamaModel) -> Adapter:
-    """A user turn per step, the first behind the question and a space; the assistant said ``+`` to each.
+    """A turn of the user for each step, the first behind the question; earlier answers are ``+``.
 
-    Read where the assistant's next answer is predicted.
+    The score is read at the assistant's next answer.
 
     Raises:
-        UsageError: the template rewrites earlier turns, or the vocabulary lacks ``+`` or ``-``.
+        UsageError: the template changes earlier turns, or the vocabulary lacks ``+`` or ``-``.
     """
     opening: list[Message] = [{"role": "user", "content": f"{PLACEHOLDER} {FIRST}"}]
     # The space belongs to the first word, as in the authors' own tokens.
@@ -223,10 +218,10 @@ def rlhflow(model: LlamaModel) -> Adapter:
 
 
 def chat_judge(model: LlamaModel) -> Adapter:
-    """The judge's text, cut out of the model's own chat template.
+    """The judge's text, in the model's own chat template.
 
     Raises:
-        UsageError: the template does not keep earlier turns as they were, so steps cannot be appended.
+        UsageError: the template changes earlier turns, so steps cannot be appended.
     """
     opening: list[Message] = [
         {"role": "system", "content": _JUDGE_PROMPT},
@@ -247,14 +242,14 @@ FORMATS: Mapping[str, Callable[[LlamaModel], Adapter]] = {
     _RLHFLOW: rlhflow,
     _QWEN: qwen_math_prm,
 }
-"""Formats bind themselves to a model; a UsageError says why a model is no PRM of one."""
+"""Functions that bind a format to a model; a UsageError says why the model does not fit."""
 
 _NAMES = {_RLHFLOW: r"prm-deepseek-data", _QWEN: r"qwen2\.5-math-(\d+b-)?prm"}
-"""Patterns of models' own names, for files that are not in the catalogue."""
+"""Patterns of names of models that are not in the catalogue."""
 
 
 def split_reference(ref: str) -> tuple[str | None, str]:
-    """Format and reference of ``FORMAT=REF``; the format is None if it is not named.
+    """Format and reference of ``FORMAT=REF``; the format is None without one.
 
     Raises:
         UsageError: there is no such format.
@@ -275,14 +270,14 @@ def settle_format(
 
     Args:
         file: The GGUF.
-        wanted: The format the user asks for; None takes the first of: the catalogue's, the format that the
-            file's names match, ``judge``.
+        wanted: The user's choice; None for the catalogue's format, or the format that the file's names match,
+            or ``judge``.
         status: Shows a line when a head has to be fetched.
         offline: Never touch the network.
 
     Raises:
-        UsageError: its name says PRM and matches no format, or its head is missing.
-        ModelError: its head could not be fetched.
+        UsageError: it is named a PRM of no known format, or its head is missing.
+        ModelError: its head cannot be fetched.
     """
     names = names_of(file.info.name, file.path)
     named = [name for name, pattern in _NAMES.items() if any(re.search(pattern, own) for own in names)]
@@ -292,7 +287,7 @@ def settle_format(
         named = [wanted]
     if not named and any(re.search(r"prm(?![a-z])", own) for own in names):
         raise UsageError(
-            f"{file.shown_name} calls itself a PRM, of which format is not clear",
+            f"{file.shown_name} is named a PRM, but its format is not clear",
             f"formats: {', '.join(FORMATS)}",
             hint=setting("prm", f"FORMAT={file.name}"),
             slug="unknown-prm-format",

@@ -1,9 +1,8 @@
-"""The scorer behind every PRM format: only a step's own tokens are evaluated.
+"""The scorer of all PRM formats: it evaluates only the tokens of a new step.
 
-A format is a text and a readout (``Adapter``). The text is written in pieces, since text of a user or a model
-is never taken for control tokens. It only ever grows behind the prefix, so each scored prefix that may go on
-is parked, and a child evaluates its own step and nothing else. The text before the question is evaluated once
-for all questions.
+A format is a script and a readout (``Adapter``). The script is tokenized in pieces, since text of a user or a
+model never has control tokens. A longer solution appends to the script, so each scored prefix that may go on
+is parked, and its child evaluates one step. The text before the question is evaluated once for all questions.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ from ..llama.prefixes import PrefixCache, Tokens
 from ..llama.templates import Message, render
 
 FIRST, LATER = "ADASCALE-FIRST-7c1f", "ADASCALE-LATER-7c1f"
-"""Placeholders of the first step and of a later one, beside that of the question."""
+"""Placeholders of the first step and of a later one."""
 
 
 class Around(NamedTuple):
-    """Text of a format around another, in which control tokens count as such, but not in ``lead``."""
+    """Text of a format around a text; control tokens count in ``before`` and ``behind``, not in ``lead``."""
 
     before: str
     behind: str
@@ -40,12 +39,12 @@ class Around(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A PRM's text format; behind the question the text only ever grows.
+    """A PRM's text format; each step appends text.
 
     Attributes:
-        head: Text before every question; BOS is put first if the vocabulary wants one.
-        question, first, later: Around a question, its first step and each later one. The reward is read at
-            the last token of a step.
+        head: Text before every question, behind BOS if the vocabulary has it.
+        question, first, later: Text around a question, its first step and each later one. The reward is read
+            at the last token of a step.
     """
 
     head: str
@@ -54,7 +53,7 @@ class Script:
     later: Around
 
     def tokens(self, model: LlamaModel, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
-        """All tokens of a prefix; the lengths of the head, of it with the question, and after each step."""
+        """All tokens of a prefix, and their number up to the head, the question, and each step."""
         texts = [kind_of(prefix.problem).statement(prefix.problem), *(step.text for step in prefix.steps)]
         tokens = list(with_bos(model, model.tokenize(self.head, special=True)))
         ends = [len(tokens)]
@@ -78,14 +77,14 @@ def turns_script(
     """Cut a chat template into a script with a turn of the user for each step.
 
     Args:
-        model: Has the template.
+        model: The model with the template.
         name: Name of the format, for the error.
-        opening: Messages up to the first step; they hold ``PLACEHOLDER`` and ``FIRST``.
-        answer: The assistant's answer to every step before.
+        opening: Messages up to the first step, with ``PLACEHOLDER`` and ``FIRST``.
+        answer: The assistant's answer to every earlier step.
         is_joined: The text between the question and the first step is tokenized with that step.
 
     Raises:
-        UsageError: the template does not keep earlier turns as they were, so steps cannot be appended.
+        UsageError: the template changes earlier turns, so steps cannot be appended.
     """
     turn: list[Message] = [{"role": "assistant", "content": answer}, {"role": "user", "content": LATER}]
     first = render(model, opening)
@@ -95,29 +94,29 @@ def turns_script(
     head, _, rest = first.partition(PLACEHOLDER)
     middle, _, tail = rest.partition(FIRST)
     before, _, behind = later[len(first) :].partition(LATER)
-    asked, lead = ("", middle) if is_joined else (middle, "")
-    return Script(head, Around("", asked), Around("", tail, lead), Around(before, behind))
+    middle, lead = ("", middle) if is_joined else (middle, "")
+    return Script(head, Around("", middle), Around("", tail, lead), Around(before, behind))
 
 
 def single_token(model: LlamaModel, text: str, name: str) -> int:
-    """The one token of a text behind others in the GGUF's own vocabulary.
+    """The single token of a text behind other text.
 
     Args:
-        model: Has the vocabulary.
+        model: The model with the vocabulary.
         text: The text.
         name: Name of the format, for the error.
 
     Raises:
-        UsageError: there is no such token.
+        UsageError: the vocabulary has no such token.
     """
-    found = model.tokenize(text, special=True, follows=True)
-    if len(found) != 1:
+    tokens = model.tokenize(text, special=True, follows=True)
+    if len(tokens) != 1:
         raise not_a_prm(model, name, f'its vocabulary has no token "{text}"')
-    return found[0]
+    return tokens[0]
 
 
 def not_a_prm(model: LlamaModel, name: str, why: str, *facts: str) -> UsageError:
-    """The refusal of a model that cannot be a PRM of this format."""
+    """The error for a model that is no PRM of a format."""
     hint = f"{setting('prm', 'judge=NAME')} asks an ordinary model, {setting('prm', 'none')} none"
     return UsageError(f"{model.name} is no {name} PRM: {why}", *facts, slug="not-a-prm", hint=hint)
 
@@ -127,22 +126,22 @@ _TEST_STEP = Step("1 + 1 = 2. The answer is 2.", (), 0.0, "stop")
 
 
 class Readout(Protocol):
-    """Reads the score off one row of the last batch."""
+    """Reads a score from one row of the last batch."""
 
     @property
     def states(self) -> bool:
-        """True if it reads hidden states, which the context must keep."""
+        """True if the context must keep hidden states."""
 
     def read(self, context: LlamaContext, row: int) -> float:
         """P(good), in [0, 1]."""
 
     def doubt(self, context: LlamaContext, row: int) -> str:
-        """Evidence that the model was never trained to answer here; empty without evidence."""
+        """Evidence that the model was not trained as such a PRM; empty without evidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A PRM format bound to a model: the text that it reads, and the readout of its score.
+    """A PRM format bound to a model: its text, and the readout of its score.
 
     Attributes:
         name: Name of the format.
@@ -164,7 +163,7 @@ class StepPRM:
     """Scores steps with a GGUF model; implements ``engine.ports.RewardModel``.
 
     Args:
-        context: Has a free first sequence; keeps states if the readout reads them.
+        context: A context that keeps states if the readout reads them; the scorer uses its first sequence.
         adapter: Text and readout.
         cache: Parked prefixes of this context.
     """
@@ -183,29 +182,31 @@ class StepPRM:
         return self._model.flops_per_token
 
     def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-        """P(good) of the last step of each prefix, in [0, 1]; by ``SequenceLogprob`` if it is not in prose.
+        """P(good) of the last step of each prefix, in [0, 1]; by ``SequenceLogprob`` outside of prose.
 
         Raises:
             ContextOverflowError: a solution is longer than the PRM's window; nothing was evaluated.
         """
-        # PRMs do not know other texts than solutions in prose, nor calibrations a PRM's score of them.
+        # PRMs are trained on solutions in prose, and calibrations have no PRM scores of other texts.
         texts = [
-            None if each.mode != "prose" or entry_of(each.problem).is_reply else self._text_that_fits(each)
-            for each in prefixes
+            None
+            if prefix.mode != "prose" or entry_of(prefix.problem).is_reply
+            else self._text_that_fits(prefix)
+            for prefix in prefixes
         ]
-        found = SequenceLogprob().score(prefixes)
-        for place, (prefix, text) in enumerate(zip(prefixes, texts, strict=True)):
+        scores = SequenceLogprob().score(prefixes)
+        for index, (prefix, text) in enumerate(zip(prefixes, texts, strict=True)):
             if text is None:
                 continue
             evaluated, tokens = 0, text[0]
             if tokens not in self._rewards:
                 evaluated, row = self._read(*text, keep=prefix.steps[-1].finish == "step")
                 self._rewards[tokens] = self._adapter.readout.read(self._context, row)
-            found[place] = Score(self._rewards[tokens], evaluated)
-        return found
+            scores[index] = Score(self._rewards[tokens], evaluated)
+        return scores
 
     def close_problem(self, problem: Problem) -> None:
-        """Forget the problem's prefixes, if any was scored and no other problem has the same question."""
+        """Drop a problem's prefixes and scores, unless another open problem has the same question."""
         question = self._questions.pop(problem.id, None)
         if question is None or question in self._questions.values():
             return
@@ -213,15 +214,15 @@ class StepPRM:
         self._cache.drop(question)
         if not self._questions:
             self._context.reset()
-        for known in [tokens for tokens in self._rewards if tokens[: len(question)] == question]:
-            del self._rewards[known]
+        for tokens in [tokens for tokens in self._rewards if tokens[: len(question)] == question]:
+            del self._rewards[tokens]
 
     def self_test(self) -> None:
-        """Score a trivially right step; nothing is kept of it.
+        """Score a trivially right step.
 
         Raises:
-            UsageError: the answer shows that this model is no PRM of the format.
-            ContextOverflowError: not even this step fits into its window.
+            UsageError: the score shows that the model is no PRM of the format.
+            ContextOverflowError: the step does not fit into the window.
         """
         problem = Problem("self-test", _TEST_QUESTION)
         name, readout = self._adapter.name, self._adapter.readout
@@ -234,9 +235,9 @@ class StepPRM:
         self.close_problem(problem)
 
     def _text_that_fits(self, prefix: Prefix) -> tuple[Tokens, tuple[int, ...]]:
-        """All tokens the PRM reads for a prefix, and the lengths at which it may be parked.
+        """All tokens of a prefix, and the lengths at which it may be parked.
 
-        The problem is noted, to be forgotten when it closes.
+        It remembers the problem's question for ``close_problem``.
         """
         tokens, ends = self._adapter.script.tokens(self._model, prefix)
         self._questions[prefix.problem.id] = tokens[: ends[1]]
@@ -249,16 +250,16 @@ class StepPRM:
         return tokens, ends
 
     def _read(self, tokens: Tokens, ends: Sequence[int], *, keep: bool) -> tuple[int, int]:
-        """Evaluate the tokens that no parked prefix holds; returns their number, and the row of the last.
+        """Evaluate the tokens that are not parked; returns their number, and the row of the last.
 
         Args:
             tokens: All tokens of a prefix.
             ends: Lengths at which it may be parked.
-            keep: Park it whole, for steps behind it.
+            keep: Park the whole prefix for later steps.
         """
         held = self._cache.longest(tokens, ends)
         evaluated = len(tokens) - self._cache.restore(self._context, 0, [(held, len(held))])
-        # Every question shares the head, and every first step the question: these two stay.
+        # All questions share the head, and all solutions the question: these two are pinned.
         for end in ends[:2]:
             if len(held) < end < len(tokens):
                 self._context.evaluate(0, len(held), tokens[len(held) : end])

@@ -1,6 +1,6 @@
-"""Programs that a model writes, run where they can do no harm, with limits on time, memory and output.
+"""Sandboxes for programs of a model, with limits on time, memory and output.
 
-``cpython`` runs each program in a process of its own, which the kernel holds: ``confine`` runs inside, and
-lists the system calls that are left. ``executor`` gives a program to it, or runs it in monty, an
-interpreter without an outside.
+``cpython`` runs each program in a new process; ``confine`` runs in that process and gives up its rights, by
+limits, file rules and a filter of system calls that the kernel enforces. ``executor`` chooses between it and
+monty, an interpreter without access to the system.
 """

@@ -1,13 +1,12 @@
-"""The first lines of a fresh interpreter: it gives up its rights for good, then becomes the program.
+"""Sandbox of a new interpreter: it gives up its rights for good, then runs a program.
 
-Runs as ``python confine.py SETTINGS`` with the program and its tests as its standard input, without this
-package; so this is one file that imports the standard library alone. Settings are the arguments of ``main``
-as JSON. Limits, Landlock rules and the filter of system calls are held by the kernel, and no process can take
-them back.
+It runs as ``python confine.py SETTINGS``, with the program and its tests on standard input and without this
+package; so it is one file that imports only the standard library. Settings are the arguments of ``main`` as
+JSON. The kernel enforces limits, Landlock rules and the filter of system calls; no process can undo them.
 
-The filter (seccomp) allows what a single process of CPython needs, and all other calls fail: no new process
-or program, no connection, no signal, no change of rights, owners, times, priorities or mounts. It is classic
-BPF (linux/filter.h, linux/seccomp.h).
+The filter (seccomp) allows the calls of a single process of CPython, and all others fail: no new process or
+program, no connection, no signal, no change of rights, owners, times, priorities or mounts. It is classic BPF
+(linux/filter.h, linux/seccomp.h).
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ import types
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-# Windows has none of these limits; this also tells type checkers so.
+# Windows has none of these limits; type checkers read this line.
 assert sys.platform != "win32"
 
 _PROCESSES = 4096
-"""The kernel counts all processes and threads of the user, so this only ends what has run wild."""
+"""Processes and threads of the user, which the kernel counts together: a limit for runaway programs only."""
 _OPEN_FILES = 64
 _SHOWN = 200
-"""Characters of a value or message that is reported."""
+"""Most characters of a value or message in a report."""
 
 # linux/landlock.h and linux/prctl.h; the numbers of these calls are the same on every machine.
 _LANDLOCK = {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446}
@@ -72,10 +71,10 @@ ioctl 16 29 2:0xffffffff:0x5401/0x5413/0x541b/0x5421/0x5450/0x5451,
 prlimit64 302 261 4:0xffffffff:0 5:0xffffffff:0,
 socketpair 53 199 2:0xf:1
 """
-"""Name, number on x86_64, number on aarch64, and what its arguments must be.
+"""Name, number on x86_64, number on aarch64 (a dash if it lacks the call), and conditions of its arguments.
 
-A dash stands where a machine does not have the call. Arguments are words of 32 bits (two each, the low one
-first): index, mask, and the values that are allowed.
+A condition has the index of a 32-bit word (two for each argument, the low one first), a mask, and the allowed
+values.
 
 - clone: a thread, in no namespace of its own
 - fcntl: F_DUPFD to F_SETLKW and F_DUPFD_CLOEXEC; F_SETOWN would let the kernel signal another process
@@ -88,7 +87,7 @@ _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of the table, and AUDIT_ARCH of linux/audit.h."""
 
 _COMMON_NUMBERS = 424
-"""From here on calls have one number on all machines, and C libraries do without those a kernel lacks."""
+"""First number that all machines share; C libraries work without these calls on older kernels."""
 
 # linux/bpf_common.h: load a word, mask it, compare, return.
 _LOAD, _AND, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
@@ -97,27 +96,27 @@ _KILL, _ALLOW, _FAIL = 0x80000000, 0x7FFF0000, 0x00050000
 _EPERM, _ENOSYS = 1, 38
 
 MACHINES = tuple(_ARCHITECTURES)
-"""As ``platform.machine()`` names them."""
+"""Supported values of ``platform.machine()``."""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed: bool) -> None:
-    """Read a program and its tests, give up what the settings say, and run them.
+    """Read a program and its tests, give up rights, and run them.
 
     Args:
-        seconds: CPU time; wall time too, for a program that outlives the process that watches it.
+        seconds: CPU time; also wall time, for a program that outlives its parent.
         memory_bytes: Address space, the interpreter's own included.
-        file_bytes: Size of each file that it writes, its output among them.
-        depth: Python calls inside of calls.
-        sandboxed: Refuse files and system calls; without it limits alone hold.
+        file_bytes: Size of each file that it writes, its output included.
+        depth: Depth of recursion.
+        sandboxed: Restrict files and system calls, too.
     """
-    given = json.load(sys.stdin.buffer)  # to the end: the program has no input
+    request = json.load(sys.stdin.buffer)  # to the end, so the program has no input
     sys.argv = ["program.py"]
     vars(builtins).update(exit=sys.exit, quit=sys.exit)  # as ``site`` would
     sys.setrecursionlimit(depth)
     signal.alarm(seconds)
-    if not given["tests"]:
+    if not request["tests"]:
         forget_outside()
     limits = {
         resource.RLIMIT_CPU: seconds,
@@ -135,14 +134,14 @@ def main(seconds: int, memory_bytes: int, file_bytes: int, depth: int, sandboxed
         restrict_calls()
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
-    exec(compile(given.pop("program"), "program.py", "exec", dont_inherit=True), vars(module))
-    if given["tests"]:
-        run_tests(vars(module), **given)
+    exec(compile(request.pop("program"), "program.py", "exec", dont_inherit=True), vars(module))
+    if request["tests"]:
+        run_tests(vars(module), **request)
 
 
 def forget_outside() -> None:
-    """Make a program print the same whenever it runs; one that asks which day it is fails."""
-    vars(sys)["modules"].update(_datetime=None, _zoneinfo=None)  # what is written in C never changes
+    """Make a program repeatable: random numbers have a seed, and a call for the date fails."""
+    vars(sys)["modules"].update(_datetime=None, _zoneinfo=None)  # types in C cannot be changed
     import datetime
     import random
 
@@ -154,13 +153,13 @@ def forget_outside() -> None:
 
 
 def run_tests(module: Mapping[str, object], tests: list[str], reports: int, marker: str) -> None:
-    """Run tests and end the process, whatever threads the program has left.
+    """Run tests and end the process, with any threads of the program.
 
     Args:
-        module: What the program has defined; each test gets a copy of the names.
+        module: Names of the program; each test gets a copy.
         tests: Sources of the tests.
-        reports: File descriptor of the pipe for verdicts.
-        marker: Begins the line of each verdict.
+        reports: File descriptor for verdicts.
+        marker: Beginning of each verdict's line.
     """
     with os.fdopen(reports, "w", encoding="ascii") as pipe:
         for source in tests:
@@ -176,7 +175,7 @@ def run_tests(module: Mapping[str, object], tests: list[str], reports: int, mark
 
 
 def verdict_on(error: BaseException) -> tuple[str, str]:
-    """Outcome and detail of a test that has raised; an assert of the program itself is no failed test."""
+    """Outcome and detail of a test's exception; a failed assert of the program itself is an error."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -188,7 +187,7 @@ def verdict_on(error: BaseException) -> tuple[str, str]:
 
 
 def shown(write: Callable[[object], str], value: object) -> str:
-    """A value as text, which the program may have a part in."""
+    """A value as text; ``write`` may call code of the program."""
     try:
         return str(write(value))[:_SHOWN]
     except BaseException:
@@ -196,7 +195,7 @@ def shown(write: Callable[[object], str], value: object) -> str:
 
 
 def lower_limit(which: int, limit: int) -> None:
-    """Set the soft and the hard limit of a resource, never above the hard one that is there."""
+    """Set the soft and the hard limit of a resource, at most to its present hard limit."""
     hard = resource.getrlimit(which)[1]
     lowest = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     with suppress(ValueError):  # macOS refuses to limit the address space
@@ -204,13 +203,13 @@ def lower_limit(which: int, limit: int) -> None:
 
 
 def system_paths() -> list[str]:
-    """Libraries and the interpreter's own installation: all that a program may read."""
+    """Libraries and the interpreter's installation, which a program may read."""
     system = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/nix/store", "/gnu/store")
     return [path for path in (*system, sys.base_prefix, sys.base_exec_prefix) if os.path.exists(path)]
 
 
 def restrict_files(readable: list[str]) -> None:
-    """Refuse every access to files but reading those below ``readable`` (Landlock), and ``/dev/null``.
+    """Refuse all access to files (Landlock), except reading below ``readable``, and ``/dev/null``.
 
     Names, sizes and times of files stay visible, as no Landlock rule covers ``stat``.
     """
@@ -266,7 +265,7 @@ def call_filter(machine: str) -> bytes:
 
 
 def _allowed(number: int, conditions: list[str]) -> list[bytes]:
-    """Allow a call if its arguments are as they must be."""
+    """Allow a call if its arguments meet the conditions."""
     body: list[bytes] = []
     for condition in conditions:
         index, mask, *values = (int(word, 0) for word in re.split("[:/]", condition))
@@ -285,9 +284,9 @@ def _instruction(code: int, operand: int, *, skip_if_true: int = 0, skip_if_fals
 
 
 def _call(name: str, *arguments: int | bytes) -> int:
-    """Call the C library, which has no wrappers of Landlock.
+    """Call ``prctl``, or a call of Landlock by its number, as the C library has no wrapper.
 
-    Variadic arguments are whole registers, those without a value zero; ctypes would pass an int as 32 bits.
+    Variadic arguments are whole registers, zero without a value; ctypes would pass an int as 32 bits.
     """
     number = [_LANDLOCK[name]] if name in _LANDLOCK else []
     words = [

@@ -1,9 +1,9 @@
-"""Runs programs of a model in CPython, each in a fresh process that the kernel holds.
+"""Runs programs of a model in CPython, each in a new process.
 
-A program has no standard input, no environment, no network and no file of the user: ``confine`` gives up all
-such rights, then becomes the program. The kernel bounds what it may use; the thread that waits for it bounds
-wall time, and kills its group of processes in the end. Its tests run behind it in its process, and report
-into a file; so a program that is written to cheat can. Without tests it knows no day and no time.
+A program has no standard input, environment, network or file of the user: ``confine`` gives up these rights,
+then runs the program. The kernel limits its resources; the waiting thread limits wall time, and kills its
+process group in the end. Its tests run behind it in the same process, and report into a file; so a program
+that is written to cheat can. Without tests it has no date and no time.
 """
 
 from __future__ import annotations
@@ -34,34 +34,34 @@ _OUT_OF_TIME = -9, -24
 """Exit codes after SIGKILL and SIGXCPU; Windows has no names for these."""
 
 _INTERPRETER_BYTES = 64 << 20
-"""Address space of CPython and its libraries before the program begins; 14 MB were measured on x86_64."""
+"""Address space of CPython and its libraries before the program begins (measured on x86_64: 14 MB)."""
 _ERROR_BYTES = 8 << 10
-"""Kept of what a program writes to stderr: its end, where the traceback is."""
+"""Last bytes of stderr, with the traceback, that are read."""
 _REPORT_BYTES = 8 << 10
-"""More than one report of a test has, whose text of 200 characters is 2,400 bytes at most."""
+"""More than the report of a test: its text of 200 characters has at most 2,400 bytes."""
 
 FILE_BYTES = 4 << 20
-"""Size of each file that a program writes: its output, and any other where no sandbox forbids it."""
+"""Largest size of each file that a program writes: its output, and others without a sandbox."""
 
 _CONFINE = str(Path(__file__).with_name("confine.py"))
 _PYTHON_FLAGS = ("-P", "-s", "-S", "-B", "-u", "-X", "utf8")
-"""As ``-I -S``, which nothing of the user reaches, but for ``PYTHONHASHSEED``; without a buffer, which is
-lost with a program that is killed."""
+"""As ``-I -S``, so that nothing of the user has an effect, but with ``PYTHONHASHSEED``; unbuffered, as a
+killed program would lose its buffer."""
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
-"""All of it; a set prints in the same order whenever the program runs."""
+"""All variables of a program; a set always prints in the same order."""
 
 _TRACEBACK = "Traceback (most recent call last):\n"
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramLimits:
-    """Limits of one program, whichever interpreter runs it.
+    """Limits of one program in either interpreter.
 
     Attributes:
         seconds: Wall time.
         memory_bytes: Size of its heap.
         output_bytes: Size of its output.
-        depth: Calls inside of calls.
+        depth: Depth of recursion.
     """
 
     seconds: float = 2.0
@@ -71,20 +71,20 @@ class ProgramLimits:
 
 
 class CPythonRunner:
-    """Runs programs; any number of threads may share it.
+    """Runs programs in CPython; threads may share it.
 
     Args:
         limits: Limits of each program.
-        sandboxed: Under Landlock and seccomp. Without them limits and an empty environment alone hold, so
-            only ever by a user's own choice.
+        sandboxed: Run under Landlock and seccomp; otherwise with limits and an empty environment only, which
+            a user must choose.
 
     Raises:
-        AdascaleError: On Windows, which has no such limits.
+        AdascaleError: on Windows, which has no such limits.
     """
 
     def __init__(self, limits: ProgramLimits = ProgramLimits(), *, sandboxed: bool = True) -> None:
         if platform.system() == "Windows":
-            raise AdascaleError("on Windows programs run in monty alone", slug="no-sandbox")
+            raise AdascaleError("on Windows programs run in monty only", slug="no-sandbox")
         settings = {
             "seconds": math.ceil(limits.seconds) + 1,
             "memory_bytes": limits.memory_bytes + _INTERPRETER_BYTES,
@@ -98,16 +98,16 @@ class CPythonRunner:
         self._sandboxed = sandboxed
 
     def judge(self, trial: Trial) -> Execution:
-        """Run a program and its tests behind it; its failure is in the execution, never raised.
+        """Run a program and its tests; the execution reports a failure.
 
-        There are fewer verdicts than tests where the process ended before all were run.
+        It has fewer verdicts than tests if the process ended before all of them ran.
         """
         started, marker = time.monotonic(), secrets.token_hex(8)
         with ExitStack() as opened:
             try:
                 output, errors, reports = (opened.enter_context(_scratch_file()) for _ in range(3))
                 folder = "/"
-                if not self._sandboxed:  # only a program that may write gets a folder of its own
+                if not self._sandboxed:  # a folder to write to
                     temporary = TemporaryDirectory(prefix="adascale-", ignore_cleanup_errors=True)
                     folder = opened.enter_context(temporary)
                 given = asdict(trial) | {"marker": marker, "reports": reports.fileno()}
@@ -135,7 +135,7 @@ class CPythonRunner:
     def _run(
         self, given: bytes, folder: str, output: IO[bytes], errors: IO[bytes], reports: IO[bytes]
     ) -> str:
-        """Run what is given, and return what failed; empty where all ran to its end."""
+        """Run the program and tests that are given; returns the error, empty without one."""
         process = subprocess.Popen(
             self.command,
             stdin=subprocess.PIPE,
@@ -158,7 +158,7 @@ class CPythonRunner:
 
 
 def _scratch_file() -> IO[bytes]:
-    """A file without a name: in memory where the system has such, so that a sandbox needs no folder."""
+    """A file without a name: in memory on Linux, so that a sandbox needs no folder."""
     if sys.platform == "linux":
         return os.fdopen(os.memfd_create("adascale"), "w+b")
     return TemporaryFile()
@@ -174,17 +174,17 @@ def _read(file: IO[bytes], most: int) -> bytes:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its group: a sandbox lets nothing leave it, and without one a daemon can."""
+    """End a process and its group, which no sandboxed process can leave."""
     if sys.platform != "win32":
-        with suppress(ProcessLookupError, PermissionError):  # macOS forbids to signal a dead group
+        with suppress(ProcessLookupError, PermissionError):  # macOS forbids signals to a dead group
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def _failure(code: int, errors: bytes) -> str:
-    """Why a process ended as it did; empty where it ran to its end.
+    """The error of a process; empty without one.
 
     Args:
-        code: Exit code as ``subprocess`` has it, negative for a signal.
+        code: Exit code, negative for a signal.
         errors: End of its stderr.
     """
     if code < 0:
@@ -195,7 +195,7 @@ def _failure(code: int, errors: bytes) -> str:
 
 
 def _last_error(text: str) -> str:
-    """The line of the last traceback that names the exception; without a traceback the last line."""
+    """The exception's line in the last traceback; the last line if there is no traceback."""
     _, traceback, end = text.rpartition(_TRACEBACK)
     lines = [line for line in end.splitlines() if line.strip() and not line[0].isspace()]
     return lines[0 if traceback else -1] if lines else ""
@@ -203,19 +203,16 @@ def _last_error(text: str) -> str:
 
 @cache
 def why_not() -> str:
-    """Why this machine has no sandbox, by an empty program: the kernel refuses the first step that it lacks.
-
-    Empty where it has one.
-    """
-    # Far more than the 30 ms that it takes, for machines that are busy.
+    """Why an empty program fails in this machine's sandbox: an error of the kernel; empty if it does not."""
+    # The program takes 30 ms; a busy machine may need more.
     return CPythonRunner(ProgramLimits(seconds=10.0)).judge(Trial("", ())).error
 
 
 def check_sandbox() -> None:
-    """Refuse to go on where code tasks have no sandbox.
+    """Refuse code tasks on a machine without a sandbox.
 
     Raises:
-        AdascaleError: this machine lacks Landlock or seccomp.
+        AdascaleError: the machine lacks Landlock or seccomp.
     """
     if reason := why_not():
         raise AdascaleError(

@@ -1,14 +1,13 @@
-"""Runs programs: those of ``ask`` in monty, those of code tasks in CPython under Landlock and seccomp.
+"""Runs programs: those of ``ask`` in monty, code tasks in CPython under Landlock and seccomp.
 
-Code tasks run in monty, too, where the system is not Linux. Programs that compute an answer run in monty
-first, which takes 1 ms where a process takes 40; what fails there runs again in the sandbox of code tasks,
-where there is one: monty lacks modules, methods and formats.
+Programs that compute an answer run in monty first, which takes 1 ms instead of 40. Monty lacks modules,
+methods and formats, so programs that fail there run again in the sandbox of code tasks, if there is one.
+Systems other than Linux run code tasks in monty, too.
 
-monty is a Python interpreter in Rust, in worker processes of its own. A program in it sees no file, no
-network, no environment and no clock. What it may use is bounded twice: by the interpreter, which raises
-inside of the program, and by the pool, which kills a worker that does not answer. A session serves one
-program and is thrown away. The tests of a program run behind it in its session; so a program that is written
-to cheat can.
+Monty is a Python interpreter in Rust, with its own worker processes. A program in it has no files, network,
+environment or clock. Its limits are enforced twice: the interpreter raises an error in the program, and the
+pool kills a worker that does not respond. Each program has a session of its own. Its tests run behind it in
+that session, so a program that is written to cheat can.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ from ..machine import without_stderr
 from .cpython import KILLED, CPythonRunner, ProgramLimits, check_sandbox, why_not
 
 _GRACE = 1.0
-"""Seconds that the pool waits behind a limit of time before it kills the worker."""
+"""Seconds after the time limit at which the pool kills the worker."""
 
 _SUSPENSIONS = 1000
-"""Most times that a program asks for what is not there, as the clock of its limit stands still meanwhile."""
+"""Most calls of a program to a missing host; the clock of its limit stands still during them."""
 
 _CRASHED = "the interpreter crashed"
 _POLICY = monty.OSPolicy(datetime="call_host", sleep="zero", random_start={"seed": 0})
-"""The same program prints the same, whenever it runs; without a host, one that asks for the time fails."""
+"""Makes programs repeatable: random numbers have a seed, and calls for the time fail without a host."""
 
 
 class MontyRunner(ExitStack):
-    """Runs one program at a time; use as a context manager. Its process starts with the first program.
+    """Runs one program at a time in monty; a context manager. Its process starts with the first program.
 
     Args:
         limits: Limits of each program.
@@ -73,16 +72,16 @@ class MontyRunner(ExitStack):
         self._pool = self.enter_context(pool)
 
     def judge(self, trial: Trial) -> Execution:
-        """Run a program and its tests behind it in a session of its own; its failure is in the execution.
+        """Run a program and its tests in a new session; the execution reports a failure.
 
-        There are fewer verdicts than tests where the trial ended before all were run.
+        It has fewer verdicts than tests if it ended before all of them ran.
         """
         verdicts: list[Verdict] = []
         started, error = time.monotonic(), ""
         printed = monty.CollectString(max_bytes=self._limits.output_bytes)
         try:
             with ExitStack() as opened:
-                with without_stderr():  # a worker would tell a user's screen why it ends
+                with without_stderr():  # a worker prints why it ends
                     checkout = self._pool.checkout(limits=self._bounds, os_policy=_POLICY)
                     session = opened.enter_context(checkout)
                 session.feed_run(trial.program, print_callback=printed)
@@ -103,13 +102,13 @@ class MontyRunner(ExitStack):
             error = KILLED
         except (monty.MontyError, RecursionError, ValueError, TypeError, OSError) as failure:
             error = f"{type(failure).__name__}: {failure}"
-        except RuntimeError:  # of a session whose worker has ended: out of memory, as a rule
+        except RuntimeError:  # the worker of the session has ended, usually out of memory
             error = _CRASHED
         return Execution(printed.output, error, time.monotonic() - started, verdicts=tuple(verdicts))
 
 
 def _verdict_on(error: str) -> Verdict:
-    """The verdict of a test that has raised; monty tells what an assert has compared: ``assert 2 == 4``."""
+    """The verdict of a test that raised an error; monty shows the values of an assert: ``assert 2 == 4``."""
     kind, _, message = error.partition(": ")
     if kind == "AssertionError":
         return Verdict("failed", message.removeprefix("assert "))
@@ -117,19 +116,19 @@ def _verdict_on(error: str) -> Verdict:
 
 
 _SPENT = "TimeoutError", "MemoryError", _CRASHED
-"""Beginnings of errors of a program that has used up its limits, as it would again."""
+"""Beginnings of errors of a program that reached a limit; it does not run again."""
 
 _WAIT_SECONDS = 0.25
-"""Longest wait for a program, which may take seconds: its search may be cancelled meanwhile."""
+"""Longest wait for a program, which may take seconds, as its search may be cancelled meanwhile."""
 
 
 class ProgramExecutor(ExitStack):
-    """Implements ``engine.ports.Executor``, one program after the other; use as a context manager.
+    """Implements ``engine.ports.Executor``, one program after the other; a context manager.
 
     Args:
-        unsandboxed: Run code tasks in CPython with limits alone.
+        unsandboxed: Run code tasks in CPython with limits only.
         limits: Limits of each program.
-        waits_while: As long as this is true, ``collect`` waits for every program.
+        waits_while: While this returns True, ``collect`` waits for every program.
     """
 
     def __init__(
@@ -149,21 +148,21 @@ class ProgramExecutor(ExitStack):
         self._running: dict[int, Future[Execution]] = {}
 
     def submit(self, ticket: int, program: str | Trial) -> None:
-        """Run a program when those before it have ended.
+        """Queue a program.
 
         Raises:
-            AdascaleError: no sandbox of this machine may hold it.
+            AdascaleError: this machine has no sandbox for it.
         """
         if isinstance(program, Trial):
             _ = self._judge
         self._running[ticket] = self._thread.submit(self.run, program)
 
     def cancel(self, ticket: int) -> None:
-        """Forget a program, and do not begin it; one that runs goes on to its end or limit."""
+        """Forget a program; if it runs already, it runs to its end or limit."""
         self._running.pop(ticket).cancel()
 
     def collect(self, *, block: bool = False) -> Sequence[tuple[int, Execution]]:
-        """Executions that have ended since the last call, by ticket; ``block`` waits a moment for one."""
+        """New executions in the order of their tickets; ``block`` waits a moment for one."""
         if block:
             wait(self._running.values(), _WAIT_SECONDS, FIRST_COMPLETED)
         while self._waits_while() and wait(self._running.values(), _WAIT_SECONDS).not_done:
@@ -172,7 +171,7 @@ class ProgramExecutor(ExitStack):
         return [(ticket, self._running.pop(ticket).result()) for ticket in ended]
 
     def run(self, program: str | Trial) -> Execution:
-        """Run one program to its end, where ``submit`` would; raises as that does."""
+        """Run one program to its end; raises as ``submit``."""
         if isinstance(program, Trial):
             return program.judged(self._judge.judge(program))
         trial = Trial(program, ())
@@ -185,7 +184,7 @@ class ProgramExecutor(ExitStack):
 
     @cached_property
     def _judge(self) -> CPythonRunner | MontyRunner:
-        """Found with the first code task, as trying a sandbox takes a while."""
+        """Runner of code tasks, chosen with the first one, as the check of a sandbox takes a while."""
         if not (self._unsandboxed or runs_in_cpython()):
             return self._monty
         if not self._unsandboxed:
@@ -194,5 +193,5 @@ class ProgramExecutor(ExitStack):
 
 
 def runs_in_cpython() -> bool:
-    """True where code tasks run in CPython unless a user says otherwise, False where they run in monty."""
+    """True if code tasks run in CPython by default, False if in monty."""
     return platform.system() == "Linux"

@@ -15,7 +15,7 @@ from adascale.models.limited_child import CPU_SECONDS, LimitedChild, ask_math_ve
 @pytest.fixture(scope="module", autouse=True)
 def child() -> Iterator[LimitedChild]:
     """A child of these tests alone: other tests' comparisons take processor time as well."""
-    child = LimitedChild(limited_child._CHILD, "compares answers", "math-verify")
+    child = LimitedChild(limited_child._child._code, "compares answers", "math-verify")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limited_child, "_child", child)
         yield child

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,44 +30,58 @@ LOOP = (
 MARKED = "{% for m in messages %}{% generation %}[{{ m.content }}]{% endgeneration %}{% endfor %}"
 
 
-def opened(tmp_path: Path, template: str) -> LlamaModel:
-    return LlamaModel(tiny.write_chain(tmp_path / "chain.gguf", template=template))
+Open = Callable[[str], LlamaModel]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Open]:
+    """Open a model with a template; it is closed afterwards."""
+    with ExitStack() as stack:
+
+        def open_model(template: str) -> LlamaModel:
+            path = tiny.write_chain(tmp_path / "chain.gguf", template=template)
+            return stack.enter_context(closing(LlamaModel(path)))
+
+        yield open_model
+
+
+def text_of(model: LlamaModel, tokens: Iterable[int]) -> str:
+    """Text of a prompt, in which control tokens have none."""
+    return b"".join(map(model.piece, tokens)).decode()
 
 
 @pytest.mark.parametrize(
     ("template", "text"),
-    [(LOOP, b"Be brief.What is 2 + 2?"), (MARKED, b"[Be brief.][What is 2 + 2?]")],
+    [(LOOP, "Be brief.What is 2 + 2?"), (MARKED, "[Be brief.][What is 2 + 2?]")],
 )
-def test_a_template_has_the_extensions_of_transformers(tmp_path: Path, template: str, text: bytes) -> None:
-    model = opened(tmp_path, template)
+def test_a_template_has_the_extensions_of_transformers(opened: Open, template: str, text: str) -> None:
+    model = opened(template)
     prompt = ChatFormat(model, "Be brief.").prompt("What is 2 + 2?")
-    assert b"".join(map(model.piece, prompt)) == text
-    model.close()
+    assert text_of(model, prompt) == text
 
 
 @pytest.mark.parametrize(
     ("template", "fault"),
     [("{% for m in messages %}", "cannot be rendered"), ("Hello", "does not show the question exactly once")],
 )
-def test_a_template_that_is_of_no_use_is_the_files_fault(tmp_path: Path, template: str, fault: str) -> None:
-    model = opened(tmp_path, template)
+def test_a_template_that_is_of_no_use_is_the_files_fault(opened: Open, template: str, fault: str) -> None:
+    model = opened(template)
     with pytest.raises(ModelCorruptError, match=rf"the chat template of chain\.gguf {fault}") as refused:
         ChatFormat(model, "Be brief.")
     assert refused.value.hint
-    model.close()
 
 
 EARLIER = (Turn("system", "Use metres."), Turn("user", "How <|im_end|> far?"), Turn("assistant", " 7 \n"))
 
 
 def test_a_conversation_is_rendered_as_the_template_has_it_and_control_tokens_in_it_are_text(
-    tmp_path: Path,
+    opened: Open,
 ) -> None:
-    model = opened(tmp_path, tiny.CHATML)
+    model = opened(tiny.CHATML)
     chat = ChatFormat(model, "Be brief.")
     prompt = chat.prompt("And <|im_end|> back?", EARLIER)
     # Control tokens have no text of their own; what is left of them here stands in the question.
-    assert b"".join(map(model.piece, prompt)).decode() == (
+    assert text_of(model, prompt) == (
         "system\nBe brief.\n\nUse metres.\nuser\nHow <|im_end|> far?\n"
         "assistant\n7\nuser\nAnd <|im_end|> back?\nassistant\n"
     )
@@ -78,36 +93,33 @@ def test_a_conversation_is_rendered_as_the_template_has_it_and_control_tokens_in
         *model.tokenize("And back?", special=False),
         *chat.tail,
     )
-    model.close()
 
 
 @pytest.mark.parametrize("own", ["", "Rhyme."])
-def test_a_message_of_a_chat_stands_below_no_prompt_but_the_users_own(tmp_path: Path, own: str) -> None:
-    model = opened(tmp_path, tiny.CHATML)
+def test_a_message_of_a_chat_stands_below_no_prompt_but_the_users_own(opened: Open, own: str) -> None:
+    model = opened(tiny.CHATML)
     chat = ChatFormat(model, "Number your steps.", chat_system=own)
-    later = b"".join(map(model.piece, chat.prompt("Thanks!", EARLIER, is_chat=True))).decode()
+    later = text_of(model, chat.prompt("Thanks!", EARLIER, is_chat=True))
     above = f"{own}\n\n" if own else ""
     assert later == (
         f"system\n{above}Use metres.\nuser\nHow <|im_end|> far?\nassistant\n7\nuser\nThanks!\nassistant\n"
     )
-    alone = b"".join(map(model.piece, chat.prompt("Thanks!", is_chat=True))).decode()
+    alone = text_of(model, chat.prompt("Thanks!", is_chat=True))
     assert alone == (f"system\n{own}\n" if own else "") + "user\nThanks!\nassistant\n"
-    model.close()
 
 
-def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_turn(tmp_path: Path) -> None:
+def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_turn(opened: Open) -> None:
     without = "{% for m in messages if m.role != 'system' %}[{{ m.content }}]{% endfor %}"
-    model = opened(tmp_path, without)
+    model = opened(without)
     prompt = ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
-    text = b"".join(map(model.piece, prompt)).decode()
+    text = text_of(model, prompt)
     assert text == "[Be brief.\n\nUse metres.\n\nHow <|im_end|> far?][7][Back?]"
-    bare = b"".join(map(model.piece, ChatFormat(model, "").prompt("Back?", EARLIER))).decode()
+    bare = text_of(model, ChatFormat(model, "").prompt("Back?", EARLIER))
     assert bare == "[Use metres.\n\nHow <|im_end|> far?][7][Back?]"
-    model.close()
 
 
-def test_an_own_system_prompt_stands_below_each_built_in_one(tmp_path: Path) -> None:
-    model = opened(tmp_path, tiny.CHATML)
+def test_an_own_system_prompt_stands_below_each_built_in_one(opened: Open) -> None:
+    model = opened(tiny.CHATML)
     call = ToolRequest.of({"messages": [{"role": "user", "content": "Back?"}], "tools": []})
     for name, chat in chat_formats(model, "Rhyme.", 0).items():
         if isinstance(chat, ToolFormat):
@@ -116,9 +128,8 @@ def test_an_own_system_prompt_stands_below_each_built_in_one(tmp_path: Path) -> 
             prompt = chat.prompt("Back?")
         above = f"{PROMPTS[name]}\n\nRhyme.".strip()
         opening = "```python\n" if name in ("program", "date", "check", "code") else ""
-        text = b"".join(map(model.piece, prompt)).decode()
+        text = text_of(model, prompt)
         assert text == f"system\n{above}\nuser\nBack?\nassistant\n{opening}"
-    model.close()
 
 
 @pytest.mark.parametrize(
@@ -128,8 +139,8 @@ def test_an_own_system_prompt_stands_below_each_built_in_one(tmp_path: Path) -> 
         "{{ messages[-1].content }}",
     ],
 )
-def test_turns_that_a_template_has_no_place_for_are_refused(tmp_path: Path, template: str) -> None:
-    model = opened(tmp_path, template)
+def test_turns_that_a_template_has_no_place_for_are_refused(opened: Open, template: str) -> None:
+    model = opened(template)
     with pytest.raises(UsageError, match="has no place for these messages") as caught:
         ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
     assert caught.value.slug == "bad-conversation"

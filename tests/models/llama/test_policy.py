@@ -47,6 +47,20 @@ def search(
     return logs_of(driver.run(problems, settings))
 
 
+def steps_drawn(
+    policy: LlamaPolicy, *branches: BranchStart, between: Callable[[], None] = lambda: None
+) -> list[Step]:
+    """Steps of branches of ``PROBLEM`` until all have ended."""
+    policy.open(PROBLEM)
+    for number, branch in enumerate(branches):
+        policy.start(BranchId(number), branch)
+    steps: list[Step] = []
+    while growths := policy.advance():
+        steps += [growth.step for growth in growths if growth.step.finish]
+        between()
+    return steps
+
+
 def tree_tokens(tree: Tree) -> int:
     return sum(len(node.step.token_ids) for node in tree if node.step)
 
@@ -82,19 +96,14 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
 
 
 def test_a_question_is_read_while_every_sequence_is_taken(make: Make, random_gguf: Path) -> None:
-    def drawn(policy: LlamaPolicy, others: list[Problem]) -> list[int]:
-        policy.open(PROBLEM)
-        for branch in range(2):
-            policy.start(BranchId(branch), BranchStart(Prefix(PROBLEM), branch, "answer"))
-        tokens: list[int] = []
-        while growths := policy.advance():
-            tokens += [token for each in growths if each.step.finish for token in each.step.token_ids]
-            if others:
-                policy.open(others.pop())
-        return sorted(tokens)
+    def drawn(*others: Problem) -> set[tuple[int, ...]]:
+        policy, _ = make(random_gguf, slots=2)
+        branches = [BranchStart(Prefix(PROBLEM), seed, "answer") for seed in range(2)]
+        opening = iter(others)
+        steps = steps_drawn(policy, *branches, between=lambda: [policy.open(next(opening, PROBLEM))])
+        return {step.token_ids for step in steps}
 
-    (alone, _), (beside, _) = make(random_gguf, slots=2), make(random_gguf, slots=2)
-    assert drawn(beside, [Problem("q", "And 8 * 3?"), Problem("r", "Or 7?")]) == drawn(alone, [])
+    assert drawn(Problem("q", "And 8 * 3?"), Problem("r", "Or 7?")) == drawn()
 
 
 @pytest.fixture
@@ -205,17 +214,13 @@ def test_what_is_drawn_does_not_depend_on_an_earlier_turn(make: Make, random_ggu
 
 def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_gguf: Path) -> None:
     policy, context = make(random_gguf)
-    policy.open(PROBLEM)
     tokens = [context.model.tokenize(word, special=False)[0] for word in "ab"]
-    for branch, token in enumerate(tokens):
-        change = SamplingChange(logit_bias=((token, 100.0),), max_tokens=3 + branch)
-        policy.start(BranchId(branch), BranchStart(Prefix(PROBLEM), 1, "answer", False, change))
-    ended = {}
-    while len(ended) < 2:
-        ended |= {grown.branch: grown.step for grown in policy.advance() if grown.step.finish}
-    for branch, token in enumerate(tokens):
-        step = ended[BranchId(branch)]
-        assert (step.token_ids, step.finish) == ((token,) * (3 + branch), "length")
+    changes = [
+        SamplingChange(logit_bias=((token, 100.0),), max_tokens=3 + n) for n, token in enumerate(tokens)
+    ]
+    branches = [BranchStart(Prefix(PROBLEM), 1, "answer", False, change) for change in changes]
+    steps = [(step.token_ids, step.finish) for step in steps_drawn(policy, *branches)]
+    assert steps == [((token,) * (3 + n), "length") for n, token in enumerate(tokens)]
 
 
 def test_a_reply_to_a_chat_has_a_sampler_of_its_own(make: Make, endless: Path) -> None:
@@ -230,36 +235,21 @@ def test_a_branch_has_a_limit_of_its_own_below_that_of_the_sampler(
     make: Make, endless: Path, most: int, tokens: int
 ) -> None:
     policy, _ = make(endless, sampling=SamplingParams(max_tokens=9))
-    policy.open(PROBLEM)
-    policy.start(BranchId(0), BranchStart(Prefix(PROBLEM), 1, "answer", max_tokens=most))
-    steps: list[Step] = []
-    while not steps or steps[-1].finish == "step":
-        steps += [grown.step for grown in policy.advance() if grown.step.finish]
+    steps = steps_drawn(policy, BranchStart(Prefix(PROBLEM), 1, "answer", max_tokens=most))
     assert (sum(len(step.token_ids) for step in steps), steps[-1].finish) == (tokens, "length")
 
 
 def test_a_greedy_branch_is_drawn_where_the_model_cannot_decode_greedily(
     make: Make, random_gguf: Path
 ) -> None:
-    def drawn(greedy: float, seed: int) -> tuple[int, ...]:
+    def drawn(greedy: float, seed: int) -> list[tuple[int, ...]]:
         policy, _ = make(random_gguf, sampling=SamplingParams(max_tokens=9, greedy=greedy))
-        policy.open(PROBLEM)
-        policy.start(BranchId(0), BranchStart(Prefix(PROBLEM), seed, "answer", True))
-        tokens: list[int] = []
-        while growths := policy.advance():
-            tokens += [token for each in growths if each.step.finish for token in each.step.token_ids]
-        return tuple(tokens)
+        return [
+            step.token_ids for step in steps_drawn(policy, BranchStart(Prefix(PROBLEM), seed, "answer", True))
+        ]
 
     assert drawn(0.0, 1) == drawn(0.0, 2)
     assert drawn(1.0, 1) != drawn(1.0, 2)
-
-
-def test_a_reply_that_nobody_can_check_has_its_own_sampler(make: Make, endless: Path) -> None:
-    policy, _ = make(endless, sampling=SamplingParams(max_tokens=9))
-    policy._sampling = {**policy._sampling, "text": SamplingParams(max_tokens=5)}
-    for problem, tokens in ((PROBLEM, 9), (Problem("t", "a", kind="text"), 5)):
-        [log] = search(policy, "greedy", [problem]).values()
-        assert tree_tokens(replay(log)) == tokens
 
 
 def test_likelihoods_are_those_of_the_logits_before_penalties(random_gguf: Path) -> None:
