@@ -100,16 +100,16 @@ class Scheduler:
         """
         prefix, snapshot = sequence.prefix, sequence.parked
         if snapshot is None:
-            held, snapshot = prefix, self._cache.get(prefix)
+            parked, snapshot = prefix, self._cache.get(prefix)
             if snapshot is None or snapshot.logits is None:
                 if any(other.prefix == prefix and other.evaluated < len(prefix) for other in self.running):
                     return False
-                held = self._cache.longest(prefix, sequence.ends)
-                snapshot = self._cache.get(held)
+                parked = self._cache.longest(prefix, sequence.ends)
+                snapshot = self._cache.get(parked)
             # The last token of a step is evaluated only now, but was counted when it was sampled.
-            counted = len(held) + (len(prefix) > sequence.prompt_tokens)
-            sequence.cost = PrefixWork(max(0, len(prefix) - counted), len(held))
-            sequence.evaluated = len(held)
+            counted = len(parked) + (len(prefix) > sequence.prompt_tokens)
+            sequence.cost = PrefixWork(max(0, len(prefix) - counted), len(parked))
+            sequence.evaluated = len(parked)
         sequence.kv = len(self.running)
         self.running.append(sequence)
         if snapshot is None:

@@ -1,8 +1,8 @@
 """The cost of a decode step by its number of branches, and the cheapest way to split a batch.
 
-The cost is a staircase, not a line: repacked CPU kernels like multiples of 16, so that 15 branches can cost
-more than 16, and one batch of 12 more than 8 and 4. It is measured once for a model, a machine and the work
-of a context in a step, and kept; what other work disturbed is not kept.
+The cost is a staircase, not a line: repacked CPU kernels prefer multiples of 16, so 15 branches can cost more
+than 16, and one batch of 12 more than batches of 8 and 4. It is measured once for each model, machine and
+kind of context, and saved unless other work disturbed the measurement.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..storage import atomic_write, cache_folder, keyed_path, read_json
 from .context import LlamaContext, Run
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 20, 24, 28, 31, 32, 33, 40, 47, 48, 64)
-"""Branches at which the curve is measured; between them it is a line."""
+"""Branches at which the curve is measured; it is linear between them."""
 
-# A split that promised less than this gained nothing when it was timed (17 as 1 + 16 on the 1.5B: 0.98).
+# A split must cost less than this share of one call; 17 as 1 + 16 on the 1.5B, at .98, saved nothing.
 _WORTH = 0.95
 
 SCHEDULES = Path(__file__).with_name("schedules.json")
@@ -35,14 +35,14 @@ SCHEDULES = Path(__file__).with_name("schedules.json")
 _DEPTH = 64
 _REPEATS = 3
 _ENOUGH = 3.0
-"""Seconds after which no further repeat begins: a person waits for it."""
+"""Seconds after which no further repeat begins: a person waits."""
 _WORST_STAIR = 1.6
-"""Largest cost of a step relative to one of more branches: 15 cost 1.3 of 16; above, the machine was busy."""
+"""Largest cost of a step relative to one of more branches (15 to 16: 1.3); above, the machine was busy."""
 
 
 @functools.cache
 def _recorded_steps() -> list[dict[str, Any]]:
-    """Steps of recorded searches by schedule: with n branches at place n - 1, to the first and firm answer.
+    """Mean steps of n branches (index n - 1) by schedule, to the first and to the firm answer.
 
     ``python -m bench.evidence.schedules`` writes the file.
     """
@@ -54,7 +54,7 @@ class StepCosts:
     """Seconds of a decode step for 1, 2, ... branches, and the calls that cost least (``cheapest``).
 
     Args:
-        curve: Branches to seconds. Empty when nothing was measured: then batches are never split.
+        curve: Seconds by number of branches. Empty without a measurement: then batches are never split.
         is_rough: Other work disturbed the measurement.
     """
 
@@ -64,16 +64,16 @@ class StepCosts:
         self.cheapest = functools.cache(self._cheapest)
 
     def seconds(self, branches: int) -> float:
-        """Cost of one step in one call, interpolated; 0 when nothing was measured."""
+        """Cost of one step in one call, interpolated; 0 without a measurement."""
         if not self.curve:
             return 0.0
         within = float(np.interp(branches, [*self.curve], [*self.curve.values()]))
         return within * max(1.0, branches / max(self.curve))
 
     def best_schedule(self, most: int) -> Schedule:
-        """The schedule whose first and firm answers come soonest; the first one counts twice.
+        """The schedule with the earliest first and firm answers; the first one counts twice.
 
-        At most ``most`` branches run side by side; 8 when nothing was measured.
+        It has at most ``most`` branches; without a measurement at most 8.
         """
         if not self.curve:
             return Schedule.even(8).within(most)
@@ -87,7 +87,7 @@ class StepCosts:
         return Schedule(*min(_recorded_steps(), key=seconds)["schedule"]).within(most)
 
     def _cheapest(self, branches: int) -> tuple[float, tuple[int, ...]]:
-        """Seconds of a step, and widths of its calls; the last one may have more rows than branches."""
+        """Seconds of a step, and widths of its calls; the last call may have more rows than branches."""
         if not branches:
             return 0.0, ()
         widths = branches, *(size for size in self.curve if size > branches)
@@ -114,15 +114,15 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
     for repeat in range(_REPEATS):
         if repeat and time.perf_counter() - begun > _ENOUGH:
             break
-        for size in sizes:  # what else the machine does for a second meets each size but once
+        for size in sizes:  # so that a second of other work disturbs each size once at most
             started = time.perf_counter()
             context.decode([Run(sequence, lengths[sequence], [0]) for sequence in range(size)])
             context.wait()
             curve[size] = min(time.perf_counter() - started, curve.get(size, math.inf))
             lengths[:size] = [length + 1 for length in lengths[:size]]
     context.reset()
-    # Other work disturbed it where many branches cost far less than few. It only adds to a cost, and few
-    # branches that are padded cost what many do.
+    # Other work only adds to a cost. It disturbed a size that costs far more than a larger one, to which the
+    # smaller could be padded.
     least = {size: min(cost for many, cost in curve.items() if many >= size) for size in curve}
     is_rough = any(cost > _WORST_STAIR * least[size] for size, cost in curve.items())
     return StepCosts(least if is_rough else curve, is_rough=is_rough)
@@ -138,12 +138,12 @@ def curve_path(model_sha256: str, context: LlamaContext, gpu_layers: int) -> Pat
 
 
 def load(path: Path, sequences: int) -> StepCosts | None:
-    """The curve of a file up to these sequences; None if it has none, or one that ends below what they need.
+    """The curve of a file up to these sequences; None without a file, or if the curve is too short.
 
-    A batch with more goes on from the last one: nobody waits for a second measurement.
+    It need not reach further than a schedule: beyond its end it is extrapolated.
     """
-    kept = read_json(path) or {}
-    curve = {int(size): float(cost) for size, cost in kept.get("seconds", {}).items()}
+    stored = read_json(path) or {}
+    curve = {int(size): float(cost) for size, cost in stored.get("seconds", {}).items()}
     if max(curve, default=0) < min(sequences, len(_recorded_steps()[0]["first"])):
         return None
     costs = StepCosts(curve)
@@ -151,7 +151,7 @@ def load(path: Path, sequences: int) -> StepCosts | None:
 
 
 def save(path: Path, costs: StepCosts) -> None:
-    """Write a curve, unless other work disturbed it; without a file the next session measures again."""
+    """Write a curve, unless it is rough; without a file the next session measures again."""
     if not costs.is_rough:
         with contextlib.suppress(OSError), atomic_write(path) as file:
             file.write(json.dumps({"seconds": costs.curve}).encode())

@@ -1,5 +1,5 @@
-"""Process reward models: an adapter is a text format and a readout, and ``FORMATS`` names each in one table.
+"""Process reward models.
 
-``formats`` has the table, makes the adapters and chooses the format of a model. ``scorer`` cuts a PRM's text
-into pieces, and scores the steps of every format.
+``formats`` has the table of formats, binds them to models and chooses a model's format. ``scorer`` has the
+script of a format and scores steps.
 """

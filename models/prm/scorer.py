@@ -257,15 +257,15 @@ class StepPRM:
             ends: Lengths at which it may be parked.
             keep: Park the whole prefix for later steps.
         """
-        held = self._cache.longest(tokens, ends)
-        evaluated = len(tokens) - self._cache.restore(self._context, 0, [(held, len(held))])
+        parked = self._cache.longest(tokens, ends)
+        evaluated = len(tokens) - self._cache.restore(self._context, 0, [(parked, len(parked))])
         # All questions share the head, and all solutions the question: these two are pinned.
         for end in ends[:2]:
-            if len(held) < end < len(tokens):
-                self._context.evaluate(0, len(held), tokens[len(held) : end])
-                held = tokens[:end]
-                self._cache.put(held, self._context.snapshot(0), pin=True)
-        row = self._context.evaluate(0, len(held), tokens[len(held) :])
+            if len(parked) < end < len(tokens):
+                self._context.evaluate(0, len(parked), tokens[len(parked) : end])
+                parked = tokens[:end]
+                self._cache.put(parked, self._context.snapshot(0), pin=True)
+        row = self._context.evaluate(0, len(parked), tokens[len(parked) :])
         if keep:
             self._cache.put(tokens, self._context.snapshot(0))
         return evaluated, row

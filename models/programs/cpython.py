@@ -110,8 +110,8 @@ class CPythonRunner:
                 if not self._sandboxed:  # a folder to write to
                     temporary = TemporaryDirectory(prefix="adascale-", ignore_cleanup_errors=True)
                     folder = opened.enter_context(temporary)
-                given = asdict(trial) | {"marker": marker, "reports": reports.fileno()}
-                error = self._run(json.dumps(given).encode(), folder, output, errors, reports)
+                request = asdict(trial) | {"marker": marker, "reports": reports.fileno()}
+                error = self._run(json.dumps(request).encode(), folder, output, errors, reports)
             except OSError as failure:
                 return Execution("", f"{type(failure).__name__}: {failure}", time.monotonic() - started)
             text, most = _read(output, self._limits.output_bytes), len(trial.tests) * _REPORT_BYTES
@@ -133,9 +133,9 @@ class CPythonRunner:
         return Execution(text.decode("utf-8", "ignore"), error, seconds, verdicts=tuple(verdicts))
 
     def _run(
-        self, given: bytes, folder: str, output: IO[bytes], errors: IO[bytes], reports: IO[bytes]
+        self, request: bytes, folder: str, output: IO[bytes], errors: IO[bytes], reports: IO[bytes]
     ) -> str:
-        """Run the program and tests that are given; returns the error, empty without one."""
+        """Run a program and its tests; returns the error, empty without one."""
         process = subprocess.Popen(
             self.command,
             stdin=subprocess.PIPE,
@@ -148,7 +148,7 @@ class CPythonRunner:
         )
         with process:
             try:
-                process.communicate(given, self._limits.seconds)
+                process.communicate(request, self._limits.seconds)
             except subprocess.TimeoutExpired:
                 return KILLED
             finally:

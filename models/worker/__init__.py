@@ -1,6 +1,6 @@
-"""The process that hosts the models, so that its death is a message and not the end of a batch.
+"""Models in another process, so that a crash does not end a batch.
 
-``client`` is the parent's side: it starts the process, asks questions and yields events. ``server`` is the
-worker's side, around a session, and the messages that the two exchange, one line of JSON each. ``ray`` has a
-worker on each node of a cluster in the place of one.
+``client`` is the parent's side: it starts the process, sends questions and yields events. ``server`` is the
+worker's side, with a session, and has the messages of both, one line of JSON each. ``ray`` runs a worker on
+each node of a cluster.
 """

@@ -292,7 +292,7 @@ def _check_alike(opened: list[ModelsOpened]) -> None:
     def without_folder(models: ModelDescription) -> ModelDescription:
         return replace(models, calibration={**(models.calibration or {}), "file": ""})
 
-    nodes = [[without_folder(found.models) for found in each.conditions.values()] for each in opened]
+    nodes = [[without_folder(kind.models) for kind in models.conditions.values()] for models in opened]
     if any(node != nodes[0] for node in nodes):
         raise ModelError(
             "the nodes have different models or calibrations",

@@ -43,14 +43,14 @@ def test_a_request_is_any_json_and_has_a_reply(child: LimitedChild) -> None:
         assert child.ask(request) == [request, request]
 
 
-def test_a_computation_without_end_is_ended_and_the_next_request_has_a_reply(child: LimitedChild) -> None:
+def test_an_endless_computation_is_killed_and_the_next_request_has_a_reply(child: LimitedChild) -> None:
     with pytest.raises(ChildEndedError) as ended:
         child.ask("hang")
     assert ended.value.args == (-signal.SIGPROF,)
     assert child.ask("again") == ["again", "again"]
 
 
-def test_half_a_reply_is_none(child: LimitedChild) -> None:
+def test_a_partial_reply_is_no_reply(child: LimitedChild) -> None:
     """The kernel may end a child that uses too much memory wherever it is."""
     with pytest.raises(ChildEndedError) as ended:
         child.ask("half")

@@ -29,7 +29,7 @@ def test_a_verdict_depends_on_which_answer_is_gold() -> None:
 
 
 @pytest.mark.parametrize("hostile", ["10^{10^{10}}", pytest.param("(x+1)^{5000}", marks=pytest.mark.slow)])
-def test_a_hostile_answer_ends_in_any_thread_and_takes_no_one_with_it(
+def test_a_hostile_answer_is_stopped_in_any_thread_and_the_next_has_a_verdict(
     hostile: str,
 ) -> None:
     ask_math_verify("1/2", "0.5")

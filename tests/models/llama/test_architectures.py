@@ -79,7 +79,7 @@ def test_a_state_is_never_cut_back(machine: Machine, architecture: Architecture)
     np.testing.assert_allclose(found, fresh(context, [*PROMPT[:length], 5]), **CLOSE)
 
 
-def test_a_cache_grows_under_what_it_holds(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_grows_with_its_contents(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adascale.models.llama.context._FIRST_CELLS", 256)
     context = machine.context(5, states=False)
     long = [at % 250 for at in range(300)]
@@ -135,7 +135,7 @@ def window_of_8(tmp_path: Path) -> Iterator[LlamaContext]:
         yield machine.context(3, states=False)
 
 
-def test_a_restored_window_is_cut_back_as_far_as_it_reaches(window_of_8: LlamaContext) -> None:
+def test_a_restored_sliding_window_is_cut_back_only_within_its_cells(window_of_8: LlamaContext) -> None:
     """A snapshot has the window's cells alone; llama.cpp would cut further back and answer wrongly."""
     window_of_8.evaluate(0, 0, PROMPT)
     window_of_8.restore(1, window_of_8.snapshot(0))
@@ -146,7 +146,7 @@ def test_a_restored_window_is_cut_back_as_far_as_it_reaches(window_of_8: LlamaCo
     np.testing.assert_allclose(found, fresh(window_of_8, [*PROMPT, PROMPT[0], 5]), **CLOSE)
 
 
-def test_what_writes_all_tokens_at_once_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_diffusion_model_is_refused_by_name(tmp_path: Path) -> None:
     path = architectures.write(tmp_path / "dream.gguf", architectures.DIFFUSION)
     with opened(path) as machine, pytest.raises(ModelError, match='has the architecture "dream"'):
         machine.context(states=False)

@@ -127,7 +127,7 @@ TALK = [
 
 
 @pytest.mark.parametrize("template", [tiny.CHATML, NATIVE])
-def test_a_prompt_has_tools_calls_and_results_whatever_the_template(tmp_path: Path, template: str) -> None:
+def test_a_prompt_has_tools_calls_and_results_with_any_template(tmp_path: Path, template: str) -> None:
     with opened(tiny.write_random(tmp_path / "t.gguf", template=template)) as machine:
         chat = ToolFormat(machine.model, "")
         request = ToolRequest(TALK, {tool.name: tool for tool in map(Tool.of, TOOLS)})

@@ -64,7 +64,7 @@ def test_a_template_has_the_extensions_of_transformers(opened: Open, template: s
     ("template", "fault"),
     [("{% for m in messages %}", "cannot be rendered"), ("Hello", "does not show the question exactly once")],
 )
-def test_a_template_that_is_of_no_use_is_the_files_fault(opened: Open, template: str, fault: str) -> None:
+def test_a_broken_template_is_an_error_of_the_file(opened: Open, template: str, fault: str) -> None:
     model = opened(template)
     with pytest.raises(ModelCorruptError, match=rf"the chat template of chain\.gguf {fault}") as refused:
         ChatFormat(model, "Be brief.")
@@ -74,7 +74,7 @@ def test_a_template_that_is_of_no_use_is_the_files_fault(opened: Open, template:
 EARLIER = (Turn("system", "Use metres."), Turn("user", "How <|im_end|> far?"), Turn("assistant", " 7 \n"))
 
 
-def test_a_conversation_is_rendered_as_the_template_has_it_and_control_tokens_in_it_are_text(
+def test_a_conversation_uses_the_template_and_its_control_tokens_are_text(
     opened: Open,
 ) -> None:
     model = opened(tiny.CHATML)
@@ -96,7 +96,7 @@ def test_a_conversation_is_rendered_as_the_template_has_it_and_control_tokens_in
 
 
 @pytest.mark.parametrize("own", ["", "Rhyme."])
-def test_a_message_of_a_chat_stands_below_no_prompt_but_the_users_own(opened: Open, own: str) -> None:
+def test_a_chat_message_has_only_the_users_system_prompt(opened: Open, own: str) -> None:
     model = opened(tiny.CHATML)
     chat = ChatFormat(model, "Number your steps.", chat_system=own)
     later = text_of(model, chat.prompt("Thanks!", EARLIER, is_chat=True))
@@ -108,7 +108,7 @@ def test_a_message_of_a_chat_stands_below_no_prompt_but_the_users_own(opened: Op
     assert alone == (f"system\n{own}\n" if own else "") + "user\nThanks!\nassistant\n"
 
 
-def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_turn(opened: Open) -> None:
+def test_without_a_system_role_the_first_turn_has_the_system_prompt(opened: Open) -> None:
     without = "{% for m in messages if m.role != 'system' %}[{{ m.content }}]{% endfor %}"
     model = opened(without)
     prompt = ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
@@ -118,7 +118,7 @@ def test_a_template_without_a_system_role_has_the_system_prompt_in_the_first_tur
     assert bare == "[Use metres.\n\nHow <|im_end|> far?][7][Back?]"
 
 
-def test_an_own_system_prompt_stands_below_each_built_in_one(opened: Open) -> None:
+def test_the_users_system_prompt_follows_each_built_in_one(opened: Open) -> None:
     model = opened(tiny.CHATML)
     call = ToolRequest.of({"messages": [{"role": "user", "content": "Back?"}], "tools": []})
     for name, chat in chat_formats(model, "Rhyme.", 0).items():
@@ -139,14 +139,14 @@ def test_an_own_system_prompt_stands_below_each_built_in_one(opened: Open) -> No
         "{{ messages[-1].content }}",
     ],
 )
-def test_turns_that_a_template_has_no_place_for_are_refused(opened: Open, template: str) -> None:
+def test_turns_that_a_template_does_not_show_are_refused(opened: Open, template: str) -> None:
     model = opened(template)
     with pytest.raises(UsageError, match="has no place for these messages") as caught:
         ChatFormat(model, "Be brief.").prompt("Back?", EARLIER)
     assert caught.value.slug == "bad-conversation"
 
 
-def test_a_sentencepiece_prompt_is_that_of_one_piece(tmp_path: Path) -> None:
+def test_a_sentencepiece_prompt_has_the_tokens_of_its_whole_text(tmp_path: Path) -> None:
     """Such a vocabulary puts a space before a text, but not before each of the pieces it comes in."""
     model = LlamaModel(tiny_prm.write_mistral(tmp_path / "plain.gguf"))
     chat = ChatFormat(model, "Be brief.")
@@ -216,20 +216,20 @@ def test_a_template_keeps_within_its_limits(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", FORBIDDEN, ids=short)
-def test_a_template_has_no_way_out_of_the_sandbox(source: str) -> None:
+def test_a_template_cannot_leave_the_sandbox(source: str) -> None:
     with pytest.raises(TemplateRaisedError) as refused:
         rendered(source + ASKED)
     assert refused.value.hint
 
 
 @pytest.mark.parametrize("source", BROKEN, ids=short)
-def test_a_template_that_breaks_the_interpreter_is_refused_and_breaks_no_other(source: str) -> None:
+def test_a_template_that_crashes_the_interpreter_is_refused_and_the_next_is_rendered(source: str) -> None:
     with pytest.raises(ModelCorruptError, match="cannot be rendered"):
         rendered(source + ASKED)
     assert rendered(ASKED) == "2 + 2?"
 
 
-def test_what_a_template_raises_is_shown_harmlessly_and_not_in_full() -> None:
+def test_an_error_of_a_template_is_escaped_and_shortened() -> None:
     text = "'\\x1b[2J\\x07\\u202e no\\n ' ~ 'x' * 100000"
     with pytest.raises(TemplateRaisedError) as refused:
         rendered(f"{{{{ raise_exception({text}) }}}}")
@@ -261,7 +261,7 @@ for way in ways:
 
 
 @pytest.mark.skipif(sys.platform != "linux" or bool(why_not()), reason="this kernel cannot refuse it")
-def test_outside_of_jinja_there_are_no_files_connections_and_processes(tmp_path: Path) -> None:
+def test_the_child_can_open_no_files_connections_and_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-c", LEAVING]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("held\n" * 5, "")

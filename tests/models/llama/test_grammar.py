@@ -46,7 +46,7 @@ def drawn_from_all(sampler: Sampler, grammar: Grammar, stream: Stream, logits: F
 
 @pytest.mark.parametrize("top_k", [0, 1, 5, 40])
 @pytest.mark.parametrize("write", [tiny.write_random, tiny_prm.write_mistral])
-def test_draws_are_those_of_a_mask_of_all_tokens(
+def test_draws_equal_those_under_a_mask_of_the_whole_vocabulary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], Path], top_k: int
 ) -> None:
     monkeypatch.setattr("adascale.models.llama.sampling._LIKELY", 24)
@@ -62,9 +62,7 @@ def test_draws_are_those_of_a_mask_of_all_tokens(
             assert token == drawn_from_all(sampler, behind(model, before), Stream(seed), logits)
 
 
-def test_nothing_is_printed_of_a_grammar_that_cannot_be_read(
-    random_gguf: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_grammar_error_prints_nothing(random_gguf: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with opened(random_gguf) as machine:
         capfd.readouterr()
         with pytest.raises(UsageError, match="grammar"):

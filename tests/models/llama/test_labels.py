@@ -36,7 +36,7 @@ def alone(machine: Machine, tokens: tuple[int, ...]) -> FloatArray:
     return logits
 
 
-def test_labels_are_as_likely_as_written_alone_where_only_labels_may_be_written(
+def test_label_probabilities_equal_those_of_constrained_decoding(
     machine: Machine, shared: LlamaContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_LEAST_LOG_PROB", -np.inf)
@@ -57,7 +57,7 @@ def test_labels_are_as_likely_as_written_alone_where_only_labels_may_be_written(
         assert labels.log_probs(read[n]) == pytest.approx(expected, abs=2e-2), TEXTS[n][:20]
 
 
-def test_a_hundred_labels_share_a_probability_of_one(machine: Machine, shared: LlamaContext) -> None:
+def test_probabilities_of_a_hundred_labels_sum_to_one(machine: Machine, shared: LlamaContext) -> None:
     chat = ChatFormat(machine.model, SYSTEM)
     labels = one_of(
         machine.model, chat, [f"{word} {n}" for n in range(25) for word in ("a", "ab", "b", "cd")]
@@ -67,7 +67,9 @@ def test_a_hundred_labels_share_a_probability_of_one(machine: Machine, shared: L
         assert np.exp(labels.log_probs(looks)).sum() == pytest.approx(1)
 
 
-def test_yes_and_no_are_asked_of_each_label_by_itself(machine: Machine, shared: LlamaContext) -> None:
+def test_a_yes_no_question_per_label_has_the_logits_of_its_own_prompt(
+    machine: Machine, shared: LlamaContext
+) -> None:
     model, chat = machine.model, ChatFormat(machine.model, SYSTEM)
     questions = ["Is it red?", "Is it blue and very, very large?"]
     reader = LabelReader(shared, chat.head, each_of(model, chat, questions).looks)
@@ -81,7 +83,7 @@ def test_yes_and_no_are_asked_of_each_label_by_itself(machine: Machine, shared: 
             assert look == pytest.approx(expected, abs=2e-2)
 
 
-def test_a_text_without_room_has_no_tokens(machine: Machine, shared: LlamaContext) -> None:
+def test_a_text_longer_than_the_room_is_not_tokenized(machine: Machine, shared: LlamaContext) -> None:
     chat = ChatFormat(machine.model, SYSTEM)
     reader = LabelReader(shared, chat.head, one_of(machine.model, chat, ALIKE).looks)
     fits = reader.tokens("x" * reader.room)

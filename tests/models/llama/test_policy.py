@@ -95,7 +95,7 @@ def test_padded_and_split_batches_change_nothing(make: Make, random_gguf: Path) 
     assert [found.text(n.id) for n in found] == [expected.text(n.id) for n in expected]
 
 
-def test_a_question_is_read_while_every_sequence_is_taken(make: Make, random_gguf: Path) -> None:
+def test_a_prompt_is_evaluated_while_all_sequences_are_busy(make: Make, random_gguf: Path) -> None:
     def drawn(*others: Problem) -> set[tuple[int, ...]]:
         policy, _ = make(random_gguf, slots=2)
         branches = [BranchStart(Prefix(PROBLEM), seed, "answer") for seed in range(2)]
@@ -126,7 +126,9 @@ def test_a_full_window_ends_branches_with_length(make: Make, endless: Path) -> N
     assert (last.result.answer, last.result.best) == (None, None)
 
 
-def test_a_question_that_does_not_fit_is_refused_with_both_numbers(make: Make, random_gguf: Path) -> None:
+def test_a_question_longer_than_the_window_is_refused_with_both_numbers(
+    make: Make, random_gguf: Path
+) -> None:
     policy, _ = make(random_gguf)
     with pytest.raises(
         ContextOverflowError, match=r"the question has 6\d\d tokens or more, the context has room for 512"
@@ -149,7 +151,7 @@ def said(policy: LlamaPolicy, conversation: list[Turn], message: str, kind: Kind
 @pytest.mark.parametrize(
     ("kinds", "goes_on_from"), [(["text"] * 5, 3), (["text", "value"] * 2 + ["text"], 2)]
 )
-def test_the_fifth_turn_reads_only_what_is_new(
+def test_a_turn_evaluates_only_new_tokens(
     make: Make, tmp_path: Path, kinds: list[KindName], goes_on_from: int
 ) -> None:
     reply = {"\n": {"O": 3.0}, "O": {"k": 3.0}, "k": {tiny.END: 3.0}}
@@ -166,7 +168,7 @@ def test_the_fifth_turn_reads_only_what_is_new(
     assert context.evaluated_tokens - before == read.prompt_tokens + len("Ok")
 
 
-def test_a_turn_goes_on_from_a_reply_that_was_stopped(make: Make, tmp_path: Path) -> None:
+def test_a_turn_reuses_an_interrupted_reply(make: Make, tmp_path: Path) -> None:
     endless = {"\n": {"O": 3.0}, "O": {"k": 3.0}, "k": {"O": 3.0}}
     policy, _ = make(tiny.write_chain(tmp_path / "endless.gguf", endless))
     driver = Driver(policy, SequenceLogprob(), {}, ticking())
@@ -183,7 +185,7 @@ def test_a_turn_goes_on_from_a_reply_that_was_stopped(make: Make, tmp_path: Path
     assert second.reused_tokens == record.usage.prompt_tokens + written - 1  # the last one was not read
 
 
-def test_looks_at_one_question_share_its_beginning_and_see_what_others_see(
+def test_option_prompts_of_one_question_share_tokens_without_changing_numbers(
     make: Make, random_gguf: Path
 ) -> None:
     looks = [
@@ -200,7 +202,7 @@ def test_looks_at_one_question_share_its_beginning_and_see_what_others_see(
     assert others[0].log_probs == pytest.approx(second.log_probs, abs=1e-4)
 
 
-def test_what_is_drawn_does_not_depend_on_an_earlier_turn(make: Make, random_gguf: Path) -> None:
+def test_draws_do_not_depend_on_earlier_turns(make: Make, random_gguf: Path) -> None:
     first = Problem("a", "a", kind="text")
     second = Problem("b", "c", history=(Turn("user", "a"), Turn("assistant", "b")), kind="text")
 
@@ -212,7 +214,7 @@ def test_what_is_drawn_does_not_depend_on_an_earlier_turn(make: Make, random_ggu
     assert drawn(first, second) == drawn(second)
 
 
-def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_gguf: Path) -> None:
+def test_branches_of_one_batch_have_their_own_samplers(make: Make, random_gguf: Path) -> None:
     policy, context = make(random_gguf)
     tokens = [context.model.tokenize(word, special=False)[0] for word in "ab"]
     changes = [
@@ -223,7 +225,7 @@ def test_branches_of_one_batch_have_samplers_of_their_own(make: Make, random_ggu
     assert steps == [((token,) * (3 + n), "length") for n, token in enumerate(tokens)]
 
 
-def test_a_reply_to_a_chat_has_a_sampler_of_its_own(make: Make, endless: Path) -> None:
+def test_a_chat_reply_has_its_own_sampler(make: Make, endless: Path) -> None:
     policy, _ = make(endless, text=SamplingParams(max_tokens=20), sampling=SamplingParams(max_tokens=9))
     for problem, tokens in ((PROBLEM, 9), (Problem("c", "a", kind="text"), 20)):
         [log] = search(policy, "greedy", [problem]).values()
@@ -231,7 +233,7 @@ def test_a_reply_to_a_chat_has_a_sampler_of_its_own(make: Make, endless: Path) -
 
 
 @pytest.mark.parametrize(("most", "tokens"), [(4, 4), (20, 9)])
-def test_a_branch_has_a_limit_of_its_own_below_that_of_the_sampler(
+def test_a_branch_has_its_own_limit_below_the_samplers(
     make: Make, endless: Path, most: int, tokens: int
 ) -> None:
     policy, _ = make(endless, sampling=SamplingParams(max_tokens=9))
@@ -239,9 +241,7 @@ def test_a_branch_has_a_limit_of_its_own_below_that_of_the_sampler(
     assert (sum(len(step.token_ids) for step in steps), steps[-1].finish) == (tokens, "length")
 
 
-def test_a_greedy_branch_is_drawn_where_the_model_cannot_decode_greedily(
-    make: Make, random_gguf: Path
-) -> None:
+def test_a_greedy_branch_uses_the_samplers_greedy_temperature(make: Make, random_gguf: Path) -> None:
     def drawn(greedy: float, seed: int) -> list[tuple[int, ...]]:
         policy, _ = make(random_gguf, sampling=SamplingParams(max_tokens=9, greedy=greedy))
         return [
@@ -252,7 +252,7 @@ def test_a_greedy_branch_is_drawn_where_the_model_cannot_decode_greedily(
     assert drawn(1.0, 1) != drawn(1.0, 2)
 
 
-def test_likelihoods_are_those_of_the_logits_before_penalties(random_gguf: Path) -> None:
+def test_log_probabilities_are_without_penalties(random_gguf: Path) -> None:
     params = SamplingParams(max_tokens=48, presence_penalty=3.0, repeat_penalty=1.5)
     with opened(random_gguf) as machine:
         assert machine.check_logprobs(PROBLEM, strategy_named("vote", samples=3), sampling=params) > 1
@@ -276,7 +276,7 @@ def test_a_growth_has_the_unfinished_step_and_a_cancelled_branch_has_none(
 
 
 @pytest.mark.parametrize("park_steps", [True, False])
-def test_a_step_of_one_token_leaves_what_it_was_drawn_from_parked(
+def test_redraws_of_a_one_token_step_evaluate_nothing_again(
     make: Make, chain_gguf: Path, park_steps: bool
 ) -> None:
     policy, context = make(chain_gguf, park_steps=park_steps)

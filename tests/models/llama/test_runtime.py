@@ -71,7 +71,7 @@ def test_long_prefixes_go_in_several_batches(model: LlamaModel) -> None:
     context.close()
 
 
-def test_a_full_window_is_no_kv_slot(context: LlamaContext) -> None:
+def test_a_token_beyond_the_window_is_a_decode_error(context: LlamaContext) -> None:
     context.evaluate(0, 0, [1] * 256)
     with pytest.raises(DecodeError):
         context.decode([Run(0, 256, [1])])
@@ -88,7 +88,7 @@ def test_a_full_window_is_no_kv_slot(context: LlamaContext) -> None:
         (3, DecodeError),
     ],
 )
-def test_every_return_code_is_one_of_our_errors(code: int, kind: type[AdascaleError]) -> None:
+def test_return_codes_of_decode_have_error_classes(code: int, kind: type[AdascaleError]) -> None:
     assert type(decode_error(code, 7)) is kind
     assert decode_error(0, 7) is None
 
@@ -112,14 +112,14 @@ def test_the_abort_flag_stops_a_decode_from_another_thread(model: LlamaModel) ->
     context.close()
 
 
-def test_text_is_never_taken_for_control_tokens(model: LlamaModel) -> None:
+def test_text_never_becomes_control_tokens(model: LlamaModel) -> None:
     as_text = model.tokenize("<|im_end|>", special=False)
     assert len(as_text) == 10
     assert model.tokenize("<|im_end|>", special=True) == [model.vocab_size - 1]
     assert b"".join(map(model.piece, as_text)) == b"<|im_end|>"
 
 
-def test_a_whole_file_that_llama_cpp_refuses_is_explained(tmp_path: Path, random_gguf: Path) -> None:
+def test_a_refused_file_shows_the_line_of_the_log(tmp_path: Path, random_gguf: Path) -> None:
     odd = tmp_path / "odd.gguf"
     odd.write_bytes(random_gguf.read_bytes().replace(b"llama.block_count", b"llama.block_sound"))
     with pytest.raises(ModelError, match=r"llama\.cpp cannot load odd\.gguf") as raised:
@@ -147,7 +147,7 @@ def test_the_cache_drops_the_least_recently_used_prefix_but_never_a_pinned_one()
     assert cache.longest((1, 2, 9), [1, 2]) == (1,)
 
 
-def test_logits_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_logits_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     """Some published quantizations have such weights; nothing that was drawn by them could be recorded."""
     opened = LlamaModel(tiny.write_chain(tmp_path / "broken.gguf", {"\n": {tiny.ADD: math.nan}}))
     context = LlamaContext(opened, window=256, sequences=1, threads=1, abort=AbortFlag())
@@ -188,7 +188,7 @@ def test_load_failures_are_explained(
     ("own", "count"),
     [({}, "10000"), ({"OMP_WAIT_POLICY": "active"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")],
 )
-def test_threads_sleep_soon_unless_the_user_says_how_they_wait(own: dict[str, str], count: str) -> None:
+def test_threads_sleep_soon_unless_the_environment_says_otherwise(own: dict[str, str], count: str) -> None:
     code = (
         "import os, sys\n"
         "from importlib.abc import MetaPathFinder\n"
@@ -222,7 +222,7 @@ def drawn(params: SamplingParams) -> set[int]:
         (SamplingParams(temperature=1.0, top_p=0.7), {0, 1}),
     ],
 )
-def test_a_filter_leaves_what_is_likely_enough(params: SamplingParams, left: set[int]) -> None:
+def test_a_filter_keeps_the_likely_tokens(params: SamplingParams, left: set[int]) -> None:
     assert drawn(params) == left
 
 
@@ -234,7 +234,7 @@ def likeliest(tokens: list[int], **numbers: Any) -> int:
     return int(np.argmax(found))
 
 
-def test_penalties_count_the_solution_and_the_repeat_penalty_the_prompt_too() -> None:
+def test_penalties_count_the_solution_and_the_repeat_penalty_also_the_prompt() -> None:
     assert likeliest([0, 0, 1]) == 0
     assert likeliest([0, 3, 3], repeat_penalty=3.0) == 1
     assert likeliest([0, 3, 3], presence_penalty=2.0) == 0

@@ -16,7 +16,7 @@ from adascale.models.llama.context import Run
 PROBLEM = Problem("p", "What is twice 9?")
 
 
-def test_likelihood_of_a_reading_is_that_of_its_logits(machine: Machine) -> None:
+def test_a_reading_has_the_likelihood_of_its_logits(machine: Machine) -> None:
     tree = replay(machine.search([PROBLEM], Vote(2))["p"])
     context = machine.context()
     tokens = list(ChatFormat(machine.model, SYSTEM).prompt(PROBLEM.question))
@@ -46,7 +46,7 @@ NEIGHBOURS = [
 ]
 
 
-def test_at_an_even_width_neighbours_change_not_a_bit(machine: Machine) -> None:
+def test_batches_of_one_width_give_the_same_bits_beside_any_neighbours(machine: Machine) -> None:
     strategy = Beam(2, 2)
     [alone] = machine.search([PROBLEM], strategy, slots=8, even=True).values()
     together = machine.search(NEIGHBOURS, strategy, slots=8, even=True)["p"]
@@ -72,7 +72,7 @@ def row(step: Step) -> tuple[tuple[int, ...], float, bytes, bytes, float]:
     return step.token_ids, step.logprob, r.last.tobytes(), r.mean.tobytes(), r.entropy
 
 
-def test_a_dropped_prefix_is_read_again_with_the_same_states(machine: Machine) -> None:
+def test_a_dropped_prefix_is_evaluated_again_with_the_same_states(machine: Machine) -> None:
     strategy = Beam(2, 2)
     kept, dropped = (
         replay(machine.search([PROBLEM], strategy, cache_bytes=size)["p"]) for size in (1 << 28, 0)

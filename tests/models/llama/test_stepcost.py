@@ -37,7 +37,7 @@ curves = st.dictionaries(st.integers(1, 24), st.floats(0.5, 50), min_size=1).map
 
 
 @given(curve=curves, branches=st.integers(1, 24))
-def test_the_cheapest_calls_hold_every_branch_once_and_are_never_dearer(
+def test_the_cheapest_calls_have_every_branch_once_and_cost_no_more_than_one_call(
     curve: dict[int, float], branches: int
 ) -> None:
     costs = StepCosts(curve)
@@ -47,7 +47,7 @@ def test_the_cheapest_calls_hold_every_branch_once_and_are_never_dearer(
     assert seconds <= costs.seconds(branches) + 1e-9
 
 
-def test_a_measured_curve_is_kept_and_read_back(random_gguf: Path, tmp_path: Path) -> None:
+def test_a_measured_curve_is_saved_and_loaded(random_gguf: Path, tmp_path: Path) -> None:
     model = LlamaModel(random_gguf)
     context = LlamaContext(model, 256, 4, 2, AbortFlag())
     costs = stepcost.measure(context)
@@ -101,7 +101,7 @@ class BusyForAWhile:
         (range(4), False, 1.4),
     ],
 )
-def test_what_other_work_added_to_a_curve_is_taken_off_and_marked(
+def test_a_disturbed_measurement_is_corrected_and_marked(
     busy: range, is_rough: bool, four: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = BusyForAWhile(busy)
@@ -125,7 +125,7 @@ def test_what_other_work_added_to_a_curve_is_taken_off_and_marked(
         ({}, 32, (8, 8)),
     ],
 )
-def test_a_machine_has_the_schedule_that_brings_answers_soonest(
+def test_a_machine_has_the_schedule_with_the_earliest_answers(
     curve: dict[int, float], most: int, schedule: tuple[int, int]
 ) -> None:
     assert StepCosts(curve).best_schedule(most) == Schedule(*schedule)

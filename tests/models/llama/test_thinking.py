@@ -71,7 +71,7 @@ def spelled(model: LlamaModel, tokens: tuple[int, ...]) -> str:
 
 @pytest.mark.parametrize("think", [512, 0, None], ids=["on", "off", "auto"])
 @pytest.mark.parametrize(("model", "name"), [(name, name) for name in PROMPT_ENDS], indirect=["model"])
-def test_a_prompt_opens_a_thought_closes_it_or_leaves_it(
+def test_a_prompt_opens_or_closes_a_thought_or_leaves_it_to_the_model(
     model: LlamaModel, name: str, think: int | None
 ) -> None:
     expected = PROMPT_ENDS[name][(512, 0, None).index(think)]
@@ -90,7 +90,7 @@ def test_a_prompt_opens_a_thought_closes_it_or_leaves_it(
 
 
 @pytest.mark.parametrize("model", [tiny.CHATML], indirect=True)
-def test_a_model_that_knows_no_thoughts_has_the_prompt_that_it_had(model: LlamaModel) -> None:
+def test_a_template_without_thoughts_is_unchanged_and_refuses_to_think(model: LlamaModel) -> None:
     assert plan_thinking(model, 0) is None
     assert plan_thinking(model, None) is None
     assert ChatFormat(model, "Be brief.").thoughts is None
@@ -113,7 +113,7 @@ def test_a_program_is_opened_behind_the_thought(tmp_path: Path) -> None:
         assert on.thoughts.following("cut")[1].endswith(b"</think>\n\n")
 
 
-def test_a_window_has_room_for_what_may_be_thought() -> None:
+def test_a_window_has_room_for_thoughts() -> None:
     assert room_for_thoughts(700, tiny.CHATML) == 700
     assert room_for_thoughts(0, TEMPLATES["qwen3"]) == 0
     assert room_for_thoughts(None, TEMPLATES["qwen3"]) == THINK_TOKENS
@@ -207,7 +207,7 @@ def answer(log: list[Event]) -> str | None:
     "template",
     ["qwen3", "deepseek-r1", "gemma4-minimal"],
 )
-def test_no_trajectory_ends_without_the_answer_asked_for(
+def test_every_solution_has_an_answer_behind_its_thoughts(
     make: Make, template: str, think: int | None
 ) -> None:
     """The chain opens a thought wherever it can, thinks for ever, and says there what is wrong."""
@@ -223,7 +223,7 @@ def test_no_trajectory_ends_without_the_answer_asked_for(
 
 
 @pytest.mark.parametrize("think", [1, 64, 130])
-def test_a_thought_has_as_many_tokens_as_its_budget_and_what_closes_it(make: Make, think: int) -> None:
+def test_a_thought_has_the_tokens_of_its_budget_and_of_its_end(make: Make, think: int) -> None:
     thinker = make(think=think)
     tree = replay(thinker.search(Vote(2)))
     assert thinker.chat.thoughts is not None
@@ -236,7 +236,7 @@ def test_a_thought_has_as_many_tokens_as_its_budget_and_what_closes_it(make: Mak
         assert all(len(step.token_ids) >= MIN_STEP for step in steps[:-1])
 
 
-def test_a_thought_that_the_model_closes_is_left_as_it_is(make: Make) -> None:
+def test_a_thought_that_the_model_closes_is_unchanged(make: Make) -> None:
     log = make(tiny.THINKER, think=400).search(Vote(4))
     tree = replay(log)
     assert answer(log) == "18"
@@ -246,7 +246,7 @@ def test_a_thought_that_the_model_closes_is_left_as_it_is(make: Make) -> None:
 
 
 @pytest.mark.parametrize("think", [0, None])
-def test_a_model_that_thinks_again_and_again_comes_to_an_end(make: Make, think: int | None) -> None:
+def test_repeated_thoughts_end_with_length(make: Make, think: int | None) -> None:
     thinker = make(AGAIN, template="lfm2.5-minimal", think=think)
     tree = replay(thinker.search(Vote(2)))
     assert thinker.chat.thoughts is not None

@@ -36,7 +36,7 @@ def own(path: Path) -> ModelFile:
         ("", "math-shepherd-mistral-7b-rl.Q4_0", "judge"),
     ],
 )
-def test_files_that_are_not_in_the_catalogue_say_it_themselves(
+def test_names_of_a_file_outside_the_catalogue_choose_the_format(
     named: str, file: str, expected: str, tmp_path: Path
 ) -> None:
     path = tiny_prm.write_mistral(tmp_path / f"{file}.gguf", name=named)
@@ -60,14 +60,14 @@ def test_a_prm_of_another_format_is_not_read_as_a_judge(named: str, file: str, t
     assert settle_format(own(path), "judge", print, offline=True) == "judge"
 
 
-def test_the_user_can_say_it_in_the_reference() -> None:
+def test_a_reference_may_name_the_format() -> None:
     assert split_reference("qwen-math-prm=./a=b.gguf") == ("qwen-math-prm", "./a=b.gguf")
     assert split_reference("judge=self") == ("judge", "self")
     assert split_reference("./a=b.gguf") == (None, "./a=b.gguf")
     assert split_reference("hf:a/b:Q4_0") == (None, "hf:a/b:Q4_0")
 
 
-def test_the_catalogue_says_it_for_its_prms_and_generators_are_judges(tmp_path: Path) -> None:
+def test_the_catalogue_chooses_the_format_and_generators_are_judges(tmp_path: Path) -> None:
     path = tiny_prm.write_mistral(tmp_path / "some-prm.gguf")
     for spec in catalog().values():
         assert (spec.role == "prm") == (spec.format is not None)
@@ -88,7 +88,7 @@ def prm(random_gguf: Path) -> Iterator[Opened]:
         yield opened
 
 
-def test_the_text_is_the_models_own_template_with_one_turn_a_step(prm: Opened) -> None:
+def test_the_judges_text_has_one_turn_per_step_in_the_models_template(prm: Opened) -> None:
     text = "".join(prm.model.token_text(token) for token in prm.tokens(PROBLEM, A, B))
     assert text.count(tiny.START) == 5  # system, user, assistant, user, and the open assistant turn
     assert tiny.spelled("Problem: What is twice 9?\n\nSolution:\n1. Nine twos.") in text
@@ -102,7 +102,7 @@ def test_the_text_is_the_models_own_template_with_one_turn_a_step(prm: Opened) -
     )
 
 
-def test_sentencepiece_text_is_that_of_one_piece(tmp_path: Path) -> None:
+def test_a_sentencepiece_script_has_the_tokens_of_its_whole_text(tmp_path: Path) -> None:
     """Such a vocabulary puts a space before a text, but not before each of the pieces it comes in."""
     with scoring.opened(tiny_prm.write_mistral(tmp_path / "plain.gguf"), "judge") as plain:
         tokens = plain.tokens(PROBLEM, A, B)

@@ -72,7 +72,7 @@ def prm(gguf: Path) -> Iterator[Opened]:
         yield opened
 
 
-def test_scores_are_those_of_the_head_on_states_read_one_by_one(prm: Opened) -> None:
+def test_scores_equal_the_heads_on_states_of_single_tokens(prm: Opened) -> None:
     rewards = [prm.reward(QUESTION, *STEPS[: count + 1]) for count in range(3)]
     tokens, ends = prm.adapter.script.tokens(prm.model, Prefix(QUESTION, STEPS))
     states = []

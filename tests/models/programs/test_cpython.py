@@ -162,7 +162,7 @@ UNSAFE = [
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="the programs are written for Linux")
-def test_without_a_sandbox_the_same_programs_leave(tmp_path: Path) -> None:
+def test_without_a_sandbox_the_same_programs_escape(tmp_path: Path) -> None:
     """So that what is above could fail."""
     assert {*UNSAFE} <= {*hostile.ESCAPES}
     world = World(False, reaching(UNSAFE), tmp_path)
@@ -234,7 +234,7 @@ def judged(program: str, *tests: str, seconds: float = 10.0) -> Execution:
     return CPythonRunner(ProgramLimits(seconds=seconds), sandboxed=False).judge(Trial(program, tests))
 
 
-def test_each_test_has_the_names_of_the_program_and_its_own_and_the_last_ends_the_process() -> None:
+def test_tests_share_the_programs_names_but_not_their_own_and_end_the_process() -> None:
     program = "import threading\nlast = 3\nthreading.Thread(target=threading.Event().wait).start()"
     execution = judged(program, "last += 1\nassert last == 4\nprint(__name__)", "assert last == 3", "1 / 0")
     passed = Verdict("passed")
@@ -247,7 +247,7 @@ def test_verdicts_before_the_limit_count() -> None:
 
 
 @pytest.mark.parametrize("line", ["passed", '["passed", ""]', "\\n"])
-def test_what_a_program_writes_to_its_open_files_is_no_verdict(line: str) -> None:
+def test_output_of_a_program_is_no_verdict(line: str) -> None:
     writes = "import os\nfor n in range(1, 64):\n    try:\n"
     writes += f"        os.write(n, b'{line}\\n')\n    except OSError: pass"
     execution = judged(writes, "")
@@ -255,7 +255,7 @@ def test_what_a_program_writes_to_its_open_files_is_no_verdict(line: str) -> Non
 
 
 @pytest.mark.parametrize("line", ["1", "[]", '["passed", 3]', '["right", ""]', "\u00ff", "[" * 9999, '["fai'])
-def test_a_program_that_forges_verdicts_ends_its_trial_alone(line: str) -> None:
+def test_forged_verdicts_are_errors(line: str) -> None:
     forges = "import sys\nframe = sys._getframe(1).f_locals\n"
     forges += f"print(frame['marker'], {line!r}, file=frame['pipe'], flush=True)"
     execution = judged("", "", forges, "")
@@ -263,7 +263,7 @@ def test_a_program_that_forges_verdicts_ends_its_trial_alone(line: str) -> None:
     assert execution.error or execution.verdicts[1].outcome == "error"
 
 
-def test_what_tests_write_takes_little_memory() -> None:
+def test_output_of_tests_takes_little_memory() -> None:
     test = "import os\nwhile True:\n    for n in range(2, 64):\n"
     test += "        try: os.write(n, b'x' * 65536)\n        except OSError: pass"
     tracemalloc.start()
@@ -277,7 +277,7 @@ def test_what_tests_write_takes_little_memory() -> None:
 
 
 @needs_landlock
-def test_no_folder_takes_a_file_and_none_for_temporary_files_is_needed(
+def test_no_folder_is_writable_and_no_temporary_folder_is_needed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """In a file system in memory, empty folders without end fill the memory of the kernel."""
@@ -289,7 +289,7 @@ def test_no_folder_takes_a_file_and_none_for_temporary_files_is_needed(
     assert judged("").error.startswith("FileNotFoundError: ")
 
 
-def test_a_kernel_without_one_of_the_two_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_without_sandbox_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "why_not", lambda: "OSError: landlock_create_ruleset: no such call")
     with pytest.raises(AdascaleError) as refused:
         programs.check_sandbox()
@@ -384,7 +384,7 @@ def test_calls_are_allowed_by_their_arguments(machine: str) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_other_tables_of_numbers_are_refused(machine: str) -> None:
+def test_other_tables_of_system_calls_are_refused(machine: str) -> None:
     assert decision(machine, NUMBERS[machine]["read"], architecture=0x40000003) == KILL
     assert decision(machine, 435) == ENOSYS  # clone3: the C library then calls clone
     assert decision(machine, 0x40000000) == ENOSYS  # x32
@@ -422,7 +422,7 @@ def test_a_reference_passes_in_both_and_another_program_does_not(monty: MontyRun
     assert "failed" in outcomes[0]
 
 
-def test_what_monty_lacks_is_an_error(monty: MontyRunner) -> None:
+def test_a_module_that_monty_lacks_is_an_error(monty: MontyRunner) -> None:
     missing = Verdict("error", "ModuleNotFoundError: No module named 'heapq'")
     assert BEYOND.judged(monty.judge(BEYOND)).verdicts == (missing, *[Verdict("not-run")] * 2)
     assert cpython.run(BEYOND).verdicts == PASSED

@@ -40,7 +40,7 @@ def ran(executor: ProgramExecutor, program: str | Trial) -> Execution:
 
 
 @pytest.mark.parametrize(("lacks", "output"), [("", "2/3\n"), ("Landlock", "")])
-def test_what_fails_in_monty_runs_again_where_a_sandbox_is(
+def test_a_failure_in_monty_runs_again_in_a_sandbox(
     monkeypatch: pytest.MonkeyPatch, executor: ProgramExecutor, lacks: str, output: str
 ) -> None:
     monkeypatch.setattr(module, "why_not", lambda: lacks)
@@ -52,7 +52,7 @@ def test_what_fails_in_monty_runs_again_where_a_sandbox_is(
 
 @pytest.mark.parametrize("lacks", ["", "Landlock"])
 @pytest.mark.parametrize("asks", ["datetime.now()", "datetime.today()", "date.today()"])
-def test_no_program_knows_which_day_it_is(
+def test_a_call_for_the_date_fails(
     monkeypatch: pytest.MonkeyPatch, executor: ProgramExecutor, asks: str, lacks: str
 ) -> None:
     monkeypatch.setattr(module, "why_not", lambda: lacks)
@@ -62,7 +62,7 @@ def test_no_program_knows_which_day_it_is(
 
 
 @pytest.mark.parametrize("program", ["while True: pass", "x = 'a' * 10 ** 11"])
-def test_what_has_used_up_its_limits_does_not_run_again(
+def test_a_program_that_reached_its_limits_does_not_run_again(
     monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     monkeypatch.setattr(module, "CPythonRunner", None)
@@ -70,7 +70,7 @@ def test_what_has_used_up_its_limits_does_not_run_again(
         assert ran(executor, program).error.startswith(("TimeoutError", "MemoryError"))
 
 
-def test_a_code_task_runs_in_cpython_if_the_user_says_so(executor: ProgramExecutor) -> None:
+def test_an_unsandboxed_code_task_runs_in_cpython(executor: ProgramExecutor) -> None:
     assert ran(executor, CODE_TASK).passes
 
 
@@ -100,7 +100,7 @@ def test_without_a_sandbox_a_code_task_is_refused_and_other_programs_run(
         assert ran(executor, "print(1)").output == "1\n"
 
 
-def test_many_programs_come_back_by_their_tickets_once_each(executor: ProgramExecutor) -> None:
+def test_executions_are_collected_once_by_ticket(executor: ProgramExecutor) -> None:
     assert executor.collect(block=True) == []
     for ticket in range(20):
         executor.submit(ticket, f"print({ticket})")
@@ -113,7 +113,7 @@ def test_many_programs_come_back_by_their_tickets_once_each(executor: ProgramExe
     assert {ticket: each.output for ticket, each in found.items()} == {n: f"{n}\n" for n in range(20)}
 
 
-def test_a_program_that_is_cancelled_never_begins_and_its_end_is_nobodys(
+def test_a_cancelled_program_never_begins_and_is_not_collected(
     executor: ProgramExecutor, tmp_path: Path
 ) -> None:
     executor.submit(1, "while True: pass")
@@ -197,7 +197,7 @@ def runner() -> Iterator[MontyRunner]:
 
 
 @pytest.mark.parametrize("program", REFUSED)
-def test_the_outside_is_out_of_reach(
+def test_monty_refuses_access_to_the_system(
     runner: MontyRunner, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -295,7 +295,7 @@ def test_a_killed_process_is_a_failed_execution_and_the_next_program_runs() -> N
         assert runner.judge(Trial("print(2)", ())).output == "2\n"
 
 
-def test_a_worker_that_ends_says_nothing_and_stderr_is_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_worker_that_ends_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     def start(_: int) -> None:
         for _ in range(20):
             with MontyRunner(TIGHT) as runner:

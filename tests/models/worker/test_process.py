@@ -90,20 +90,20 @@ def sent(event: Event) -> bytes:
     ],
     ids=lambda message: type(message).__name__,
 )
-def test_a_message_comes_out_as_it_went_in(message: Any) -> None:
+def test_a_message_is_decoded_as_it_was(message: Any) -> None:
     line = encode(message)
     assert line.count(b"\n") == 1
     assert decode(line) == message
 
 
-def test_an_event_comes_out_as_it_went_in() -> None:
+def test_an_event_is_decoded_as_it_was() -> None:
     for event in events(DEMO):
         happened = decode(sent(event))
         assert happened.problem == ASKED.id
         assert happened.event == event
 
 
-def test_hidden_states_stay_behind() -> None:
+def test_events_are_sent_without_hidden_states() -> None:
     reading = Reading(np.ones(896, np.float32), np.ones(896, np.float32))
     demo = events(DEMO)
     step = next(event for event in demo if isinstance(event, StepProposed))
@@ -155,9 +155,7 @@ def test_a_worker_ends_with_its_parent_while_it_searches(
 
 
 @pytest.mark.parametrize("line", [encode(StartRun()), b"no message\n"])
-def test_a_worker_that_fails_while_its_parent_stays_ends_and_is_not_aborted(
-    process: subprocess.Popen[bytes], line: bytes
-) -> None:
+def test_a_worker_that_fails_exits_without_an_abort(process: subprocess.Popen[bytes], line: bytes) -> None:
     assert process.stdin is not None
     assert process.stderr is not None
     process.stdin.write(line)

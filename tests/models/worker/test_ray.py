@@ -124,7 +124,7 @@ def test_calibrations_of_code_tasks_are_compared_too(monkeypatch: pytest.MonkeyP
         (RayError(), WorkerDiedError, "the engine on a was lost (RayError)"),
     ],
 )
-def test_whatever_ends_an_engine_but_its_models_is_a_death(
+def test_an_error_of_an_engine_is_its_models_or_a_death(
     raised: Exception, kind: type[AdascaleError], told: str
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -149,7 +149,7 @@ def test_questions_of_a_lost_engine_go_to_the_others_once(
     assert said[1:] == ["the engine on n0 was lost (RayError); going on without it"]
 
 
-def test_an_engine_gives_the_log_of_each_search_and_stops_when_it_is_told(chain_gguf: Path) -> None:
+def test_an_engine_returns_the_log_of_a_search_and_can_be_interrupted(chain_gguf: Path) -> None:
     engine = Engine(SessionOptions(str(chain_gguf), branches=2, threads=1))
     assert engine.open_models().files
     log = engine.search(Request(Problem("q", "What is twice 9?"), SETTINGS))

@@ -65,7 +65,7 @@ def worker(chain_gguf: Path, said: list[str]) -> Worker:
     return Worker(SessionOptions(str(chain_gguf), branches=4, threads=1), Reporting(said.append))
 
 
-def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
+def test_an_unforeseen_error_ends_the_worker_but_not_the_run(
     monkeypatch: pytest.MonkeyPatch, worker: Worker, said: list[str]
 ) -> None:
     monkeypatch.setattr(client, "_COMMAND", FAULTY_TO_SEARCH)
@@ -81,7 +81,7 @@ def test_an_error_that_nobody_has_foreseen_ends_the_worker_and_not_the_run(
         assert isinstance(last, SearchFinished)
 
 
-def test_a_model_that_computes_no_numbers_fails_each_question(tmp_path: Path) -> None:
+def test_logits_that_are_not_finite_fail_each_question(tmp_path: Path) -> None:
     broken = tiny.write_chain(tmp_path / "broken.gguf", {"\n": {tiny.ADD: math.nan}})
     with Worker(SessionOptions(str(broken), branches=4, threads=1)) as worker:
         logs = logs_of(worker.serve(questions("1 + 1?", "2 + 2?")))
@@ -90,7 +90,7 @@ def test_a_model_that_computes_no_numbers_fails_each_question(tmp_path: Path) ->
     assert len(failures) == 2
 
 
-def test_nothing_of_a_run_is_left_when_it_has_ended(worker: Worker) -> None:
+def test_a_run_leaves_no_threads(worker: Worker) -> None:
     with worker:
         before = set(threading.enumerate())
         for text in ("1 + 1?", "2 + 2?"):
@@ -103,7 +103,7 @@ def test_nothing_of_a_run_is_left_when_it_has_ended(worker: Worker) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no local sockets")
-def test_a_kept_worker_goes_on_for_the_same_models_alone(
+def test_a_kept_worker_serves_only_the_same_models(
     chain_gguf: Path, random_gguf: Path, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
@@ -134,7 +134,7 @@ def test_a_long_run_of_one_character_does_not_end_the_worker(worker: Worker) -> 
     assert isinstance(answered, SearchFinished)
 
 
-def test_a_run_that_is_left_early_does_not_speak_into_the_next_one(worker: Worker) -> None:
+def test_events_of_an_abandoned_run_do_not_reach_the_next_one(worker: Worker) -> None:
     with worker:
         events = worker.serve(questions("1 + 1?", settings=Settings(strategy_named("vote"))))
         assert isinstance(events, Iterator)
@@ -145,7 +145,7 @@ def test_a_run_that_is_left_early_does_not_speak_into_the_next_one(worker: Worke
         assert isinstance(again[-1][1], SearchFinished)
 
 
-def test_one_search_of_several_is_cancelled_and_its_worker_goes_on(worker: Worker) -> None:
+def test_one_of_several_searches_is_cancelled_and_the_others_finish(worker: Worker) -> None:
     patient = Settings(strategy_named("vote", samples=900))
     requests = [Request(Problem("long", "1 + 1?"), patient), Request(Problem("short", "2 + 2?"), SETTINGS)]
     ends: dict[str, str] = {}
@@ -189,7 +189,7 @@ def ending(monkeypatch: pytest.MonkeyPatch, command: str) -> WorkerDiedError:
         ("terminate called after throwing an instance of 'X'\n  what():  map::at\n", "map::at"),
     ],
 )
-def test_an_abort_is_told_with_its_last_words(
+def test_an_abort_is_an_error_with_its_cause(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], says: str, fact: str
 ) -> None:
     error = ending(monkeypatch, dying(f"before\n{says}", signal.SIGABRT))
@@ -208,7 +208,7 @@ def test_an_abort_is_told_with_its_last_words(
         (ASSERTION, signal.SIGABRT, "", WorkerDiedError),
     ],
 )
-def test_a_file_is_to_blame_only_for_an_abort_while_it_is_opened(
+def test_a_file_is_corrupt_only_after_an_abort_while_it_is_opened(
     monkeypatch: pytest.MonkeyPatch, says: str, number: int, before: str, kind: type[AdascaleError]
 ) -> None:
     monkeypatch.setattr(client, "_COMMAND", dying(says, number, before))
@@ -313,7 +313,7 @@ def next_of(questions: Questions, news: SimpleQueue[None]) -> Request | None:
     return found
 
 
-def test_a_question_is_read_when_it_is_asked_for_and_not_before() -> None:
+def test_questions_are_read_on_demand() -> None:
     read: list[str] = []
 
     def requests() -> Iterator[Request]:
@@ -332,7 +332,7 @@ def test_a_question_is_read_when_it_is_asked_for_and_not_before() -> None:
     assert questions.exhausted
 
 
-def test_an_error_in_reading_the_questions_is_raised_where_they_are_searched(
+def test_an_error_of_the_questions_iterator_is_raised_by_serve(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def requests() -> Iterator[Request]:
@@ -344,7 +344,7 @@ def test_an_error_in_reading_the_questions_is_raised_where_they_are_searched(
         list(worker.serve(requests()))
 
 
-def test_what_had_begun_fails_and_what_had_not_is_asked_again(searched: Searched) -> None:
+def test_after_a_death_running_searches_fail_and_waiting_ones_are_sent_again(searched: Searched) -> None:
     logs = searched({"a": [(PromptRead, False)], "b": [(None, True)]})
     assert kinds(logs["a"]) == [SearchStarted, PromptRead, SearchFailed]
     assert [event.seq for event in logs["a"]] == [0, 1, 2]
@@ -353,7 +353,7 @@ def test_what_had_begun_fails_and_what_had_not_is_asked_again(searched: Searched
     assert logs["z"] == log_of(question("z"))
 
 
-def test_what_had_begun_is_asked_once_more_where_that_is_wanted(searched: Searched) -> None:
+def test_with_retry_a_running_search_is_repeated_once(searched: Searched) -> None:
     dies = (PromptRead, True)
     once = searched({"a": [dies]}, retry=True)
     assert once["a"][2:] == log_of(question("a"))
@@ -364,7 +364,7 @@ def test_what_had_begun_is_asked_once_more_where_that_is_wanted(searched: Search
 
 
 @pytest.mark.parametrize("retry", [False, True])
-def test_a_question_whose_prompt_is_deadly_is_to_blame_and_so_is_one_that_is_lost_twice_before_it_begins(
+def test_a_question_lost_with_its_prompt_or_twice_before_it_begins_is_deadly(
     searched: Searched, retry: bool
 ) -> None:
     many = [str(number) for number in range(RESTARTS + 1)]
@@ -376,7 +376,7 @@ def test_a_question_whose_prompt_is_deadly_is_to_blame_and_so_is_one_that_is_los
     assert logs["z"] == log_of(question("z"))
 
 
-def test_a_worker_that_dies_for_no_known_reason_is_given_up_unless_it_answers_in_between(
+def test_repeated_deaths_without_an_answer_in_between_end_the_run(
     searched: Searched,
 ) -> None:
     def deaths(first: int, count: int) -> dict[str, list[Fate]]:
