@@ -3,14 +3,14 @@
 The states become principal components, and with the numbers a few standardised inputs. Linear
 heads map these to two raw outputs, which are read as a Beta distribution of the success probability: the
 logit of its mean, and the log of its concentration over ``PRIOR_KAPPA``. A calibration has a model for each
-stage; the generator's state behind a question tells how far it is from those that were fitted, and out of
-distribution intervals grow with the distance.
+stage. By the generator's state behind a question it measures the distance from the fitted questions; a search
+that is out of distribution does without the fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..answers.choosing import FinishedSearch
 from ..ports import Prefix
 from ..types import Estimate, Mode
 from .features import QUESTION_STAGES, Observation, Stage, States, answer_observation, observe, stage_of
-from .posterior import Array, beta_quantiles, logit, sigmoid
+from .posterior import Array, beta_quantiles, sigmoid
 
 _MIN_VARIANCE = 1e-8
 _CLIP = 4.0
@@ -222,30 +222,17 @@ class Calibration:
         """Estimate for a question before its first solution."""
         assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
         asked = Observation({}, {"question": prefix.prompt.last})
-        return self._estimate(QUESTION_STAGES[prefix.mode], asked, prefix)
+        return self.models[QUESTION_STAGES[prefix.mode]].estimate(asked)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""
-        return self._estimate(stage_of(prefix), observe(prefix, reward), prefix)
+        return self.models[stage_of(prefix)].estimate(observe(prefix, reward))
 
-    def of_answer(self, prefix: Prefix, finished: FinishedSearch) -> Estimate:
+    def of_answer(self, finished: FinishedSearch) -> Estimate:
         """Estimate for the chosen answer."""
-        return self._estimate("answer", answer_observation(finished, self.spreads), prefix)
+        return self.models["answer"].estimate(answer_observation(finished, self.spreads))
 
     def distance(self, prefix: Prefix) -> float:
         """Distance of the question from the fitted ones; above 1 is out of distribution."""
         assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
         return float(self.domains[prefix.mode].distance(prefix.prompt.last[None])[0])
-
-    def _estimate(self, stage: Stage, seen: Observation, prefix: Prefix) -> Estimate:
-        return widen(self.models[stage].estimate(seen), self.distance(prefix))
-
-
-def widen(estimate: Estimate, distance: float) -> Estimate:
-    """Stretch the interval around the median, on the logit scale, for a question out of distribution."""
-    if distance <= 1.0:
-        return estimate
-    logits = logit(np.array([estimate.lower, estimate.median, estimate.upper]))
-    lower, _, upper = sigmoid(logits[1] + distance * (logits - logits[1])).tolist()
-    # ``logit`` clips near 0 and 1, so a bound that is already there would come back narrower.
-    return replace(estimate, lower=min(lower, estimate.lower), upper=max(upper, estimate.upper))

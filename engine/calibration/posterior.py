@@ -272,7 +272,7 @@ class Posterior:
             return self._of_options(self.options.of_problem(prefix.problem), finished)
         if self.head is None:
             return self._of_votes(prefix.problem, finished)
-        own, voted = self.head.of_answer(prefix, finished), None
+        own, voted = self.head.of_answer(finished), None
         if KINDS[self.kind].is_fitted:
             # A head cannot see a mistake that all solutions share, and votes cannot see what they are worth.
             voted = self._of_votes(prefix.problem, finished).confidence

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import beta_world, examples, fitted, measured, problems, searched, training
+from worlds import beta_world, examples, fitted, measured, problems, training
 
 from adascale.engine.answers.choosing import Candidate, FinishedSearch, group_answers
 from adascale.engine.calibration.features import answer_observation
@@ -21,7 +21,6 @@ from adascale.engine.calibration.fit import (
 )
 from adascale.engine.calibration.metrics import Predictions, skill
 from adascale.engine.calibration.posterior import SPREADS, log_odds, logit, of_votes, sigmoid
-from adascale.engine.ports import Prefix
 from adascale.engine.types import Estimate, NodeId
 from bench.metrics import coverage
 
@@ -41,13 +40,8 @@ def played(samples: Sequence[Sequence[Sample]], estimates: Mapping[str, Predicti
     return [*answer_examples(samples, estimates, SPREADS, 0)]
 
 
-def prefix() -> Prefix:
-    [record] = searched(problems(1)).values()
-    return Prefix(record.started.problem, (), record.tree.readings["prose"])
-
-
 def confidence(search: FinishedSearch) -> float:
-    return fitted()[0].of_answer(prefix(), search).median
+    return fitted()[0].of_answer(search).median
 
 
 def test_answers_rise_with_agreement() -> None:

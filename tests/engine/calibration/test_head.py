@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from adascale.engine.calibration.features import States
-from adascale.engine.calibration.head import Domain, quantiles_of, widen
+from adascale.engine.calibration.head import Domain, quantiles_of
 from adascale.engine.calibration.posterior import LEVELS, Array, beta_quantiles, sigmoid
-from adascale.engine.types import Estimate
 
 
 def test_beta_quantiles_are_scipys() -> None:
@@ -66,25 +65,3 @@ def test_far_states_are_out_of_distribution_the_farther_the_more() -> None:
         if times >= 10:
             assert np.all(distance > 1)
     assert np.all(np.isfinite(domain.distance(np.full((1, 40), 1e6, np.float32))))
-
-
-probabilities = st.floats(0, 1)
-
-
-@given(st.tuples(probabilities, probabilities, probabilities).map(sorted), st.floats(0, 1e6))
-@example([0.0, 0.0, 0.0], 2.0)
-@example([0.0, 0.0, 1.0], 2.0)
-@example([1.0, 1.0, 1.0], 3.0)
-@example([0.0, 1e-9, 2e-9], 5.0)
-@settings(max_examples=60, deadline=None)
-def test_widened_keeps_the_median_and_never_narrows(quantiles: list[float], distance: float) -> None:
-    estimate = Estimate(*quantiles, calibrated=True)
-    found = widen(estimate, distance)
-    assert found.median == estimate.median
-    assert found.calibrated
-    assert 0 <= found.lower <= estimate.lower
-    assert estimate.upper <= found.upper <= 1
-    if distance <= 1:
-        assert found == estimate
-    middle = widen(Estimate(0.4, 0.5, 0.6, calibrated=True), 2.0)
-    assert (middle.lower, middle.upper) == pytest.approx((4 / 13, 9 / 13)), "on the logit scale"
