@@ -121,7 +121,14 @@ def _plain(number: re.Match[str]) -> str:
     return f"{value:f}" if -15 < value.adjusted() < _LARGEST else number[0]
 
 
+def _duration(printed: re.Match[str]) -> str:
+    """``3 h 25 min`` for a ``timedelta``."""
+    parts = zip(map(int, printed.groups("0")), ("d", "h", "min"), strict=True)
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 min"
+
+
 _PRINTED: Rules = (
+    (r"\A(?:(\d+) days?, )?(\d):(\d\d):00\Z", _duration),  # a time of day has two digits for the hour
     (r"Fraction\((-?\d+), (\d+)\)", r"\1/\2"),
     (r"\(-?[\d.e+-]+j\)", _plain_complex),
     (rf"\A{_NUMBER}(?: {_NUMBER})+\Z", lambda several: ", ".join(several[0].split())),

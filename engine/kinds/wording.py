@@ -239,7 +239,8 @@ CLOCK = phrases(
 )
 ASKS_DAY = phrases(
     rf"""
-    (which|what)( is| was| will be)?( the)? (day|date)(?! did)|weekday|day of the week
+    (which|what)( is| was| will be)?( the)?( first| last| latest| earliest)? (day|date)(?! did)
+    weekday|day of the week
     welche[nrs]? (\w*tag|datum)|quel(le)? (jour|date)|qu[eé] (día|fecha)|(che|quale) (giorno|data)
     \d+ {_SPAN} (after|before|from)
     """
