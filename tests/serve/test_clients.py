@@ -11,7 +11,7 @@ import anthropic
 import ollama
 import openai
 import pytest
-from scripted_server import MODEL, WAYS, EchoPolicy, Served, echo_as_asked, open_weather, say, served
+from scripted_server import MODEL, Served, open_weather, say
 
 from adascale.engine.types import Turn
 
@@ -229,16 +229,6 @@ def test_errors_are_those_of_the_client_also_behind_the_beginning_of_a_stream(
         client(server.url, [say("Say 42")], model="gpt-9")
     with pytest.raises(Exception, match="the PRM's window is 2,048"):
         client(server.url, [say("an unreadable one")], stream=True)
-
-
-def test_openais_client_reads_json() -> None:
-    asked: Any = {"model": MODEL, "messages": [say("Say 42")]}
-    with (
-        served(policy=EchoPolicy(echo_as_asked)) as server,
-        openai.OpenAI(base_url=f"{server.url}/v1", api_key="none") as client,
-    ):
-        written = client.chat.completions.create(**asked, **WAYS["schema"]).choices[0].message.content
-    assert json.loads(written)["number"] == 42
 
 
 def test_views_of_the_model_are_read(server: Served) -> None:
