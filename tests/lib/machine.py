@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -161,6 +161,11 @@ def opened(path: Path) -> Iterator[Machine]:
         model = LlamaModel(path)
         stack.callback(model.close)
         yield Machine(model, stack)
+
+
+def text_of(model: LlamaModel, tokens: Iterable[int]) -> str:
+    """Text of tokens, in which control tokens have none."""
+    return b"".join(map(model.piece, tokens)).decode()
 
 
 def tokens_of(steps: Sequence[Step]) -> list[int]:

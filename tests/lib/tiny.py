@@ -166,7 +166,6 @@ def write_chain(
     chain: Mapping[str, Mapping[str, float]] = CHAIN,
     context: int = 2048,
     template: str | None = CHATML,
-    control: Collection[str] = (),
 ) -> Path:
     """A one-layer llama whose attention and feed-forward are zero: a Markov chain over its vocabulary.
 
@@ -175,7 +174,6 @@ def write_chain(
         chain: Logits of the next token after a token.
         context: Tokens that it was trained for, as it claims.
         template: Chat template.
-        control: Words of the chain that are control tokens.
     """
     tokens = chain_vocabulary(chain)
     width = 288  # one-hot embeddings, rounded up to a multiple of the 32 that flash attention likes
@@ -192,7 +190,7 @@ def write_chain(
     tensors = {f"blk.0.{name}.weight": tensor for name, tensor in block.items()}
     tensors |= {"token_embd.weight": embedding, "output_norm.weight": ones, "output.weight": output}
     writer = begin(path, "llama", decoder(context, width, 9, 9, 1, 32, len(tokens)))
-    add_vocabulary(writer, tokens, template, control)
+    add_vocabulary(writer, tokens, template)
     return finish(writer, tensors, path)
 
 

@@ -55,14 +55,12 @@ def write_mistral(path: Path, *, name: str = "tiny") -> Path:
     return tiny.finish(writer, weights, path)
 
 
-def write_llama3(
-    path: Path, *, name: str = "tiny", answers: float = 6.0, template: str | None = LLAMA3
-) -> Path:
+def write_llama3(path: Path, *, answers: float = 6.0) -> Path:
     """A Llama with the byte-level BPE, control tokens and chat template of Llama 3.1."""
     tokens = [*tiny.byte_tokens(), tiny.spelled("\n\n"), tiny.spelled(" S"), *LLAMA3_CONTROLS]
     weights = tiny.random_weights(len(tokens), output=1.0)
     _answer(weights, tokens.index(tiny.spelled("\n\n")), [tokens.index("+"), tokens.index("-")], answers)
-    writer = _begin(path, "llama", name, len(tokens))
+    writer = _begin(path, "llama", "tiny", len(tokens))
     tiny.add_bpe(
         writer,
         tokens,
@@ -72,7 +70,7 @@ def write_llama3(
         "<|eot_id|>",
         kind="llama-bpe",
         adds_bos=True,
-        template=template,
+        template=LLAMA3,
     )
     return tiny.finish(writer, weights, path)
 

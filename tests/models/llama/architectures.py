@@ -279,19 +279,16 @@ _LOUD = 300.0
 """Makes embeddings so loud that what the layers add is lost: the last token alone decides, as in a chain."""
 
 
-def write(
-    path: Path, architecture: Architecture, seed: int = 0, chain: tiny.Chain | None = None, **vocabulary: Any
-) -> Path:
+def write(path: Path, architecture: Architecture, chain: tiny.Chain | None = None, **vocabulary: Any) -> Path:
     """A model of an architecture with random float32 weights and the vocabulary of ``tiny``.
 
     Args:
         path: The file.
         architecture: The architecture.
-        seed: Seed of the weights.
         chain: As ``tiny.write_chain`` has it, for a model that goes by its last token; None for a random one.
         vocabulary: Arguments of ``tiny.add_vocabulary``.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     tokens = tiny.chain_vocabulary(chain or {}, vocabulary.get("control", ()))
     shapes: Shapes = {"token_embd.weight": (len(tokens), WIDTH), "output.weight": (len(tokens), WIDTH)}
     shapes[architecture.final_norm] = (WIDTH,)

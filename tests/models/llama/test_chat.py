@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 import tiny
 import tiny_prm
+from machine import text_of
 
 from adascale.engine.errors import ModelCorruptError, TemplateRaisedError, UsageError
 from adascale.engine.tools.calls import ToolRequest
 from adascale.engine.types import Turn
 from adascale.models.llama.chat import ChatFormat, ToolFormat
 from adascale.models.llama.model import LlamaModel
-from adascale.models.llama.templates import Message, render
+from adascale.models.llama.templates import render
 from adascale.models.options import PROMPTS
 from adascale.models.programs.cpython import why_not
 from adascale.models.session import chat_formats
@@ -43,11 +44,6 @@ def opened(tmp_path: Path) -> Iterator[Open]:
             return stack.enter_context(closing(LlamaModel(path)))
 
         yield open_model
-
-
-def text_of(model: LlamaModel, tokens: Iterable[int]) -> str:
-    """Text of a prompt, in which control tokens have none."""
-    return b"".join(map(model.piece, tokens)).decode()
 
 
 @pytest.mark.parametrize(
@@ -168,10 +164,10 @@ ASKED = "{{ messages[-1].content }}"
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]
 
 
-def rendered(source: str, messages: Sequence[Message] = MESSAGES) -> str:
+def rendered(source: str) -> str:
     info = SimpleNamespace(chat_template=source)
     model: Any = SimpleNamespace(info=info, name="m.gguf", special_texts={"bos_token": "<s>"})
-    return render(model, messages)
+    return render(model, MESSAGES)
 
 
 def short(text: str) -> str:

@@ -24,6 +24,10 @@ def shared(machine: Machine) -> LlamaContext:
     return context
 
 
+def read(reader: LabelReader, texts: list[str]) -> list[list[FloatArray]]:
+    return [*reader.read([reader.tokens(text) or () for text in texts])]
+
+
 def log_softmax(logits: FloatArray) -> FloatArray:
     return np.asarray(logits - np.logaddexp.reduce(logits))
 
@@ -43,7 +47,7 @@ def test_label_probabilities_equal_those_of_constrained_decoding(
     model, chat = machine.model, ChatFormat(machine.model, SYSTEM)
     labels = one_of(model, chat, ALIKE)
     reader = LabelReader(shared, chat.head, labels.looks)
-    read = [*reader.read([reader.tokens(text) or () for text in TEXTS])]
+    looks = read(reader, TEXTS)
     spelt = [(*model.tokenize(label, special=False), model.end_of_turn) for label in ALIKE]
     for n in (0, 1, 2, 3, 73, 74):
         expected = np.zeros(len(ALIKE))
@@ -54,7 +58,7 @@ def test_label_probabilities_equal_those_of_constrained_decoding(
                 log_p = log_softmax(alone(machine, (*chat.prompt(TEXTS[n]), *path))[tokens])
                 for label in here:
                     expected[spelt.index(label)] += log_p[tokens.index(label[len(path)])]
-        assert labels.log_probs(read[n]) == pytest.approx(expected, abs=2e-2), TEXTS[n][:20]
+        assert labels.log_probs(looks[n]) == pytest.approx(expected, abs=2e-2), TEXTS[n][:20]
 
 
 def test_probabilities_of_a_hundred_labels_sum_to_one(machine: Machine, shared: LlamaContext) -> None:
@@ -63,7 +67,7 @@ def test_probabilities_of_a_hundred_labels_sum_to_one(machine: Machine, shared: 
         machine.model, chat, [f"{word} {n}" for n in range(25) for word in ("a", "ab", "b", "cd")]
     )
     reader = LabelReader(shared, chat.head, labels.looks)
-    for looks in reader.read([reader.tokens(text) or () for text in TEXTS]):
+    for looks in read(reader, TEXTS):
         assert np.exp(labels.log_probs(looks)).sum() == pytest.approx(1)
 
 
@@ -74,9 +78,7 @@ def test_a_yes_no_question_per_label_has_the_logits_of_its_own_prompt(
     questions = ["Is it red?", "Is it blue and very, very large?"]
     reader = LabelReader(shared, chat.head, each_of(model, chat, questions).looks)
     words = [[*first_tokens(model, word)] for word in ("Yes", "No")]
-    for text, looks in zip(
-        TEXTS[:4], reader.read([reader.tokens(each) or () for each in TEXTS[:4]]), strict=True
-    ):
+    for text, looks in zip(TEXTS[:4], read(reader, TEXTS[:4]), strict=True):
         for question, look in zip(questions, looks, strict=True):
             logits = alone(machine, tuple(chat.prompt(f"{text.strip()}\n\n{question}")))
             expected = log_softmax(np.array([np.logaddexp.reduce(logits[each]) for each in words]))
@@ -86,7 +88,6 @@ def test_a_yes_no_question_per_label_has_the_logits_of_its_own_prompt(
 def test_a_text_longer_than_the_room_is_not_tokenized(machine: Machine, shared: LlamaContext) -> None:
     chat = ChatFormat(machine.model, SYSTEM)
     reader = LabelReader(shared, chat.head, one_of(machine.model, chat, ALIKE).looks)
-    fits = reader.tokens("x" * reader.room)
-    assert fits is not None
-    assert len([*reader.read([fits])]) == 1
+    assert reader.tokens("x" * reader.room) is not None
+    assert len(read(reader, ["x" * reader.room])) == 1
     assert reader.tokens("x" * (reader.room + 1)) is None

@@ -157,11 +157,6 @@ def test_logits_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     opened.close()
 
 
-def failure(monkeypatch: pytest.MonkeyPatch, *logged: str) -> ModelError | MemoryOverflowError:
-    monkeypatch.setattr(native, "log_lines", logged)
-    return explain_load_failure("m.gguf")
-
-
 @pytest.mark.parametrize(
     ("line", "kind", "words"),
     [
@@ -177,7 +172,8 @@ def failure(monkeypatch: pytest.MonkeyPatch, *logged: str) -> ModelError | Memor
 def test_load_failures_are_explained(
     monkeypatch: pytest.MonkeyPatch, line: str, kind: type[Exception], words: str
 ) -> None:
-    error = failure(monkeypatch, "loaded meta data", line)
+    monkeypatch.setattr(native, "log_lines", ("loaded meta data", line))
+    error = explain_load_failure("m.gguf")
     assert (type(error), error.message) == (kind, words)
     assert error.hint
     if kind is not ModelCorruptError:

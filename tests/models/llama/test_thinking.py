@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import tiny
-from machine import opened, tokens_of
-from scripted import ScriptedExecutor, logs_of, ticking, usage_of
+from machine import opened, text_of, tokens_of
+from scripted import ticking, usage_of
 
 from adascale.engine.errors import ContextOverflowError, UsageError
 from adascale.engine.ports import SequenceLogprob
@@ -20,16 +20,14 @@ from adascale.engine.search.events import Event, SearchFailed, SearchFinished
 from adascale.engine.search.record import replay
 from adascale.engine.search.tree import Tree
 from adascale.engine.strategies import Beam, Greedy, Strategy, Vote
-from adascale.engine.types import Execution, Mode, NodeId, Problem, Turn
+from adascale.engine.types import NodeId, Problem, Turn
 from adascale.models.llama.chat import ChatFormat
 from adascale.models.llama.context import LlamaContext
 from adascale.models.llama.model import LlamaModel
 from adascale.models.llama.policy import LlamaPolicy
-from adascale.models.llama.stepcost import StepCosts
 from adascale.models.llama.thinking import (
     CLOSING,
     MIN_STEP,
-    Thinking,
     plan_thinking,
     room_for_thoughts,
 )
@@ -64,11 +62,6 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LlamaModel
         yield opened
 
 
-def spelled(model: LlamaModel, tokens: tuple[int, ...]) -> str:
-    """Text of a prompt, control tokens of turns left out."""
-    return b"".join(map(model.piece, tokens)).decode()
-
-
 @pytest.mark.parametrize("think", [512, 0, None], ids=["on", "off", "auto"])
 @pytest.mark.parametrize(("model", "name"), [(name, name) for name in PROMPT_ENDS], indirect=["model"])
 def test_a_prompt_opens_or_closes_a_thought_or_leaves_it_to_the_model(
@@ -79,14 +72,14 @@ def test_a_prompt_opens_or_closes_a_thought_or_leaves_it_to_the_model(
     assert thinking is not None
     assert thinking.budget == (THINK_TOKENS if think is None else think)
     chat = ChatFormat(model, "Be brief.", thinking=thinking)
-    text = spelled(model, chat.tail)
+    text = text_of(model, chat.tail)
     assert text.endswith(expected)
     assert text.count(thinking.tags.opening) == (expected != "")
     assert chat.thoughts is not None
     assert chat.thoughts.is_open == (expected in (OPEN, "<|channel>thought\n"))
     # A conversation is rendered by itself, and ends in the same way.
     history = (Turn("user", "Hello."), Turn("assistant", "Hi."))
-    assert spelled(model, chat.prompt("What is twice 9?", history)).endswith(text)
+    assert text_of(model, chat.prompt("What is twice 9?", history)).endswith(text)
 
 
 @pytest.mark.parametrize("model", [tiny.CHATML], indirect=True)
@@ -105,11 +98,11 @@ def test_a_program_is_opened_behind_the_thought(tmp_path: Path) -> None:
         off, on = (
             ChatFormat(model, "Code.", "```python\n", plan_thinking(model, think)) for think in (0, 256)
         )
-        assert spelled(model, off.tail).endswith("</think>\n\n```python\n")
-        assert spelled(model, on.tail).endswith("<think>\n")
+        assert text_of(model, off.tail).endswith("</think>\n\n```python\n")
+        assert text_of(model, on.tail).endswith("<think>\n")
         assert on.thoughts is not None
-        assert spelled(model, on.thoughts.lead) == "\n\n```python\n"
-        assert spelled(model, on.thoughts.cut).endswith("</think>\n\n```python\n")
+        assert text_of(model, on.thoughts.lead) == "\n\n```python\n"
+        assert text_of(model, on.thoughts.cut).endswith("</think>\n\n```python\n")
         assert on.thoughts.following("cut")[1].endswith(b"</think>\n\n")
 
 
@@ -139,13 +132,8 @@ class Thinker:
     chat: ChatFormat
 
     def search(self, strategy: Strategy, problem: Problem = PROBLEM) -> list[Event]:
-        return self.search_all(strategy, [problem])[problem.id]
-
-    def search_all(self, strategy: Strategy, problems: list[Problem]) -> dict[str, list[Event]]:
-        """Logs by problem."""
-        ran = ScriptedExecutor(lambda program: Execution("18", "", 0.0))
-        driver = Driver(self.policy, SequenceLogprob(), {}, ticking(), executor=ran)
-        return logs_of(driver.run(problems, Settings(strategy, seed=7)))
+        driver = Driver(self.policy, SequenceLogprob(), {}, ticking())
+        return [event for _, event in driver.run([problem], Settings(strategy, seed=7))]
 
 
 Make = Callable[..., Thinker]
@@ -159,32 +147,19 @@ def make(tmp_path: Path) -> Iterator[Make]:
             chain: Mapping[str, Mapping[str, float]] = tiny.THINKER_FOR_EVER,
             template: str = "qwen3",
             think: int | None = 40,
-            thinking: Thinking | None = None,
             path: Path | None = None,
-            window: int = 1024,
-            states: bool = False,
-            even: bool = False,
         ) -> Thinker:
             template = TEMPLATES.get(template, template)
             path = path or tiny.write_chain(tmp_path / "thinker.gguf", chain, template=template)
             machine = stack.enter_context(opened(path))
-            model = machine.model
-            thinking = thinking or plan_thinking(model, think)
+            thinking = plan_thinking(machine.model, think)
             assert thinking is not None
             if think is None:
                 thinking = replace(thinking, budget=40)
-            chats: dict[Mode, ChatFormat] = {
-                "prose": ChatFormat(model, "Be brief.", thinking=thinking),
-                "program": ChatFormat(model, "Code.", "```python\n", thinking),
-            }
-            policy, context = machine.policy(
-                window=window,
-                states=states,
-                chats=chats,
-                sampling=SamplingParams(max_tokens=64, think_tokens=thinking.budget),
-                costs=None if even else StepCosts({}),
-            )
-            return Thinker(policy, context, chats["prose"])
+            chat = ChatFormat(machine.model, "Be brief.", thinking=thinking)
+            sampling = SamplingParams(max_tokens=64, think_tokens=thinking.budget)
+            policy, context = machine.policy(window=1024, chats={"prose": chat}, sampling=sampling)
+            return Thinker(policy, context, chat)
 
         yield build
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 import tiny_prm
+from machine import text_of
 
 from adascale.engine.errors import UsageError
 from adascale.engine.ports import Prefix
@@ -106,7 +107,7 @@ def test_a_sentencepiece_script_has_the_tokens_of_its_whole_text(tmp_path: Path)
     """Such a vocabulary puts a space before a text, but not before each of the pieces it comes in."""
     with scoring.opened(tiny_prm.write_mistral(tmp_path / "plain.gguf"), "judge") as plain:
         tokens = plain.tokens(PROBLEM, A, B)
-        text = b"".join(map(plain.model.piece, tokens)).decode().lstrip()
+        text = text_of(plain.model, tokens).lstrip()
         assert text.endswith(
             "Problem: What is twice 9?\n\nSolution:\n1. Nine twos.\n\nYes\n\n2. That is 18.\n\n"
         )
@@ -121,7 +122,7 @@ LEAVING_OUT = tiny.CHATML.replace("in messages %}", "in messages if m.role != 's
 def test_a_template_without_a_system_role_can_judge(tmp_path: Path, template: str) -> None:
     model = LlamaModel(tiny.write_chain(tmp_path / "strict.gguf", template=template))
     tokens, _ = FORMATS["judge"](model).script.tokens(model, Prefix(PROBLEM, (A,)))
-    text = b"".join(map(model.piece, tokens)).decode()
+    text = text_of(model, tokens)
     assert text.index("You check solutions") < text.index("Problem: What is twice 9?")
     assert (text.count("user\n"), text.count("assistant\n"), text.count("system\n")) == (1, 1, 0)
     model.close()
