@@ -68,7 +68,8 @@ def files() -> dict[str, str]:
     labels.highlight_regex(r"(?m)^[$>] .*$", "bold")
     return screens | {
         "label.svg": document(labels),
-        "firming.svg": re.sub("[◓◑◒]", "◐", document(firming())),
+        # The mark of running work turns, and the picture's id with it.
+        "firming.svg": re.sub(r"terminal-\d+", "terminal-0", re.sub("[◓◑◒]", "◐", document(firming()))),
         "search.svg": document(picture(demo)),
     }
 

@@ -32,7 +32,7 @@ MAY_IMPORT = {
         "filelock", "llama_cpp", "markdown_it", "prompt_toolkit", "pydantic", "rich", "tomlkit", "typer",
     },
     "api": {
-        "adascale.engine", "adascale.models",
+        "adascale.engine", "adascale.models", "numpy",
         "mcp", "mcp_types", "pydantic", "pydantic_core", "starlette",
         "uvicorn",
     },
