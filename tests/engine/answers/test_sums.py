@@ -122,7 +122,7 @@ def test_whatever_is_written_is_read(text: str) -> None:
 def test_endless_white_space_is_read_at_once(text: str) -> None:
     started = time.process_time()
     assert not list(equations(text))
-    assert time.process_time() - started < 0.05
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(
