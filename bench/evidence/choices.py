@@ -112,8 +112,8 @@ def _solutions(
 def play(record: Mapping[str, Any], weights: OptionWeights) -> dict[str, Played]:
     """Every rule on a question."""
     right, looks = record["right"], record["looks"]
-    if weights.bare is not None and not record.get("has_text", True):
-        weights = weights.bare
+    if weights.without_text is not None and not record.get("has_text", True):
+        weights = weights.without_text
     mean = [fmean(column) for column in zip(*looks, strict=True)]
 
     def leading(p: Sequence[float], tokens: int) -> Played:

@@ -1,13 +1,13 @@
-"""The posterior of the answers that a search has found: one for every kind of question.
+"""The posterior of a search's answers: one for every kind of question.
 
-Each answer may be the right one, or none of them. Where one is, a solution gives it with a rate of its mode,
-drawn from a distribution around the prior. Wrong solutions of a mode spread over wrong answers by a Chinese
-restaurant process, and two modes seldom make the same mistake. The evidence of an answer's own solutions sets
-its odds: how likely the model found its words, or what a fitted head says of them.
+One of the answers is correct, or none is. Each mode has a rate of correct solutions, drawn from a
+distribution around the prior. Wrong solutions of a mode spread over wrong answers by a Chinese restaurant
+process, and two modes seldom make the same mistake. An answer's own solutions set its odds: by the likelihood
+of their words, or by the estimates of a fitted head.
 
-A kind of question supplies constants (``VOTES``, ``options.OPTIONS``), a model its size, a fit a head. Hidden
-states mean something else in every model, so without a head none are read. What every model has are its
-size, solutions that agree or do not, and the probability of its words (docs/research.md).
+The kind of question supplies constants (``VOTES``, ``options.OPTIONS``), the model its size, a fit a head.
+Hidden states differ between models, so without a head the posterior uses the model's size, the votes and the
+likelihood of the words only (docs/research.md).
 """
 
 from __future__ import annotations
@@ -38,59 +38,60 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 Level = Literal["fitted", "prior"]
-"""Source of a number: a fit of this very model, or published scores of models of its size."""
+"""Source of a probability: a fit of this model, or published scores of models of its size."""
 
 # By published scores of instruction-tuned models on GSM8K and MATH: the logit of their mean rises with the
-# logarithm of the parameters. The line goes through 27 models of .3 to 5 billion; 22 of 7 to 15 billion,
-# which are no better than those of 3, say where it ends (``python -m bench.evidence.model_sizes``).
+# logarithm of the parameters. The line was fitted on 27 models of .3 to 5 billion. It ends where 22 models of
+# 7 to 15 billion are no better (``python -m bench.evidence.model_sizes``).
 AT_ONE_BILLION = -0.16
 RISE = 0.89
 """Logits for each factor of e."""
 FROM = 0.34e9
-"""Parameters where the line begins: those of the smallest model of the table.
+"""Parameters at the start of the line: the smallest model of the table.
 
-With a prior below .12, prose and a program that agree would be likelier to share a mistake than to be right.
+With a prior below .12, prose and a program that agree would be likelier to share a mistake than to be
+correct.
 """
 UNTIL = 2.7e9
-"""Parameters where it ends: there it reaches the mean of the larger models."""
+"""Parameters at its end: there it reaches the mean of the larger models."""
 OFF_THE_LINE = 0.49
-"""Logits that models lie off the line (standard deviation)."""
+"""Standard deviation of models from the line, in logits."""
 
 SPREADS: Mapping[Mode, float] = {"prose": 6.0, "program": 2.5, "code": 2.5, "call": 2.5}
-"""Concentration of a mode's wrong answers where it was not measured (docs/research.md): the larger, the more
-rarely two agree."""
+"""Default concentration of a mode's wrong answers (docs/research.md): the larger, the more rarely two
+agree."""
 
 STRENGTH = 3.0
 """Weight of the prior, in solutions; 2 and 5 were no better (docs/research.md)."""
 
 _SAME_MISTAKE = 0.13
-"""P(a wrong answer of one mode is one of the other's), of 40 fitting questions of the 1.5b at T .5."""
+"""P(a wrong answer of one mode is also one of the other), by 40 fitting questions of the 1.5b at T .5."""
 
 _MISS = 3.0
-"""Wrong solutions that one without an answer counts as, as fits have seen it."""
+"""A solution without an answer counts as this many wrong ones, in fits too."""
 
 _EPS = 0.01
 
 _FREE, _FORCED = 0.70, 0.90
-"""P(a call is right) where no options were read: behind a result, where a reply in words is as likely as it
-is before, and where a call is required or nothing was to be read."""
+"""P(a call is correct) without option logits: after a tool's result, and if a call is required or no prompt
+was read."""
 
 
 UNUSED = 1.0
-"""Log-odds that a solution loses by a number of the question that it does not use: fitted on the rollouts of
-both coders; .5 and 1.5 are nearly as good (docs/research.md)."""
+"""Log-odds that a solution loses if it omits a number of the question: fitted on the rollouts of both coders;
+.5 and 1.5 are nearly as good (docs/research.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordOdds:
-    """Odds of an answer by the words of its solutions: their likelihood says (neutral / nats) ^ power.
+    """Odds of an answer by the likelihood of its solutions: (neutral / nats) ^ power.
 
     Attributes:
-        neutral: Nats that speak neither for it nor against it.
-        power: The larger, the more they say.
-        fewest, most: Bounds of the nats, so that no single one decides: most that were measured lie between.
-        by_token: Nats of each token of a solution, instead of all.
-        unused: Log-odds that it costs to leave out a number of the question.
+        neutral: Nats at which the odds are even.
+        power: Strength of the evidence.
+        fewest, most: Bounds of the nats, so that no single solution decides.
+        by_token: True for the nats of each token of a solution instead of all.
+        unused: Log-odds that a solution loses if it omits a number of the question.
     """
 
     neutral: float
@@ -101,7 +102,7 @@ class WordOdds:
     unused: float = 0.0
 
     def of(self, solution: Candidate) -> float:
-        """Log-odds; a likelihood that is not known says nothing."""
+        """Log-odds; an unknown likelihood adds none."""
         nats, doubt = solution.nll, self.unused * solution.leaves_out
         if nats is None:
             return -doubt
@@ -111,21 +112,21 @@ class WordOdds:
 
 @dataclass(frozen=True, slots=True)
 class VoteWeights:
-    """How far the votes of a kind are to be trusted.
+    """Weights of the votes of a kind.
 
     Attributes:
-        prior: Prior accuracy, whatever the size of the model; None for that of its size.
-        easier: Logits by which an answer is easier than that of a question of mathematics.
-        spread: Concentration of wrong answers; None for that of each mode.
+        prior: Prior accuracy for models of all sizes; None for the accuracy by size.
+        easier: Logits by which the kind is easier than mathematics.
+        spread: Concentration of wrong answers; None for the default of each mode.
         strength: Weight of the prior, in solutions: the smaller, the more questions are either always or
             never answered correctly.
-        difficulty: Logits by which a question may be harder or easier than the prior says, in all modes: two
-            modes that agree say less than two coins do.
-        failed: Wrong solutions that a program without an answer counts as: a slip in its first line says
-            little of those that run.
-        words: Odds by the likelihood of a solution's words; None where they say nothing.
-        greedy: Log-odds by which the greedy solution speaks for what it says.
-        calls_right, calls_wrong: Chance that the model calls a tool where that is right, and where it is not.
+        difficulty: Logits by which one question may be harder or easier than the prior, in all modes: the
+            modes are not independent.
+        failed: A program without an answer counts as this many wrong ones: a slip in its first line is weak
+            evidence about programs that run.
+        words: Odds by the likelihood of a solution's words; None to ignore it.
+        greedy: Log-odds that the greedy solution adds to its answer.
+        calls_right, calls_wrong: P(the model calls a tool) if a call is correct, and if it is not.
     """
 
     prior: float | None = None
@@ -140,9 +141,9 @@ class VoteWeights:
     calls_wrong: float = 0.5
 
 
-# Fitted alone, each coder, set of questions and number of solutions has a power of 1.4 to 3.5 (one of sixteen
-# 5.4) and a neutral point of 22 to 43 nats (``python -m bench.evidence.likelihood``). With questions that are
-# easy or hard in all modes it is less, and less again on questions of daily life (docs/research.md).
+# Fits for one coder, set of questions and number of solutions have powers of 1.4 to 3.5 and neutral points of
+# 22 to 43 nats (``python -m bench.evidence.likelihood``). With ``difficulty`` the power is lower, and lower
+# still on questions of daily life (docs/research.md).
 _SOLUTIONS = VoteWeights(
     difficulty=1.2,
     failed=0.5,
@@ -154,19 +155,18 @@ VOTES: Mapping[KindName, VoteWeights] = {
     "date": _SOLUTIONS,
     "code": _SOLUTIONS,
     # Wrong solutions often make one mistake (Sydney, for the capital of Australia), so their spread is small.
-    # Fitted alone, greedy answers of three models of .1 to 1.7 billion parameters have powers of 1.5 to 3.3
-    # and neutral points of .13 to .40 nats; neither rises with the size (``bench.evidence.facts``).
+    # Fits for three models of .1 to 1.7 billion parameters have powers of 1.5 to 3.3 and neutral points of
+    # .13 to .40 nats; neither rises with the size (``bench.evidence.facts``).
     "fact": VoteWeights(
         prior=0.65,
         spread=1.0,
         strength=2.0,
         words=WordOdds(neutral=0.21, power=1.8, fewest=0.01, most=3.0, by_token=True),
     ),
-    # The 1.5b called in 22 of 25 requests where no call is right. The others are the likeliest of both
-    # coders' calls for 105 requests of BFCL: a model can make a call or it cannot, so votes tell more than
-    # for a value (``bench.evidence.calls_table``).
+    # The 1.5b called a tool in 22 of 25 requests for which no call is correct. The other constants maximise
+    # the likelihood of both coders' calls for 105 requests of BFCL (``bench.evidence.calls_table``).
     "call": VoteWeights(easier=1.0, spread=0.7, strength=0.6, calls_right=0.97, calls_wrong=0.85),
-    # The likeliest of both coders' readings of 90 texts, BFCL's requests for fitting
+    # These maximise the likelihood of both coders' objects for 90 texts, BFCL's requests for fitting
     # (``bench.evidence.json_fields``).
     "json": VoteWeights(easier=1.2, spread=0.53, strength=0.74, greedy=1.4),
 }
@@ -175,16 +175,15 @@ VOTES: Mapping[KindName, VoteWeights] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """Maps readings and raw rewards to estimates for every kind of question, with a fit or without.
+    """Maps hidden states, rewards, votes and option logits to estimates, with a fit or without.
 
     Attributes:
         kind: Kind of question.
-        prior: Prior accuracy of the model, in (0, 1); None where options are read instead, and where nothing
-            may be called a probability.
-        votes: Constants of its votes.
-        options: Weights of options that are read; None where none are.
-        head: Fitted estimates, which take the place of votes and words.
-        level: Source of its numbers.
+        prior: Prior accuracy of the model, in (0, 1); None if options decide, or without a calibration.
+        votes: Weights of the votes.
+        options: Weights of the options; None for a kind without options.
+        head: Fitted estimates, which replace votes and words.
+        level: Source of the probabilities.
     """
 
     kind: KindName = "value"
@@ -203,12 +202,12 @@ class Posterior:
         head: Calibration | None = None,
         fitted: VoteWeights | None = None,
     ) -> Posterior:
-        """The posterior of a model of so many parameters.
+        """The posterior of a model.
 
         Args:
             kind: Kind of question.
-            parameters: Size of the generator.
-            sha256: Digest of its file, by which weights of options are found that were fitted on it.
+            parameters: Number of parameters of the generator; 0 if unknown.
+            sha256: Digest of its file, which selects the option weights that were fitted on it.
             head: Fit for this kind.
             fitted: Fitted weights of its votes.
         """
@@ -219,25 +218,25 @@ class Posterior:
 
     @property
     def modes(self) -> Collection[Mode]:
-        """Modes that it can judge."""
+        """Modes whose solutions it can estimate."""
         return KINDS[self.kind].modes if self.head is None else self.head.modes
 
     @property
     def unfitted(self) -> Posterior:
-        """The same without its head, where that does not hold; itself where it has none."""
+        """The same posterior without its head, for questions outside of the fit; itself if it has none."""
         if self.head is None or self.prior is None:
             return self
         return replace(self, head=None, level="prior")
 
     def is_out_of_distribution(self, prefix: Prefix) -> bool:
-        """True if a question is unlike those of the fit."""
+        """True if a question is unlike the questions of the fit."""
         return self.head is not None and self.head.distance(prefix) > 1.0
 
     def question(self, prefix: Prefix) -> Estimate | None:
-        """Estimate for a question before its first solution; None without any.
+        """Estimate for a question before its first solution.
 
-        Without a head it is the prior, with the interval of the Beta that the posterior begins from. Calls
-        and fields are not as hard as the questions that the prior is of.
+        Without a head it is the prior, with the interval of the Beta distribution from which the posterior
+        starts; None for calls and JSON, which are easier than the questions behind the prior.
         """
         if self.head is not None:
             return self.head.question(prefix)
@@ -250,23 +249,21 @@ class Posterior:
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for one scored prefix: without a head the reward, as a score that is no probability.
 
-        Where options were read it is the rate at which solutions are correct, until it is known which one has
-        been chosen.
+        For a question with options it is the rate of correct solutions, before this one chooses an option.
         """
         if self.head is not None:
             return self.head.estimate(prefix, reward)
-        if self.options is None or not self.options.merit:
+        if self.options is None or not self.options.skill:
             return Estimate(reward, reward, reward, calibrated=False)
-        merit = self.options.of_problem(prefix.problem).merit.get(prefix.mode, 0.0)
-        p = merit + (1.0 - merit) / max(1, len(kind_of(prefix.problem).options(prefix.problem)))
+        skill = self.options.of_problem(prefix.problem).skill.get(prefix.mode, 0.0)
+        p = skill + (1.0 - skill) / max(1, len(kind_of(prefix.problem).options(prefix.problem)))
         return Estimate(p, p, p, calibrated=True)
 
     def judge(self, prefix: Prefix, finished: FinishedSearch) -> AnswerEstimates:
-        """Estimates for the answers, each that of its solutions; the chosen one leads, or the likeliest call.
+        """Estimates for the answers; the first, for calls the largest, is the confidence of the search.
 
-        The set of the solutions decides, not their order, nor earlier estimates in the light of others.
-        Without a head, lower and upper are those of models of this size that are right less and more often
-        than 80 % of them. Options are weighed without this.
+        They depend on the set of the solutions, not on their order. Without a head, lower and upper are the
+        estimates for models that lie ``Z90`` standard deviations off the line of their size.
         """
         if KINDS[self.kind].has_options and self.options is not None and finished.option_logits:
             return self._of_options(self.options.of_problem(prefix.problem), finished)
@@ -274,12 +271,12 @@ class Posterior:
             return self._of_votes(prefix.problem, finished)
         own, voted = self.head.of_answer(finished), None
         if KINDS[self.kind].is_fitted:
-            # A head cannot see a mistake that all solutions share, and votes cannot see what they are worth.
+            # A head cannot detect a mistake that all solutions share; votes cannot weigh a solution.
             voted = self._of_votes(prefix.problem, finished).confidence
         return AnswerEstimates(own if voted is None else _mean(own, voted))
 
     def _of_votes(self, problem: Problem, finished: FinishedSearch) -> AnswerEstimates:
-        """Estimates by votes and words, for levels of the model on both sides of the prior."""
+        """Estimates by votes and words, for a prior at the model's level, below it and above it."""
         if self.prior is None:
             return AnswerEstimates(None)
         entry, revised = KINDS[self.kind], dict[NodeId, Estimate]()
@@ -296,7 +293,7 @@ class Posterior:
         return AnswerEstimates(revised[finished.groups[0].nodes[0]], revised, fields=fields)
 
     def _of_options(self, weights: OptionWeights, finished: FinishedSearch) -> AnswerEstimates:
-        """Each option, by what its logits showed and what solutions have chosen; no interval is known."""
+        """Estimate of each option, by its logits and the solutions' choices; without an interval."""
         options, seen = tuple(finished.option_logits), tuple(finished.option_logits.values())
         chosen = {each.node: each.answer for each in finished.candidates if each.answer is not None}
         modes = (each.mode for each in finished.candidates if each.answer is not None)
@@ -306,7 +303,7 @@ class Posterior:
         return AnswerEstimates(None, {node: known[answer] for node, answer in chosen.items()}, p)
 
     def of_answers(self, problem: Problem, finished: FinishedSearch) -> Sequence[float]:
-        """P(it is correct) of each answer, the chosen one first; then that none is."""
+        """P(correct) of each answer, the chosen one first; then P(none is correct)."""
         if KINDS[self.kind].has_calls:
             return self._of_calls(problem, finished)
         if KINDS[self.kind].has_fields:
@@ -318,7 +315,7 @@ class Posterior:
         )
 
     def _voted(self, finished: FinishedSearch, odds: Mapping[NodeId, float]) -> Sequence[float]:
-        """``of_votes`` by the level of the model and the constants of the kind."""
+        """``of_votes`` with the prior of the model and the constants of the kind."""
         assert self.prior is not None, "votes have a prior"
         weights, modes = self.votes, dict.fromkeys(each.mode for each in finished.candidates)
         spreads = {mode: weights.spread or SPREADS[mode] for mode in modes}
@@ -326,10 +323,10 @@ class Posterior:
         return of_votes(finished, priors, odds, spreads, weights)
 
     def _of_calls(self, problem: Problem, finished: FinishedSearch) -> Sequence[float]:
-        """P(a call is right) times the posterior of the votes for this one among those that call."""
+        """P(a call is correct) times the posterior of this call among the replies with a call."""
         p_call = self._call_chance(problem, finished)
         groups = tuple(group for group in finished.groups if group.answer != NO_CALL)
-        # One without an answer has repeated a call whose result is known, which says nothing of new ones.
+        # A reply without an answer repeats a call that has a result: no evidence about new calls.
         calling = tuple(each for each in finished.candidates if each.answer not in (None, NO_CALL))
         chances = iter(self._voted(replace(finished, candidates=calling, groups=groups), {}))
         return [
@@ -337,7 +334,7 @@ class Posterior:
         ]
 
     def _call_chance(self, problem: Problem, finished: FinishedSearch) -> float:
-        """P(a call is right), by option logits and votes; a reply that was drawn without tools is none."""
+        """P(a call is correct), by option logits and votes of replies that were drawn with tools."""
         assert self.options is not None, "calls have weights"
         free = {each.node for each in finished.candidates if each.mode == "call"}
         votes = [group.answer for group in finished.groups for node in group.nodes if node in free]
@@ -355,9 +352,9 @@ class Posterior:
     def _of_fields(
         self, problem: Problem, finished: FinishedSearch
     ) -> dict[NodeId, dict[str, FieldEstimate]]:
-        """The fields of each answer, by its first node: each is voted on; one without fields is a single one.
+        """The fields of each answer by its first node, each with its votes; a scalar is one field.
 
-        The least likely field is that of the whole object.
+        The whole object has the probability of its least likely field.
         """
         whole = {"": [group.nodes for group in finished.groups]}
         fields: dict[NodeId, dict[str, FieldEstimate]] = {group.nodes[0]: {} for group in finished.groups}
@@ -374,29 +371,29 @@ class Posterior:
 
 
 UNCALIBRATED = Posterior()
-"""Passes the raw reward on, marked as a score that is no probability."""
+"""Shows the raw reward as a score that is no probability."""
 
 
 def rate_of_size(parameters: float) -> float:
-    """Prior accuracy of a model of so many parameters, .25 to .67; even odds where the count is 0."""
+    """Prior accuracy of a model by its number of parameters, .25 to .67; .5 if the number is 0."""
     if parameters <= 0:
         return 0.5
     return shifted(0.5, AT_ONE_BILLION + RISE * log(min(max(parameters, FROM), UNTIL) / 1e9))
 
 
 def shifted(p: float, logits: float) -> float:
-    """A probability, so many logits away."""
+    """The probability after a shift of its logit."""
     return 1.0 / (1.0 + (1.0 - p) / p * math.exp(-logits))
 
 
 def _mean(a: Estimate, b: Estimate) -> Estimate:
-    """The mean of two estimates, on the scale of log-odds."""
+    """The mean of two estimates in log-odds."""
     logits = [logit(np.array([each.lower, each.median, each.upper])) for each in (a, b)]
     return Estimate.of_quantiles(sigmoid((logits[0] + logits[1]) / 2.0))
 
 
 def log_odds(p: float) -> float:
-    """``logit(p)``, p kept .01 away from 0 and 1: no single estimate may decide alone."""
+    """``logit(p)`` with p in [.01, .99], so that no single estimate decides."""
     p = min(max(p, _EPS), 1.0 - _EPS)
     return log(p / (1.0 - p))
 
@@ -408,23 +405,23 @@ def of_votes(
     spreads: Mapping[Mode, float],
     weights: VoteWeights = VoteWeights(),
 ) -> list[float]:
-    """P(right) of each answer, and last the probability that none of them is right.
+    """P(correct) of each answer, and last P(none is correct); docs/method.md has the formulas.
 
     Args:
         finished: The solutions and their answers.
-        priors: P(a solution is right), by mode; solutions of other modes do not vote.
-        odds: Log-odds by which each solution speaks for its answer.
+        priors: P(a solution is correct), by mode; solutions of other modes do not vote.
+        odds: Log-odds that each solution adds to its answer.
         spreads: Concentration of wrong answers, by mode.
-        weights: Their strength, the difficulty of questions, and programs that failed are read.
+        weights: Supply strength, difficulty and the weight of failed programs.
     """
     mode_of = {candidate.node: candidate.mode for candidate in finished.candidates}
     ended = Counter(mode_of.values())
     answers = [Counter(mode_of[node] for node in group.nodes) for group in finished.groups]
-    # Solutions with one answer share what they are wrong about: their evidence counts once.
+    # Solutions with the same answer share their mistakes: their evidence counts once.
     evidence = [fmean(odds.get(node, 0.0) for node in group.nodes) for group in finished.groups]
 
     def likelihood(at: int, offset: float) -> float:
-        """Log-likelihood of the votes if this answer is right (the last: none), the question being easier."""
+        """Log-likelihood of the votes if answer ``at`` is correct (the last: none), at this difficulty."""
         right: Counter[Mode] = answers[at] if at < len(answers) else Counter()
         wrong = [*answers[:at], *answers[at + 1 :]]
         likely = _common_mistakes(wrong)
@@ -449,13 +446,13 @@ def of_votes(
 
 
 def seating(wrong: Sequence[int], spread: float) -> float:
-    """Log-probability that wrong solutions of one mode fall into groups of these sizes."""
+    """Log-probability of these group sizes of wrong solutions (Chinese restaurant process)."""
     groups = len(wrong) * log(spread) + sum(lgamma(votes) for votes in wrong)
     return groups + lgamma(spread) - lgamma(spread + sum(wrong))
 
 
 def _common_mistakes(wrong: Sequence[Mapping[Mode, int]]) -> float:
-    """Log-probability that as many wrong answers of one mode are also the other's."""
+    """Log-probability of the number of wrong answers that both modes share."""
     both = sum(len(modes) > 1 for modes in wrong)
     each = [sum(mode in modes for modes in wrong) for mode in set().union(*wrong)]
     apart = min(each) - both if len(each) > 1 else 0
@@ -480,7 +477,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def logit(p: Array) -> Array:
-    """The inverse of ``sigmoid``; p is kept 1e-6 away from 0 and 1."""
+    """The inverse of ``sigmoid``, with p clipped to [1e-6, 1 - 1e-6]."""
     p = np.clip(p, 1e-6, 1 - 1e-6)
     return np.log(p) - np.log1p(-p)
 
