@@ -199,7 +199,7 @@ def _row(state: ViewState, row: Row, best: set[NodeId], *, whole: bool) -> Table
 
 
 def _step(state: ViewState, node: Node, style: str, *, whole: bool) -> RenderableType:
-    """Why it was cut or what came of it, and its text: one line, or the whole of it."""
+    """The reason of its cut or its outcome, then its text: one line, or the whole text."""
     assert node.step is not None
     mark, line = state.mark(node), Text(no_wrap=not whole, overflow="ellipsis")
     if mark == "pruned":

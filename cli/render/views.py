@@ -1,6 +1,6 @@
 """The view of running searches on stderr: a live picture, plain lines, or warnings alone.
 
-Plain lines have no carriage return and no escape byte, whatever is set. Pictures are imported with the first
+Plain lines never have a carriage return or an escape byte. Pictures are imported with the first
 event of a search, so that a first line stands on the screen before that.
 """
 
@@ -98,7 +98,9 @@ class SearchView:
 
         if isinstance(event, Warned) and event.notice not in self._warned:
             self._warned.add(event.notice)
-            if event.notice.code != OUT_OF_DISTRIBUTION:  # "about" says it
+            if (
+                event.notice.code != OUT_OF_DISTRIBUTION
+            ):  # the word "about" beside the number has the same meaning
                 show_warning(event.notice)
         with self._lock:
             self._last_event = time.monotonic()

@@ -132,7 +132,7 @@ class Branches:
         return [branch for branch in running if branch.lookahead and branch.next_time == due]
 
     def begin_again(self, branch: Branch) -> None:
-        """Send a branch back to where it began: its text is lost, and its cost stays."""
+        """Send a branch back to the node of its command: its text is lost, and its cost stays."""
         branch.parent = branch.command.node
         branch.key = branch.key[: len(self._keys[branch.parent]) + 1]
 

@@ -1,7 +1,8 @@
 """The driver: many searches over one generator, one decode batch after another.
 
-``Driver.step`` is the loop: place branches at the generator, decode a batch, collect programs, and let every
-search decide. A ``Search`` owns its log and its clock; strategies only decide.
+``Driver.step`` is the loop: place branches at the generator, decode a batch, advance every search, and
+collect ended programs. A ``Search`` owns its log and its clock; it yields orders, and never calls the driver.
+Strategies only decide.
 """
 
 from __future__ import annotations
@@ -99,8 +100,8 @@ class Driver:
         queue = iter(requests)
         exhausted = False
         try:
-            while True:
-                while not exhausted and not self._interrupted and self._has_room(at_once):
+            while self._active or not (exhausted or self._interrupted):
+                while not (exhausted or self._interrupted) and self._has_room(at_once):
                     try:
                         request = next(queue)
                     except StopIteration:
@@ -110,11 +111,8 @@ class Driver:
                         break
                     yield from self._admit(request)
                 yield from self._end_cancelled()
-                if not self._active:
-                    if exhausted or self._interrupted:
-                        break
-                    continue
-                self.step()
+                if self._active:
+                    self.step()
                 for search in list(self._active):
                     yield from self._deliver(search)
         finally:
@@ -130,12 +128,13 @@ class Driver:
         return sum(len(search.branches.without_place) for search in self._active) < free
 
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
+        """Begin a search, or answer at once what can be computed."""
         if log := computed_log(request):
             yield from ((request.problem, event) for event in log)
             return
         problem, settings = kind_of(request.problem).for_search(request.problem), request.settings
         calibrator = self._calibrators.get(problem.kind, UNCALIBRATED)
-        if settings.sampling.odds:  # no fit is of another sampler
+        if settings.sampling.odds:  # no fit covers another sampler
             calibrator = calibrator.unfitted
         if not set(calibrator.modes) >= set(settings.strategy.modes):
             calibrator = UNCALIBRATED
@@ -186,12 +185,15 @@ class Driver:
     # The loop
 
     def step(self) -> None:
-        """Place branches, decode a batch, collect programs, and let every search decide."""
+        """Place branches, decode a batch, advance every search, and collect programs.
+
+        A search whose program has ended is advanced once more, as the program may have ended at once.
+        """
         if not self._interrupted:
             self._place()
             self._decode()
             searches = list(self._active)
-            while searches and not self._interrupted:  # some programs end at once, in the same step
+            while searches and not self._interrupted:
                 for search in searches:
                     self._advance(search)
                 searches = self._collect_programs()

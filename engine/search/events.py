@@ -46,7 +46,7 @@ class _Event:
 
 @dataclass(frozen=True, slots=True)
 class GeneratorDescription:
-    """The model that writes.
+    """The model that writes the solutions.
 
     Attributes:
         name: Name in the catalogue, or of the file.
@@ -63,7 +63,7 @@ class GeneratorDescription:
 
 @dataclass(frozen=True, slots=True)
 class PRMDescription:
-    """A model that judges, with the fields of a generator.
+    """The reward model; the other fields are as in ``GeneratorDescription``.
 
     Attributes:
         format: A key of ``models.prm.formats.FORMATS``.
@@ -127,8 +127,8 @@ class SearchStarted(_Event):
 class PromptRead(_Event):
     """Prefix work that belongs to no step, above all reading a mode's prompt; the root has its cost.
 
-    ``estimate`` is the estimate of the question in this mode, before anything is drawn; no trace has
-    ``reading``. ``branch`` ended before its first token.
+    ``estimate`` is the estimate of the question in this mode, before the first draw. No trace has
+    ``reading``. ``branch`` is a branch that ended before its first token.
     """
 
     kind = "prompt_read"
@@ -177,7 +177,7 @@ class BranchGrew(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepProposed(_Event):
-    """A branch completed a step: a new node. ``ended`` says that the branch stops here."""
+    """A branch completed a step: a new node. ``ended`` is true if the branch stops here."""
 
     kind = "step_proposed"
     node: NodeId
@@ -209,7 +209,7 @@ class ProgramRan(_Event):
 
 
 OUT_OF_DISTRIBUTION = "out-of-distribution"
-"""Code of the notice of a question that its calibration does not know."""
+"""Code of the notice of a question unlike those of its calibration."""
 
 NOT_NEEDED = "no longer needed"
 """Reason of ``NodesPruned`` for branches that still ran when their search had ended."""
@@ -228,7 +228,7 @@ class NodesPruned(_Event):
 class AnswerFound(_Event):
     """A trajectory ended and counts; ``answer`` is None when none could be read from it.
 
-    ``estimate`` is that of this trajectory alone, without the votes of others.
+    ``estimate`` is the estimate of this trajectory alone, without the votes of others.
     """
 
     kind = "answer_found"
@@ -243,7 +243,7 @@ class AnswersJudged(_Event):
 
     Attributes:
         result: The standing.
-        estimates: New estimates of finished trajectories in the light of the others, where they differ.
+        estimates: Changed estimates of finished trajectories, as their votes and evidence count now.
     """
 
     kind = "answers_judged"
@@ -253,7 +253,7 @@ class AnswersJudged(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(_Event):
-    """Something the user should know."""
+    """A warning for the user."""
 
     kind = "warned"
     notice: Notice
@@ -313,7 +313,7 @@ EVENT_TYPES: Mapping[str, type[Any]] = {cls.kind: cls for cls in typing.get_args
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields, those of a notice among them."""
+    """A JSON-ready object: ``kind``, ``seq``, ``t``, then the fields of the event and of its notice."""
     body = to_plain(event)
     stamp = {"kind": event.kind, "seq": body.pop("seq"), "t": body.pop("t")}
     return {**stamp, **body.pop("notice", {}), **body}

@@ -1,7 +1,7 @@
 """The read model of one search: the one fold of events.
 
 The search itself, a replay, the views, the JSON of an answer and evaluations read ``Record``. A live search
-changes it by ``Search._emit`` alone. Views add only what is on the screen.
+changes it by ``Search._emit`` alone. Views add only facts about the screen.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Record:
 
     @property
     def band(self) -> Band | None:
-        """The word for the probability of the leading answer; None where the number is no probability."""
+        """The word for the probability of the leading answer; None if the number is no probability."""
         p = probability_of(self.confidence)
         if p is None or self.answer is None:
             return None
@@ -158,7 +158,7 @@ class Record:
 
     @property
     def certainty(self) -> str:
-        """``almost surely (96 %)``, for example; empty where the number is no probability."""
+        """``almost surely (96 %)``, for example; empty if the number is no probability."""
         p, band = probability_of(self.confidence), self.band
         if p is None or band is None:
             return ""
@@ -166,7 +166,7 @@ class Record:
 
     @property
     def support(self) -> list[str]:
-        """``almost surely (96 %)`` and ``3 of 4 solutions agree``; what is not known is left out.
+        """``almost surely (96 %)`` and ``3 of 4 solutions agree``; unknown facts are left out.
 
         The first of several solutions has no number, as the next may say otherwise.
         """
@@ -184,7 +184,7 @@ class Record:
         if agree == 1:
             return [*facts, f"{answered} solutions differ{none}"]
         is_likely = self.band is not None and LEAST[self.band] >= LEAST["likely"]
-        # Few votes beside a high number, or many beside a low one, want a reason.
+        # Few votes beside a high number, or many beside a low one, need a reason.
         seems_odd = self.band is not None and (2 * agree > answered) != is_likely
         reason = ", weighed by their likelihood" if seems_odd else ""
         return [*facts, f"{agree} of {answered} solution{'s' * (answered != 1)} agree{none}{reason}"]
@@ -292,9 +292,9 @@ class PrefixOutcome:
 
 
 def prefix_outcomes(record: Record) -> dict[NodeId, PrefixOutcome]:
-    """Outcomes of every node of a search whose answer is known.
+    """Outcomes of every node of a search whose question has its correct answer.
 
-    A solution counts for the node that it starts from and everything on its own way down, not for what lies
+    A solution counts for the node that it starts from and every node of its own below that one, not for nodes
     above: redraws of one prefix are no independent evidence about the question. A solution without an answer
     is a failure, cut off by a limit or not.
     """

@@ -124,7 +124,7 @@ Orders = Generator[Order | None, Any, None]
 
 
 class Search:
-    """Turns what is written for one problem into events, and resumes its plan until the search is over.
+    """Turns the tokens written for one problem into events, and resumes its plan until the search is over.
 
     Args:
         problem: The question.
@@ -133,8 +133,8 @@ class Search:
         clock: Seconds.
 
     Attributes:
-        branches: Its branches; the driver ends one at the generator once it no longer runs here.
-        orders: Its loop.
+        branches: Its branches; the driver cancels one at the generator once it has left ``branches.running``.
+        orders: Its loop; the driver sends each reply.
     """
 
     def __init__(self, problem: Problem, settings: Settings, calibrator: Posterior, clock: Clock) -> None:
@@ -228,7 +228,7 @@ class Search:
         reply: tuple[PrefixWork, Usage] = yield ReadPrompt(mode)
         work, usage = reply
         prefix = Prefix(self.problem, (), work.reading, mode)
-        # No fit has seen conversations.
+        # No fit covers conversations.
         is_out = bool(self.problem.history) or self._calibrator.is_out_of_distribution(prefix)
         if is_out and KINDS[self.problem.kind].is_fitted:
             self._calibrator = self._calibrator.unfitted
@@ -298,8 +298,8 @@ class Search:
         elif step.finish != "step" or not step.is_thought:
             # A thought that never closes has no program.
             program = self._kind.program(self.problem, "" if step.is_thought else step.text)
-            if isinstance(program, Execution):  # its result is known without running it
-                self._record_result(node, program)
+            if isinstance(program, Execution):  # its result needs no run
+                self.program_ran(node, program)
             else:
                 self._programs[node] = program
         elif ends:  # no calibration covers the thoughts before a program
@@ -334,11 +334,8 @@ class Search:
             yield None
 
     def program_ran(self, node: NodeId, execution: Execution) -> None:
-        """A program has run: its node can be scored."""
-        del self._programs[node]
-        self._record_result(node, execution)
-
-    def _record_result(self, node: NodeId, execution: Execution) -> None:
+        """A program has run, or needs no run: its node can be scored."""
+        self._programs.pop(node, None)
         self._emit(ProgramRan(node=node, execution=execution))
         self._unscored.append(node)
 
@@ -404,7 +401,7 @@ class Search:
     @property
     def _may_end(self) -> bool:
         """True if a spent search has a reply, or no time to wait for one."""
-        return self._tree.standing.has_reply or self.settings.budget.is_over(self._elapsed())
+        return self.has_reply or self.settings.budget.is_over(self._elapsed())
 
     def _resume_plan(self, fresh: Sequence[NodeId] | None = None) -> None:
         """Start the plan (None) or send it fresh nodes, and obey it; its verdict ends the search.

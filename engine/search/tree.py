@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from ..answers.choosing import NOTHING_YET, AnswerGroup, Candidate, SearchResult
 from ..answers.program import computes, read_program
@@ -72,9 +73,9 @@ class Tree:
         problem: The question.
         schedule: Branches that run side by side.
         modes: Modes of the search.
-        readings: States of the generator after each mode's prompt, if a calibration wants them.
-        questions: Estimate of the question in each mode, if known: P(a trajectory is correct).
-        option_logits: Log-probability of each option, by its name, of each time that they were read.
+        readings: States of the generator after each mode's prompt, if a calibration reads them.
+        questions: Estimate of the question in each mode that has one: P(a trajectory is correct), in [0, 1].
+        option_logits: Log-probability of each option in nats, by its name; one mapping for each reading.
         standing: The leading answer and its votes.
         nodes: All nodes by id.
     """
@@ -112,11 +113,11 @@ class Tree:
 
     @property
     def mean_option_logits(self) -> dict[str, float]:
-        """Mean log-probability of each option, by its name; empty where none were read."""
+        """Mean log-probability of each option, in nats, by its name; empty if none were read."""
         if not self.option_logits:
             return {}
-        found = self.option_logits
-        return {option: sum(each[option] for each in found) / len(found) for option in found[0]}
+        logits = self.option_logits
+        return {option: fmean(each[option] for each in logits) for option in logits[0]}
 
     def add(
         self,
@@ -137,9 +138,9 @@ class Tree:
         return node
 
     def mode_as_evidence(self, node: NodeId) -> Mode:
-        """Mode that a trajectory's answer counts in: a program that only prints what stands in it is prose.
+        """Mode in which a trajectory's answer counts: a program that only prints a literal is prose.
 
-        It says what the model would have said without it, so its agreement with prose is no second opinion.
+        The model would give this answer without the program too, so it is no second opinion beside prose.
         """
         mode = self[node].mode
         if mode != "program" or "prose" not in self.modes:
@@ -169,7 +170,7 @@ class Tree:
         return path[::-1]
 
     def draw_order(self, node: NodeId) -> tuple[int, int]:
-        """Sorts nodes by when they were drawn; ids tell when each was complete on the clock of the search."""
+        """Sorts nodes by the start of their branches; ids follow the completion of the nodes on the clock."""
         branch = self[node].branch
         return (-1 if branch is None else branch, node)
 
@@ -184,8 +185,8 @@ class Tree:
     def nll(self, node: NodeId) -> float | None:
         """Minus the log-probability of the solution so far, in nats; None if unknown or behind a thought."""
         steps = self.steps(node)
-        found = [step.logprob for step in steps if step.logprob is not None and not step.is_thought]
-        return -sum(found) if len(found) == len(steps) else None
+        logprobs = [step.logprob for step in steps if step.logprob is not None and not step.is_thought]
+        return -sum(logprobs) if len(logprobs) == len(steps) else None
 
     def thoughts(self, node: NodeId) -> tuple[Step, ...]:
         """Steps of the thoughts on the way to ``node``."""
@@ -204,7 +205,7 @@ class Tree:
 
         Args:
             node: Its last node.
-            mode: Mode in which it goes on; by default that of the node.
+            mode: Mode in which it goes on; by default the mode of the node.
         """
         mode = mode or self[node].mode
         end = self[node]

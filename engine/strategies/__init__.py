@@ -1,6 +1,6 @@
 """Strategies: each is a frozen dataclass of its parameters, with a plan that decides what to sample next.
 
-``base`` says what a strategy is and what its plan may ask for. ``adaptive`` has the default for values and
+``base`` defines a strategy and the commands of its plan. ``adaptive`` has the default for values and
 that for questions with options; ``sampling`` draws whole trajectories, for votes, for calls and JSON that
 agree, and for programs that pass tests; ``beam`` grows trees step by step, and has the paper's rules.
 ``redraws`` draws steps with a wrong sum again, for any strategy of whole trajectories, and the rollouts of a

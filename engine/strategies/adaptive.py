@@ -22,15 +22,15 @@ class Adaptive(Strategy):
     No rule that reads a probability, fitted or not, ends a search sooner at equal accuracy
     (docs/research.md); one gives up. A fit weighs the votes and cuts trajectories that will not succeed.
     Programs and prose take turns, as each sees what the other misreads; a trajectory that stays alone takes
-    the most likely tokens. Where options were read and nothing can be computed, nothing is
-    drawn: prose finds the correct option no more often than the look does (docs/research.md).
+    the most likely tokens. If options were read and no program can answer, nothing is drawn:
+    prose finds the correct option no more often than the option logits do (docs/research.md).
 
     Attributes:
         samples: Most trajectories.
-        lead: Votes by which the answer is ahead of every other one at the end; one less is enough where both
+        lead: Votes by which the answer is ahead of every other one at the end; one less is enough if both
             modes give it.
         cut: A running trajectory is cut below this calibrated estimate; 0 for never.
-        hopeless: After half of the trajectories it gives up where the answer's calibrated probability is
+        hopeless: After half of the trajectories it gives up if the answer's calibrated probability is
             below this; 0 for never.
         programs: Programs that are drawn before any prose.
     """
@@ -48,7 +48,7 @@ class Adaptive(Strategy):
     programs: int = field(default=1, kw_only=True)
 
     def plan(self, tree: Tree) -> Plan:
-        """Fill each free place, and cut what will not succeed."""
+        """Fill each free place, and cut trajectories that will not succeed."""
         # Programs are shorter, and answer first.
         turns = sorted(self.modes, key=lambda mode: mode == "prose")
         dealt = list(islice(chain(repeat(turns[0], self.programs - 1), cycle(turns)), self.samples))
@@ -89,7 +89,7 @@ class Adaptive(Strategy):
     def _is_agreed(self, tree: Tree, now: SearchResult) -> bool:
         """True if the answer leads by enough votes.
 
-        Solutions of one mode share misreadings, so one mode decides alone only where no solution differs.
+        Solutions of one mode share misreadings, so one mode decides alone only if no solution differs.
         """
         lead, leading = now.votes - now.second, now.groups[0].nodes if now.groups else ()
         if len({tree.mode_as_evidence(node) for node in leading}) > 1:

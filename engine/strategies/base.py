@@ -60,7 +60,7 @@ runs), in the order in which they were finished; of two at one time the one draw
 that was dropped has the status ``pruned``.
 
 What it asks for starts in that order, as many branches at once as the search is wide. It returns its stop
-reason; None is ``exhausted``: everything it wanted was drawn. Branches that still run when it returns are
+reason; None is ``exhausted``: all its draws have ended. Branches that still run when it returns are
 stopped. A plan that draws nothing while nothing runs has ended as ``exhausted``, too.
 """
 
@@ -149,8 +149,8 @@ class Strategy(ABC):
             UsageError: it has no such parameter, or could not run with the value.
         """
         if unknown := [setting(name) for name in parameters if not self.has(name)]:
-            known = ", ".join(field.name for field in fields(self))
-            raise UsageError(f"{self.name} has no {' and no '.join(unknown)}", hint=f"it has {known}")
+            names = ", ".join(field.name for field in fields(self))
+            raise UsageError(f"{self.name} has no {' and no '.join(unknown)}", hint=f"it has {names}")
         return replace(self, **parameters)
 
     def parameters(self) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def draw_until(
             scored = yield commands
             commands = ()
             running -= sum(tree[node].status != "open" for node in scored)
-    while (reason := verdict()) is None:  # what others have asked for may still run
+    while (reason := verdict()) is None:  # earlier draws may still run
         yield ()
     return reason
 

@@ -62,14 +62,14 @@ class InstanceAdaptive(Strategy):
 
     @property
     def reads_question(self) -> bool:
-        """True with a rule, which asks for more where the question is hard."""
+        """True with a rule, which draws more for a hard question."""
         return self.adapt != "none"
 
 
 def required_samples(p: float, confidence: float) -> int:
     """Fewest independent samples of which at least one is correct with probability ``confidence``.
 
-    ``N_IAS(p, C) = ceil(ln(1 - C) / ln(1 - p))``; which says nothing about choosing the correct one.
+    ``N_IAS(p, C) = ceil(ln(1 - C) / ln(1 - p))``. The formula does not choose the correct one.
 
     Args:
         p: Probability that one sample is right; clamped to [1e-4, 1 - 1e-4].
@@ -123,7 +123,7 @@ def chance_of_success(question: Estimate, failures: int, left: int) -> float:
 def success_beta(estimate: Estimate) -> tuple[float, float]:
     """``alpha, beta`` of P(a sample succeeds): the mean of the estimate, and the variance of its quantiles.
 
-    Where a calibrated estimate knows little, the first samples tell much: most questions are solved nearly
+    If a calibrated estimate is wide, the first samples are informative: most questions are solved nearly
     always or nearly never.
     """
     mean = min(max(estimate.median, _MEAN_EPS), 1.0 - _MEAN_EPS)
@@ -156,7 +156,7 @@ class Beam(InstanceAdaptive):
 
     @property
     def at_most(self) -> int:
-        """A full level: where ``f`` of its trajectories finish, the next has ``(beams - f) * branching``."""
+        """A full level: if ``f`` of its trajectories finish, the next has ``(beams - f) * branching``."""
         return self.beams * self.branching
 
     def plan(self, tree: Tree) -> Plan:

@@ -37,7 +37,7 @@ _OF_OPTIONS: Mapping[Effort, Adaptive] = {
     "high": Adaptive(16, lead=3, programs=16),
     "max": Adaptive(32, lead=4, programs=32),
 }
-"""Questions with options: programs settle yes or no; prose is drawn where they fail (docs/research.md)."""
+"""Questions with options: programs settle yes or no; prose is drawn if they fail (docs/research.md)."""
 
 _AGREEING: Mapping[Effort, tuple[int, int]] = {
     "low": (2, 2),
@@ -52,7 +52,7 @@ PRESETS: Mapping[str, Mapping[Effort, Strategy]] = {
     # As many in prose stand behind the programs: those that ask for today all fail, however many run at once.
     "dates": {effort: replace(each, samples=2 * each.programs) for effort, each in _OF_OPTIONS.items()},
     "options": _OF_OPTIONS,
-    # The likeliest answer is right as often as a vote's; three others say how sure it is.
+    # The likeliest answer is right as often as a vote's; three others measure how sure it is.
     "facts": dict.fromkeys(_ADAPTIVE, Readings(4, 4)),
     # The limit of ``medium`` is measured on fitting tasks (docs/research.md), and the others
     # follow it: the fewer programs are left, the sooner a task is given up.
@@ -92,7 +92,7 @@ def effort_named(name: str) -> Effort:
 
 
 def preset(kind: KindName, effort: Effort) -> Strategy:
-    """The strategy of an effort for a kind of problem; a text gets one reply whatever it says."""
+    """The strategy of an effort for a kind of problem; a text gets one reply with any effort."""
     return PRESETS[KINDS[kind].efforts][effort]
 
 

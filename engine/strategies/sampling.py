@@ -16,8 +16,8 @@ from .base import Expand, Plan, Strategy, draw_until, gather, whole_trajectories
 from .beam import InstanceAdaptive, chance_of_success, required_samples
 
 _TIMES_LONGER, _LONGER = 3, 64
-"""Length of a reading over that of the greedy one at which it ends: 1 to 2 % write a string without end, and
-the others are at most 1.6 times as long."""
+"""A reading ends at this multiple of the greedy one's tokens, and this many more: 1 to 2 % write a string
+without end, and the others are at most 1.6 times as long."""
 
 _NOT_WORTH_IT = 0.15
 """Probability that a call is right below which none is drawn."""
@@ -75,7 +75,7 @@ class BestOfN(Vote):
 class Readings(Strategy):
     """The greedy reading of a text as JSON, or the greedy answer of a fact, and others until enough agree.
 
-    The others only say how much of it to doubt: they are right less often than it is (.71 and .82 of the
+    The others only measure how doubtful it is: they are right less often than it is (.71 and .82 of the
     fields with the 0.5b, .27 and .31 of the facts with the 1.5b).
 
     Attributes:
@@ -120,7 +120,7 @@ def _least_votes(tree: Tree) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Agreement(Strategy):
-    """Calls until enough agree, or one reply without any; option logits say which to try.
+    """Calls until enough agree, or one reply without any; option logits choose between the two.
 
     A greedy call stands beside sampled ones, and those that agree are right far more often than others: .66
     and .16 of calls with the 1.5b.
@@ -140,11 +140,11 @@ class Agreement(Strategy):
     modes: tuple[Mode, ...] = field(default=("call", "prose"), kw_only=True)
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw calls until they agree, and a reply where none is likelier to be right."""
+        """Draw calls until they agree; draw a reply if no call is likely to be right."""
         enough = min(self.votes, self.samples)
 
         def chance() -> float:
-            """P(a call is right), by the option logits and what was drawn; 1 where nothing was read."""
+            """P(a call is right), by the option logits and the draws so far; 1 if no options were read."""
             called = tree.standing.called
             return 1.0 if called is None else called
 
@@ -191,7 +191,7 @@ class Passing(Strategy):
     modes: tuple[Mode, ...] = field(default=("code",), kw_only=True)
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw the greedy program, and samples where it does not pass."""
+        """Draw the greedy program, and samples if it does not pass."""
 
         def verdict() -> StopReason | None:
             question, now = tree[ROOT].estimate, tree.standing
