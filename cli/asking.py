@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adascale.engine.codec import encodable
 from adascale.engine.errors import UsageError
@@ -15,9 +15,6 @@ from adascale.engine.types import Turn
 from .disk.files import read_text
 from .terminal.streams import read_piped, read_stdin, say
 from .terminal.text import plural
-
-if TYPE_CHECKING:
-    pass
 
 
 def question_text(words: Sequence[str] | None, example: str, *, quiet: bool = False) -> str:

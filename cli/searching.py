@@ -13,17 +13,18 @@ import typer
 
 from adascale.engine.kind_table import entry_of
 from adascale.engine.request import Request, SearchRequest
-from adascale.engine.types import Problem
+from adascale.engine.types import Notice, Problem
 from adascale.models.options import SessionOptions
 
-from .exit_codes import INTERRUPTED
+from .exit_codes import INTERRUPTED, NO_ANSWER
 from .opening import open_worker
 from .render.views import SearchView
 from .terminal.console import draws_replies
 from .terminal.signals import graceful
-from .terminal.streams import say, write_piece
+from .terminal.streams import say, write_json, write_payload, write_piece
 
 if TYPE_CHECKING:
+    from adascale.engine.answer import FallbackAnswer
     from adascale.engine.search.events import Event
     from adascale.models.worker.client import Worker
 
@@ -145,3 +146,46 @@ def ended(record: ViewState | None) -> ViewState:
     if isinstance(record.end, SearchFailed):
         raise record.end.error()
     return record
+
+
+def finish(
+    record: ViewState,
+    settings: Settings,
+    handed_on: FallbackAnswer | Notice | None = None,
+    *,
+    json_output: bool,
+    prints: bool = True,
+) -> None:
+    """Write the answer of a command, and how likely it is.
+
+    Args:
+        record: The search of the question or task.
+        settings: How the search is shown.
+        handed_on: The answer of another server, or the reason why there is none.
+        json_output: Write a JSON record.
+        prints: Otherwise write the answer as text.
+
+    Raises:
+        Exit: The search was interrupted, or its answer is missing, unlikely or wrong.
+    """
+    from adascale.engine.answer import Answer
+
+    from .render.closing import say_end, say_handed_on, write_answer
+    from .report import answer_payload, answer_record
+
+    least, verbose, kind = settings.min_confidence, settings.verbose, record.kind
+    answer = Answer.of(record, least, handed_on)
+    if json_output:
+        write_json(answer_record(answer, least))
+    elif answer.fallback is not None:
+        write_payload(answer_payload(answer, verbose))
+    elif prints and (not kind.is_reply or draws_replies(settings.quiet)):
+        write_answer(record, says_end=not settings.quiet, verbose=verbose)
+    if not settings.quiet:
+        if answer.fallback is not None:
+            say_handed_on(record, answer.fallback)
+        say_end(record, verbose, advises=answer.fallback is None and not kind.has_tests)
+        if answer.status == "low_confidence" and not answer.is_guess:
+            say(f"adascale: less sure than -o min_confidence {least:g}")
+    if answer.status != "answered":
+        raise typer.Exit(INTERRUPTED if answer.status == "interrupted" else NO_ANSWER)

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.kind_table import entry_of
 from adascale.engine.types import Notice
 
 from ..asking import last_conversation, question_text, read_schema
-from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..opening import open_fallback
 from ..options.flags import (
     CalibrationFlag,
@@ -37,16 +35,13 @@ from ..options.flags import (
     VerboseFlag,
     YesFlag,
 )
-from ..options.settings import FALLBACK, SEARCH, SESSION, Settings, read_settings
-from ..searching import search_one
-from ..terminal.console import draws_replies
+from ..options.settings import FALLBACK, SEARCH, SESSION, read_settings
+from ..searching import finish, search_one
 from ..terminal.errors import show_warning
-from ..terminal.streams import say, write_json, write_payload
+from ..terminal.streams import say
 
 if TYPE_CHECKING:
     from adascale.engine.answer import FallbackAnswer
-
-    from ..render.state import ViewState
 
 _EXAMPLE = 'adascale ask "What is 17 * 23?"   or   echo "What is 17 * 23?" | adascale ask'
 
@@ -113,33 +108,4 @@ def ask(
             handed_on = Notice("no-fallback", "stopped by you; the answer is our own")
     if isinstance(handed_on, Notice):
         show_warning(handed_on)
-    _finish(record, settings, handed_on, json_output=json_output)
-
-
-def _finish(
-    record: ViewState, settings: Settings, handed_on: FallbackAnswer | Notice | None, *, json_output: bool
-) -> None:
-    """Write the payload, how sure it is, and leave with the exit code of the outcome."""
-    from adascale.engine.answer import Answer
-
-    from ..render.closing import say_end, say_handed_on, write_answer
-    from ..report import answer_payload, answer_record
-
-    least, verbose = settings.min_confidence, settings.verbose
-    answer = Answer.of(record, least, handed_on)
-    if json_output:
-        write_json(answer_record(answer, least))
-    elif answer.fallback is not None:
-        write_payload(answer_payload(answer, verbose))
-    elif not entry_of(answer.problem).is_reply or draws_replies(settings.quiet):
-        write_answer(record, says_end=not settings.quiet, verbose=verbose)
-    if not settings.quiet:
-        if answer.fallback is not None:
-            say_handed_on(record, answer.fallback)
-        say_end(record, verbose, advises=answer.fallback is None)
-    if answer.status == "interrupted":
-        raise typer.Exit(INTERRUPTED)
-    if answer.status == "low_confidence" and not answer.is_guess and not settings.quiet:
-        say(f"adascale: less sure than -o min_confidence {least:g}")
-    if answer.status != "answered":
-        raise typer.Exit(NO_ANSWER)
+    finish(record, settings, handed_on, json_output=json_output)

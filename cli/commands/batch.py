@@ -407,20 +407,17 @@ def _finish(tally: Tally, output: str, *, overwrite: bool, quiet: bool) -> None:
         outcomes = [f"{count:,} {name}" for name, count in tally.outcomes.items() if name != "answered"]
         skipped = [f"{tally.skipped:,} there already"] if tally.skipped else []
         say(f"adascale: {', '.join([f'{tally.done:,} done', *outcomes, *tally.facts(), *skipped])}")
-    same = "the same command without --overwrite" if overwrite else "the same command"
-    is_kept = output != "-"
+    without = " without --overwrite" if overwrite else ""
+    hint = f"the same command{without} asks only the questions that have no answer"
     failure = PartialError(
         f"{tally.done + tally.skipped:,} of {tally.settled:,} are done, {tally.failures.total():,} failed",
         *(f"{slug}: {count:,}" for slug, count in tally.failures.most_common()),
-        hint=f"mend them and run {same}: only these are asked again"
-        if is_kept
-        else "--output FILE keeps what is done for another run",
+        hint="--output FILE keeps the answers for another run" if output == "-" else hint,
     )
     if tally.interrupted:
         if tally.failures:
             show_error(failure)
-        continues = f"{same} continues it" if is_kept else "with --output FILE it could be continued"
-        say(f"adascale: stopped; {continues}")
+        say(f"adascale: stopped; {failure.hint}")
         raise typer.Exit(INTERRUPTED)
     if tally.failures:
         raise failure

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adascale.engine.types import Execution, Notice
+from adascale.engine.answer import Answer
 
 from ..asking import question_text
 from ..disk.files import check_apart, check_output, read_text, write_file
-from ..exit_codes import INTERRUPTED, NO_ANSWER
 from ..options.flags import (
     EffortFlag,
     JsonFlag,
@@ -32,15 +31,11 @@ from ..options.flags import (
     YesFlag,
     flag,
 )
-from ..options.settings import SESSION, Settings, read_settings
-from ..searching import search_one
-from ..terminal.errors import show_warning
-from ..terminal.streams import write_json, write_payload
+from ..options.settings import SESSION, read_settings
+from ..searching import finish, search_one
 
 if TYPE_CHECKING:
     from adascale.codetasks.task import CodeTest
-
-    from ..render.state import ViewState
 
 _EXAMPLE = 'adascale code "Write is_prime(n)." --test "assert is_prime(7)" --test "assert not is_prime(1)"'
 
@@ -103,7 +98,9 @@ def code(
         check_apart(output, [*session.references(), str(tests or "")], "--output another-name.py")
         check_output(output, "--overwrite, or another name", overwrite=overwrite)
     record = search_one(problem, settings.search(), session, settings)
-    _finish(record, settings, output, json_output=json_output)
+    if output is not None and (program := Answer.of(record).answer):
+        write_file(output, f"{program}\n")
+    finish(record, settings, json_output=json_output, prints=output is None)
 
 
 def _given_tests(sources: Iterable[str], file: Path | None) -> Iterator[CodeTest]:
@@ -118,43 +115,3 @@ def _given_tests(sources: Iterable[str], file: Path | None) -> Iterator[CodeTest
         yield from read_tests(source, "the test")
     if file is not None:
         yield from read_tests(read_text(file), file.name)
-
-
-def _finish(record: ViewState, settings: Settings, output: Path | None, *, json_output: bool) -> None:
-    """Write the program, what its tests say, and leave with the exit code of that."""
-    from adascale.engine.answer import Answer
-
-    from ..render.closing import say_end
-    from ..report import answer_record
-
-    answer = Answer.of(record)
-    program = answer.answer
-    if output is not None and program:
-        write_file(output, f"{program}\n")
-    if json_output:
-        write_json(answer_record(answer))
-    elif output is None and program:
-        write_payload(program)
-    if not settings.quiet:
-        say_end(record, settings.verbose)
-    if answer.execution is not None and not settings.unsandboxed:
-        _warn_of_monty(answer.execution)
-    if answer.status == "interrupted":
-        raise typer.Exit(INTERRUPTED)
-    if answer.status != "answered":
-        raise typer.Exit(NO_ANSWER)
-
-
-def _warn_of_monty(execution: Execution) -> None:
-    """Say so where an error may be that of monty alone, which knows a part of Python."""
-    from adascale.models.programs.executor import runs_in_cpython
-
-    has_errors = any(verdict.outcome == "error" for verdict in execution.verdicts)
-    if has_errors and not runs_in_cpython():
-        show_warning(
-            Notice(
-                "part-of-python",
-                "programs ran in monty, which knows a part of Python, so an error may be its own",
-                hint="--unsandboxed runs them in CPython, with limits of time and memory only",
-            )
-        )

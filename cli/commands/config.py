@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,26 +15,12 @@ from adascale.engine.errors import UsageError
 from ..disk.files import NAMES_FILES, with_absolute_path, write_file
 from ..options.command_line import Listing, Value, config_path, env, read_config
 from ..options.flags import AllFlag, JsonFlag
-from ..options.settings import KEYS, ROWS, Settings, checked, kept_values, suggestion, warn_unknown
+from ..options.settings import KEYS, ROWS, Settings, checked, stored_values, suggestion, warn_unknown
 from ..terminal.streams import say, write_json, write_payload
 from ..terminal.text import columns, short_path, wrapped
 
-
-class _Settings(Listing):
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that was typed.
-
-        Raises:
-            UsageError: a setting stands in its place.
-        """
-        if args[0] in KEYS:
-            typed = shlex.join([args[0], *(args[1:] or ["VALUE"])])
-            raise UsageError(f"{args[0]} is a setting", hint=f"adascale config set {typed}")
-        return super().resolve_command(ctx, args)
-
-
 app = typer.Typer(
-    cls=_Settings,
+    cls=Listing,
     help="List what is set, with --all what can be, and set defaults in a file.\n\n"
     "adascale config --all\nadascale config set ctx_size 8192\n\n"
     "The command line comes before environment variables, such as ADASCALE_CTX_SIZE, and these before the "
@@ -54,10 +39,10 @@ def list_(all_: AllFlag = False, json_output: JsonFlag = False) -> None:
     """
     config = read_config(config_path())
     warn_unknown(config)
-    kept, rows = kept_values(config), []
+    stored, rows = stored_values(config), []
     for key, name in KEYS.items():
         default = ROWS[name].usual or Settings.model_fields[name].default
-        value, origin = kept.get(name, (default, "default"))
+        value, origin = stored.get(name, (default, "default"))
         rows.append(
             {"key": key, "value": value, "origin": origin, "default": default, "help": ROWS[name].help}
         )
@@ -136,7 +121,7 @@ def parse_value(key: str, text: str) -> Value:
     """
     if (name := KEYS.get(key)) is None:
         raise UsageError(f"{key} is no setting", hint=suggestion(key))
-    value = getattr(checked({name: text}, {name: key}), name)
+    value = getattr(checked({name: (text, key)}), name)
     if key in NAMES_FILES:
         return with_absolute_path(key, text)
     if isinstance(value, Path):

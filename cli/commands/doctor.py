@@ -102,15 +102,13 @@ def _run_check(check: Callable[[], Finding | str]) -> Finding:
 
 def _config() -> Finding | str:
     path = config_path()
-    found = read_config(path)
-    unknown = [key for key in found if key not in KEYS]
-    checked(
-        {KEYS[key]: value for key, value in found.items() if key in KEYS}, {KEYS[key]: key for key in KEYS}
-    )
+    config = read_config(path)
+    unknown = [key for key in config if key not in KEYS]
+    checked({KEYS[key]: (value, key) for key, value in config.items() if key in KEYS})
     if unknown:
         return Finding("warn", f"{unknown[0]} is no setting ({short_path(path)})", suggestion(unknown[0]))
-    said = ", ".join(found) or ("nothing set" if path.exists() else "none")
-    return f"{said} ({short_path(path)})"
+    listed = ", ".join(config) or ("nothing set" if path.exists() else "none")
+    return f"{listed} ({short_path(path)})"
 
 
 def _llama() -> Finding | str:

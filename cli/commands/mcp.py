@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +31,7 @@ from ..options.flags import (
     YesFlag,
     flag,
 )
-from ..options.settings import ROWS, SESSION, read_settings, typed_as, typed_values
+from ..options.settings import ROWS, SESSION, Sourced, read_settings, typed_as, typed_values
 from ..terminal.errors import show_error
 from ..terminal.signals import leaving
 from ..terminal.streams import write_json
@@ -101,9 +101,9 @@ def mcp(
         asyncio.run(serve_stdio(hub))
 
 
-def _typed_words(typed: Mapping[str, Any]) -> Iterator[str]:
+def _typed_words(typed: Sourced) -> Iterator[str]:
     """Words of a command line with the same values, for use in any folder."""
-    for name, value in typed.items():
+    for name, (value, _) in typed.items():
         words = typed_as(name).split() if name in ROWS else [f"--{name}"]
         if name in NAMES_FILES:
             value = with_absolute_path(name, value)

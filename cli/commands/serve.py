@@ -50,7 +50,7 @@ _KEY = env("api-key")
 _MAX_QUEUE = 64
 """Questions that wait; further ones are refused."""
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d+)?/?")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d+)?")
 
 
 def serve(
@@ -142,17 +142,17 @@ def _key(settings: Settings) -> str | None:
 
 
 def page_origin(text: str) -> str:
-    """An origin as browsers send it: in lower case, without a path and without the usual port.
+    """An origin as browsers send it: in lower case, without a slash at its end.
 
     Raises:
         UsageError: the text is no origin.
     """
     if text in ("*", "null", "file://"):
         return text
-    if _ORIGIN.fullmatch(text.lower()) is None:
-        raise UsageError(f'"{text}" is no origin of a page', hint="--cors-origin https://example.org")
     origin = text.lower().removesuffix("/")
-    return origin.removesuffix({"http": ":80", "https": ":443"}.get(origin.partition(":")[0], ""))
+    if _ORIGIN.fullmatch(origin) is None:
+        raise UsageError(f'"{text}" is no origin of a page', hint="--cors-origin https://example.org")
+    return origin
 
 
 def _is_loopback(host: str) -> bool:

@@ -75,20 +75,17 @@ def check_writable(path: Path) -> None:
     Raises:
         UsageError: it is a folder, it cannot be written, or its folder is missing or not writable.
     """
-    hint = "another name, not so long, in a folder that can be read"
-    with writing(path, hint), suppress(FileNotFoundError):
-        path.stat()
-    if path.is_dir():
-        hint = f"name a file in it: {shlex.quote(str(path / 'NAME'))}"
-        raise UsageError(f"cannot write {path}: it is a folder", hint=hint, slug="unwritable")
-    with writing(path):
+    with writing(path, "name a file in a folder of your own"):
+        with suppress(FileNotFoundError):
+            path.stat()  # an error for a name that is too long
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
         if not path.parent.is_dir():
             raise FileNotFoundError(2, f"there is no folder {path.parent}")
-    is_device = path.exists() and not path.is_file()  # such as a pipe: it is written to in place
-    target = path if is_device else path.parent
-    if not os.access(target, os.W_OK):
-        hint = "name a file in a folder of your own"
-        raise UsageError(f"cannot write {path}: {target} is not writable", hint=hint, slug="unwritable")
+        is_device = path.exists() and not path.is_file()  # such as a pipe: it is written to in place
+        target = path if is_device else path.parent
+        if not os.access(target, os.W_OK):
+            raise PermissionError(13, f"{target} is not writable")
 
 
 def check_output(path: Path, hint: str, *, reads: Iterable[str | Path] = (), overwrite: bool = False) -> None:

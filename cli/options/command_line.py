@@ -79,25 +79,17 @@ def usage_error(error: TyperException) -> UsageError:
     """An error of Typer's as one of ours: what is wrong with which option, and a fix."""
     context: Context | None = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "adascale"
-    parameter: Any = getattr(error, "param", None)
     text, hint = error.format_message().rstrip("."), f"{path} -h shows what there is"
-    match type(error).__name__:
-        case "NoSuchOption":
-            near = getattr(error, "possibilities", None)
-            text = f"{path} has no option {(name := getattr(error, 'option_name', ''))}"
-            near = _near_setting(name) or near
-            if context and not context.parent and (not near or near[0] == name):
-                hint = f"options stand behind their command, as in adascale ask {name}"
-            elif near:
-                hint = f"did you mean {near[0]}?"
-        case "MissingParameter":
-            text = f"{_name(parameter)} is missing"
-        case "BadParameter":
-            text = f"{_name(parameter)} {error.message.replace('Input should', 'should').rstrip('.')}"
-        case _:
-            text = text[:1].lower() + text[1:]
-            hint = 'quotes keep words together: "..."' if "extra argument" in text else hint
-    return UsageError(text, hint=hint)
+    if name := getattr(error, "option_name", ""):
+        text = f"{path} has no option {name}"
+        near = _near_setting(name) or getattr(error, "possibilities", None)
+        if context and not context.parent and (not near or near[0] == name):
+            hint = f"options stand behind their command, as in adascale ask {name}"
+        elif near:
+            hint = f"did you mean {near[0]}?"
+    elif "extra argument" in text:
+        hint = 'quotes keep words together: "..."'
+    return UsageError(text[:1].lower() + text[1:], hint=hint)
 
 
 def _near_setting(flag: str) -> list[str]:
@@ -106,12 +98,6 @@ def _near_setting(flag: str) -> list[str]:
 
     names = difflib.get_close_matches(flag.strip("-").replace("-", "_"), KEYS, 1, 0.9)
     return [typed_as(KEYS[name]) for name in names]
-
-
-def _name(parameter: Any) -> str:
-    """A parameter as it is typed: the long name of an option, or an argument as the usage line has it."""
-    is_option = parameter.opts[0].startswith("-")
-    return str(parameter.opts[0] if is_option else parameter.metavar or parameter.name.upper())
 
 
 def env(key: str) -> str:

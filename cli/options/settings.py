@@ -385,8 +385,12 @@ def typed_as(name: str) -> str:
     return f"--{key_of(name)}" if ROWS[name].flags else f"-o {name}"
 
 
-def typed_values(context: typer.Context, names: Sequence[str]) -> dict[str, Any]:
-    """Values on the command line, by the names of fields.
+Sourced = Mapping[str, tuple[Any, str]]
+"""Values by the names of fields, each with its source, as an error names it."""
+
+
+def typed_values(context: typer.Context, names: Sequence[str]) -> dict[str, tuple[Any, str]]:
+    """Values on the command line.
 
     Args:
         context: The command that runs.
@@ -395,19 +399,19 @@ def typed_values(context: typer.Context, names: Sequence[str]) -> dict[str, Any]
     Raises:
         UsageError: another name was typed.
     """
-    parameters = [str(each.name) for each in context.command.params]
     typed = {
-        name: context.params[name]
-        for name in parameters
-        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        str(each.name): (context.params[str(each.name)], each.opts[0])
+        for each in context.command.params
+        if getattr(context.get_parameter_source(str(each.name)), "name", "") == "COMMANDLINE"
     }
-    for name, value in typed.pop("option", ()):
+    pairs, _ = typed.pop("option", ((), ""))
+    for name, value in pairs:
         if name not in names:
             others = {key_of(each): each for each in ROWS if each in (*names, *context.params)}
             near = difflib.get_close_matches(name, others, 1, 0.7)
             hint = f"{typed_as(others[near[0]])} {value}" if near else "adascale config --all lists the names"
             raise UsageError(f"{context.command_path} has no -o {excerpt(name, 40)}", hint=hint)
-        typed[name] = value
+        typed[name] = value, typed_as(name)
     return {name: value for name, value in typed.items() if name in Settings.model_fields}
 
 
@@ -422,22 +426,17 @@ def read_settings(context: typer.Context, *names: str) -> Settings:
         UsageError: another name was typed, or a value is refused.
     """
     typed = typed_values(context, names)
-    kept = {
-        name: value
-        for name, value in kept_values(context.obj or {}).items()
-        if name in (*names, *context.params) and name not in typed
+    stored = {
+        name: (value, f"{key_of(name)} from the {origin}")
+        for name, (value, origin) in stored_values(context.obj or {}).items()
+        if name in (*names, *context.params)
     }
-    sources = {name: f"-o {name}" for name in names} | {
-        name: f"{key_of(name)} from the {origin}" for name, (_, origin) in kept.items()
-    }
-    sources |= {str(each.name): each.opts[0] for each in context.command.params if each.name in typed}
-    values = {name: value for name, (value, _) in kept.items()} | typed
-    settings = checked({"says_how": not typed.keys().isdisjoint(HOW), **values}, sources)
+    settings = checked({**stored, **typed, "says_how": (not typed.keys().isdisjoint(HOW), "")})
     use_warnings(settings.quiet < 2)
     return settings
 
 
-def kept_values(config: Mapping[str, Value]) -> dict[str, tuple[Value, str]]:
+def stored_values(config: Mapping[str, Value]) -> dict[str, tuple[Value, str]]:
     """Values of the environment and of the file, each with its origin, by the names of fields."""
     values: dict[str, tuple[Value, str]] = {}
     for key, name in KEYS.items():
@@ -448,23 +447,19 @@ def kept_values(config: Mapping[str, Value]) -> dict[str, tuple[Value, str]]:
     return values
 
 
-def checked(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
-    """Settings with these values.
-
-    Args:
-        values: Values by the names of fields, as texts or as the file has them.
-        sources: The place of each, for the error.
+def checked(values: Sourced) -> Settings:
+    """Settings with these values, which are texts or as the file has them.
 
     Raises:
         UsageError: a value is refused.
     """
     try:
-        return Settings(**values)
+        return Settings(**{name: value for name, (value, _) in values.items()})
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        said = f"{sources[str(first['loc'][0])]} {reason}"
-        raise UsageError(said, hint="adascale config --all says what each takes") from error
+        message = f"{values[str(first['loc'][0])][1]} {reason}"
+        raise UsageError(message, hint="adascale config --all lists the ranges") from error
 
 
 def warn_unknown(config: Mapping[str, Value]) -> None:

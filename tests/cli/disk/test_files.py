@@ -24,19 +24,13 @@ def test_an_unreadable_file_is_an_error_with_a_fix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message", "hint"),
-    [
-        (".", "it is a folder", "name a file in it: "),
-        ("x" * 300, "file name too long", "another name"),
-        ("none/out.json", "there is no folder", "a folder that exists"),
-    ],
+    ("name", "message"),
+    [(".", "it is a folder"), ("x" * 300, "file name too long"), ("none/o.json", "there is no folder")],
 )
-def test_an_impossible_output_is_an_error_with_a_fix(
-    tmp_path: Path, name: str, message: str, hint: str
-) -> None:
+def test_an_impossible_output_is_an_error_with_a_fix(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as error:
         check_writable(tmp_path / name)
-    assert hint in error.value.hint
+    assert "in a folder of your own" in error.value.hint
 
 
 def test_a_text_keeps_its_line_ends(tmp_path: Path) -> None:

@@ -48,15 +48,6 @@ def test_lines_have_the_task_the_count_the_facts_and_the_time_left(
     ]
 
 
-def test_the_first_line_of_a_download_comes_at_once_in_megabytes(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with Progress("bytes", clock=clock) as shown:
-        shown.show("fetching m\x1b[2J", 1_999_999, 7 * 10**6)
-        shown.show("fetching m", 3 * 10**6, 7 * 10**6)
-    assert capsys.readouterr().err == "adascale: fetching m[2J 1/7 MB\n"
-
-
 def test_quiet_shows_nothing_at_all(
     clock: Clock, screen: StringIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
