@@ -9,7 +9,6 @@ import random
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from scripted import (
     ScriptedPRM,
     ended,
     judging,
+    log_of,
     logs_of,
     scripted_step,
     sized,
@@ -44,7 +44,6 @@ from adascale.engine.ports import (
     Growth,
     Policy,
     Prefix,
-    PrefixWork,
     RewardModel,
     Score,
     SequenceLogprob,
@@ -95,7 +94,6 @@ from adascale.engine.types import (
 QUESTIONS = [Problem(f"q{i}", "?" * (i + 1)) for i in range(4)]
 
 
-SMALL = {"samples": 5, "beams": 2, "branching": 2}
 PARAMETERS = st.fixed_dictionaries(
     {"samples": st.integers(1, 6), "beams": st.integers(1, 3), "branching": st.integers(1, 3)},
     optional={"modes": st.sampled_from([("program",), ("prose", "program")])},
@@ -150,23 +148,13 @@ def search(driver: Driver, settings: Settings) -> list[Event]:
     return [event for _, event in driver.run(QUESTIONS[:1], settings)]
 
 
-def run(
-    strategy: str,
-    problems: Sequence[Problem] = QUESTIONS[:1],
-    *,
-    slots: int = 4,
-    seed: int = 0,
-    budget: Budget = Budget(),
-    params: Mapping[str, Any] = SMALL,
-    policy: Any = None,
-    schedule: Schedule | None = None,
-) -> dict[str, list[Event]]:
-    if strategy == "passing" and "modes" in params:
+def strategy_of(name: str, params: Mapping[str, Any]) -> Strategy:
+    """A small strategy; code is written as programs, and calls and trees of steps have their own modes."""
+    if name == "passing" and "modes" in params:
         params = {**params, "modes": ("program",)}
-    if strategy in ("agreement", "beam"):
-        params = {name: value for name, value in params.items() if name != "modes"}
-    driver = driver_of(policy or ScriptedPolicy(script, slots))
-    return logs_of(driver.run(problems, Settings(sized(strategy, **params), budget, seed, schedule=schedule)))
+    if name in ("agreement", "beam"):
+        params = {each: value for each, value in params.items() if each != "modes"}
+    return sized(name, **params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +207,8 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
     params: Mapping[str, Any],
 ) -> None:
     policy = Counting(script, slots)
-    logs = run(
-        strategy, QUESTIONS, policy=policy, seed=seed, schedule=schedule, budget=Budget(limit), params=params
-    )
+    searches = Settings(strategy_of(strategy, params), Budget(limit), seed, schedule=schedule)
+    logs = logs_of(driver_of(policy).run(QUESTIONS, searches))
     assert set(logs) == {problem.id for problem in QUESTIONS}
     for log in logs.values():
         assert [event.seq for event in log] == list(range(len(log)))
@@ -242,8 +229,8 @@ def test_the_log_is_the_tree_and_the_costs_add_up(
 def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
     strategy: str, seed: int, slots: int, schedule: Schedule | None, limit: int, params: Mapping[str, Any]
 ) -> None:
-    searched = partial(run, strategy, slots=slots, seed=seed, schedule=schedule, params=params)
-    log = searched(budget=Budget(limit))["q0"]
+    searches = Settings(strategy_of(strategy, params), Budget(limit), seed, schedule=schedule)
+    log = search(driver_of(ScriptedPolicy(script, slots)), searches)
     last, tree = ended(log), replay(log)
     whole = [node for node in tree if node.status == "terminal" and node.step and node.step.finish == "stop"]
     assert last.usage.generated_tokens < limit + slots + LONGEST
@@ -260,11 +247,12 @@ def test_a_budget_is_overshot_by_at_most_one_batch_once_there_is_an_answer(
         cut_off = [node for node in tree if node.step is not None and node.step.finish == "length"]
         assert whole or any(node.status == "terminal" for node in cut_off)
     if last.result.stop_reason == "exhausted":
-        assert ended(searched()["q0"]).result == last.result
+        unlimited = search(driver_of(ScriptedPolicy(script, slots)), replace(searches, budget=Budget()))
+        assert ended(unlimited).result == last.result
 
 
 def test_seconds_stop_a_search_and_what_was_sampled_is_kept() -> None:
-    log = run("vote", budget=Budget(max_seconds=20.0))["q0"]
+    log = search(driver_of(), Settings(Vote(samples=5), Budget(max_seconds=20.0)))
     assert ended(log).result.stop_reason == "budget"
     pruned = [node for node in replay(log) if node.status == "pruned"]
     assert pruned
@@ -298,27 +286,6 @@ def test_an_interrupt_ends_every_search_with_its_best_answer() -> None:
     assert sorted(results) == sorted(started)
     assert {result.stop_reason for result in results.values()} == {"interrupted"}
     assert any(result.answer for result in results.values())
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        ContextOverflowError("the PRM's window is too small"),
-        ModelCorruptError("the vocabulary of the PRM cannot spell a text"),
-    ],
-)
-def test_a_problem_that_the_reward_model_cannot_read_fails_alone(error: AdascaleError) -> None:
-    class Picky(ScriptedPRM):
-        def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
-            if any(p.problem.id == "q1" for p in prefixes):
-                raise error
-            return super().score(prefixes)
-
-    logs = logs_of(driver_of(prm=Picky(reward)).run(QUESTIONS, Settings(Vote(samples=5))))
-    failed = logs["q1"][-1]
-    assert isinstance(failed, SearchFailed)
-    assert failed.notice == error.notice
-    assert all(ended(logs[id_]) for id_ in ("q0", "q2", "q3"))
 
 
 def test_a_solution_that_the_reward_model_cannot_read_is_worth_nothing_and_said_once() -> None:
@@ -367,16 +334,11 @@ def test_a_plan_that_waits_for_nothing_has_ended() -> None:
 
 
 class Noting(ScriptedPolicy):
-    """Keeps which problems were opened and closed."""
+    """Keeps the ids of closed problems."""
 
     def __init__(self) -> None:
         super().__init__(script, 4)
-        self.opened: list[str] = []
         self.closed: list[str] = []
-
-    def open(self, problem: Problem, mode: Mode = "prose") -> PrefixWork:
-        self.opened.append(problem.id)
-        return super().open(problem, mode)
 
     def close_problem(self, problem: Problem) -> None:
         self.closed.append(problem.id)
@@ -434,10 +396,8 @@ class ProseAlone(Fitted):
         return Estimate(0.5, 0.6, 0.7, calibrated=True)
 
 
-@pytest.mark.parametrize(
-    ("modes", "calibrated"), [(("prose",), True), (("program",), False), (("prose", "program"), False)]
-)
-def test_a_calibration_that_knows_no_programs_is_not_asked_about_them(
+@pytest.mark.parametrize(("modes", "calibrated"), [(("prose",), True), (("prose", "program"), False)])
+def test_a_calibration_without_programs_estimates_no_search_that_draws_them(
     modes: tuple[Mode, ...], calibrated: bool
 ) -> None:
     log = search(driver_of(calibrator=ProseAlone()), Settings(Vote(4, modes=modes)))
@@ -453,25 +413,6 @@ def test_a_text_is_reported_token_by_token() -> None:
 
     assert tokens_of_events("value")[0] == GREW_EVERY
     assert tokens_of_events("text")[:3] == [1, 2, 3]
-
-
-class RefusingExecutor(ScriptedExecutor):
-    """Refuses the program of the second question."""
-
-    def submit(self, ticket: int, program: str | Trial) -> None:
-        """Run a program, or refuse it."""
-        if program == "print(2)":
-            raise AdascaleError("nothing here may run it")
-        ScriptedExecutor.submit(self, ticket, program)
-
-
-def test_a_program_that_nothing_may_run_fails_its_search_alone() -> None:
-    def step(prefix: Prefix, rng: random.Random) -> Step:
-        return scripted_step(f"```python\nprint({len(prefix.problem.question)})\n```", "stop")
-
-    driver = driver_of(ScriptedPolicy(step, 4), executor=RefusingExecutor(execute))
-    logs = logs_of(driver.run(QUESTIONS[:3], Settings(Vote(samples=2, modes=("program",)))))
-    assert [type(log[-1]) for log in logs.values()] == [SearchFinished, SearchFailed, SearchFinished]
 
 
 class HangingExecutor:
@@ -547,7 +488,7 @@ def test_a_fact_is_its_greedy_answer_and_others_say_how_sure_it_is() -> None:
     assert searched(-3.0, "Sydney") < unlikely < searched(-0.1, "Sydney") < likely
 
 
-OF_VALUES = [name for name in STRATEGIES if name not in ("agreement", "readings", "weighing")]
+OF_VALUES = [name for name in STRATEGIES if name not in ("agreement", "readings")]
 
 
 @dataclass(slots=True)
@@ -573,19 +514,12 @@ class BusyExecutor(ScriptedExecutor):
         return [] if wait else ScriptedExecutor.collect(self, block=block)
 
 
-def logs(
-    strategy: Strategy, schedule: Schedule, seed: int, problems: Sequence[Problem], slots: int, *, busy: bool
-) -> dict[str, list[Event]]:
-    policy = BusyPolicy(script, slots, delays=random.Random(seed)) if busy else ScriptedPolicy(script, slots)
-    executor = BusyExecutor(execute) if busy else ScriptedExecutor(execute)
-    driver = Driver(policy, ScriptedPRM(reward), {"value": judging("value", 0.4)}, ticking(), executor)
-    return logs_of(driver.run(problems, Settings(strategy, seed=seed, schedule=schedule)))
-
-
 def facts(log: Sequence[Event]) -> list[Any]:
     """Everything that happened, without times and costs."""
-    found = [to_plain(event) for event in log]
-    return [{name: each[name] for name in each if name not in ("t", "usage", "seq")} for each in found]
+    return [
+        {name: value for name, value in to_plain(event).items() if name not in ("t", "usage", "seq")}
+        for event in log
+    ]
 
 
 @pytest.mark.parametrize("name", OF_VALUES)
@@ -605,14 +539,17 @@ def test_neighbours_places_and_delays_change_neither_the_tree_nor_the_answer_nor
         strategy = strategy.changed(modes=("prose", "program") if both else ("prose",), redraws=2)
     if name == "passing":
         strategy = strategy.changed(modes=("program",))
-    question = QUESTIONS[asked]
-    alone = logs(strategy, schedule, seed, [question], 64, busy=False)[question.id]
-    beside = logs(strategy, schedule, seed, QUESTIONS, slots, busy=True)[question.id]
-    assert facts(beside) == facts(alone)
+    question, posterior = QUESTIONS[asked], judging("value", 0.4)
+    busy = BusyPolicy(script, slots, delays=random.Random(seed))
+    lonely = driver_of(ScriptedPolicy(script, 64), calibrator=posterior)
+    crowded = driver_of(busy, calibrator=posterior, executor=BusyExecutor(execute))
+    searches = Settings(strategy, seed=seed, schedule=schedule)
+    alone, beside = logs_of(lonely.run([question], searches)), logs_of(crowded.run(QUESTIONS, searches))
+    assert facts(beside[question.id]) == facts(alone[question.id])
 
 
 def test_as_many_run_side_by_side_as_the_search_is_wide() -> None:
-    log = logs(Vote(7), Schedule.even(3), 0, QUESTIONS[:1], 64, busy=False)["q0"]
+    log = log_of(script, Vote(7), width=3)
     running, most = set(), 0
     for event in log:
         if isinstance(event, BranchStarted):
@@ -627,8 +564,7 @@ def test_solutions_count_as_they_finish_and_those_that_run_end_with_the_search()
     def by_length(prefix: Prefix, rng: random.Random) -> Step:
         return scripted_step("so " * rng.randint(1, 50) + "Answer: 7.", "stop")
 
-    driver = Driver(ScriptedPolicy(by_length), ScriptedPRM(reward), {}, ticking())
-    [log] = logs_of(driver.run(QUESTIONS[:1], Settings(Adaptive(samples=8)))).values()
+    log = log_of(by_length, Adaptive(samples=8))
     steps = {event.node: len(event.step.token_ids) for event in log if isinstance(event, StepProposed)}
     found = [steps[event.node] for event in log if isinstance(event, AnswerFound)]
     assert found == sorted(steps.values())[:3]
@@ -637,21 +573,49 @@ def test_solutions_count_as_they_finish_and_those_that_run_end_with_the_search()
     assert sorted(steps.values())[3:] == [found[-1]] * 5
 
 
-class Breaking(ScriptedPolicy):
-    """All branches of one problem break off in one batch."""
+class BreakingPolicy(ScriptedPolicy):
+    """All branches of the second question break off in one batch."""
 
-    def advance(self) -> Sequence[Growth]:
+    def advance(self) -> list[Growth]:
         broken = {id_ for id_, run in self._running.items() if run.prefix.problem.id == "q1"}
+        error = ModelCorruptError("it broke")
         grown = super().advance()
-        return [
-            replace(each, error=ModelCorruptError("it broke")) if each.branch in broken else each
-            for each in grown
-        ]
+        return [replace(each, error=error) if each.branch in broken else each for each in grown]
 
 
-def test_a_stream_that_breaks_ends_its_search_and_no_other() -> None:
-    driver = Driver(Breaking(script, slots=8), ScriptedPRM(reward), {}, ticking())
-    found = logs_of(driver.run(QUESTIONS[:2], Settings(Vote(3))))
-    assert isinstance(failed := found["q1"][-1], SearchFailed)
+class PickyPRM(ScriptedPRM):
+    """Its window is too small for the second question."""
+
+    def score(self, prefixes: Sequence[Prefix]) -> list[Score]:
+        if any(prefix.problem.id == "q1" for prefix in prefixes):
+            raise ContextOverflowError("it broke")
+        return super().score(prefixes)
+
+
+class RefusingExecutor(ScriptedExecutor):
+    """Refuses the program of the second question."""
+
+    def submit(self, ticket: int, program: str | Trial) -> None:
+        if program == "print(2)":
+            raise AdascaleError("it broke")
+        super().submit(ticket, program)
+
+
+def print_length(prefix: Prefix, rng: random.Random) -> Step:
+    return scripted_step(f"```python\nprint({len(prefix.problem.question)})\n```", "stop")
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        driver_of(BreakingPolicy(print_length, 4)),
+        driver_of(ScriptedPolicy(print_length, 4), PickyPRM(reward)),
+        driver_of(ScriptedPolicy(print_length, 4), executor=RefusingExecutor(execute)),
+    ],
+    ids=["generator", "reward model", "executor"],
+)
+def test_a_failure_at_one_question_ends_its_search_alone(driver: Driver) -> None:
+    logs = logs_of(driver.run(QUESTIONS[:3], Settings(Vote(samples=2, modes=("program",)))))
+    assert isinstance(failed := logs["q1"].pop(), SearchFailed)
     assert failed.notice.message == "it broke"
-    assert isinstance(found["q0"][-1], SearchFinished)
+    assert [type(log[-1]) for log in (logs["q0"], logs["q2"])] == [SearchFinished] * 2
