@@ -40,17 +40,17 @@ class Prefix:
     def probability(self) -> float | None:
         """P(correct), in [0, 1]: known for an ended solution, or the posterior of estimate and outcome.
 
-        The estimate is the prior, as a Beta distribution: alone it hardly tells siblings apart
+        The estimate is the prior, as a Beta distribution: alone it hardly separates siblings
         (AUC .47 to .62 within a question). Without a calibrated estimate it is the share of correct draws.
         """
-        drawn = self.outcome
-        if self.estimate is not None and self.estimate.calibrated and not (self.ended and drawn.total):
+        outcome = self.outcome
+        if self.estimate is not None and self.estimate.calibrated and not (self.ended and outcome.total):
             right, wrong = success_beta(self.estimate)
-            mean = (right + drawn.right) / (right + wrong + drawn.total)
-            return mean if drawn.total else self.estimate.median
-        if not drawn.total:
+            mean = (right + outcome.right) / (right + wrong + outcome.total)
+            return mean if outcome.total else self.estimate.median
+        if not outcome.total:
             return None
-        return float(drawn.right == drawn.total) if self.ended else drawn.right / drawn.total
+        return float(outcome.right == outcome.total) if self.ended else outcome.right / outcome.total
 
     @property
     def path(self) -> list[Prefix]:
@@ -107,7 +107,7 @@ _FOLLOWS = "questions after a conversation, which the format has no column for"
 def write_stepwise(question: SampledQuestion) -> Iterator[Row | str]:
     """Yield a row of TRL's stepwise supervision for every leaf, and reasons of omissions.
 
-    It has the steps up to the first one without a probability, each with P(correct) and a label: true where
+    It has the steps up to the first one without a probability, each with P(correct) and a label: true if
     that is at least one half.
     """
     problem = question.problem

@@ -59,7 +59,7 @@ COMMANDS = {
     "calibrate": ("calibrate.app", "Fit and list what turns scores into probabilities."),
     "export": ("export.export", "Write searches as training data."),
     "config": ("config.app", "List what is set, or can be, and set defaults in a file."),
-    "doctor": ("doctor.doctor", "Check this machine, and say how to fix what is wrong."),
+    "doctor": ("doctor.doctor", "Check this machine, and show a fix for each problem."),
 }
 """Module and function of each command (``app`` for a group), and its line on the help page."""
 
@@ -68,12 +68,12 @@ COMMANDS = {
 def load_command(name: str) -> AnyCommand:
     """A command, imported when it is run, so that no command waits for the others."""
     module, _, function = COMMANDS[name][0].partition(".")
-    found = getattr(import_module(f".commands.{module}", __package__), function)
+    target = getattr(import_module(f".commands.{module}", __package__), function)
     table = typer.Typer(rich_markup_mode=None)
-    if isinstance(found, typer.Typer):
-        table.add_typer(found, name=name)
+    if isinstance(target, typer.Typer):
+        table.add_typer(target, name=name)
     else:
-        table.command(name, cls=HelpfulCommand)(found)
+        table.command(name, cls=HelpfulCommand)(target)
     command = typer.main.get_group(table).commands[name]
     _keep_examples(command)
     return command
@@ -108,11 +108,11 @@ class _Root(TyperGroup):
         return super().parse_args(ctx, with_ask(args, COMMANDS))
 
     def invoke(self, ctx: Context) -> Any:
-        """Run what was typed; Ctrl-C that nothing else heeds says so, and leaves with 130."""
+        """Run the command; an unhandled Ctrl-C prints a line and exits with 130."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, RuntimeError) as error:
-            # Python 3.11 wraps what is raised while it makes a class, in the middle of an import.
+            # Python 3.11 wraps an exception that is raised while a class is made, in the middle of an import.
             if not isinstance(error.__cause__ or error, KeyboardInterrupt):
                 raise
             say("adascale: stopped")
@@ -128,8 +128,8 @@ class _Root(TyperGroup):
         """
         if not (args[0] in COMMANDS or args[0].startswith("-") or ctx.resilient_parsing):
             raise unknown_command(args, COMMANDS)
-        name, found, rest = super().resolve_command(ctx, args)
-        return name, found and load_command(str(name)), rest
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and load_command(str(name)), rest
 
 
 app = typer.Typer(
@@ -185,9 +185,9 @@ def main() -> None:
             code = app(standalone_mode=False)
         sys.exit(code)
     except SystemExit as leaving:
-        # Typer leaves with 1 where the reader of its help has gone, as after | head -1.
+        # Typer exits with 1 if the reader of its help has gone, as after | head -1.
         sys.exit(0 if isinstance(leaving.__context__, BrokenPipeError) else leaving.code)
-    except typer.Abort:  # Ctrl-D where a key was waited for
+    except typer.Abort:  # Ctrl-D at a prompt for a key
         say("adascale: stopped")
         sys.exit(FAILED)
     except Exception as error:

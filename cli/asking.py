@@ -18,7 +18,7 @@ from .terminal.text import plural
 
 
 def question_text(words: Sequence[str] | None, example: str, *, quiet: bool = False) -> str:
-    """The question: what was typed, and below it what is piped in; without words, stdin alone.
+    """The question: the typed words, and below them the piped text; without words, stdin alone.
 
     Args:
         words: As they were typed, without quotes or as one; ``-`` stands for stdin.
@@ -59,8 +59,8 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
         object_schema(schema)
     except (ValueError, RecursionError, UsageError) as error:
         example = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
-        said = f"{path} is no schema of an object: {error}"
-        raise UsageError(said, hint=f"for example {example}", slug="bad-schema") from error
+        text = f"{path} is no schema of an object: {error}"
+        raise UsageError(text, hint=f"for example {example}", slug="bad-schema") from error
     return schema
 
 

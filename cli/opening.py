@@ -147,7 +147,7 @@ def open_session(options: SessionOptions, settings: Settings) -> Iterator[AnySes
         from adascale import models
 
         session = models.open_session(options, report)
-        files = session.listing()  # downloads what is missing
+        files = session.listing()  # downloads missing files
         # A signal in the middle of loading waits for the call into llama.cpp; a measurement is cut short.
         with graceful(session.abort.set, ends=SIGNALS):
             stack.enter_context(session)

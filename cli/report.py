@@ -43,25 +43,25 @@ def answer_payload(answer: Answer, verbose: int = 0) -> str:
 
     Without an answer it is the solution. Programs of code tasks, and JSON, stand alone.
     """
-    shown, kind = answer.shown or "", entry_of(answer.problem)
+    text, kind = answer.shown or "", entry_of(answer.problem)
     if kind.has_fields:
-        return json_text(json.loads(shown), 2) if shown else ""
+        return json_text(json.loads(text), 2) if text else ""
     if kind.has_tests:
-        return shown
+        return text
     if kind.is_reply:  # it was shown as it was generated
         return answer.solution
-    if shown and not verbose:
-        return readable(shown)
+    if text and not verbose:
+        return readable(text)
     solution = plain(answer.solution)
-    if answer.mode in PROGRAMS:  # its code, and what it printed
+    if answer.mode in PROGRAMS:  # its code, and its output
         program = Program.of(answer.solution, answer.execution)
         solution = f"{program.code}\n{ARROW} " + program.output.replace("\n", "\n  ")
-    if not shown:
+    if not text:
         return solution
-    reasons = _ENDS_IN_ANSWER.sub("", solution)  # the line below says it
-    if reasons.strip(" .*") == shown:
+    reasons = _ENDS_IN_ANSWER.sub("", solution)  # the line below repeats it
+    if reasons.strip(" .*") == text:
         reasons = ""
-    return "\n".join(part for part in (reasons, f"Answer: {readable(shown)}") if part)
+    return "\n".join(part for part in (reasons, f"Answer: {readable(text)}") if part)
 
 
 def answer_record(answer: Answer, min_confidence: float = 0.0) -> dict[str, Any]:

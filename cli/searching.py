@@ -85,7 +85,7 @@ def follow_search(
     *,
     prints_reply: bool = False,
 ) -> ViewState | None:
-    """Search with open models, show it and keep it; returns what the renderer has of it.
+    """Search with open models, show it and keep it; returns the renderer's state.
 
     Args:
         worker: The models.
@@ -122,7 +122,7 @@ def show_events(
     from .disk.runs import open_run
 
     reply = GrowingReply()
-    # Opened late: where there is no search there is no trace.
+    # Opened late: without a search there is no trace.
     trace = open_run() if settings.save else nullcontext()
     with trace as writer:
         for event in events:

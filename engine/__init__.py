@@ -1,6 +1,6 @@
 """Pure search: decides, accounts, records. No llama.cpp, file, terminal, clock, process or thread.
 
-``request`` is what is asked and how it is searched, ``answer`` what every output says about the end.
+``request`` describes a question and its search, ``answer`` the end of the search for every output.
 Between them ``search`` runs one question or many, ``strategies`` decide what to sample and when to stop,
 ``kinds`` say how each kind of question is answered, ``tools`` is the kind of requests with tools,
 ``answers`` reads and compares answers, ``calibration`` turns evidence into probabilities and fits that.

@@ -88,7 +88,7 @@ class Answer(SearchResult):
         execution: Output and error of its program; None without one.
         tests: Tests of a code task with the verdicts on its program, in their order.
         notices: Warnings.
-        fallback: The other server's answer, if that is the one that is given.
+        fallback: The other server's answer, if this is that answer.
         record: The search, with its tree and costs.
     """
 
@@ -156,8 +156,8 @@ class Answer(SearchResult):
         kind = kind_of(problem)
         if isinstance(handed_on, FallbackAnswer):
             values |= {"answer": handed_on.answer, "confidence": None, "fields": {}, "fallback": handed_on}
-            spelled = kind.shown(problem, handed_on.answer, None) or handed_on.answer
-            return cls(**values, status="answered", shown=spelled, solution=handed_on.text)
+            readable = kind.shown(problem, handed_on.answer, None) or handed_on.answer
+            return cls(**values, status="answered", shown=readable, solution=handed_on.text)
         if handed_on is not None:
             values["notices"] += (handed_on,)
         if entry_of(problem).is_reply:
@@ -209,7 +209,7 @@ def turns_after(record: Record) -> tuple[Turn, ...]:
 
 
 def _reply(record: Record) -> str:
-    """The solution that was shown, as the model wrote it; of a program also what it printed.
+    """The shown solution as the model wrote it; of a program also its output.
 
     A reply that was stopped is what had been written of it.
     """

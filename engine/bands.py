@@ -25,7 +25,7 @@ LEAST: Mapping[Band, float] = {
 """Least probability of each band, the surest first."""
 
 Counts = tuple[int, int]
-"""Answers that were shown with a band, and those of them that are correct."""
+"""Number of answers shown with a band, and number of correct ones among them."""
 
 
 def _counts(rows: str) -> dict[str, dict[KindName, dict[Band, Counts]]]:
@@ -65,7 +65,7 @@ _CARRIED: Mapping[Band, float] = {"almost surely": 0.95, "very likely": 0.85, "l
 """Least share of correct answers by which a kind carries a band."""
 
 _ABOVE_CHANCE = 0.15
-"""Probability by which an option is ahead of a guess where it is called likely: one of two has .5 anyway."""
+"""Least distance of a likely option from a guess: one of two options has .5 anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +81,16 @@ class Recorded:
     counts: Mapping[Band, Counts]
 
     def shown_with(self, band: Band) -> Counts:
-        """Answers that are shown with a band, those of a surer one that is not carried among them."""
-        shown = [self.counts[each] for each in self.counts if band_of(LEAST[each], self.counts) == band]
-        return sum(answers for answers, _ in shown), sum(correct for _, correct in shown)
+        """Counts of answers shown with a band; answers of a surer band that the kind lacks count here."""
+        cells = [self.counts[each] for each in self.counts if band_of(LEAST[each], self.counts) == band]
+        return sum(answers for answers, _ in cells), sum(correct for _, correct in cells)
 
 
 def recorded(generator: str, level: str, kind: KindName) -> Recorded:
-    """The recorded answers by which a generator's words for a kind are judged.
+    """The recorded answers that decide which words a generator's answers to a kind may carry.
 
-    Few dates were recorded: they count as the values that they are. A fact has no fit, and each generator
-    facts of its own.
+    Few dates were recorded, so dates use the counts of values. Facts have no fit: each generator has its own
+    counts.
     """
     entry = KINDS[kind]
     kind = entry.recorded_as or kind
@@ -103,8 +103,8 @@ def band_of(p: float, counts: Mapping[Band, Counts], options: int = 0) -> Band:
 
     Args:
         p: The probability.
-        counts: Counts of the kind; where there are none, every band holds.
-        options: Number of options of a question that has some.
+        counts: Counts of the kind; if there are none, every band holds.
+        options: Number of options of a question; 0 without options.
     """
     least_likely = max(LEAST["likely"], 1 / options + _ABOVE_CHANCE) if options else LEAST["likely"]
     for band, least in LEAST.items():
@@ -118,7 +118,7 @@ def band_of(p: float, counts: Mapping[Band, Counts], options: int = 0) -> Band:
 
 
 def _holds(band: Band, counts: Mapping[Band, Counts]) -> bool:
-    """True if answers with a band are correct about as often as it says, or nothing was counted."""
+    """True if answers with a band are correct about as often as the word promises, or nothing was counted."""
     if not counts:
         return True
     answers, correct = counts.get(band, (0, 0))
@@ -128,8 +128,7 @@ def _holds(band: Band, counts: Mapping[Band, Counts]) -> bool:
 def certainty(p: float, band: Band, *, is_rough: bool = False, options: int = 0) -> str:
     """``almost surely (96 %)`` or ``very likely (about 84 %)``.
 
-    Where a kind carries a lower word than the number, or where two options are as likely as each other, the
-    number is left out.
+    The number is left out if the kind carries only a lower word, or if two options are equally likely.
     """
     says_nothing = options == 2 and band == "not sure"
     if says_nothing or band_of(p, {}, options) != band:

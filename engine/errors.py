@@ -86,7 +86,7 @@ class ModelCorruptError(ModelError):
 
 
 class TemplateRaisedError(ModelCorruptError):
-    """A chat template raised an error on these messages; some do on a role that they do not know."""
+    """A chat template raised an error on these messages; some do on an unknown role."""
 
     default_slug = "bad-template"
 
@@ -170,7 +170,7 @@ def combined_error(errors: Sequence[E], *facts: str) -> E:
 
 
 def restored_error(name: str, notice: Notice) -> AdascaleError:
-    """The error of the class of that name; an ``AdascaleError`` for a name that this version does not know.
+    """The error of the class of that name; an ``AdascaleError`` for a name that this version lacks.
 
     Args:
         name: Name of a class in this module.
@@ -221,8 +221,8 @@ def excerpt(text: str, characters: int = 200) -> str:
     Control characters, and marks that turn the reading direction, are shown as escapes.
     """
     line = " ".join(text[:characters].split())
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-    return shown if len(text) <= characters else f"{shown}..."
+    escaped = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return escaped if len(text) <= characters else f"{escaped}..."
 
 
 def setting(name: str, value: bool | float | str | None = None) -> str:

@@ -31,7 +31,7 @@ class Entry(NamedTuple):
         is_computed: Its answers are computed: more solutions may help, whatever the first ones gave.
         is_short: The whole reply is the answer; its first lines count even without an end.
         is_fitted: Fits of users apply to this kind, and ``auto`` uses the modes of the fit. The fit's
-            probability is averaged with that of the votes, which judge alone if the fit does not apply.
+            probability is averaged with the votes' probability, which counts alone if the fit does not apply.
     """
 
     home: str

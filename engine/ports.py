@@ -72,7 +72,7 @@ class BranchStart:
 
 @dataclass(frozen=True, slots=True)
 class PrefixWork:
-    """Prefix tokens that had to be evaluated, those that were reused, and the reading of a prompt."""
+    """Number of prefix tokens evaluated and reused, and the reading of the prompt."""
 
     evaluated_tokens: int = 0
     reused_tokens: int = 0
@@ -100,7 +100,7 @@ class Growth:
 
     Attributes:
         branch: The branch.
-        new_tokens: Tokens sampled for it in this batch, and those that close its thought or begin a call.
+        new_tokens: Tokens of this batch: sampled ones, and forced ones that close a thought or begin a call.
         step: The step that it is writing, as far as it is written; its ``finish`` is None while it goes on.
             After a step with finish ``step`` a branch that runs until its answer goes on by itself; every
             other finish ends the branch.
@@ -172,7 +172,7 @@ class RewardModel(Protocol):
 
     @property
     def flops_per_token(self) -> float:
-        """About 2 x parameters that a token is multiplied by; 0 where nothing is evaluated."""
+        """About 2 x parameters that a token is multiplied by; 0 if nothing is evaluated."""
 
     def score(self, prefixes: Sequence[Prefix]) -> Sequence[Score]:
         """Score prefixes that end in a new step; only the new step's tokens are evaluated.
@@ -188,15 +188,15 @@ class RewardModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AnswerEstimates:
-    """Estimates for what a search has found so far.
+    """Estimates for the current state of a search.
 
     Attributes:
         confidence: Estimate for the chosen answer; None for the estimate of its best solution.
         revised: New estimates of finished solutions, in the light of the others of their question; those
             left out keep the one that they had alone.
         options: Probability of each option, by its logits and what solutions did.
-        called: P(a call is right), where that was read.
-        fields: Fields of the answer of each solution, where answers are JSON.
+        called: P(a call is correct), if it was read.
+        fields: Fields of the answer of each solution, if answers are JSON.
     """
 
     confidence: Estimate | None

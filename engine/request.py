@@ -55,7 +55,7 @@ class SearchRequest:
         schema: JSON schema of the object to extract from it.
         history: The conversation before it.
         is_searched: Also search a message that nobody can check, instead of one plain reply.
-        strategy: Name of a strategy, whose numbers are those of the effort, or one with its own parameters.
+        strategy: Name of a strategy with the effort's numbers, or a strategy with its own parameters.
             The kind of a question chooses the form of ``adaptive``.
         effort: How hard to try.
         samples, beams, branching, lead, confidence: Parameters of the strategy in the place of the effort's.
@@ -110,7 +110,7 @@ class SearchRequest:
             raise UsageError("that is no Budget", repr(self.budget), hint=hint)
 
     def problem(self, id_: str = "1") -> Problem:
-        """The question as a problem; its kind is recognised unless the request says it.
+        """The question as a problem; its kind is recognised unless the request names it.
 
         Raises:
             UsageError: it is empty, or cannot be of that kind.
@@ -174,7 +174,7 @@ class SearchRequest:
         )
 
     def _modes(self, problem: Problem, strategy: Strategy, modes: Sequence[Mode]) -> tuple[Mode, ...]:
-        """The modes of a search: those of the first row that has any.
+        """The modes of a search, from the first row that has any.
 
         Args:
             problem: The problem.
@@ -231,12 +231,12 @@ class SearchRequest:
         if isinstance(strategy, str):
             if KINDS[kind].has_tests:
                 return self.named(Passing.name, kind)
-            chosen = strategy_named(strategy)
-            if unused := [name for name in self.numbers if not chosen.has(name)]:
+            resolved = strategy_named(strategy)
+            if unused := [name for name in self.numbers if not resolved.has(name)]:
                 what = " and no ".join(map(setting, unused))
                 hint = "leave it out, or choose another strategy"
-                raise UsageError(f"{chosen.name} has no {what}", hint=hint)
-            strategy = self.named(chosen.name, kind)
+                raise UsageError(f"{resolved.name} has no {what}", hint=hint)
+            strategy = self.named(resolved.name, kind)
         return strategy if self.mode == "auto" else replace(strategy, modes=(self.mode,))
 
     @property
@@ -286,7 +286,7 @@ class Conditions:
         warnings: Notices for the user before each search.
         schedule: Solutions that run side by side on this machine, of a search that may end early; None for
             all that it draws.
-        unfitted: Calibration, for the log, of a search with a sampler of its own; None where the usual one
+        unfitted: Calibration, for the log, of a search with a sampler of its own; None if the usual one
             holds for any sampler.
         continues: The generator can go on from a step; otherwise nothing is drawn again, and no tree of steps
             can grow.
@@ -301,7 +301,7 @@ class Conditions:
     set_odds: tuple[str, ...] = ()
 
     def possible(self, strategy: Strategy) -> Strategy:
-        """The strategy, without redraws where the generator cannot go on from a step.
+        """The strategy, without redraws if the generator cannot continue from a step.
 
         Raises:
             UsageError: it grows a tree of steps there.

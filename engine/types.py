@@ -68,7 +68,7 @@ Until = Literal["step", "answer"]
 SelectRule = Literal["vote", "best", "weighted", "passing", "likeliest", "first"]
 """How the answer is chosen: the largest group of equal answers, the highest median estimate, the group with
 the largest sum of medians, of programs the group that passes most tests, the group with the highest
-probability where a calibration knows those of answers, or the first answer that was drawn."""
+probability, or the first answer that was drawn."""
 
 Same = Callable[[str, str], bool]
 """True for two equal answers of one question (``Kind.equality``)."""
@@ -78,8 +78,8 @@ NodeStatus = Literal["open", "pruned", "terminal"]
 StopReason = Literal[
     "computed", "confident", "settled", "hopeless", "exhausted", "budget", "taken", "interrupted"
 ]
-"""``computed``: nothing was drawn; ``taken``: the user took the answer that led; the others are those of
-strategies, of a budget and of Ctrl-C."""
+"""``computed``: nothing was drawn; ``taken``: the user took the answer that led; ``budget`` and
+``interrupted`` (Ctrl-C) come from outside; strategies give the others."""
 
 
 Role = Literal["system", "user", "assistant"]
@@ -161,8 +161,8 @@ class Schedule:
 class Budget:
     """Limits of one problem's search; None means no limit.
 
-    A limit is overshot by at most one decode batch; where no solution has finished before, by one solution,
-    for which a quarter of the time is added.
+    A limit is overshot by at most one decode batch; if no solution has finished before, by one solution, for
+    which a quarter of the time is added.
 
     Attributes:
         max_tokens: Generated tokens of the whole tree.
@@ -217,7 +217,7 @@ class Reading:
     delimiter or an end of turn has read the whole step.
 
     Attributes:
-        last: ``[width]``, the state of the last token; of width 0 where states are not kept.
+        last: ``[width]``, the state of the last token; of width 0 if states are not kept.
         mean: ``[width]``, the mean over the tokens.
         min_logprob: Log-probability of the least likely token, in nats; 0 for a prompt.
         entropy: Mean entropy of the distributions that the tokens were drawn from, in nats; 0 for a prompt.
@@ -235,15 +235,15 @@ class Step:
 
     Attributes:
         text: The decoded tokens.
-        token_ids: What was sampled, in order, and behind a thought what closes it at its budget or opens a
-            program; the prefix is continued from these, never from the text. Zeros where a server wrote them,
-            which tells their number alone; there the text is continued.
+        token_ids: The sampled tokens in order, and behind a thought the forced ones that close it at its
+            budget or open a program; the prefix continues from these, never from the text. Zeros for the step
+            of a server, which reports only their number; there the text is continued.
         logprob: Sum of the log-probabilities of sampled tokens in nats, before temperature and truncation;
-            None where they are not known.
+            None if they are unknown.
         finish: Why it ended; None while it is being written.
-        reading: The states it was written from, where a calibration wants them; no part of the record.
+        reading: Its hidden states, if a calibration reads them; no part of the record.
         wrong_sums: Equations between numbers in ``text`` that do not hold, as ``7 * 8 = 54``. The search sets
-            them when the step is complete, unless the generator knew them (a record without texts).
+            them when the step is complete, unless the generator supplied them (a record without texts).
         thought: Its role in a thought; None for a step of the solution.
     """
 
@@ -327,9 +327,9 @@ class Verdict:
 
     Attributes:
         outcome: ``passed``, or the way in which it failed.
-        detail: For a failed test the ``repr`` of what the entry point gave last; where it was not called, of
-            what was compared, or the message of the assert. For an error the last line of its traceback. At
-            most 200 characters.
+        detail: For a failed test the ``repr`` of the entry point's last result; without a call, of the
+            compared value, or the message of the assert. For an error the last line of its traceback. At most
+            200 characters.
     """
 
     outcome: TestOutcome
@@ -354,7 +354,7 @@ class Trial:
 
     Attributes:
         program: Python source of the program.
-        tests: Python source of each test, which finds the names of the program and raises where it fails.
+        tests: Python source of each test, which uses the names of the program and raises if it fails.
     """
 
     program: str
@@ -384,11 +384,10 @@ class Execution:
     """Result of running a program.
 
     Attributes:
-        output: Text that it printed, up to the point where it failed.
+        output: Text that it printed until its end or its error.
         error: Last line of the traceback; empty if it ran to its end.
         seconds: Wall time.
-        program: Source of the program where tests judge it, as it was cut out of the text; empty
-            where the text holds none.
+        program: Source of a program with tests, as it was cut out of the text; empty if the text holds none.
         verdicts: One for each test that was given, in their order.
     """
 
@@ -426,7 +425,7 @@ class SamplingChange:
         repeat_penalty: Divides positive logits of recent tokens, and multiplies negative ones; 1 for none.
         presence_penalty: Taken from the logit of each token that the solution has.
         frequency_penalty: Taken from it once more for each time that the token stands there.
-        logit_bias: Tokens, each with what is added to its logit.
+        logit_bias: Tokens with the number that is added to the logit of each.
         max_tokens: Tokens of one solution without its thoughts, at least 1.
     """
 
@@ -457,7 +456,7 @@ class SamplingChange:
 
 
 _OFF: Mapping[str, Any] = {"repeat_penalty": 1.0, "logit_bias": (), "top_p": 1.0, "temperature": None}
-"""Numbers that change nothing, where that is not 0."""
+"""Numbers without effect, for settings that 0 does not switch off."""
 
 AS_USUAL = SamplingChange()
 """The sampler that the open models have for all questions."""

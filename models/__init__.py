@@ -1,8 +1,8 @@
 """The outside: GGUF files, llama.cpp, process reward models, model sources, other servers.
 
 ``open_session`` opens a model: a ``Session`` over files or an ``UpstreamSession`` over a server, both of
-which are an ``AnySession``. ``options`` says how, and has prompts and samplers; ``worker`` hosts a session in
-a process of its own. ``files`` finds and verifies model files, ``llama`` runs a generator, ``prm`` scores
+which are an ``AnySession``. ``options`` has their options, prompts and samplers; ``worker`` hosts one in a
+process of its own. ``files`` finds and verifies model files, ``llama`` runs a generator, ``prm`` scores
 steps, ``calibration`` keeps what turns scores into probabilities, ``programs`` runs programs in a sandbox.
 ``machine`` measures free memory, and ``sizing`` plans a session by it. ``rows`` reads CSV and JSON Lines, and
 ``questions`` makes questions of them. ``lines`` are files that only grow, and ``storage`` has the folders of
@@ -100,7 +100,7 @@ class AnySession(ABC):
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """Modes that ``auto`` may use for a value, the one that is drawn first in front.
+        """Modes that ``auto`` may use for a value, in the order of drawing.
 
         A calibration has its own; without one, programs and prose vote.
         """

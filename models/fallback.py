@@ -70,10 +70,10 @@ class Fallback:
                 if os.fstat(file.fileno()).st_mtime // 86400 < time.time() // 86400:
                     file.truncate(0)
                 file.write(b".")
-                made = file.tell()
+                size = file.tell()
         except OSError as exc:
             return self._notice("is not asked: its calls cannot be counted", str(exc))
-        if made <= most:
+        if size <= most:
             return None
         more = setting("fallback_calls", str(2 * most))
         return self._notice(f"is not asked: the {most:,} calls of today are made", hint=more)

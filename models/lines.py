@@ -1,6 +1,6 @@
-"""Files of JSON lines that only grow: whatever kills a run, what it wrote before is there and is whole.
+"""Files of JSON lines that only grow: whatever kills a run, its earlier lines are there and whole.
 
-``LineWriter`` appends a line, ``read_lines`` reads them back and tells the one that a kill has torn, and
+``LineWriter`` appends a line, ``read_lines`` reads them back and recognises a line that a kill has torn, and
 ``locked`` holds a file for one run. ``KeyedLines`` are records by key, with arrays beside them in numpy's own
 format.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from adascale.engine.errors import AdascaleError, DiskFullError, UsageError, excerpt, is_disk_full, reason_of
 
-if TYPE_CHECKING:  # numpy itself is imported where arrays are: a trace has none
+if TYPE_CHECKING:  # numpy itself is imported only for arrays: a trace has none
     from numpy.typing import NDArray
 
 Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
@@ -59,14 +59,14 @@ class LineWriter:
 
     Args:
         path: The file; it may be a pipe or a device.
-        keep: Bytes that stay; what a killed run has torn behind them is cut off.
+        keep: Bytes that stay; a torn line of a killed run behind them is cut off.
 
     Raises:
         OSError: the file cannot be written, as ``append`` does.
     """
 
     def __init__(self, path: Path, keep: int = 0) -> None:
-        # Unbuffered: what a full disk did not take must not come back when the file is closed.
+        # Unbuffered: bytes that a full disk refused must not come back when the file is closed.
         self._file = path.open("r+b" if keep else "wb", buffering=0)
         self._size = keep
         if keep:
@@ -84,8 +84,8 @@ class LineWriter:
         start, data = self._size, line.encode("utf-8", "replace") + b"\n"
         try:
             while data:
-                written = self._file.write(data)
-                self._size, data = self._size + written, data[written:]
+                count = self._file.write(data)
+                self._size, data = self._size + count, data[count:]
             if sync:
                 os.fsync(self._file.fileno())
         except OSError:
@@ -145,7 +145,7 @@ class KeyedLines:
 
     Args:
         path: Created if missing, held against other runs, and cut after its last whole line.
-        read_only: Reads what is there, and holds nothing.
+        read_only: Reads existing lines, and locks nothing.
 
     Raises:
         UsageError: the file cannot be opened or written, or another run holds it; as all methods do.
@@ -233,7 +233,7 @@ class KeyedLines:
         """Context of code that makes objects of a value.
 
         Raises:
-            AdascaleError: it is not what was put.
+            AdascaleError: it differs from the line that was put.
         """
         try:
             yield
@@ -260,6 +260,6 @@ class KeyedLines:
         return AdascaleError(
             f"{self._path} is damaged",
             excerpt(f"{type(error).__name__}: {error}"),
-            hint="move it away; the same command then draws again what it held",
+            hint="move it away; the same command then draws its contents again",
             slug="bad-store",
         )

@@ -1,7 +1,7 @@
-"""This machine: free memory, disk and cores, container limits included, and what is installed on it.
+"""This machine: free memory, disk and cores, container limits included, and installed packages.
 
 psutil reports the host, so inside a container it promises memory that the OOM killer will take back;
-the control groups know the limit (those of v2, which every system has that is maintained).
+the control groups have the limit (version 2, which every maintained system has).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _RECLAIMABLE = "active_file", "inactive_file"
 
 
 def free_memory_bytes() -> int:
-    """Free memory in bytes: that of the system, or less inside a container."""
+    """Free memory in bytes: the system's, or less inside a container."""
     import psutil
 
-    groups = (limit - used for limit, used in _memory_groups())
+    groups = (limit - usage for limit, usage in _memory_groups())
     return max(0, min([int(psutil.virtual_memory().available), *groups]))
 
 
@@ -37,7 +37,7 @@ def memory_limit_bytes() -> int | None:
 
 
 def free_disk_bytes(path: Path) -> int:
-    """Bytes free for this user where ``path`` lies or would be made."""
+    """Bytes free for this user on the disk of ``path``."""
     while not path.exists() and path != path.parent:  # a drive that is not there is its own parent
         path = path.parent
     return shutil.disk_usage(path).free
@@ -75,10 +75,10 @@ def _memory_groups() -> Iterator[tuple[int, int]]:
     for group in _control_groups():
         limit = "".join(_read_lines(group / "memory.max"))
         if limit.isdigit():  # else it is "max", or there is no such file
-            used = "".join(_read_lines(group / "memory.current"))
+            usage = "".join(_read_lines(group / "memory.current"))
             statistics = dict(line.split() for line in _read_lines(group / "memory.stat"))
             cache = sum(int(statistics.get(key, 0)) for key in _RECLAIMABLE)
-            yield int(limit), max(0, int(used or 0) - cache)
+            yield int(limit), max(0, int(usage or 0) - cache)
 
 
 def _control_groups() -> Iterator[Path]:
@@ -117,7 +117,7 @@ _lock = threading.Lock()
 @contextmanager
 def without_stderr() -> Iterator[None]:
     """Let this process, and children that it starts meanwhile, print nothing to stderr."""
-    with _lock:  # or one of two threads would keep what the other has put there
+    with _lock:  # or one of two threads would keep the other's object
         stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         try:
             os.dup2(null, 2)

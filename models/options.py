@@ -32,7 +32,7 @@ QuestionFormat = Literal["auto", "jsonl", "csv", "text"]
 """Form of a file of questions; ``auto`` goes by the file's name, then line by line."""
 
 WINDOW = 2048
-"""Tokens of one trajectory, prompt included, unless ``ctx_size`` says otherwise; a thought adds to them."""
+"""Tokens of one trajectory, prompt included, without ``ctx_size``; a thought adds to them."""
 
 LONG_CONTEXT_WINDOW = 8192
 """Tokens of one trajectory in a conversation, if model and memory allow it; a thought adds to them."""
@@ -125,7 +125,7 @@ class SamplingParams:
     """The sampler of tokens: the filters in this order, then the temperature.
 
     Attributes:
-        temperature: Above 0, or 0 for the likeliest token; greedy branches have that of ``greedy``.
+        temperature: Above 0, or 0 for the likeliest token; greedy branches have ``greedy``'s.
         top_k: Candidates kept first; without it top_p alone costs 1.8 ms a token over 152k entries.
         top_p: Share of probability kept, in (0, 1].
         min_p: Candidates less likely than this share of the likeliest one are dropped, in [0, 1); 0 for off.
@@ -178,10 +178,10 @@ class SessionOptions:
 
     Attributes:
         generator: Model reference, or the address of a server: ``http://HOST:PORT[/v1][#NAME]``.
-        size: Parameters of the model of a server, where that does not tell; None if nobody says.
+        size: Parameters of a remote model if the server does not report them; None if unknown.
         prm: ``REF`` or ``FORMAT=REF`` of a PRM or judge, ``self`` for the generator itself,
             ``probe`` for its own hidden states, or ``none``.
-        calibration: ``auto`` for the one that belongs to the models, ``none``, or a file.
+        calibration: ``auto`` for the models' own, ``none``, or a file.
         sampling: The user's own numbers of the sampler; the others are of the calibration, whose
             probabilities hold for its own sampler alone, or else of the model's card, or the usual ones.
         system: System prompt below the built-in ones; empty for none.
@@ -225,8 +225,8 @@ class SessionOptions:
     def for_one(self, strategy: Strategy, search: SearchRequest) -> Self:
         """Options for one question: as many branches as its strategy draws, or as may run side by side.
 
-        A strategy that draws few has a context as wide as others: what a step costs is measured but once. A
-        time limit holds for what a server is asked before the search, too.
+        A strategy that draws few has a context as wide as others, so that step costs are measured only once.
+        A time limit also covers requests to a server before the search.
         """
         branches = strategy.branches if strategy.branches == 1 else max(strategy.branches, USUAL_BRANCHES)
         branches = min(search.width or MAX_BRANCHES, branches, MAX_BRANCHES)
@@ -257,8 +257,8 @@ def samplers(
     Args:
         options: Options of the session.
         think_tokens: Tokens of the thought of a trajectory.
-        usual: What neither says.
-        card: The model's own; what computes has that of mathematics.
+        usual: Defaults for numbers that neither sets.
+        card: The model's own; modes that compute use its sampler of mathematics.
     """
     lengths = dict(SHORT)
     if options.purpose == "conversation":
@@ -299,7 +299,7 @@ class FallbackOptions:
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Callbacks by which a session reports what it does.
+    """Callbacks by which a session reports its progress.
 
     Attributes:
         status: Shows a status line.

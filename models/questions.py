@@ -53,7 +53,7 @@ def read_problems(
 ) -> Iterator[Problem | BadLine]:
     """Questions of a file or an open stream; a line without one becomes a ``BadLine``, and ends nothing.
 
-    JSON Lines, CSV with a header, or one question a line. ``id`` and ``answer`` are what they say, a record
+    JSON Lines, CSV with a header, or one question a line. ``id`` and ``answer`` are optional, a record
     with tests is a code task (``engine.kinds.recognise``), and every other field and the line number go into
     ``meta``. A question without an id is named by its text, so that it has the same id in any file; a second
     one like it gets ``-2``.
@@ -61,7 +61,7 @@ def read_problems(
     Args:
         source: The questions.
         form: How they are written; ``auto`` goes by the name of the file, else by each line.
-        field: The one with the question; None for ``question`` where no other can be chosen.
+        field: The column with the question; None for ``question`` if there is no choice.
 
     Raises:
         UsageError: nothing can be read, it is in UTF-16, or a CSV file has no header with such a field.
@@ -243,7 +243,7 @@ def _check_known(problem: Problem, file: str) -> None:
     if not kind.is_judged(problem):
         raise UsageError(
             f'{line} has nothing in its field "{field}"',
-            "solutions are compared with what is known to be right",
+            "solutions are compared with known answers",
             hint=f'add it: {{"question": "...", "{field}": "..."}}, or remove the line',
         )
     options = kind.options(problem)

@@ -225,13 +225,13 @@ class Session(AnySession, LocalModels):
     def _describe(
         self, kind: KindName
     ) -> tuple[GeneratorDescription, PRMDescription | None, Mapping[str, Any]]:
-        judged, prm, file = kind if KINDS[kind].judged_by else "value", self.files.prm, self.files.generator
+        scope, prm, file = kind if KINDS[kind].judged_by else "value", self.files.prm, self.files.generator
         return (
             GeneratorDescription(file.name, file.path.name, file.sha256, self.context.window),
             PRMDescription(prm.name, prm.path.name, prm.sha256, self.files.prm_format) if prm else None,
             {
-                **self.sampling[KINDS[judged].prompt].record(),
-                "prompt": self.fingerprints[judged].prompt,
+                **self.sampling[KINDS[scope].prompt].record(),
+                "prompt": self.fingerprints[scope].prompt,
             },
         )
 
@@ -304,9 +304,9 @@ class Session(AnySession, LocalModels):
             check_width(files.calibration, model.width)
             self.calibrations = {files.calibration.card.fingerprint.kind: files.calibration}
         else:
-            used = self._fingerprints(window)
+            current = self._fingerprints(window)
             self.calibrations = {
-                kind: fit for kind in used if (fit := installed.find(used[kind])) is not None
+                kind: fit for kind in current if (fit := installed.find(current[kind])) is not None
             }
         heads = {kind: artefact.head for kind, artefact in self.calibrations.items()}
         self.posteriors = {

@@ -1,7 +1,7 @@
 """The size of a session, planned before anything is loaded: the window of a trajectory, and the memory.
 
-The window holds the question, the answer, and a thought between them. The memory is that of weights, contexts
-and compute buffers, against what is free; if it does not fit, the error names a setting that does. A context
+The window holds the question, the answer, and a thought between them. Weights, contexts
+and compute buffers must fit into the free memory; if not, the error names a setting that fits. A context
 takes its share as solutions run and grow long, and gives it back behind them: the plan is the bound.
 """
 
@@ -20,7 +20,7 @@ from .llama.thinking import room_for_thoughts
 from .options import LONG_CONTEXT_WINDOW, WINDOW, WINDOW_UNIT, SessionOptions, prm_window, round_window_up
 
 _WITHOUT_THOUGHT = 512
-"""Tokens of a short question, of what closes a thought, and of an answer."""
+"""Tokens of a short question, of the end of a thought, and of an answer."""
 
 
 # llama.cpp's compute buffers appear with the load; this bound is safe for small models.
@@ -56,7 +56,7 @@ class SessionLoad:
 
     @property
     def contexts(self) -> list[tuple[GGUFInfo, int, int]]:
-        """Header, tokens of a sequence, and sequences of each context: the generator's, and that of a PRM."""
+        """Header, tokens of a sequence, and sequences of each context: the generator's and the PRM's."""
         parts = [(self.generator, self.window, self.branches)]
         if self.prm is not None:
             parts.append((self.prm, prm_window(self.prm, self.window), 1))
@@ -108,10 +108,10 @@ def plan_load(options: SessionOptions, file: ModelFile, prm: ModelFile | None, a
             hint=setting("ctx_size", allowed),
         )
     if thought and smallest > size:
-        needed, room = round_window_up(smallest), max(0, size - _WITHOUT_THOUGHT)
+        least, room = round_window_up(smallest), max(0, size - _WITHOUT_THOUGHT)
         raise UsageError(
             f"a thought of {thought:,} tokens leaves no room for an answer in a window of {size:,}",
-            hint=setting("ctx_size", needed) if needed <= allowed else setting("think", room),
+            hint=setting("ctx_size", least) if least <= allowed else setting("think", room),
             slug="think-budget",
         )
     judge = None if prm is None else prm.info
@@ -132,7 +132,7 @@ def usual_bytes(size_bytes: int | None, kv_bytes_per_token: int | None, state_by
 
     Args:
         size_bytes: Size of its file, or of all parts.
-        kv_bytes_per_token: Keys and values of a token; a header that does not say has 0 without running
+        kv_bytes_per_token: Keys and values of a token; a header without sizes has 0 without running
             states.
         state_bytes: Running states of one sequence.
     """

@@ -42,7 +42,7 @@ def data_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """The folder of what has happened: kept runs, calls of a fallback."""
+    """The folder of history: kept runs, calls of a fallback."""
     from platformdirs import user_state_path
 
     return user_state_path(_APP)
@@ -82,7 +82,7 @@ def within(folder: Path, path: Path) -> Path:
     real = Path(os.path.realpath(path.parent), path.name)
     if ".." in real.parts or Path(os.path.realpath(folder)) not in real.parents:
         raise UsageError(
-            f"{path} lies outside of {folder}, where files are the user's own",
+            f"{path} lies outside of {folder}, and files there are the user's own",
             hint=f"if a link leads there, remove the link: ls -l {folder}",
             slug="outside",
         )

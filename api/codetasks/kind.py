@@ -1,6 +1,6 @@
 """Code: a task that a program answers, with tests that it has to pass (``engine.kinds``).
 
-Trajectories are programs; those that pass as many of the given tests are equal, and hidden tests judge them.
+Solutions are programs; programs that pass as many of the given tests are equal, and hidden tests judge them.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def trial_of(program: str, suite: Suite) -> Trial:
 
 
 def _runnable(test: CodeTest) -> str:
-    """The source of a test that runs, and keeps what it compares so that its verdict can show it."""
+    """The source of a test that runs, and keeps the compared values for its verdict."""
     source = unparse([_Keeping().visit(node) for node in parse(test.text).body])
     return f"{_PYTEST}\n{source}" if "pytest" in source else source
 

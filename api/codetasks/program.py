@@ -71,8 +71,8 @@ def outside_names(source: str, entry_point: str = "") -> tuple[str, ...]:
     top = symtable.symtable(ast.unparse(tree), "", "exec")
     outer = [symbol for symbol in _symbols(top) if symbol.is_global()]
     bound = {symbol.get_name() for symbol in outer if symbol.is_assigned() or symbol.is_imported()}
-    needed = {symbol.get_name() for symbol in outer} - bound - (_BUILTINS - {entry_point})
-    return tuple(name for name in names(tree) if name in needed)
+    outside = {symbol.get_name() for symbol in outer} - bound - (_BUILTINS - {entry_point})
+    return tuple(name for name in names(tree) if name in outside)
 
 
 def _symbols(table: symtable.SymbolTable) -> Iterator[symtable.Symbol]:

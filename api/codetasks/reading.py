@@ -101,10 +101,10 @@ def read_tests(source: str, where: str = "the test", setup: str = "") -> tuple[C
             raise UsageError(
                 f"{where}: classes, fixtures and async tests of pytest are not known here",
                 ast.unparse(node)[:_SHOWN],
-                hint="write a function test_f() with asserts, and build what it needs inside of it",
+                hint="write a function test_f() with asserts, and build its data inside of it",
                 slug="bad-test",
             )
-        # Other calls run the tests, or say where to import from.
+        # Other calls run the tests, or set the path of imports.
         around = [each for each in module if not isinstance(each, ast.Expr | ast.Assert)]
         tests.append(test([node], around, f"\n{node.name}()"))
     if not tests:
@@ -134,8 +134,10 @@ def _statements(source: str, where: str) -> list[ast.stmt]:
             slug="bad-test",
         ) from error
     stated = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
-    kept = [node for node in stated if not (isinstance(node, ast.If) and "__name__" in names(node.test))]
-    rewritten = _Imports(where).visit(ast.Module(kept, []))
+    statements = [
+        node for node in stated if not (isinstance(node, ast.If) and "__name__" in names(node.test))
+    ]
+    rewritten = _Imports(where).visit(ast.Module(statements, []))
     return [node for node in rewritten.body if not isinstance(node, ast.Pass)]
 
 
@@ -191,7 +193,7 @@ class _Imports(ast.NodeTransformer):
         if top in _LIBRARIES:
             raise UsageError(
                 f"{self._where} imports {module}, and programs run with the standard library alone",
-                hint="write what it is needed for in plain Python",
+                hint="write the same in plain Python",
                 slug="bad-test",
             )
         return top in sys.stdlib_module_names

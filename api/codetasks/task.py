@@ -74,14 +74,14 @@ class CodeTask:
 
     def statement(self, question: str) -> str:
         """The question with the tests that it does not show itself, or at least the name that they call."""
-        shown: list[str] = []
+        cases: list[str] = []
         for test in self.given.tests:
-            fits = sum(map(len, shown)) + len(test.source) <= _MOST_CHARACTERS
+            fits = sum(map(len, cases)) + len(test.source) <= _MOST_CHARACTERS
             if fits and _bare(test.source) not in _bare(question):
-                shown.append(test.source)
+                cases.append(test.source)
         parts = [question.strip()]
-        if shown:
-            parts.append("\n".join(["Your code should pass these tests:", *shown]))
+        if cases:
+            parts.append("\n".join(["Your code should pass these tests:", *cases]))
         elif self.given.entry_point and self.given.entry_point not in question:
             parts.append(f"Name it {self.given.entry_point}.")
         return "\n\n".join(parts)
@@ -107,28 +107,28 @@ def suite_of(tests: Sequence[CodeTest], entry_point: str | None = None) -> Suite
     needs = [_program_names(test, entry_point) for test in unique]
     if not needs:
         return Suite((), entry_point or "")
-    shared = [name for name in needs[0] if all(name in names for names in needs)]
+    common = [name for name in needs[0] if all(name in names for names in needs)]
     if entry_point is not None and not any(entry_point in names for names in needs):
         raise UsageError(
             f'no test names the entry point "{entry_point}"',
             f"they name: {', '.join(dict.fromkeys(name for names in needs for name in names))}",
             slug="bad-test",
         )
-    return Suite(unique, entry_point or (shared or needs[0])[0])
+    return Suite(unique, entry_point or (common or needs[0])[0])
 
 
 def _program_names(test: CodeTest, entry_point: str | None) -> tuple[str, ...]:
     """Names that a test needs of the program, called ones first: arguments may be constants of the program.
 
-    A task may ask for a function that is named as a builtin; then its entry point says so.
+    A task may ask for a function with the name of a builtin; then that is its entry point.
     """
-    needed = outside_names(test.text, entry_point or "")
-    if not needed:
+    outside = outside_names(test.text, entry_point or "")
+    if not outside:
         raise UsageError(
             "a test names nothing that a program could define, so it ends alike whatever the program",
             test.source,
             hint=f"call the function that the program should have: {setting('test', 'assert f(2) == 4')}",
             slug="bad-test",
         )
-    called = called_names(parse(test.text))
-    return tuple(sorted(needed, key=lambda name: name not in called))
+    calls = called_names(parse(test.text))
+    return tuple(sorted(outside, key=lambda name: name not in calls))

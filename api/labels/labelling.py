@@ -69,7 +69,7 @@ def read_scores(
     task: LabelTask,
     options: SessionOptions,
     reporting: Reporting = Reporting(),
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda count: None,
 ) -> list[Scores | None]:
     """The scores of each text; None for one that is empty or too long.
 
@@ -95,9 +95,9 @@ def read_scores(
         }
         keys, known = [*new], len(texts) - len(new)
         results = reader.read([*new.values()]) if new else ()
-        for done, (place, scores) in enumerate(results, start=known + 1):
+        for count, (place, scores) in enumerate(results, start=known + 1):
             store.keep(_TABLE, keys[place], None if scores is None else [*map(float, scores)])
-            progress(done)
+            progress(count)
         return [store.read(_TABLE, digest, lambda value, _: value) for digest in digests]
 
 
@@ -122,10 +122,10 @@ def decide(
     typical = {n: known[n] for n in places[::2] if n in known and n not in reviewed}
     unbiased, is_unbiased = without_bias(task, scores, typical)
     rows = [labelled(task, row) for row in unbiased]
-    judged = [KnownRow(labels[n], rows[n].label, rows[n].probability or 0.0) for n in places]
+    reviews = [KnownRow(labels[n], rows[n].label, rows[n].probability or 0.0) for n in places]
     for place, label in reviewed.items():
         rows[place] = Labelled(label, band=BY_PERSON)
-    return LabelOutcome(rows, judged[::2], judged[1::2], is_unbiased)
+    return LabelOutcome(rows, reviews[::2], reviews[1::2], is_unbiased)
 
 
 def label(

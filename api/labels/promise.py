@@ -34,32 +34,32 @@ class Promise:
     correct: int
 
 
-def promise(chosen: Sequence[Known], tested: Sequence[Known], wanted: float) -> Promise | None:
+def promise(chosen: Sequence[Known], tested: Sequence[Known], target: float) -> Promise | None:
     """The lowest threshold above which enough labels are correct; None if there is none.
 
     Args:
         chosen: Half of the known rows; it chooses the first threshold.
         tested: The other half.
-        wanted: Share of correct labels, in (0, 1).
+        target: Share of correct labels, in (0, 1).
     """
     thresholds = sorted({p for p, _ in chosen}, reverse=True)
-    best = min(thresholds, key=lambda each: _tail(*_above(chosen, each), wanted), default=1.0)
-    kept: Promise | None = None
+    best = min(thresholds, key=lambda each: _tail(*_above(chosen, each), target), default=1.0)
+    longest: Promise | None = None
     for threshold in thresholds[thresholds.index(best) :] if thresholds else ():
         rows, correct = _above(tested, threshold)
-        if _tail(rows, correct, wanted) > 1.0 - CONFIDENCE:
+        if _tail(rows, correct, target) > 1.0 - CONFIDENCE:
             break
-        kept = Promise(threshold, rows, correct)
-    return kept
+        longest = Promise(threshold, rows, correct)
+    return longest
 
 
-def rows_needed(wanted: float) -> int:
+def rows_needed(target: float) -> int:
     """Rows without a wrong label that a promise of so many correct ones takes: 59 for .95, 29 for .9."""
-    return 1 + int(log(1.0 - CONFIDENCE) / log(wanted))
+    return 1 + int(log(1.0 - CONFIDENCE) / log(target))
 
 
-def _above(known: Sequence[Known], threshold: float) -> tuple[int, int]:
-    right = [is_right for p, is_right in known if p >= threshold]
+def _above(rows: Sequence[Known], threshold: float) -> tuple[int, int]:
+    right = [is_right for p, is_right in rows if p >= threshold]
     return len(right), sum(right)
 
 

@@ -32,7 +32,7 @@ class Table:
 
     Attributes:
         rows: Cells of each row by column.
-        columns: Names of the columns in their order; in JSON Lines those that any row has.
+        columns: Names of the columns in their order; in JSON Lines of all rows.
         form: CSV with a header, or JSON Lines.
         delimiter: Between two cells of a CSV.
     """
@@ -70,7 +70,7 @@ class Table:
 
 
 def read_table(text: str, name: str = "") -> Table:
-    """The rows of a file or a pipe, whose name or first line tells the form.
+    """The rows of a file or a pipe; its name or first line shows the form.
 
     Raises:
         UsageError: it is empty, a line is no row, or the header names a column twice.
@@ -107,8 +107,8 @@ def review(table: Table, labels: Sequence[Labelled], below: float) -> Table:
     for n in sorted((n for n, p in doubts.items() if p < below), key=doubts.__getitem__):
         own = {name: cell for name, cell in table.rows[n].items() if name not in (_ROW, _LABEL)}
         cells = labels[n].cells()
-        shown = {_SUGGESTION: cells["label"], **{k: cells[k] for k in ("probability", "runner_up")}}
-        rows.append({_ROW: n + 1, **own, **shown, _LABEL: ""})
+        model_cells = {_SUGGESTION: cells["label"], **{k: cells[k] for k in ("probability", "runner_up")}}
+        rows.append({_ROW: n + 1, **own, **model_cells, _LABEL: ""})
     columns = tuple(rows[0]) if rows else (_ROW, _LABEL)
     return Table(rows, columns, table.form, table.delimiter)
 

@@ -68,8 +68,8 @@ def make_app(
     if find_spec("mcp"):  # an extra
         from . import mcp
 
-        agents = [mcp.over_http(made := mcp.make_mcp(hub))]
-        tools = made.session_manager.run()
+        agents = [mcp.over_http(mcp_server := mcp.make_mcp(hub))]
+        tools = mcp_server.session_manager.run()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -251,8 +251,8 @@ class Function(Fields):
 
     def record(self) -> JsonObject:
         """The function as a template reads it."""
-        shown = {"name": self.name, "description": self.description, "parameters": self.parameters}
-        return {"type": "function", "function": shown}
+        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": function}
 
 
 class Format(Fields):
@@ -284,7 +284,7 @@ Penalty = Annotated[float, Field(ge=-100, le=100)]
 
 
 class Body(Fields):
-    """A body under the names that the protocols have for its fields; each takes those of all."""
+    """A request body; every protocol accepts the field names of all protocols."""
 
     model: str | None = None
     """Name of the model, alone or with an effort, as ``NAME:high``."""

@@ -95,7 +95,7 @@ class Refusal(Exception):
         return cls(400, f"{name}: {text}" if name else text, "invalid-value", name or None)
 
     def body(self, path: str = "") -> JsonObject:
-        """The error object of Anthropic's or Ollama's interface on their paths, else that of OpenAI's."""
+        """The error object of the path's interface: Anthropic's, Ollama's, or else OpenAI's."""
         if path.startswith("/api/"):
             return {"error": self.message}
         type_ = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "api_error")
@@ -236,13 +236,13 @@ class Access:
         """The reason why a request is refused: no key, another Host, or a script of another page."""
         if self.key is not None:
             scheme, _, bearer = headers.get("authorization", "").partition(" ")
-            given = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+            token = bearer if scheme.lower() == "bearer" else headers.get("x-api-key", "")
             # In constant time, which reveals nothing about the key.
-            has_key = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self.key.encode())
+            has_key = hmac.compare_digest(token.strip().encode("utf-8", "replace"), self.key.encode())
             if path in _OPEN or has_key:
                 return None
-            wanted = {"WWW-Authenticate": "Bearer"}
-            return Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=wanted)
+            challenge = {"WWW-Authenticate": "Bearer"}
+            return Refusal(401, "the API key is missing or wrong", "invalid-api-key", headers=challenge)
         host, origin = headers.get("host", ""), headers.get("origin")
         own = rf"(localhost|127\.0\.0\.1|\[::1\]|\[?{re.escape(self.host)}\]?)(:\d+)?"
         if not re.fullmatch(own, host, re.IGNORECASE):
@@ -294,7 +294,7 @@ class Listener(uvicorn.Server):
         self._on_late = on_late
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop as uvicorn does, and tell the clients whose search takes too long."""
+        """Stop as uvicorn does, and answer the clients whose search takes too long."""
         late = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._end_searches)
         await super().shutdown(sockets)
         late.cancel()

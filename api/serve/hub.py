@@ -27,7 +27,7 @@ from .http import Refusal
 HubState = Literal["loading", "ready", "ended"]
 
 _AS_ASK = "1"
-"""Problem id for seeding: with the same seed, solutions are those of ``ask`` by the same schedule."""
+"""Problem id for seeding: the same seed and schedule give the same solutions as ``ask``."""
 
 _WIDTH = 8
 """Solutions of a question that run side by side at most: two searches of 16 would have every place of a

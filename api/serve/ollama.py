@@ -38,14 +38,16 @@ class OllamaBody(Body):
         options = value.get("options") or {}
         if not isinstance(options, dict):
             raise Refusal.of_field("options", "has to be an object")
-        asked = {**options, **value}
-        asked.pop("options", None)
-        if form := asked.pop("format", None):
-            named = {"type": "json_object"} if form == "json" else {"type": "json_schema", "schema": form}
-            asked["format"] = named
-        if isinstance(asked.get("think"), str):
-            asked["reasoning_effort"] = asked["think"]
-        return asked
+        fields = {**options, **value}
+        fields.pop("options", None)
+        if form := fields.pop("format", None):
+            response_format = (
+                {"type": "json_object"} if form == "json" else {"type": "json_schema", "schema": form}
+            )
+            fields["format"] = response_format
+        if isinstance(fields.get("think"), str):
+            fields["reasoning_effort"] = fields["think"]
+        return fields
 
 
 class OllamaWriter(Writer[OllamaBody]):
@@ -80,8 +82,8 @@ class OllamaWriter(Writer[OllamaBody]):
 
     def _message(self, content: str = "", thinking: str = "", calls: Sequence[Call] = ()) -> JsonObject:
         thought = {"thinking": thinking} if thinking and self.body.think is not False else {}
-        called = {"tool_calls": [{"function": call.record()} for call in calls]} if calls else {}
-        return {"role": "assistant", "content": content, **thought, **called}
+        extra = {"tool_calls": [{"function": call.record()} for call in calls]} if calls else {}
+        return {"role": "assistant", "content": content, **thought, **extra}
 
     def _line(self, message: JsonObject) -> bytes:
         return _json_line({**_head(self.ask.model), "message": message, "done": False})
@@ -135,14 +137,14 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
     """The routes that describe the model, which was loaded at a Unix time and stays loaded."""
 
     def entry() -> JsonObject:
-        served = models()
-        name = served.name if ":" in served.name else f"{served.name}:latest"
+        model = models()
+        name = model.name if ":" in model.name else f"{model.name}:latest"
         return {
             "name": name,
             "model": name,
             "modified_at": datetime.fromtimestamp(started, UTC).isoformat(),
             "size": 0,
-            "digest": served.sha256,
+            "digest": model.sha256,
             "details": {"format": "gguf", "family": _FAMILY, "families": [_FAMILY]},
         }
 
@@ -158,11 +160,11 @@ def model_routes(models: Callable[[], ServedModel], started: float) -> list[Base
         return json_response({"models": [{**entry(), **loaded}]})
 
     async def show(request: HttpRequest) -> Response:
-        body, served = ShowBody.read(await read_object(request)), models()
-        served.effort_of(body.model, None)
-        window = {f"{_FAMILY}.context_length": served.window} if served.window else {}
+        body, model = ShowBody.read(await read_object(request)), models()
+        model.effort_of(body.model, None)
+        window = {f"{_FAMILY}.context_length": model.window} if model.window else {}
         model_info = {"general.architecture": _FAMILY, **window}
-        able = ["completion"] if served.is_remote else ["completion", "tools"]
+        able = ["completion"] if model.is_remote else ["completion", "tools"]
         return json_response({**entry(), "model_info": model_info, "capabilities": able})
 
     return [

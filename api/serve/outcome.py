@@ -73,7 +73,7 @@ def outcome_of(ask: Ask, answer: Answer, sent: str = "", stopped_at: str | None 
     else:
         content, stopped_at = cut_at_stop(answer.solution, ask.stop)
     is_cut = stopped_at is None and (not content if step is None else step.finish == "length")
-    # The model of a server tells the length of a prompt after each solution: the first one counts.
+    # A server reports the length of the prompt with each solution: the first one counts.
     prompts = (node.usage for node in tree if node.usage.prompt_tokens or node.usage.reused_tokens)
     generated = answer.record.usage.generated_tokens
     visible = [node.step for node in shown if node.step is not None and not node.is_thought]

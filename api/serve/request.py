@@ -109,11 +109,11 @@ class ServedModel:
         if self.is_remote and body.may_call:
             text = "this model runs on another server, over which tools are not possible"
             raise Refusal.of_field("tools", f"{text}: serve a model's name or file")
-        named = self.effort_of(body.model, "none" if body.thinking == "disabled" else body.effort)
-        effort = named or ("none" if body.heat == "zero" else self.effort)
+        named_effort = self.effort_of(body.model, "none" if body.thinking == "disabled" else body.effort)
+        effort = named_effort or ("none" if body.heat == "zero" else self.effort)
         plain = PLAIN.get((effort, body.heat))
         search = SearchRequest(
-            is_searched=named is not None,
+            is_searched=named_effort is not None,
             kind="text" if effort == "chat" else None,
             schema=body.json_schema,
             strategy=plain or Adaptive.name,

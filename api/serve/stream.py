@@ -135,7 +135,7 @@ def _line(record: Record, event: Event) -> str:
                 end = f"runs to its end{_likely(event)}"
             elif event.answer is not None:
                 answer = kind_of(problem).shown(problem, event.answer, run) or event.answer
-                end = f"says {_short(readable(answer))}{_likely(event)}"
+                end = f"answers {_short(readable(answer))}{_likely(event)}"
             mode = "a program" if tree[event.node].mode in PROGRAMS else "in words"
             return f"{_name(tree, event.node)}, {mode}, {end}\n"
         case AnswersJudged() if record.answer is not None:
@@ -158,7 +158,7 @@ def _short(text: str) -> str:
 
 def _likely(event: StepScored | AnswerFound) -> str:
     p = probability_of(event.estimate)
-    return "" if p is None else f" ({percent(p)} likely to be right)"
+    return "" if p is None else f" ({percent(p)} likely to be correct)"
 
 
 B = TypeVar("B", bound=Body)

@@ -193,7 +193,7 @@ class Tally:
         skipped: Lines that had a record already.
         done: Questions whose search has ended.
         outcomes: Number of these by status, and of answers of the ``fallback``.
-        graded, correct: Those with a known answer, and those of them with the correct one.
+        graded, correct: Number of questions with a known answer, and number of these answered correctly.
         tokens: Generated tokens.
         failures: Failed questions and lines by the slug of the error.
         interrupted: The run was stopped.
@@ -321,7 +321,7 @@ class _Run:
             self.tally.interrupted = worker.interrupted
 
     def _requests(self, lines: Iterator[Problem | BadLine], opened: ModelsOpened) -> Iterator[Request]:
-        """The questions with their settings; without ``--seed`` the seed is that of earlier records.
+        """The questions with their settings; without ``--seed`` they use the seed of earlier records.
 
         Raises:
             UsageError: the output is one of the models, or was made under other conditions.

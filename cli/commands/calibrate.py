@@ -126,7 +126,7 @@ def fit(
 
 
 def _draw(session: AnySession, run: RolloutRun, quiet: bool) -> None:
-    """Draw what is missing of a run.
+    """Draw the missing solutions of a run.
 
     Raises:
         Exit: with 130, after an interrupt.
@@ -166,7 +166,7 @@ def _say_work(session: AnySession, plan: DrawPlan, todo: int, total: int) -> Non
 
 
 def choose_problems(files: Sequence[Path], number: int | None, seed: int) -> list[Problem]:
-    """So many questions of files, or of the package; refuses before anything is loaded.
+    """Choose questions of files, or of the package; refuses before anything is loaded.
 
     Raises:
         UsageError: too few questions, or another kind of question.
@@ -196,13 +196,13 @@ def list_(as_json: JsonLinesFlag = False) -> None:
     """
     from adascale.models.calibration.artefact import describe, read_installed
 
-    found = read_installed()
-    for error in found.errors:
+    installed = read_installed()
+    for error in installed.errors:
         say(f"adascale: {as_typed(error.message)}")
     if as_json:
-        write_json_lines(map(describe, found.artefacts))
+        write_json_lines(map(describe, installed.artefacts))
     else:
-        write_payload(_table(each.card for each in found.artefacts))
+        write_payload(_table(each.card for each in installed.artefacts))
 
 
 def _table(cards: Iterable[Card]) -> str:

@@ -100,7 +100,7 @@ def chat(
 
 
 def _talk(conversation: Conversation, *, is_typed: bool) -> None:
-    """Answer what is typed, until Ctrl-D, errors being shown; or each line of stdin, up to the first error.
+    """Answer each message until Ctrl-D, and show errors; or each line of stdin, up to the first error.
 
     Raises:
         AdascaleError: a line of stdin cannot be answered.
@@ -131,7 +131,7 @@ def _talk(conversation: Conversation, *, is_typed: bool) -> None:
 
 
 def _answer(conversation: Conversation, message: str) -> bool:
-    """Answer a message, and show what was not shown as it was written; False if it was interrupted."""
+    """Answer a message, and show the text that was not streamed; False if it was interrupted."""
     from ..render.closing import say_end, write_answer
 
     record, settings = conversation.answer(message), conversation.settings
@@ -149,7 +149,7 @@ def _with_way_out(error: AdascaleError, conversation: Conversation) -> AdascaleE
     """The error; of a conversation that has become too long with a way out of it."""
     if not (isinstance(error, ContextOverflowError) and conversation.turns):
         return error
-    hint = f"/clear forgets what was said; adascale chat -c goes on with {error.hint}"
+    hint = f"/clear forgets the conversation; adascale chat -c goes on with {error.hint}"
     return ContextOverflowError(error.message, *error.facts, hint=hint)
 
 
@@ -178,7 +178,7 @@ class Conversation:
 
     Attributes:
         settings: Those of the command.
-        turns: All that was said.
+        turns: All messages and replies.
     """
 
     def __init__(self, settings: Settings, renderer: SearchView, turns: tuple[Turn, ...] = ()) -> None:
@@ -255,11 +255,11 @@ _COMMAND = re.compile(r"/([a-z]+)(?:\s+(\S.*))?")
 _COMMANDS: Mapping[str, str] = {
     "model NAME": "Go on with another model.",
     "effort LEVEL": "How sure to be before a search stops: low, medium, high, max.",
-    "clear": "Forget what was said.",
+    "clear": "Forget the conversation.",
     "help": "Show this.",
     "bye": "End; so does Ctrl-D.",
 }
-"""Commands of a conversation with their arguments, and what ``/help`` says of each."""
+"""Commands of a conversation with their arguments, and the line of ``/help`` for each."""
 
 _ENDS = ("exit", "quit")
 """Messages that end a conversation too, as in a shell."""
@@ -269,7 +269,7 @@ _COMPLETIONS = [f"/{typed.partition(' ')[0]}" for typed in _COMMANDS]
 
 _KEYS = [
     ("  Alt-Enter", "Begin another line."),
-    ("  Ctrl-C", "Stop a reply, or clear what was typed."),
+    ("  Ctrl-C", "Stop a reply, or clear the line."),
     ("  Tab", "Complete a command."),
 ]
 
@@ -281,10 +281,10 @@ def run_command(conversation: Conversation, message: str) -> bool:
         AdascaleError: there is no such command, or it failed.
         EOFError: the conversation is to end.
     """
-    found = _COMMAND.fullmatch("/bye" if message in _ENDS else message)
-    if found is None:
+    command = _COMMAND.fullmatch("/bye" if message in _ENDS else message)
+    if command is None:
         return False
-    name, argument = found[1], found[2] or ""
+    name, argument = command[1], command[2] or ""
     match name:
         case "model":
             say(f"model: {conversation.use_model(argument)}")

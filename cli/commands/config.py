@@ -52,24 +52,26 @@ def list_(all_: AllFlag = False, json_output: JsonFlag = False) -> None:
         rows.sort(key=lambda row: not ROWS[KEYS[row["key"]]].flags)
         write_payload(wrapped("\n".join(map(_described, rows)), sys.stdout))
     else:
-        known = [(row["key"], str(row["value"]), row["origin"]) for row in rows if row["origin"] != "default"]
-        if known:
-            write_payload(columns(known, "<<<"))
-        say(f"adascale: {len(known)} of {len(rows)} settings are set; adascale config --all lists them all")
+        changes = [
+            (row["key"], str(row["value"]), row["origin"]) for row in rows if row["origin"] != "default"
+        ]
+        if changes:
+            write_payload(columns(changes, "<<<"))
+        say(f"adascale: {len(changes)} of {len(rows)} settings are set; adascale config --all lists them all")
 
 
 def _described(row: Mapping[str, Any]) -> str:
-    """A setting as it is typed, its value if that is set, what it does, its default and its range."""
+    """A setting as it is typed, its value if it is set, its effect, default and range."""
     name = KEYS[row["key"]]
-    shown, metadata = ROWS[name], Settings.model_fields[name].metadata
-    typed = f"{', '.join(sorted(shown.flags.split(), key=len)) or f'-o {name}'} {shown.unit}".rstrip()
+    help_row, metadata = ROWS[name], Settings.model_fields[name].metadata
+    typed = f"{', '.join(sorted(help_row.flags.split(), key=len)) or f'-o {name}'} {help_row.unit}".rstrip()
     now = "" if row["origin"] == "default" else f"    {row['value']}, from {row['origin']}"
     low, *_ = [each.ge for each in metadata if hasattr(each, "ge")] or [None]
     high, *_ = [each.le for each in metadata if hasattr(each, "le")] or [None]
     facts = [] if row["default"] in (None, "", False) else [f"default: {row['default']}"]
     if low is not None:
         facts.append(f"{low} or more" if high is None else f"{low} to {high}")
-    return f"{typed}{now}\n    {shown.help}" + (f" [{'; '.join(facts)}]" if facts else "")
+    return f"{typed}{now}\n    {help_row.help}" + (f" [{'; '.join(facts)}]" if facts else "")
 
 
 @app.command("path")

@@ -1,4 +1,4 @@
-"""``adascale doctor``: check this machine, and say how to fix every problem found."""
+"""``adascale doctor``: check this machine, and show a fix for each problem."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def doctor(
     offline: OfflineFlag = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Check this machine, and say how to fix what is wrong.
+    """Check this machine, and show a fix for each problem.
 
     adascale doctor
     adascale doctor -m my-model.gguf --offline --json
@@ -73,31 +73,31 @@ def doctor(
         "programs": _programs,
         "network": (lambda: Finding("skip", "offline")) if settings.offline else partial(_network, generator),
     }
-    found = {name: _run_check(check) for name, check in checks.items()}
+    results = {name: _run_check(check) for name, check in checks.items()}
     if json_output:
-        findings = [{"name": name, **asdict(finding)} for name, finding in found.items()]
+        findings = [{"name": name, **asdict(finding)} for name, finding in results.items()]
         write_json({"schema": SCHEMA, "checks": findings})
     else:
-        rows = [(each.result, name, each.detail) for name, each in found.items()]
-        fixes = [f"fix {name}: {each.fix}" for name, each in found.items() if each.fix]
-        problems = sum(each.result in ("warn", "FAIL") for each in found.values())
-        end = f"{problems} of {len(found)} checks found a problem." if problems else "all is well."
+        rows = [(each.result, name, each.detail) for name, each in results.items()]
+        fixes = [f"fix {name}: {each.fix}" for name, each in results.items() if each.fix]
+        problems = sum(each.result in ("warn", "FAIL") for each in results.values())
+        end = f"{problems} of {len(results)} checks found a problem." if problems else "all is well."
         write_payload("\n".join([columns(rows, "<<<"), *fixes, end]))
-    if any(finding.result == "FAIL" for finding in found.values()):
+    if any(finding.result == "FAIL" for finding in results.values()):
         raise typer.Exit(FAILED)
 
 
 def _run_check(check: Callable[[], Finding | str]) -> Finding:
     """Run a check, whose words alone mean that all is well; one that breaks is a finding, never a crash."""
     try:
-        found = check()
+        finding = check()
     except AdascaleError as error:
-        found = Finding("FAIL", error.message, error.hint)
+        finding = Finding("FAIL", error.message, error.hint)
     except Exception as error:
         return Finding("warn", f"could not be checked: {type(error).__name__}: {error}")
-    if isinstance(found, str):
-        found = Finding("ok", found)
-    return Finding(found.result, as_typed(found.detail), as_typed(found.fix))
+    if isinstance(finding, str):
+        finding = Finding("ok", finding)
+    return Finding(finding.result, as_typed(finding.detail), as_typed(finding.fix))
 
 
 def _config() -> Finding | str:
@@ -141,19 +141,19 @@ def _memory(name: str) -> str:
 
     limit = machine.memory_limit_bytes()
     inside = f"container limit {human_bytes(limit)}" if limit is not None else "no container limit"
-    said = f"{human_bytes(machine.free_memory_bytes())} free ({inside}), {machine.physical_cores()} cores"
+    memory = f"{human_bytes(machine.free_memory_bytes())} free ({inside}), {machine.physical_cores()} cores"
     try:
         file = locate(name)
         info = None if file is None else read_info(file.path)
     except ModelError:  # the check of the generator explains it
         info = None
     if info is None:
-        return said
+        return memory
     load = SessionLoad(info, min(WINDOW, info.context_length or WINDOW), Adaptive().branches)
     check_memory(load, machine.free_memory_bytes())
     context = human_bytes(load.context_bytes)
-    needed = human_bytes(load.total_bytes - load.context_bytes)
-    return f"{said}; {name} needs {needed}, and up to {context} more as solutions run"
+    size = human_bytes(load.total_bytes - load.context_bytes)
+    return f"{memory}; {name} needs {size}, and up to {context} more as solutions run"
 
 
 def _generator(name: str) -> Finding | str:
@@ -181,8 +181,8 @@ def _generator(name: str) -> Finding | str:
     if size is not None and size > free:
         fix = f"HF_HOME=/data/hf {command('pull', name)}"
         return Finding("FAIL", f"{name} is not on this machine and needs {human_bytes(size)}; {place}", fix)
-    said = f"{name} is not on this machine; ask downloads it ({place})"
-    return Finding("warn", said, command("pull", name))
+    text = f"{name} is not on this machine; ask downloads it ({place})"
+    return Finding("warn", text, command("pull", name))
 
 
 def _calibration(name: str) -> Finding | str:
@@ -202,20 +202,21 @@ def _calibration(name: str) -> Finding | str:
     except AdascaleError:
         return Finding("skip", f"{name} is not on this machine")
     calibrations, fit = read_installed(), command("calibrate", "fit", "-m", name)
-    found = calibrations.find(Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW))
+    artefact = calibrations.find(Fingerprint(file.sha256, "", "probe", "", SamplingParams().record(), WINDOW))
     if calibrations.errors:
         return Finding("warn", calibrations.errors[0].message, "adascale calibrate list")
-    if found is None:
+    if artefact is None:
         prior = rate_of_size(file.info.effective_parameters)
         return Finding(
             "warn", f"none was fitted for {name}: rough, by votes, from {prior:.2f} for its size", fit
         )
-    skill = found.card.answers.skill
-    said = f"{found.card.name}, fitted on {len(found.card.questions)} questions, skill {skill:.2f} on others"
+    card = artefact.card
+    skill = card.answers.skill
+    summary = f"{card.name}, fitted on {len(card.questions)} questions, skill {skill:.2f} on others"
     if skill <= 0:
         more = f"{fit} --data questions.jsonl --questions 600"
-        return Finding("warn", f"{said}: no better than the base rate", more)
-    return said
+        return Finding("warn", f"{summary}: no better than the base rate", more)
+    return summary
 
 
 def _programs() -> Finding | str:

@@ -72,7 +72,7 @@ def _left_out(omissions: Counter[str]) -> list[str]:
 
 
 def _rows(sources: Sequence[Path], to: FormatName, omissions: Counter[str]) -> Iterator[Row]:
-    """Yield the rows of all questions, one of which is in memory at a time, and count what is left out.
+    """Yield the rows of all questions, one question in memory at a time, and count the questions left out.
 
     Raises:
         UsageError: There is no row.
@@ -111,7 +111,7 @@ def find_sources(names: Sequence[str]) -> list[Path]:
     Raises:
         UsageError: There is no such file, or nothing is kept.
     """
-    found: dict[Path, Path] = {}
+    targets: dict[Path, Path] = {}
     for name in names:
         path = runs_dir() if name == "runs" else data_folder() / name if name in _FIXES else Path(name)
         paths = (
@@ -125,8 +125,8 @@ def find_sources(names: Sequence[str]) -> list[Path]:
             hint = "--from runs, rollouts, a trace, a folder of traces, or a store of rollouts"
             raise UsageError(f"there is no search in {path}", hint=_FIXES.get(name, hint), slug="no-source")
         for each in paths:
-            found.setdefault(each.resolve(), each)
-    return list(found.values())
+            targets.setdefault(each.resolve(), each)
+    return list(targets.values())
 
 
 def read_sources(sources: Sequence[Path]) -> Iterator[SampledQuestion | str]:
@@ -138,7 +138,7 @@ def read_sources(sources: Sequence[Path]) -> Iterator[SampledQuestion | str]:
     """
     for path in sources:
         begin = b""
-        with suppress(OSError), path.open("rb") as file:  # reading a trace says what is wrong
+        with suppress(OSError), path.open("rb") as file:  # reading a trace reports the fault
             begin = file.read(len(BEGIN))
         if begin == BEGIN:
             with closing(RolloutStore(path, read_only=True)) as store:

@@ -215,18 +215,18 @@ def _summarise(rows: Sequence[Labelled], outcome: LabelOutcome) -> None:
     say(f"adascale: {plural(len(rows), 'row')}: {listed}{others}")
     bands = Counter[str](row.band for row in rows)
     say("adascale: " + ", ".join(f"{bands[b]:,} {b}" for b in (*LEAST, BY_PERSON, "not read") if bands[b]))
-    if known := [*outcome.chosen, *outcome.tested]:
-        correct = sum(row.is_correct for row in known)
-        share = percent(correct / len(known))
+    if known_rows := [*outcome.chosen, *outcome.tested]:
+        correct = sum(row.is_correct for row in known_rows)
+        share = percent(correct / len(known_rows))
         bias = "; the bias of labels is taken off" if outcome.is_unbiased else ""
-        say(f"adascale: of {plural(len(known), 'known row')} {correct:,} are correct ({share}){bias}")
-        _show_confusion(known)
+        say(f"adascale: of {plural(len(known_rows), 'known row')} {correct:,} are correct ({share}){bias}")
+        _show_confusion(known_rows)
     else:
         say("adascale: the probabilities are the model's own: no correct label is known (--known, --merge)")
 
 
 def _show_confusion(rows: Sequence[KnownRow]) -> None:
-    """A table of known labels and those of the model, if some differ."""
+    """A table of the known labels against the model's labels, if some differ."""
     confusion = Counter((row.known, row.label) for row in rows)
     names = list(dict.fromkeys(name for pair in sorted(confusion) for name in pair))
     if len(names) > _SHOWN or all(one == other for one, other in confusion):
@@ -240,21 +240,21 @@ def _show_confusion(rows: Sequence[KnownRow]) -> None:
         say(f"  {line}")
 
 
-def _promise(outcome: LabelOutcome, wanted: float) -> str:
+def _promise(outcome: LabelOutcome, target: float) -> str:
     """A sentence: the threshold above which enough rows are correct, or that none can be promised."""
     from adascale.labels.promise import rows_needed
 
-    asked = f"{100 * wanted:g} %"
-    promise = outcome.promise(wanted)
+    share = f"{100 * target:g} %"
+    promise = outcome.promise(target)
     if promise is None:
-        need = rows_needed(wanted)
+        need = rows_needed(target)
         return (
-            f"no threshold promises that {asked} are correct: {need} known rows without a wrong one would "
+            f"no threshold promises that {share} are correct: {need} known rows without a wrong one would "
             f"have to be above it, and {len(outcome.tested):,} test it"
         )
     above = sum((row.probability or 0.0) >= promise.threshold for row in outcome.rows)
     return (
         f"at {promise.threshold:.2f} and more: {percent(above / len(outcome.rows))} of the rows; of "
-        f"{promise.rows} known ones there {promise.correct} are correct, so at least {asked} (one-sided, "
+        f"{promise.rows} known ones there {promise.correct} are correct, so at least {share} (one-sided, "
         "95 % confidence)"
     )

@@ -58,16 +58,16 @@ def list_models(all_: AllFlag = False, as_json: JsonLinesFlag = False) -> None:
     of this machine stand below, each model with its address: -m http://127.0.0.1:11434#qwen3:1.7b.
     """
     here = {file.name: file for file in installed_models()}
-    found = [_facts(spec, here.pop(name, None)) for name, spec in catalog().items()]
-    found += [_facts(None, file) for file in here.values()]
-    found.sort(key=lambda facts: not facts["here"])
+    rows_of_facts = [_facts(spec, here.pop(name, None)) for name, spec in catalog().items()]
+    rows_of_facts += [_facts(None, file) for file in here.values()]
+    rows_of_facts.sort(key=lambda facts: not facts["here"])
     if as_json:
-        write_json_lines({"schema": SCHEMA, **facts} for facts in found)
+        write_json_lines({"schema": SCHEMA, **facts} for facts in rows_of_facts)
         return
-    sizes = [facts["size_bytes"] for facts in found if facts["here"]]
-    shown = found if all_ else found[: len(sizes) + _FEW]
+    sizes = [facts["size_bytes"] for facts in rows_of_facts if facts["here"]]
+    listed = rows_of_facts if all_ else rows_of_facts[: len(sizes) + _FEW]
     rows = [("NAME", "SIZE", "MEMORY", "HERE", "TRIED", "WHAT IT IS")]
-    for each in shown:
+    for each in listed:
         size, memory = (
             human_bytes(each[key]) if each[key] else "?" for key in ("size_bytes", "memory_bytes")
         )
@@ -76,7 +76,7 @@ def list_models(all_: AllFlag = False, as_json: JsonLinesFlag = False) -> None:
     write_payload(columns(rows, "<<<<<<"))
     _write_servers()
     total = f"{plural(len(sizes), 'model')} here, {human_bytes(sum(sizes))}"
-    more = f"; adascale list --all shows {left} more" if (left := len(found) - len(shown)) else ""
+    more = f"; adascale list --all shows {left} more" if (left := len(rows_of_facts) - len(listed)) else ""
     say(f"adascale: {total}{more}")
     say("adascale pull NAME fetches one, -m NAME uses it")
     tried = ", ".join(f"{word} ({meaning})" for word, meaning in _TRIED.items())
@@ -107,8 +107,8 @@ def show(name: Name, as_json: JsonFlag = False) -> None:
     facts = _facts(spec, file)
     sampling = spec.sampling if spec is not None else {}
     if file is not None:
-        found, tag = resolve(name, offline=True), quant_of(file.path.name)
-        info, sampling = found.info, found.sampling
+        resolved, tag = resolve(name, offline=True), quant_of(file.path.name)
+        info, sampling = resolved.info, resolved.sampling
         facts |= {
             "parameters": info.parameter_count,
             "architecture": info.architecture,
@@ -190,9 +190,9 @@ _FACTS = (
     *("name", "role", "format", "here", "path", "size_bytes", "sha256", "parameters", "licence"),
     *("architecture", "thinking", "memory_bytes", "repository", "tried", "summary"),
 )
-"""Facts about a model in JSON: ``role`` is ``generator`` or ``prm``, ``format`` that of a PRM,
+"""Facts about a model in JSON: ``role`` is ``generator`` or ``prm``, ``format`` the PRM's format,
 ``memory_bytes`` the memory of a question with the default context and samples; ``tried`` is ``fitted`` for a
-model with a calibration, ``run`` for another one that we ran, and ``card`` for what its card says."""
+model with a calibration, ``run`` for another one that we ran, and ``card`` for the words of its card."""
 
 
 def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
@@ -202,27 +202,27 @@ def _facts(spec: ModelSpec | None, file: LocalFile | None) -> dict[str, Any]:
         spec: Its entry in the catalogue; None for a file that has a name of its own, by which it is called.
         file: Its file on this machine.
     """
-    found: dict[str, Any] = {**dict.fromkeys(_FACTS), "here": file is not None}
+    facts: dict[str, Any] = {**dict.fromkeys(_FACTS), "here": file is not None}
     own_name = file.name if file is not None and spec is None else None
     spec = spec if file is None else spec or file.spec
     if spec is not None:
-        found |= {key: getattr(spec, key) or None for key in _FACTS if hasattr(spec, key)}
-        found["repository"] = spec.hub.repo
-        found["thinking"] = spec.thinking if spec.role == "generator" else None
-        found["memory_bytes"] = _memory_bytes(spec)
+        facts |= {key: getattr(spec, key) or None for key in _FACTS if hasattr(spec, key)}
+        facts["repository"] = spec.hub.repo
+        facts["thinking"] = spec.thinking if spec.role == "generator" else None
+        facts["memory_bytes"] = _memory_bytes(spec)
     elif file is not None:
         with suppress(ModelError, OSError):  # whoever opens it is told the reason
             info = read_info(file.path)
-            found["parameters"], found["architecture"] = info.parameter_count, info.architecture
-            found["memory_bytes"] = usual_bytes(info.size_bytes, info.kv_bytes_per_token, info.state_bytes)
+            facts["parameters"], facts["architecture"] = info.parameter_count, info.architecture
+            facts["memory_bytes"] = usual_bytes(info.size_bytes, info.kv_bytes_per_token, info.state_bytes)
     if file is not None:
-        found |= {"path": str(file.path), "size_bytes": file.size_bytes}
-        found["sha256"] = file.sha256 or found["sha256"]
-        found["name"] = own_name or found["name"]
-    is_fitted = found["sha256"] in _fitted()
+        facts |= {"path": str(file.path), "size_bytes": file.size_bytes}
+        facts["sha256"] = file.sha256 or facts["sha256"]
+        facts["name"] = own_name or facts["name"]
+    is_fitted = facts["sha256"] in _fitted()
     if is_fitted or spec is not None:
-        found["tried"] = "fitted" if is_fitted else "run" if spec is not None and spec.wheel else "card"
-    return found
+        facts["tried"] = "fitted" if is_fitted else "run" if spec is not None and spec.wheel else "card"
+    return facts
 
 
 def _memory_bytes(spec: ModelSpec) -> int | None:

@@ -116,7 +116,7 @@ def picture(state: ViewState) -> RenderableType:
     return Group(final_tree(state, PICTURE_WIDTH), *closing_lines(state, verbose=1))
 
 
-def document(drawn: RenderableType) -> str:
+def document(picture: RenderableType) -> str:
     """A drawing as SVG, which loads nothing."""
     console = new_console(
         width=PICTURE_WIDTH,
@@ -126,7 +126,7 @@ def document(drawn: RenderableType) -> str:
         color_system="truecolor",
         legacy_windows=False,
     )
-    console.print(drawn)
+    console.print(picture)
     return clean(_FONT.sub("", console.export_svg(title="adascale"))).rstrip() + "\n"
 
 

@@ -80,14 +80,14 @@ def rm(
     if runs and all_:
         raise UsageError("name runs, or give --all, not both", hint="leave out --all")
     if not (runs or all_):
-        raise UsageError("say which runs to delete", hint="adascale runs rm NAME, or --all")
+        raise UsageError("no run is named", hint="adascale runs rm NAME, or --all")
     inside = set(past_runs())
     doomed = inside if all_ else {trace_path(name).absolute() for name in runs or []}
-    for found in doomed:
-        if found not in inside:
-            raise UsageError(f"{found} is not a kept run", hint="files of your own are yours to delete")
-    for found in doomed:
-        found.unlink(missing_ok=True)
+    for run in doomed:
+        if run not in inside:
+            raise UsageError(f"{run} is not a kept run", hint="files of your own are yours to delete")
+    for run in doomed:
+        run.unlink(missing_ok=True)
     say(f"removed {len(doomed)}")
 
 

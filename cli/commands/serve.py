@@ -99,9 +99,9 @@ def serve(
     def open_models() -> Iterator[SearchWorker]:
         status(f"listening on {url}/v1, and for a browser on {url}/{with_key}")
         with open_worker(session, settings, status) as worker:
-            served = ServedModel.of(worker.open_models.conditions["value"].models, search.effort)
-            window = f", with a context of {served.window:,} tokens" if served.window else ""
-            status(f"{served.name} is ready{window}")
+            model = ServedModel.of(worker.open_models.conditions["value"].models, search.effort)
+            window = f", with a context of {model.window:,} tokens" if model.window else ""
+            status(f"{model.name} is ready{window}")
             yield worker
 
     def stop() -> None:

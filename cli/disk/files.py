@@ -123,11 +123,11 @@ def check_apart(output: str | Path, sources: Iterable[str | Path], hint: str) ->
     for source in sources:
         status = _status(source, 0)
         if target and status and os.path.samestat(status, target):
-            written = "stdout" if str(output) == "-" else str(output)
+            output_name = "stdout" if str(output) == "-" else str(output)
             read = "stdin" if str(source) == "-" else str(source)
             raise UsageError(
-                f"the output {written} is the input {read}: it would be written over",
-                *(["two names of one file"] if written != read else []),
+                f"the output {output_name} is the input {read}: it would be written over",
+                *(["two names of one file"] if output_name != read else []),
                 hint=hint,
                 slug="output-is-input",
             )

@@ -76,7 +76,7 @@ def unknown_command(words: Sequence[str], commands: Collection[str]) -> UsageErr
 
 
 def usage_error(error: TyperException) -> UsageError:
-    """An error of Typer's as one of ours: what is wrong with which option, and a fix."""
+    """An error of Typer's as one of ours: the option, the mistake, and a fix."""
     context: Context | None = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "adascale"
     text, hint = error.format_message().rstrip("."), f"{path} -h shows what there is"
@@ -107,8 +107,8 @@ def env(key: str) -> str:
 
 def config_path() -> Path:
     """Path of the config file, which may not exist."""
-    if chosen := os.environ.get("ADASCALE_CONFIG"):
-        return Path(chosen)
+    if path := os.environ.get("ADASCALE_CONFIG"):
+        return Path(path)
     return config_folder() / "config.toml"
 
 
@@ -152,12 +152,12 @@ class HelpfulCommand(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except TyperException as error:
-            error.ctx = ctx  # type: ignore[attr-defined]  # that of a missing value has none
+            error.ctx = ctx  # type: ignore[attr-defined]  # the error of a missing value has none
             raise
 
 
 class Listing(TyperGroup):
-    """A group of commands that lists where none is typed."""
+    """A group of commands that lists if no command is typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The words behind the group."""

@@ -24,9 +24,9 @@ def flag(names: str, help_text: str, metavar: str = "", **more: Any) -> OptionIn
         more: Arguments of ``typer.Option``.
     """
     more = {"show_default": False, "metavar": metavar or None, **more}
-    made = typer.Option(..., *names.split(), help=help_text, **more)
-    assert isinstance(made, OptionInfo)
-    return made
+    option = typer.Option(..., *names.split(), help=help_text, **more)
+    assert isinstance(option, OptionInfo)
+    return option
 
 
 def _setting(name: str) -> OptionInfo:

@@ -108,7 +108,7 @@ class Row:
         help: What it does.
         flags: Its flags; empty for a name of ``-o``.
         unit: Unit or form of the value; empty for a flag without one.
-        usual: Default in words, if that of the field says too little.
+        usual: Default in words, if the field's default explains too little.
     """
 
     help: str
@@ -120,7 +120,7 @@ class Row:
 _Duration = BeforeValidator(parse_duration)
 _Probability = Field(ge=0.0, le=1.0)
 _Few = Field(ge=1, le=64)
-_CALIBRATED = "{}, or that of the calibration"
+_CALIBRATED = "{}, or the calibration's"
 _OTHER = FallbackOptions()
 
 
@@ -130,7 +130,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
 
     says_how: bool = False
-    """What was typed says how to search, not only how hard; then no message gets a plain reply."""
+    """An option sets how to search, not only how hard; then no message gets a plain reply."""
     quiet: int = 0
     verbose: int = 0
     system: str = ""
@@ -298,7 +298,7 @@ class Settings(BaseModel):
         int | None,
         Field(ge=1, le=1024),
         Row(
-            "Solutions or programs of a question; at most so many where adaptive decides.",
+            "Solutions or programs of a question; at most so many if adaptive decides.",
             usual=_of_efforts("samples"),
         ),
     ] = None
@@ -368,7 +368,7 @@ FALLBACK = ("fallback_below", "fallback_calls", "fallback_seconds")
 """Names of ``-o`` that several commands have."""
 
 HOW = (*STRATEGY, "strategy", "mode", "kind", "choices")
-"""What says how a question is searched, not only how hard."""
+"""Options that set how a question is searched, not only how hard."""
 
 
 def key_of(name: str) -> str:
@@ -416,7 +416,7 @@ def typed_values(context: typer.Context, names: Sequence[str]) -> dict[str, tupl
 
 
 def read_settings(context: typer.Context, *names: str) -> Settings:
-    """The settings of a command; those that it does not have keep their default.
+    """The settings of a command; all others keep their default.
 
     Args:
         context: The command that runs.

@@ -125,7 +125,7 @@ def standing_lines(state: ViewState) -> list[Text]:
 
 
 def final_tree(state: ViewState, width: int) -> Group:
-    """The finished tree with all its rows, whole texts and programs, and below it what the search cost."""
+    """The finished tree with all its rows, whole texts and programs, and below it the cost of the search."""
     cuts = sum(node.status == "pruned" for node in state.tree)
     facts = [tokens_text(state), plural(len(state.tree) - 1, "step"), *([f"{cuts:,} cut"] if cuts else [])]
     return Group(search_tree(state, width), Text(), _line(DOT.join(facts), "faint"))
@@ -161,9 +161,9 @@ def search_tree(state: ViewState, width: int, room: int | None = None, *, leaves
             return True, False, True, 0
         return row.id not in (ROOT, state.best), True, row.id not in best, row.depth
 
-    drawn = [at for at, row in enumerate(rows) if is_drawn(row)]
-    fits = room is None or len(drawn) <= room
-    shown = set(drawn if fits else sorted(drawn, key=rank)[: max(1, (room or 0) - 1)])
+    visible = [at for at, row in enumerate(rows) if is_drawn(row)]
+    fits = room is None or len(visible) <= room
+    shown = set(visible if fits else sorted(visible, key=rank)[: max(1, (room or 0) - 1)])
     root = Tree(_row(state, state.tree[ROOT], best, whole=room is None), guide_style="guide")
     # Rows below one that is not shown, or too deep, stand beside it. Parents come before their children.
     places, deepest = {ROOT: (root, 1)}, max(1, width // (3 * _LEVEL_CELLS))
@@ -173,7 +173,7 @@ def search_tree(state: ViewState, width: int, room: int | None = None, *, leaves
         branch = above.add(_row(state, row, best, whole=room is None)) if at in shown else above
         if isinstance(row, Node):
             places[row.id] = (branch, depth + 1) if at in shown and depth < deepest else (above, depth)
-    if hidden := len(drawn) - len(shown):
+    if hidden := len(visible) - len(shown):
         root.add(_line(f"{ELLIPSIS} {plural(hidden, 'more row')}", "faint"))
     estimates = "correct" if state.started.calibrated else "score"
     return Group(question, _cells(None, Text(), Text(estimates, "guide"), Text("tokens", "guide")), root)
@@ -185,17 +185,17 @@ def _row(state: ViewState, row: Row, best: set[NodeId], *, whole: bool) -> Table
         return _cells("running", _line(last_line(row.text), "italic"), Text(), Text(str(row.tokens), "faint"))
     steps = state.tree.thoughts(row.id) if row.is_thought else state.tree.steps(row.id)[-1:]
     tokens = sum(len(step.token_ids) for step in steps)
-    p, shown, style = probability_of(row.estimate), "", ""
+    p, number, style = probability_of(row.estimate), "", ""
     if p is not None:
-        shown, style = percent(p), "high" if p >= 0.8 else "middle" if p >= 0.5 else "low"
+        number, style = percent(p), "high" if p >= 0.8 else "middle" if p >= 0.5 else "low"
     elif row.estimate is not None:  # a score must not look like a probability
-        shown = decimal(row.estimate.median, ".2f")
+        number = decimal(row.estimate.median, ".2f")
     content: RenderableType = _line("question", "bold")
     if row.is_thought:
         content = _line(f"thought, {plural(tokens, 'token')}", "faint")
     elif row.step is not None:
         content = _step(state, row, "bold" if row.id in best else "", whole=whole)
-    return _cells(state.mark(row), content, Text(shown, style), Text(str(tokens or ""), "faint"))
+    return _cells(state.mark(row), content, Text(number, style), Text(str(tokens or ""), "faint"))
 
 
 def _step(state: ViewState, node: Node, style: str, *, whole: bool) -> RenderableType:
@@ -226,5 +226,5 @@ def _cells(mark: Mark | None, content: RenderableType, *values: Text) -> Table:
 
 
 def _line(text: str, style: str = "") -> Text:
-    """One line, cut where its cell ends."""
+    """One line, cut at the end of its cell."""
     return Text(no_wrap=True, overflow="ellipsis").append(text, style)

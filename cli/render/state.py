@@ -73,7 +73,7 @@ class ViewState(Record):
 
     @property
     def finished(self) -> int:
-        """Solutions that have ended, with those that were cut."""
+        """Number of solutions that have ended, cut ones included."""
         return self.tree.standing.finished
 
     @property
@@ -84,7 +84,7 @@ class ViewState(Record):
 
     @property
     def tokens(self) -> int:
-        """Generated tokens, with those of unfinished steps."""
+        """Number of generated tokens, unfinished steps included."""
         return self.usage.generated_tokens + sum(branch.tokens for branch in self.running.values())
 
     @property

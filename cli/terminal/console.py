@@ -1,4 +1,4 @@
-"""The consoles of Rich, and what the terminal can do.
+"""The consoles of Rich, and the abilities of the terminal.
 
 Rich does not write to a pipe, because it would wrap lines at 80 columns there. Text of models and files
 passes through ``clean`` before it reaches a terminal, because Rich does not remove escape bytes.
@@ -73,10 +73,10 @@ def draws_replies(quiet: int) -> bool:
     return not quiet and is_one_screen() and may_animate()
 
 
-def plain_text(drawn: RenderableType, width: int) -> str:
+def plain_text(renderable: RenderableType, width: int) -> str:
     """Draw as plain lines of at most ``width`` cells, for a pipe or a file."""
     file = io.StringIO()
-    new_console(file=file, width=width, color_system=None, legacy_windows=False).print(drawn)
+    new_console(file=file, width=width, color_system=None, legacy_windows=False).print(renderable)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 

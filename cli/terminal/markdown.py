@@ -117,7 +117,7 @@ class Program:
 
     @classmethod
     def of(cls, text: str, execution: Execution | None, tests: Sequence[str] | None = None) -> Program:
-        """From the text of a node; ``tests`` are those of a code task."""
+        """From the text of a node; ``tests`` are the tests of a code task."""
         code = _FENCE.sub("", text).strip("\n")
         if execution is None or (tests is not None and not execution.program):
             return cls(code)

@@ -26,7 +26,7 @@ LINE_EVERY_S: Final = 10.0
 
 
 class Progress:
-    """A bar for each task that is not complete, or lines where the cursor may not move.
+    """A bar for each task that is not complete, or lines if the cursor may not move.
 
     Nothing is shown before the first ``show``, so that a question has the terminal to itself until then.
 
@@ -88,7 +88,7 @@ class Progress:
     def _draw(self, task: str, done: int, total: int | None, note: str) -> None:
         if self._bars is None:
             self._bars = _new_bars(asks=self._unit == "MB")
-            atexit.register(self._bars.stop)  # where they run in a thread that is left behind
+            atexit.register(self._bars.stop)  # in case they run in a thread that is left behind
             self._bars.start()
         if task not in self._ids:
             self._ids[task] = self._bars.add_task(task, total=total, note="")

@@ -65,7 +65,7 @@ def leaving() -> AbstractContextManager[None]:
 def graceful(on_first: Callable[[], None], ends: Sequence[signal.Signals] = _ENDS) -> Iterator[None]:
     """Let work stop by itself: the first signal calls ``on_first``, a second one raises.
 
-    If a SIGINT takes a while, a line on stderr says that the work is stopping. The first signal raises
+    If a SIGINT takes a while, a line on stderr reports that the work is stopping. The first signal raises
     nothing into the block, which may be between two calls into llama.cpp that belong together; after the
     block, a signal of ``ends`` ends the program. ``on_first`` must only set flags: a thread calls it at once,
     because the main thread runs signal handlers only when its call into llama.cpp returns.

@@ -157,10 +157,10 @@ def say(text: str, label_style: str = "") -> None:
         if label_style:
             from rich.text import Text
 
-            drawn = Text(lines)
-            drawn.highlight_regex(r"^\w+\[[\w-]+\]", label_style)
-            drawn.highlight_regex("(?m)^hint: ", "hint")
-            stderr_console().print(drawn, soft_wrap=True)
+            styled = Text(lines)
+            styled.highlight_regex(r"^\w+\[[\w-]+\]", label_style)
+            styled.highlight_regex("(?m)^hint: ", "hint")
+            stderr_console().print(styled, soft_wrap=True)
         else:
             sys.stderr.write(f"{lines}\n")
         sys.stderr.flush()
@@ -181,12 +181,12 @@ def open_missing() -> None:
             setattr(sys, name, stream)
 
 
-def write_screen(drawn: RenderableType) -> None:
+def write_screen(renderable: RenderableType) -> None:
     """Draw on stdout, a terminal; errors as ``write_payload``."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may have another encoding
     with _writing_stdout():
-        new_console().print(drawn)
+        new_console().print(renderable)
         sys.stdout.flush()
 
 

@@ -132,11 +132,11 @@ def rounded(text: str) -> str:
     def short(number: re.Match[str]) -> str:
         value = float(number[0])
         if value < 1:
-            shown = f"{Decimal(f'{value:.4g}'):f}"
+            short_form = f"{Decimal(f'{value:.4g}'):f}"
         else:
-            shown = f"{value:.{max(2, 4 - len(f'{value:.0f}'))}f}"
-        looks_whole = float(shown).is_integer() and not value.is_integer()
-        return number[0] if looks_whole and len(number[1]) < _NOISE else shown
+            short_form = f"{value:.{max(2, 4 - len(f'{value:.0f}'))}f}"
+        looks_whole = float(short_form).is_integer() and not value.is_integer()
+        return number[0] if looks_whole and len(number[1]) < _NOISE else short_form
 
     return _LONG_DECIMAL.sub(short, text)
 

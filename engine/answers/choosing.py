@@ -62,7 +62,7 @@ class FinishedSearch:
         questions: Estimate for the question itself, in each mode that has one.
         candidates: All finished solutions, those without an answer too.
         groups: Answer groups, the chosen one first.
-        option_logits: Log-probability of each option, by its name; empty where none were read.
+        option_logits: Log-probability of each option, by its name; empty if none were read.
     """
 
     questions: Mapping[Mode, Estimate]
@@ -107,9 +107,9 @@ class SearchResult:
         options: Probability of each option of a question whose options were read; empty for others. The
             likeliest is the answer, whether a solution has chosen it or not.
         fields: Fields of an answer in JSON, with their votes; empty for others, and without a calibration.
-        finished: Number of solutions that have ended, those that were cut too.
+        finished: Number of solutions that have ended, cut ones included.
         replies: Number of solutions that can be shown: with an answer, or ended by themselves.
-        called: P(a call is right) of a request with tools, where that was read.
+        called: P(a call is right) of a request with tools, if it was read.
     """
 
     answer: str | None
@@ -235,8 +235,8 @@ def choose(
     elif rule == "passing":
         groups.sort(key=lambda g: -estimates[g.nodes[0]].passed)
     winner = groups[0]
-    shown = min(winner.nodes, key=lambda node: mode_of(node) != "prose")
-    return SearchResult(winner.answer, estimates[winner.nodes[0]].estimate, tuple(groups), shown)
+    node = min(winner.nodes, key=lambda node: mode_of(node) != "prose")
+    return SearchResult(winner.answer, estimates[winner.nodes[0]].estimate, tuple(groups), node)
 
 
 def likeliest(

@@ -3,7 +3,7 @@
 A cheap exact path comes first: texts without their white space and LaTeX spacing, numbers as fractions (with
 a unit, mixed, or the only one in a sentence of plain words), option letters. math-verify decides the rest
 (``use_verifier``). It is not symmetric: an interval answers for a gold inequality, and an inequality not for
-a gold interval. So there are two questions here: ``is_right`` knows which answer is gold, ``same_answer``
+a gold interval. So there are two functions: ``is_right`` gets a gold answer, ``same_answer``
 compares two answers of a model.
 """
 
@@ -21,7 +21,7 @@ from .moments import same_moment
 _DIFFERENT = re.compile(r"[(\[]([^()\[\]]*)[)\]]\n[(\[]\1[)\]]|\d[\da-z]*_\d+\n\d[\da-z]*_\d+")
 """Two intervals such as (1,2] and [1,2], or numbers in bases such as 10_4 and 10_9."""
 _SETS_APART = re.compile(r"(?<=[(\[{|=<>+/^;-]) | (?=\\?[)\]},;|=<>+/^-])|(?<=,) (?!\d{3}(?!\d))")
-"""White space that only sets the parts of an answer apart. Behind a comma it tells 3, 500 from 3,500."""
+"""White space between the parts of an answer. Behind a comma it separates 3, 500 from 3,500."""
 
 _SCALES = {
     "dozen": 12,
@@ -71,9 +71,9 @@ _FLOAT_NOISE = Fraction(1, 10**11)
 """Share of a number by which computed ones differ: a program's are printed with twelve digits."""
 
 Verifier = Callable[[str, str], bool | None]
-"""``verifier(gold, answer)``: is ``answer`` right where ``gold`` is; None without a verdict in time.
+"""``verifier(gold, answer)``: True if ``answer`` equals ``gold``; None without a verdict in time.
 
-The port of computer algebra, where ``models`` puts math-verify. Has to end on any two texts, in any thread.
+The port of computer algebra; ``models`` connects math-verify. Has to end on any two texts, in any thread.
 """
 
 

@@ -1,4 +1,4 @@
-r"""LaTeX, as much of it as small models write: the one place that knows its commands.
+r"""LaTeX, as much of it as small models write: the only module with its commands.
 
 ``readable`` is the one normal form: people read it, answers are compared in it. ``bare`` drops what only sets
 an answer, and ``arithmetic`` writes sums as Python does. Each is a table of rules, which ``rewritten``
@@ -41,7 +41,7 @@ _DOLLARS = re.compile(r"(\$\$?)(?=[^\s$])([^$\n]{1,200})(?<=\S)\1(?![\w$])")
 _LONG_WORD = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{3,}")
 """A word outside of LaTeX's commands: text between two prices, not a formula."""
 _BESIDE = re.compile(r"(?:[^\W\d_]|[)}^]|(?:/|÷|\\div) ?)\Z")
-"""The end of what a fraction is multiplied by, raised or divided."""
+"""A sign behind a fraction that multiplies, raises or divides it."""
 
 _BARE: Rules = (
     (rf"{_WORDS}\s*{_INNER}", r" \1"),
@@ -93,7 +93,7 @@ def readable(text: str) -> str:
 
 
 def without_latex(text: str) -> str:
-    """Readable text, without the dollar signs around formulas; what was in a box is bold."""
+    """Readable text, without the dollar signs around formulas; the contents of a box are bold."""
 
     def bare(formula: re.Match[str]) -> str:
         return formula[0] if _LONG_WORD.search(formula[2]) else formula[2]
@@ -109,13 +109,13 @@ def _bold(part: re.Match[str]) -> str:
 
 
 def _fraction(part: re.Match[str]) -> str:
-    """``3/4``, apart from a number before it, and in brackets where something is multiplied by it."""
-    shown = f"{_factor(part[1])}/{_factor(part[2])}"
+    """``3/4``, apart from a number before it, and in brackets if a factor follows."""
+    fraction = f"{_factor(part[1])}/{_factor(part[2])}"
     before, after = part.string[: part.start()][-6:], part.string[part.end() :][:5]
     if before[-1:].isdigit():
-        return f" {shown}"
+        return f" {fraction}"
     by = _BESIDE.search(before) or re.match(r"[\w(^]|\\[dt]?frac", after)
-    return f"({shown})" if by else shown
+    return f"({fraction})" if by else fraction
 
 
 def _factor(part: str) -> str:
@@ -143,7 +143,7 @@ _LAST: Rules = (
     (_SYMBOL, lambda part: _SYMBOLS[part[1]]),
     (r"\^°", "°"),
     (r"\\q?quad(?![A-Za-z])", " "),
-    # LaTeX sets the spaces of math itself; what it left behind in the middle of a line is one.
+    # LaTeX sets the spaces of math itself; several spaces within a line are one.
     (rf" ?{_SPACING} ?|\\\\(?=\s|$)", " "),
     (r"\\([%$#&_{}])", r"\1"),
     (r"(?<=\S) {2,}(?=\S)", " "),

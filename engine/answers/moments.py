@@ -1,6 +1,6 @@
 """Dates, weekdays, times of day, and amounts of time or money, as people write them in five languages.
 
-``same_moment`` compares what two answers say of them: "9 pm" and 21:00, "11 April 2025" and 2025-04-11, Thu
+``same_moment`` compares two answers by them: "9 pm" and 21:00, "11 April 2025" and 2025-04-11, Thu
 and Thursday, "7 h 15 min" and 435 minutes. ``moments_in`` reads an answer; ``DATE``, ``TIME`` and ``WEEKDAY``
 find them in a sentence.
 """
@@ -40,7 +40,7 @@ _UNITS = re.findall(
     dollars?|euros?                                           money 1
     """,
 )
-"""Names of a unit, what it measures, and its size in that."""
+"""Names of a unit, its dimension, and its size in the base unit of that dimension."""
 
 
 def _any(names: Iterable[str]) -> str:
@@ -85,7 +85,7 @@ def _name_of(word: str, names: Iterable[str]) -> int:
 
 
 def _date(phrase: str) -> tuple[int, int, int] | None:
-    """Year (0 if none is said), month and day; None if nobody can tell month and day apart."""
+    """Year (0 without one), month and day; None if month and day could be exchanged."""
     numbers = re.findall(r"\d+", phrase)[:3]
     year = next((int(number) for number in numbers if len(number) > 2), 0)
     first, *others = (int(number) for number in numbers if len(number) < 3)
@@ -111,7 +111,7 @@ def _amount(phrase: str) -> tuple[str, Fraction]:
 
 
 def _time(phrase: str) -> tuple[int, int, int | None]:
-    """Hour and minute as they are written, and minutes since midnight where the half of the day is known."""
+    """Hour and minute as they are written, and minutes since midnight if the half of the day is known."""
     if phrase in ("noon", "midnight"):
         return 12, 0, 720 if phrase == "noon" else 0
     hour, minute, *_ = (*map(int, re.findall(r"\d+", phrase)), 0)
@@ -142,10 +142,10 @@ _READ: Mapping[str, Callable[[str], Any]] = {
 
 
 def same_moment(left: str, right: str) -> bool | None:
-    """True if two texts say the same date, weekday, time or amount, False if they say different ones.
+    """True if two texts state the same date, weekday, time or amount, False if they state different ones.
 
-    None if there is none that both say, or one may be read in several ways. A year, and the half of a day,
-    count where both say them. A date with a year is nothing else, and no difference of numbers.
+    None if they state none in common, or one is ambiguous. A year, and the half of a day, count if both state
+    them. A date with a year is nothing else, and no difference of numbers.
 
     Args:
         left: A text in lower case, with single spaces.

@@ -1,4 +1,4 @@
-"""A program in what a model wrote, as source text, and the answer in what the program printed."""
+"""The program in a model's text, as source, and the answer in the program's output."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_program(text: str) -> str | None:
 
     Without a fence the whole text counts if it parses; several blocks are joined if that parses, else
     the last one that parses counts. Where nothing is printed, the last statement is: the value of an
-    expression or an assignment, or what a function without required arguments returns.
+    expression or an assignment, or the result of a function without required arguments.
     """
     blocks = [textwrap.dedent(block).strip("\n") for block in _BLOCK.findall(text)]
     candidates = ["\n".join(blocks), *reversed(blocks)] if blocks else [textwrap.dedent(text).strip("\n")]
@@ -67,13 +67,13 @@ def computes(source: str) -> bool:
 
 
 def printed_answer(output: str) -> str | None:
-    """The answer in what a program printed: its last line with a value, as ``said_in`` reads it.
+    """The answer in a program's output: its last line with a value, as ``said_in`` reads it.
 
     Several last lines are one answer if each is a solution of the same unknown, and numbers are without float
     noise. ``None`` is none: it is what printing the call of a function without ``return`` shows.
     """
-    shown = (line.strip() for line in output.splitlines())
-    lines = [text for text in shown if text not in ("", "None") and not _OBJECT.fullmatch(text[:_LONGEST])]
+    stripped = (line.strip() for line in output.splitlines())
+    lines = [text for text in stripped if text not in ("", "None") and not _OBJECT.fullmatch(text[:_LONGEST])]
     if not lines:
         return None
     if len(lines[-1]) > _LONGEST:
@@ -94,15 +94,15 @@ def _printing(tree: ast.Module) -> ast.Module:
     """The program with its result printed: its last value, or what its last function returns."""
     body, last = tree.body, tree.body[-1]
     match last:
-        case ast.Expr(shown):
+        case ast.Expr(value):
             body = body[:-1]
         case ast.Assign(targets=[ast.Name(id=name)]):
-            shown = ast.Name(name)
+            value = ast.Name(name)
         case ast.FunctionDef() if not requires_arguments(last):
-            shown = ast.Call(ast.Name(last.name), [], [])
+            value = ast.Call(ast.Name(last.name), [], [])
         case _:
             return tree
-    printing = ast.Expr(ast.Call(ast.Name("print"), [shown], []))
+    printing = ast.Expr(ast.Call(ast.Name("print"), [value], []))
     return ast.fix_missing_locations(ast.Module([*body, printing], []))
 
 

@@ -1,8 +1,8 @@
 r"""Sums that a solution writes down, computed again: ``39 + 10 = 59`` is wrong.
 
-A *sum* is any equation between two arithmetic expressions of numbers. A small model errs in arithmetic where
-a calculator does not, and its own states hardly tell (docs/research.md). An equation with anything
-else in it is left out, and a rounded result is not wrong.
+A *sum* is any equation between two arithmetic expressions of numbers. A small model errs in arithmetic, the
+hidden states hardly show the error (docs/research.md), and a calculator finds it. Equations with words are
+left out, and a rounded result is not wrong.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MARKDOWN = re.compile(r"(?<![\d) ])\*\*|\*\*(?!\s*[\d(])|(?m:^)\s*(?:[-*]|\d+[.
 _TERMS = r"(?:[-\d.+*/() ^]|\x01[^\x02]*\x02){1,120}"
 _UNIT = re.compile(r"\x01([^\x02]*)\x02")
 _VARIABLE = re.compile(r"((?:^|[-+*/^(]) ?)\x01[^\x02]*[A-Za-z][^\x02]*\x02")
-r"""Words in the place of a number, where no unit stands: 3 * \text{price} - 1."""
+r"""Words in the place of a number, not of a unit: 3 * \text{price} - 1."""
 _CHAIN = re.compile(rf"(?P<sums>(?=[ ]*[-(\d.]){_TERMS}(?:(?<![<>!:=])=(?!=){_TERMS})+)(?P<behind>.?)")
 _OTHER_ARITHMETIC = re.compile(
     r"\s*(?:mod|percent|in (?:base|binary|octal|hex|Z)|o.?clock|[ap]\.?m\b)|[nxyz]\b", re.IGNORECASE
@@ -127,13 +127,13 @@ def leaves_out(problem: Problem, solution: Iterable[Step]) -> bool:
     """True if a solution for a value does not use a number above 1 that the question gives in digits.
 
     A percentage is also used as a share. With a comma, a number may be one or two: it is not looked for. Nor
-    are those of a text to read, few of which are asked about.
+    belong to a text to read, and the question needs few of them.
     """
     if not entry_of(problem).is_fitted or problem.has_text:
         return False
-    used = _figures(_IDLE.sub("", "".join(step.text for step in solution)))
+    figures = _figures(_IDLE.sub("", "".join(step.text for step in solution)))
     return any(
-        number > 1 and used.isdisjoint((number, number / 100, 1 - number / 100, 1 + number / 100))
+        number > 1 and figures.isdisjoint((number, number / 100, 1 - number / 100, 1 + number / 100))
         for number in _figures(_DECIMAL_COMMA.sub(" ", problem.question))
     )
 

@@ -36,7 +36,7 @@ QUESTION_STAGES: Mapping[Mode, Stage] = {mode: stages[0] for mode, stages in STA
 FINISHED: Mapping[Mode, Stage] = {mode: stages[-1] for mode, stages in STAGES_OF.items()}
 
 _WRONG_SUM = -2.5
-"""Logits that a wrong sum costs, fitted: the states do not tell (.01 of such solutions are right)."""
+"""Fitted logits of a wrong sum, which the states do not show (.01 of such solutions are correct)."""
 
 _FAILED = -8.0
 """Logits of a program that gives no answer or fails a test: it is known to be wrong."""
@@ -74,13 +74,13 @@ def observe(prefix: Prefix, reward: float) -> Observation:
         reward: Its raw reward.
 
     Returns:
-        Of a program also ``whole`` and ``number``, 1 where it printed a whole number, or any number; of code
-        ``passes``, 1 where it passes a test.
+        For a program also ``whole`` and ``number``, 1 if it printed a whole number, or any number; for code
+        ``passes``, 1 if it passes a test.
     """
-    known = [step.reading for step in prefix.steps if step.reading is not None]
+    readings = [step.reading for step in prefix.steps if step.reading is not None]
     assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
-    assert len(known) == len(prefix.steps), "the generator's states were not kept"
-    last_step, last = prefix.steps[-1], known[-1]
+    assert len(readings) == len(prefix.steps), "the generator's states were not kept"
+    last_step, last = prefix.steps[-1], readings[-1]
     tokens = np.array([len(step.token_ids) for step in prefix.steps], float)
     total = tokens.sum()
     numbers = {
@@ -88,10 +88,10 @@ def observe(prefix: Prefix, reward: float) -> Observation:
         "tokens": np.log(total),
         "step_tokens": np.log(tokens[-1]),
         "logprob": np.array([step.logprob for step in prefix.steps]).sum() / total,
-        "min_logprob": min(reading.min_logprob for reading in known),
+        "min_logprob": min(reading.min_logprob for reading in readings),
         "step_logprob": last_step.logprob / tokens[-1],
         "step_min_logprob": last.min_logprob,
-        "entropy": np.array([reading.entropy for reading in known]) @ tokens / total,
+        "entropy": np.array([reading.entropy for reading in readings]) @ tokens / total,
         "step_entropy": last.entropy,
         "cut_off": float(last_step.finish == "length"),
         "reward": float(logit(np.array(reward))),
@@ -100,7 +100,7 @@ def observe(prefix: Prefix, reward: float) -> Observation:
     offset = 0.0
     if prefix.mode == "prose":
         share = (tokens / total).astype(np.float32)
-        states["path"] = share @ np.stack([reading.mean for reading in known])
+        states["path"] = share @ np.stack([reading.mean for reading in readings])
         offset = _WRONG_SUM if any(step.wrong_sums for step in prefix.steps) else 0.0
     elif prefix.mode == "program":
         answer = executed_answer(prefix.execution) if prefix.execution else None
@@ -128,18 +128,18 @@ def answer_observation(finished: FinishedSearch, spreads: Mapping[Mode, float]) 
         spreads: Concentration of the wrong answers of its modes.
     """
     by_node = {candidate.node: candidate for candidate in finished.candidates}
-    chosen = [by_node[node] for node in finished.groups[0].nodes]
-    medians, modes = np.array([c.estimate.median for c in chosen]), [c.mode for c in chosen]
-    n, votes = len(finished.candidates), len(chosen)
+    solutions = [by_node[node] for node in finished.groups[0].nodes]
+    medians, modes = np.array([c.estimate.median for c in solutions]), [c.mode for c in solutions]
+    n, votes = len(finished.candidates), len(solutions)
     other = max((len(group.nodes) for group in finished.groups[1:]), default=0)
-    asked = {mode: estimate.median for mode, estimate in finished.questions.items()}
+    priors = {mode: estimate.median for mode, estimate in finished.questions.items()}
     posterior = 0.5
     # A program that computes nothing counts as prose, and the prompt of prose may be read later.
-    if asked:
+    if priors:
         # What lies above the estimate of the question speaks for an answer.
-        odds = {c.node: log_odds(c.estimate.median) - log_odds(asked[c.mode]) for c in finished.candidates}
-        posterior = of_votes(finished, asked, odds, spreads)[0]
-    question = next(iter(asked.values()), 0.5)
+        odds = {c.node: log_odds(c.estimate.median) - log_odds(priors[c.mode]) for c in finished.candidates}
+        posterior = of_votes(finished, priors, odds, spreads)[0]
+    question = next(iter(priors.values()), 0.5)
     logits = (question, (votes + 0.5) / (n + 1), medians.mean(), medians.max(), posterior)
     question, share, mean, best, posterior = logit(np.array(logits)).tolist()
     return Observation(

@@ -1,7 +1,7 @@
 """Fits a calibration on finished solutions of questions; no search needs it.
 
 The heads of a stage are fitted by cross-fitting: each fold of the questions is held out of one head, so there
-are estimates that no head has seen. From those of the stages the answer's heads learn.
+are held-out estimates of every example. The answer's heads are fitted on those of the stages.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def fit_stage(examples: Sequence[Example], seed: int) -> tuple[HeadModel, Predic
     offset = np.array([each.offset for each in observations])
     heads = np.stack([fit(data, rows, offset, each) for each in others])
     logits = (rows @ heads.T)[np.arange(len(rows)), folds] + offset
-    # A head is too sure on questions that it was fitted on: held-out questions set the width. That of a
+    # A head is too sure on questions that it was fitted on: held-out questions set the width. The width of a
     # fold's estimates must not depend on its own outcomes either.
     width, *widths = (_log_width(data, logits, each) for each in (weight, *others))
     model = replace(
@@ -120,8 +120,8 @@ def fit(data: Predictions, rows: Array, offset: Array, weight: Array) -> Array:
 def _log_width(data: Predictions, logits: Array, weight: Array) -> float:
     """Log of the concentration over ``PRIOR_KAPPA``, by how much outcomes of one question have in common.
 
-    Pairs of them have the covariance ``mean (1 - mean) / (concentration + 1)`` beyond the means. One outcome
-    alone says nothing.
+    Pairs of them have the covariance ``mean (1 - mean) / (concentration + 1)`` beyond the means. A question
+    with one outcome has no pair.
 
     Args:
         data: Outcomes.
@@ -131,15 +131,15 @@ def _log_width(data: Predictions, logits: Array, weight: Array) -> float:
     question = np.unique(data.question, return_inverse=True)[1]
     mean, right, wrong = sigmoid(logits), data.right, data.total - data.right
     deviation = np.sqrt(mean * (1.0 - mean))
-    kept = (weight > 0) & (True if data.independent is None else data.independent)
+    mask = (weight > 0) & (True if data.independent is None else data.independent)
 
     def pairs(sums: Array, squares: Array) -> float:
         """Sum of products of different outcomes of a question, over all questions."""
-        return float((np.bincount(question, sums * kept) ** 2 - np.bincount(question, squares * kept)).sum())
+        return float((np.bincount(question, sums * mask) ** 2 - np.bincount(question, squares * mask)).sum())
 
-    shared = pairs(right - data.total * mean, right * (1.0 - mean) ** 2 + wrong * mean**2)
+    common = pairs(right - data.total * mean, right * (1.0 - mean) ** 2 + wrong * mean**2)
     most = pairs(data.total * deviation, data.total * deviation**2)
-    share = min(max(shared / most, _NARROWEST), _WIDEST) if most > 0 else 1.0 / (PRIOR_KAPPA + 1.0)
+    share = min(max(common / most, _NARROWEST), _WIDEST) if most > 0 else 1.0 / (PRIOR_KAPPA + 1.0)
     return float(np.log((1.0 / share - 1.0) / PRIOR_KAPPA))
 
 
@@ -204,7 +204,7 @@ def answer_examples(
 ) -> Iterator[Example]:
     """Searches of every size, replayed from the solutions of each question, with their outcomes.
 
-    Each gives an example with the answer by votes, and another with that of the best estimate if it differs.
+    Each gives an example with the answer by votes, and another with the best estimate's answer if it differs.
     A search has the question's estimates of its own modes only.
 
     Args:
@@ -218,20 +218,20 @@ def answer_examples(
     def estimate(stage: Stage, row: int) -> Estimate:
         return Estimate.of_quantiles(estimates[stage].quantiles[row])
 
-    for question, known in enumerate(samples):
+    for question, solutions in enumerate(samples):
         candidates = [
             Candidate(NodeId(at), each.answer, estimate(FINISHED[each.mode], each.row), each.mode)
-            for at, each in enumerate(known)
+            for at, each in enumerate(solutions)
         ]
-        for chosen in (*((each,) for each in candidates), *replayed(candidates, rng)):
-            modes = {candidate.mode for candidate in chosen}
+        for subset in (*((each,) for each in candidates), *replayed(candidates, rng)):
+            modes = {candidate.mode for candidate in subset}
             own = {
                 mode: estimate(QUESTION_STAGES[mode], question) for mode in QUESTION_STAGES if mode in modes
             }
-            groups = {rule: choose(chosen, rule).groups for rule in ("best", "vote")}
-            by_answer = {found[0].answer: found for found in groups.values() if found}
-            for found in by_answer.values():
-                seen = answer_observation(FinishedSearch(own, chosen, found), spreads)
+            groups = {rule: choose(subset, rule).groups for rule in ("best", "vote")}
+            by_answer = {group[0].answer: group for group in groups.values() if group}
+            for group in by_answer.values():
+                seen = answer_observation(FinishedSearch(own, subset, group), spreads)
                 # Larger searches reuse the same solutions, which would be counted several times.
-                alone = len(chosen) == 1
-                yield Example(seen, question, known[found[0].nodes[0]].right, independent=alone)
+                alone = len(subset) == 1
+                yield Example(seen, question, solutions[group[0].nodes[0]].right, independent=alone)

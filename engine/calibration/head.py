@@ -75,7 +75,7 @@ class Projection:
 
 
 PRIOR_KAPPA = 8.0
-"""Concentration that a head starts from, and stays at where counts say nothing (arXiv 2605.15529)."""
+"""Concentration at the start of a fit, and its result without evidence (arXiv 2605.15529)."""
 
 _SPAN = 4.0
 """Bound of the logarithm of a concentration over ``PRIOR_KAPPA``."""
@@ -141,9 +141,9 @@ class HeadModel:
         out = self.inputs(observations) @ self.weights.mean(axis=0) + self.constants.mean(axis=0)
         return quantiles_of(out[:, 0] + [each.offset for each in observations], out[:, 1])
 
-    def estimate(self, seen: Observation) -> Estimate:
+    def estimate(self, observation: Observation) -> Estimate:
         """The estimate of one prefix or answer."""
-        return Estimate.of_quantiles(self.quantiles([seen])[0])
+        return Estimate.of_quantiles(self.quantiles([observation])[0])
 
 
 def _numbers(observations: Sequence[Observation], names: Sequence[str]) -> Array:
@@ -205,12 +205,12 @@ class Calibration:
 
     @property
     def width(self) -> int:
-        """Width of the states that it knows a question by."""
+        """Width of the hidden states behind a question."""
         return len(next(iter(self.domains.values())).projection.matrix)
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """The modes that it knows."""
+        """The fitted modes."""
         return tuple(self.domains)
 
     @property
@@ -221,8 +221,8 @@ class Calibration:
     def question(self, prefix: Prefix) -> Estimate:
         """Estimate for a question before its first solution."""
         assert prefix.prompt is not None, "the generator's state behind the prompt was not kept"
-        asked = Observation({}, {"question": prefix.prompt.last})
-        return self.models[QUESTION_STAGES[prefix.mode]].estimate(asked)
+        observation = Observation({}, {"question": prefix.prompt.last})
+        return self.models[QUESTION_STAGES[prefix.mode]].estimate(observation)
 
     def estimate(self, prefix: Prefix, reward: float) -> Estimate:
         """Estimate for a prefix with steps; a finished one has its own model."""

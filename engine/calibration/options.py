@@ -71,7 +71,7 @@ class OptionWeights:
     def prior(self, logits: Sequence[float]) -> list[float]:
         """``[options]`` probabilities of the options before any solution, by their log-probabilities."""
         bias = [self.bias, *[0.0] * (len(logits) - 1)]
-        return _normal([self.trust * seen + more for seen, more in zip(logits, bias, strict=True)])
+        return _normal([self.trust * logit + more for logit, more in zip(logits, bias, strict=True)])
 
     def posterior(self, logits: Sequence[float], votes: Votes) -> list[float]:
         """``[options]`` probabilities of the options.
@@ -80,12 +80,12 @@ class OptionWeights:
             logits: Log-probability of each option.
             votes: Options that solutions have chosen.
         """
-        prior_choice = _normal([self.prior_choice * seen for seen in logits])
+        prior_choice = _normal([self.prior_choice * logit for logit in logits])
         logs = [math.log(p) for p in self.prior(logits)]
-        for chosen, mode in votes:
+        for option, mode in votes:
             skill = self.skill.get(mode, 0.0)
             for right in range(len(logits)):
-                chance = skill * (chosen == right) + (1.0 - skill) * prior_choice[chosen]
+                chance = skill * (option == right) + (1.0 - skill) * prior_choice[option]
                 logs[right] += math.log(chance) / self.repeated(len(votes))
         return _normal(logs)
 

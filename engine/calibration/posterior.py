@@ -281,26 +281,26 @@ class Posterior:
             return AnswerEstimates(None)
         entry, revised = KINDS[self.kind], dict[NodeId, Estimate]()
         levels = [shifted(self.prior, off) for off in (-Z90 * OFF_THE_LINE, 0.0, Z90 * OFF_THE_LINE)]
-        found = [replace(self, prior=level).of_answers(problem, finished) for level in levels]
-        for group, chances in zip(finished.groups, zip(*found, strict=True), strict=False):
+        estimates = [replace(self, prior=level).of_answers(problem, finished) for level in levels]
+        for group, chances in zip(finished.groups, zip(*estimates, strict=True), strict=False):
             lower, _, upper = sorted(chances)
             revised |= dict.fromkeys(group.nodes, Estimate(lower, chances[1], upper, calibrated=True))
         if entry.has_calls:
             likeliest = max(revised.values(), key=lambda each: each.median, default=None)
-            called = self._call_chance(problem, finished) if finished.option_logits else None
-            return AnswerEstimates(likeliest, revised, called=called)
+            p_call = self._call_chance(problem, finished) if finished.option_logits else None
+            return AnswerEstimates(likeliest, revised, called=p_call)
         fields = self._of_fields(problem, finished) if entry.has_fields else {}
         return AnswerEstimates(revised[finished.groups[0].nodes[0]], revised, fields=fields)
 
     def _of_options(self, weights: OptionWeights, finished: FinishedSearch) -> AnswerEstimates:
         """Estimate of each option, by its logits and the solutions' choices; without an interval."""
-        options, seen = tuple(finished.option_logits), tuple(finished.option_logits.values())
-        chosen = {each.node: each.answer for each in finished.candidates if each.answer is not None}
+        options, logits = tuple(finished.option_logits), tuple(finished.option_logits.values())
+        answers = {each.node: each.answer for each in finished.candidates if each.answer is not None}
         modes = (each.mode for each in finished.candidates if each.answer is not None)
-        votes = list(zip(map(options.index, chosen.values()), modes, strict=True))
-        p = dict(zip(options, weights.posterior(seen, votes), strict=True))
-        known = {option: Estimate(each, each, each, calibrated=True) for option, each in p.items()}
-        return AnswerEstimates(None, {node: known[answer] for node, answer in chosen.items()}, p)
+        votes = list(zip(map(options.index, answers.values()), modes, strict=True))
+        p = dict(zip(options, weights.posterior(logits, votes), strict=True))
+        estimates = {option: Estimate(each, each, each, calibrated=True) for option, each in p.items()}
+        return AnswerEstimates(None, {node: estimates[answer] for node, answer in answers.items()}, p)
 
     def of_answers(self, problem: Problem, finished: FinishedSearch) -> Sequence[float]:
         """P(correct) of each answer, the chosen one first; then P(none is correct)."""
@@ -485,7 +485,7 @@ def logit(p: Array) -> Array:
 def beta_quantiles(alpha: Array, beta: Array) -> Array:
     """``[n, 3]`` quantiles at ``LEVELS`` of Beta distributions, to about 1e-3.
 
-    By the trapezoid rule over the logit, where the density is smooth and has one peak.
+    By the trapezoid rule over the logit, in which the density is smooth and has one peak.
     """
     quantiles = []
     for a, b in zip(alpha, beta, strict=True):

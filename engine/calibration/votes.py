@@ -1,8 +1,8 @@
 """Fits how far votes are to be trusted: the level of one model, and the odds of its words.
 
 No state of the model is read, so one behind a server can have a fit. Weights are the likeliest of a grid, by
-the probability of the answers that searches would choose. They stay near the usual ones unless questions say
-otherwise, so that few questions do no harm.
+the probability of the answers that searches would choose. A penalty keeps them near the usual ones, so that
+few questions do no harm.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ by as much; odds that were fitted alone lie as far apart. Their neutral point ne
 
 _ORDERS, _FOLDS = 2, 5
 
-_ASKED = Prefix(Problem("", ""))
-"""Votes are judged whatever was asked."""
+_PROMPT = Prefix(Problem("", ""))
+"""An empty question: the judgement of votes does not depend on it."""
 
 
 Solved = Sequence[tuple[Candidate, bool]]
@@ -46,8 +46,8 @@ def fit_votes(searches: Sequence[Solved], usual: Posterior, seed: int) -> tuple[
         seed: Seed of the orders and of the folds.
 
     Returns:
-        The weights, and estimates of answers by weights that were fitted without their questions. Where no
-        likelihood is known, the odds are the usual ones, which say nothing there.
+        The weights, and estimates of answers by weights that were fitted without their questions. Without
+        likelihoods the odds stay the usual ones, which then have no effect.
     """
     words, level = usual.votes.words, usual.prior
     assert words is not None, "a solution has odds by its words"
@@ -59,10 +59,10 @@ def fit_votes(searches: Sequence[Solved], usual: Posterior, seed: int) -> tuple[
         return replace(usual, prior=prior, votes=replace(usual.votes, prior=prior, words=own))
 
     judges = [judge(*offs) for offs in _GRID]
-    rng, losses, judged = np.random.default_rng(seed), [], []
+    rng, losses, rows = np.random.default_rng(seed), [], []
     replays = [[*_searched(each, rng)] for each in searches]
     for own in replays:
-        p = [[judge.of_answers(_ASKED.problem, each)[0] for each, _ in own] for judge in judges]
+        p = [[judge.of_answers(_PROMPT.problem, each)[0] for each, _ in own] for judge in judges]
         right = np.array([is_right for _, is_right in own])
         losses.append(-np.log(np.maximum(np.where(right, p, 1.0 - np.array(p)), 1e-3)).mean(axis=1))
     penalty = (np.array(_GRID) ** 2).sum(axis=1) / 2.0
@@ -71,19 +71,19 @@ def fit_votes(searches: Sequence[Solved], usual: Posterior, seed: int) -> tuple[
         best = judges[int(np.argmin(np.sum(np.array(losses)[folds != fold], axis=0) + penalty))]
         for question in np.flatnonzero(folds == fold):
             for finished, is_right in replays[question]:
-                estimate = best.judge(_ASKED, finished).confidence
+                estimate = best.judge(_PROMPT, finished).confidence
                 assert estimate is not None, "it has an answer"
-                judged.append((question, estimate.lower, estimate.median, estimate.upper, is_right))
-    data = np.array(judged, float)
+                rows.append((question, estimate.lower, estimate.median, estimate.upper, is_right))
+    data = np.array(rows, float)
     return best.votes, Predictions(data[:, 0].astype(int), data[:, 1:4], data[:, 4], np.ones(len(data)))
 
 
 def _searched(solved: Solved, rng: np.random.Generator) -> Iterator[tuple[FinishedSearch, bool]]:
     """Searches that end sooner, and if their answer is correct."""
     right = {each.node for each, is_right in solved if is_right}
-    for drawn in replayed([each for each, _ in solved], rng):
-        if groups := choose(drawn, "weighted", operator.eq).groups:
-            yield FinishedSearch({}, drawn, groups), groups[0].nodes[0] in right
+    for subset in replayed([each for each, _ in solved], rng):
+        if groups := choose(subset, "weighted", operator.eq).groups:
+            yield FinishedSearch({}, subset, groups), groups[0].nodes[0] in right
 
 
 def replayed(solutions: Sequence[Candidate], rng: np.random.Generator) -> Iterator[tuple[Candidate, ...]]:
@@ -94,5 +94,5 @@ def replayed(solutions: Sequence[Candidate], rng: np.random.Generator) -> Iterat
     for _ in range(_ORDERS):
         order = [solutions[at] for at in rng.permutation(len(solutions))]
         turns = ([each for each in order if each.mode == mode] for mode in ("program", "prose"))
-        drawn = tuple(each for turn in zip_longest(*turns) for each in turn if each is not None)
-        yield from (drawn[:size] for size in sorted({2, 4, len(drawn)}) if 1 < size <= len(drawn))
+        ordered = tuple(each for turn in zip_longest(*turns) for each in turn if each is not None)
+        yield from (ordered[:size] for size in sorted({2, 4, len(ordered)}) if 1 < size <= len(ordered))

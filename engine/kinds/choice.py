@@ -53,8 +53,8 @@ def _stated(options: Options, answer: str) -> str | None:
         return name
     for form in (_exact, _normal):
         words = form(answer)
-        for spelled in (map(form, options.texts), map(form, names)):
-            matches = [name for name, each in zip(names, spelled, strict=True) if words and each == words]
+        for forms in (map(form, options.texts), map(form, names)):
+            matches = [name for name, each in zip(names, forms, strict=True) if words and each == words]
             if len(matches) == 1:
                 return matches[0]
     marked = _MARKED_LETTER.match(answer)
@@ -62,7 +62,7 @@ def _stated(options: Options, answer: str) -> str | None:
 
 
 def _mentioned(options: Options, answer: str) -> str | None:
-    """The option whose text an answer has in it; of several the one that has the others in it."""
+    """The option whose text occurs in an answer; of several the one whose text contains the others."""
     words, texts = _normal(answer), [_normal(text) for text in options.texts]
     inside = [text for text in texts if text and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", words)]
     longest = max(inside, key=len, default="")
@@ -109,7 +109,7 @@ class Choice(Kind):
     """See the module."""
 
     def read_details(self, question: str, record: Mapping[str, object]) -> Mapping[str, object]:
-        """The options in the text, or those of the field ``options``: a list, or an object by their letters.
+        """The options in the text, or in the field ``options``: a list, or an object by their letters.
 
         Raises:
             UsageError: there are none.

@@ -201,7 +201,7 @@ _BEFORE_SENTENCE = " \t\n\"'“”«¿¡*_>#(-,:「『《"
 
 
 def _without_courtesy(text: str) -> str:
-    """A sentence without what leads to its question: "hi, can you please tell me what is 2 + 2"."""
+    """A sentence without the words before its question: "hi, can you please tell me what is 2 + 2"."""
     text = text.lstrip(_BEFORE_SENTENCE)
     for _ in range(6):
         match = re.match(COURTESY, text)
@@ -374,7 +374,7 @@ _LONGEST_FRAGMENT = 6
 def _follow_up(message: str, history: Sequence[Turn]) -> Recognised | None:
     """The kind of the question before, for a fragment such as "and of Brazil?"; None for another message.
 
-    The options of "Is a tomato a fruit or a vegetable?" are also those of "and a cucumber?", but options with
+    "and a cucumber?" takes over the options of "Is a tomato a fruit or a vegetable?", but options with
     letters belong to one question. "How many are left?" follows a value.
     """
     earlier = (turn.content for turn in reversed(history) if turn.role == "user")
@@ -421,7 +421,7 @@ def problem_of(
         message: The message.
         kind: Its kind; None to recognise it.
         choices: Options beside the message, which make it a choice.
-        is_searched: The caller wants a search: a message that nobody can check becomes a value.
+        is_searched: The caller asks for a search: a message without a checkable answer becomes a value.
         history: The conversation before it.
         schema: JSON schema of the object to extract from it.
 

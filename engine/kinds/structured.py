@@ -1,7 +1,7 @@
 """Answers that a schema constrains: calls of tools, and JSON objects.
 
 A request with tools, such as "What is the weather in Paris?" beside ``get_weather``, is answered by a set of
-calls, which may be empty. The logits of one prompt say how likely a tool fits. A solution in the mode
+calls, which may be empty. The logits of one prompt show how likely a tool fits. A solution in the mode
 ``call`` sees the tools, and calls them or replies; one in prose does not see them, and replies.
 
 A text whose content is wanted as an object of a schema, such as an order as its items, is read by each
@@ -145,7 +145,7 @@ class JsonObject(Kind):
         return lambda a, b: a == b or key_of(json.loads(a), schema) == key_of(json.loads(b), schema)
 
     def matches(self, problem: Problem, answer: str, gold: str) -> bool:
-        """True if all fields are those of the known one, which is JSON too."""
+        """True if all fields equal the fields of the known answer, which is JSON too."""
         try:
             return super().matches(problem, answer, gold)
         except ValueError:

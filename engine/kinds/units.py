@@ -1,7 +1,7 @@
 """The unit that a question asks for: 205 is ``205 minutes`` of "How many minutes ...?", and 20 is ``$20``.
 
 Only an answer that is shown has a unit; answers are compared without. A wrong unit is worse than none, so in
-doubt there is none: where a sentence asks twice or names two units, and for a price in one of two currencies.
+doubt there is none: if a sentence asks twice or names two units, and for a price in one of two currencies.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ class Fact(Kind):
             reply = reply[lead.end() :]
         elif lead := _SENTENCE.match(reply):
             rest = reply[lead.end() :]
-            # "Canberra is the capital of Australia" ends with what was asked.
+            # "Canberra is the capital of Australia" ends with the question's own words.
             repeats = {*words_of(rest)} <= {*words_of(problem.question)}
             reply = _VERB.split(reply)[0] if repeats else rest
         return reply.strip("*`$. \t") or None

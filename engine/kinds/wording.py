@@ -22,7 +22,7 @@ def words(text: str) -> str:
     return "(?:" + "|".join(text.split()) + ")"
 
 
-# Words that tell German, French, Spanish and Italian from English, and that ask there
+# Words of German, French, Spanish and Italian that English lacks, and that ask there
 
 WHY = words("warum wieso weshalb pourquoi perché почему")
 _ASKED = words(
@@ -75,7 +75,7 @@ _AND = words("and but or now then und aber et mais y pero e ed ma")
 GOES_ON = phrases(
     rf"(({_AND},? )?(what about|how about|was ist mit)|{_AND}( now| then| if)?,?)(?! (you|thanks?)\b)"
 )
-"""Stands before what is asked instead: "and of Brazil?"."""
+"""Begins a follow-up that replaces a part of the question: "and of Brazil?"."""
 OF_BEFORE = words(
     "that it this those them they left remain das es sie übrig ça cela reste-t-il eso esto quedan resta"
 )
@@ -198,7 +198,7 @@ DESCRIPTION = phrases(
     what('s| is| are| was| were) ([\w.]+ ){{0,3}}\w+[\x27’]s? {_DESCRIBED}
     """
 )
-"""Asks for a description, where no numbers are given."""
+"""Asks for a description, if no numbers are given."""
 BETWEEN_NUMBERS = r"(?i)\bbetween\s+[$€£]?\d[\d.,/]*(?![\w-])"
 """A description in its words that may be computed: the difference between 15 and 8."""
 ABOUT_US = phrases(

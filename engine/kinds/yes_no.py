@@ -1,8 +1,8 @@
 """Yes-no: a question that yes or no answers, such as "Is 91 prime?".
 
-Yes and no are read before any solution. Solutions are drawn where the question speaks of quantities and no
-text is given, as programs compute; about facts, prose adds nothing to the look. Yes, true
-and correct are one answer; no, false and incorrect the other.
+Yes and no are read before any solution. Solutions are drawn if the question has quantities and no text, as
+programs compute; about facts, prose adds nothing to the look. Yes, true and correct are one answer; no, false
+and incorrect the other.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _WORD = re.compile(
     r"(?=(?P<of>(?<=\bno)[ \t]+\w)?)",
     re.IGNORECASE,
 )
-"""A word of a family, and what turns it: "not true", "isn't always true".
+"""A word of a family with its negation: "not true", "isn't always true".
 
-Not of "a right triangle", "no idea", "no correct answer" and "the correct answer is". That of "no divisors"
-(``of``) counts where a text has no other.
+It does not match "a right triangle", "no idea", "no correct answer" and "the correct answer is". The "no" of
+"no divisors" (``of``) counts only in a text without another word.
 """
 _OTHER = {"yes": "no", "no": "yes"}
 
@@ -56,7 +56,7 @@ class YesNo(Kind):
     """See the module."""
 
     def modes(self, problem: Problem) -> tuple[Mode, ...]:
-        """Prose, and programs where something may be computed and no text says it."""
+        """Prose, and programs if something may be computed and no text has it."""
         is_computed = speaks_of_quantities(problem.question) and not problem.has_text
         return ("prose", "program") if is_computed else ("prose",)
 

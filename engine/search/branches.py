@@ -118,7 +118,7 @@ class Branches:
         return started
 
     def write(self, branch: Branch, growth: Growth, usage: Usage) -> None:
-        """Append what the generator wrote on a branch."""
+        """Append the generator's text to a branch."""
         branch.lookahead.append((growth, usage))
         self.tokens += growth.new_tokens
 

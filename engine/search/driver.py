@@ -128,7 +128,7 @@ class Driver:
         return sum(len(search.branches.without_place) for search in self._active) < free
 
     def _admit(self, request: Request) -> Iterator[tuple[Problem, Event]]:
-        """Begin a search, or answer at once what can be computed."""
+        """Begin a search, or answer a computed question at once."""
         if log := computed_log(request):
             yield from ((request.problem, event) for event in log)
             return

@@ -209,7 +209,7 @@ class ProgramRan(_Event):
 
 
 OUT_OF_DISTRIBUTION = "out-of-distribution"
-"""Code of the notice of a question unlike those of its calibration."""
+"""Code of the notice for a question outside of its calibration's distribution."""
 
 NOT_NEEDED = "no longer needed"
 """Reason of ``NodesPruned`` for branches that still ran when their search had ended."""

@@ -37,7 +37,7 @@ def computed_log(request: Request) -> tuple[Event, ...]:
 def judge_answers(
     record: Record, settings: Settings, calibrator: Posterior
 ) -> tuple[SearchResult, Mapping[NodeId, Estimate]]:
-    """The standing of a search, and the estimates of solutions that differ from those that they have.
+    """The standing of a search, and the solutions' estimates that have changed.
 
     Args:
         record: The search so far; its ``finished`` is left to the caller.
@@ -47,27 +47,31 @@ def judge_answers(
     tree, strategy = record.tree, settings.strategy
     # Ties go to the trajectory that was drawn first.
     ended = sorted(record.candidates, key=lambda candidate: tree.draw_order(candidate.node))
-    shown = [candidate for candidate in ended if _can_be_shown(tree, candidate)]
+    presentable = [candidate for candidate in ended if _can_be_shown(tree, candidate)]
     if strategy.rule == "first" and (settings.models.sampling or {}).get("greedy"):
         # The model cannot decode greedily: of the first two readings the likelier one is the answer.
-        shown[:2] = sorted(shown[:2], key=lambda candidate: candidate.nll or 0.0)
+        presentable[:2] = sorted(presentable[:2], key=lambda candidate: candidate.nll or 0.0)
     same = kind_of(tree.problem).equality(tree.problem)
-    result = choose(shown, strategy.rule, same, lambda node: tree[node].mode)
-    logits, judged = tree.mean_option_logits, AnswerEstimates(None)
+    result = choose(presentable, strategy.rule, same, lambda node: tree[node].mode)
+    logits, estimates = tree.mean_option_logits, AnswerEstimates(None)
     if result.groups or logits:
         # A failed program cannot be shown, and speaks against the answer all the same.
-        counted = tuple(candidate for candidate in ended if candidate.mode != "prose" or candidate in shown)
-        modes = {candidate.mode for candidate in counted}
+        voters = tuple(
+            candidate for candidate in ended if candidate.mode != "prose" or candidate in presentable
+        )
+        modes = {candidate.mode for candidate in voters}
         questions = {mode: estimate for mode, estimate in tree.questions.items() if mode in modes}
         mode = next((mode for mode in strategy.modes if mode in tree.readings), strategy.modes[0])
-        finished = FinishedSearch(questions, counted, result.groups, logits)
-        judged = calibrator.judge(tree.prefix(ROOT, mode), finished)
-    result = replace(result, confidence=judged.confidence or result.confidence)
-    if strategy.rule == "likeliest" or judged.options:
-        result = likeliest(result, judged.revised, judged.options)
-    fields = judged.fields[result.groups[0].nodes[0]] if judged.fields else {}
-    result = replace(result, options=judged.options, fields=fields, replies=len(shown), called=judged.called)
-    revised = judged.revised.items()
+        finished = FinishedSearch(questions, voters, result.groups, logits)
+        estimates = calibrator.judge(tree.prefix(ROOT, mode), finished)
+    result = replace(result, confidence=estimates.confidence or result.confidence)
+    if strategy.rule == "likeliest" or estimates.options:
+        result = likeliest(result, estimates.revised, estimates.options)
+    fields = estimates.fields[result.groups[0].nodes[0]] if estimates.fields else {}
+    result = replace(
+        result, options=estimates.options, fields=fields, replies=len(presentable), called=estimates.called
+    )
+    revised = estimates.revised.items()
     return result, {node: estimate for node, estimate in revised if estimate != tree[node].estimate}
 
 

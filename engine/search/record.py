@@ -168,7 +168,7 @@ class Record:
     def support(self) -> list[str]:
         """``almost surely (96 %)`` and ``3 of 4 solutions agree``; unknown facts are left out.
 
-        The first of several solutions has no number, as the next may say otherwise.
+        The first of several solutions has no number, as the next may disagree.
         """
         of_what = " for each" if entry_of(self.tree.problem).has_fields else ""
         facts = [f"{self.certainty}{of_what}"] if self.band else []
@@ -282,7 +282,7 @@ def right_nodes(record: Record, problem: Problem, run: Run | None = None) -> fro
 
 @dataclass(frozen=True, slots=True)
 class PrefixOutcome:
-    """Number of solutions from or through a prefix, and of those that reached the correct answer."""
+    """Number of solutions through a prefix, and number of them with the correct answer."""
 
     right: int = 0
     total: int = 0

@@ -342,7 +342,7 @@ class Search:
     # Scoring and judging
 
     def _score(self) -> Orders:
-        """Score the nodes of this time, and count those that end a solution.
+        """Score the nodes of this step, and count the ended solutions among them.
 
         Raises:
             ContextOverflowError: no node of the search can be read.
@@ -437,7 +437,7 @@ class Search:
         return [node for node in nodes if not self._is_below(node, self._redrawn)]
 
     def _cut(self, command: Cut) -> None:
-        """End the branches below nodes, and remove those that wait there."""
+        """End the branches below nodes, and remove the waiting ones."""
         self._emit(NodesPruned(nodes=command.nodes, reason=command.reason))
         branches, cut = self.branches, command.nodes
         branches.waiting = [each for each in branches.waiting if not self._is_below(each.command.node, cut)]
@@ -486,8 +486,8 @@ class Search:
         for branch in [branch for branch in self.branches.running.values() if branch is not longest]:
             self._drop(branch, "budget")
         if longest is None:
-            begun = [node.id for node in self._tree if node.status == "open" and node.depth]
-            [best] = top_k(self._tree, begun or [ROOT], 1)
+            unfinished = [node.id for node in self._tree if node.status == "open" and node.depth]
+            [best] = top_k(self._tree, unfinished or [ROOT], 1)
             mode = self._tree[best].mode if best != ROOT else self.settings.strategy.modes[0]
             self.branches.queue(Expand(best, 1, "answer", mode=mode))
 

@@ -215,7 +215,7 @@ def gather(
 
 
 def top_k(tree: Tree, nodes: Iterable[NodeId], k: int) -> list[NodeId]:
-    """The ``k`` with the highest median estimate, best first; of equals the one that was drawn first."""
+    """The ``k`` with the highest median estimate, best first; among equals the first drawn."""
 
     def rank(node: NodeId) -> tuple[float, int, int]:
         estimate = tree[node].estimate

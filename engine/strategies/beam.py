@@ -1,6 +1,6 @@
 """Instance-adaptive scaling (Park et al., arXiv 2506.09338): how much search an estimate asks for, and beams.
 
-The formulas are those of its code, since the text leaves the clamp and the division open.
+The formulas follow its code, since the text leaves the clamp and the division open.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONFIDENCE = 0.99
 """The paper's C: wanted P(one of the samples is right)."""
 
 _MEAN_EPS = 0.01
-"""The mean of a rate is kept this far from 0 and 1: no estimate alone says that a task cannot be solved."""
+"""The mean of a rate stays this far from 0 and 1: no estimate alone proves that a task cannot be solved."""
 
 _STRENGTHS = 0.1, 100.0
 """Samples that an estimate is worth, at least and at most."""
@@ -94,16 +94,16 @@ def prefixes_to_keep(lowers: Sequence[float], branching: int, confidence: float,
     return min(most, len(lowers))
 
 
-def samples_of_each(lowers: Sequence[float], kept: int, branching: int, confidence: float) -> int:
+def samples_of_each(lowers: Sequence[float], width: int, branching: int, confidence: float) -> int:
     """IAS-of-M: children of each kept prefix, from the lower estimate of the worst of them.
 
     Args:
         lowers: Lower estimates of the kept prefixes, at least one.
-        kept: Prefixes that share the samples (the paper's K_max).
+        width: Prefixes that share the samples (the paper's K_max).
         branching: Never more than this (its M).
         confidence: As in ``required_samples``.
     """
-    return min(math.ceil(required_samples(min(lowers), confidence) / kept), branching)
+    return min(math.ceil(required_samples(min(lowers), confidence) / width), branching)
 
 
 def chance_of_success(question: Estimate, failures: int, left: int) -> float:
@@ -170,21 +170,21 @@ class Beam(InstanceAdaptive):
             most = max(0, left)
             if most and alive and "k" in self.adapt:
                 most = prefixes_to_keep(_lowers(tree, alive), self.branching, self.confidence, most)
-            kept = top_k(tree, alive, most)
-            dropped = tuple(node for node in alive if node not in kept)
-            reason = "outside the beam" if kept else "the beam is full of answers"
+            survivors = top_k(tree, alive, most)
+            dropped = tuple(node for node in alive if node not in survivors)
+            reason = "outside the beam" if survivors else "the beam is full of answers"
             commands = [Cut(dropped, reason)] if dropped else []
-            if not kept:
+            if not survivors:
                 if commands:
                     yield commands
                 return None
-            commands += self._children(tree, kept)
+            commands += self._children(tree, survivors)
 
-    def _children(self, tree: Tree, kept: Sequence[NodeId]) -> list[Expand]:
+    def _children(self, tree: Tree, survivors: Sequence[NodeId]) -> list[Expand]:
         n = self.branching
         if "m" in self.adapt:
-            n = samples_of_each(_lowers(tree, kept), self.beams, n, self.confidence)
-        return [Expand(node, n) for node in kept]
+            n = samples_of_each(_lowers(tree, survivors), self.beams, n, self.confidence)
+        return [Expand(node, n) for node in survivors]
 
 
 def _lowers(tree: Tree, nodes: Iterable[NodeId]) -> list[float]:

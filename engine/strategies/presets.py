@@ -49,7 +49,7 @@ _AGREEING: Mapping[Effort, tuple[int, int]] = {
 
 PRESETS: Mapping[str, Mapping[Effort, Strategy]] = {
     "values": _ADAPTIVE,
-    # As many in prose stand behind the programs: those that ask for today all fail, however many run at once.
+    # As many solutions in prose follow the programs: every program that asks for today's date fails.
     "dates": {effort: replace(each, samples=2 * each.programs) for effort, each in _OF_OPTIONS.items()},
     "options": _OF_OPTIONS,
     # The likeliest answer is right as often as a vote's; three others measure how sure it is.

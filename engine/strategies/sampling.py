@@ -97,8 +97,8 @@ class Readings(Strategy):
             greedy, first = whole_trajectories(1, self.modes[:1], greedy=True), min(self.votes, self.samples)
             yield greedy
             end = next(node.id for node in reversed(tree.nodes) if node.greedy)
-            written = sum(len(step.token_ids) for step in tree.steps(end) if not step.is_thought)
-            most = _TIMES_LONGER * written + _LONGER
+            tokens = sum(len(step.token_ids) for step in tree.steps(end) if not step.is_thought)
+            most = _TIMES_LONGER * tokens + _LONGER
             for n in first - 1, self.samples - first:
                 batch = whole_trajectories(n, self.modes[:1])
                 yield [replace(draw, max_tokens=most) for draw in batch]
@@ -122,7 +122,7 @@ def _least_votes(tree: Tree) -> int:
 class Agreement(Strategy):
     """Calls until enough agree, or one reply without any; option logits choose between the two.
 
-    A greedy call stands beside sampled ones, and those that agree are right far more often than others: .66
+    A greedy call stands beside sampled ones, and calls that agree are correct far more often than others: .66
     and .16 of calls with the 1.5b.
 
     Attributes:
@@ -140,13 +140,13 @@ class Agreement(Strategy):
     modes: tuple[Mode, ...] = field(default=("call", "prose"), kw_only=True)
 
     def plan(self, tree: Tree) -> Plan:
-        """Draw calls until they agree; draw a reply if no call is likely to be right."""
+        """Draw calls until they agree; draw a reply if no call is likely to be correct."""
         enough = min(self.votes, self.samples)
 
         def chance() -> float:
             """P(a call is right), by the option logits and the draws so far; 1 if no options were read."""
-            called = tree.standing.called
-            return 1.0 if called is None else called
+            p_call = tree.standing.called
+            return 1.0 if p_call is None else p_call
 
         def agreed() -> StopReason | None:
             now = tree.standing
@@ -173,7 +173,7 @@ class Passing(Strategy):
     """A greedy program, then sampled ones side by side, up to the first that passes every given test.
 
     Among models of this size nothing that selects, votes or repairs beats the first sample that passes; what
-    remains to be decided is when to give up. Without a test there is nothing to tell a second program from
+    remains to be decided is when to give up.  Without a test nothing separates a second program from
     the first, so one is drawn.
 
     Attributes:

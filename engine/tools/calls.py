@@ -1,6 +1,6 @@
 """A tool, a call of it, and a conversation with tools, in the form of chat completions; calls in a text.
 
-A call that is written under a grammar always has the same form. One that follows other words, where no
+A call that is written under a grammar always has the same form. One that follows other words, if no
 grammar begins, is written as the model likes: alone, in a list or a code block, or behind a marker.
 """
 
@@ -262,10 +262,8 @@ def read_reply(text: str, tools: Tools) -> Reply:
     is_faulty = not candidates and any(marker in text for marker in MARKERS)
     for each in candidates:
         try:
-            written = {} if each.arguments is None else each.arguments
-            arguments = as_json(
-                written if isinstance(written, str) else json.dumps(written)
-            )  # OpenAI's are a text
+            raw = {} if each.arguments is None else each.arguments
+            arguments = as_json(raw if isinstance(raw, str) else json.dumps(raw))  # OpenAI's are a text
         except ValueError:
             is_faulty = True
             continue

@@ -143,7 +143,7 @@ class _Rules:
 
 
 def _alternatives(schema: Schema) -> Iterator[Schema]:
-    """The schemas of a union, each with what stands beside it, but for those that no value matches."""
+    """The schemas of a union, each merged with its siblings, without those that no value matches."""
     base = {name: each for name, each in schema.items() if name not in ("anyOf", "oneOf")}
     return (laid(base, each) for each in unions_of(schema) if each != NOTHING)
 

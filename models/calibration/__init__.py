@@ -1,7 +1,7 @@
-"""Calibrations as files, and what they are fitted on.
+"""Calibrations as files, and the data to fit them on.
 
-``artefact`` is the file of a calibration with its card: it finds the one that belongs to a pair of models and
-names what does not match; the folder ``shipped`` has those that come with adascale. ``rollouts`` draws and
-keeps searches of questions with known answers, and ``training`` fits a calibration on them for the model of
-an open session, a file or behind a server.
+``artefact`` reads and writes a calibration with its card, finds the calibration of a pair of models and warns
+of differences from its fit; the folder ``shipped`` has the calibrations that come with adascale. ``rollouts``
+draws and keeps searches of questions with known answers, and ``training`` fits a calibration on them for the
+model of an open session, a file or behind a server.
 """

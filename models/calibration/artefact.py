@@ -1,6 +1,6 @@
 """Calibrations as files: one safetensors file each, with everything that must match before it is believed.
 
-Those of this machine are the user's own, and those that ship in the folder beside this file.
+The user's own lie in the data folder, the shipped ones in the folder beside this file.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Inputs = Mapping[Literal["numbers", "states"], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class ProgramFingerprint:
-    """Prompt and sampler of programs, as ``Fingerprint`` has those of prose."""
+    """Prompt and sampler of programs; ``Fingerprint`` has the same for prose."""
 
     prompt: str
     sampling: Mapping[str, int | float]
@@ -52,15 +52,15 @@ class ProgramFingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Everything that a success probability depends on; it holds for this combination and no other.
+    """All conditions that a success probability depends on; it holds for this combination and no other.
 
     Attributes:
         generator, prm: sha256 of the GGUF files; ``prm`` is empty for the generator's own states. Of a model
             behind a server, kind and URL of that and the model's name.
-        prm_format: ``probe``, or the format of the PRM; ``votes`` where no states are read.
+        prm_format: ``probe``, or the format of the PRM; ``votes`` without hidden states.
         prompt: sha256 of the prompt around the question: chat template and system prompt.
         sampling: Sampler settings by name; one that is off is not named.
-        window: Tokens at which a trajectory is cut off; 0 for those of a server.
+        window: Tokens at which a trajectory is cut off; 0 for a model behind a server.
         program: Prompt and sampler of programs beside prose; None for every kind but ``value``.
         kind: Kind of problem; each has calibrations of its own.
     """
@@ -93,7 +93,7 @@ class Card:
         samples, programs: Number of draws of each question (``DrawPlan``).
         seed: Seed of the choice of questions and of the draws.
         held_out: Metrics by stage, on questions that each head never saw.
-        votes: Weights of votes, where no states are read.
+        votes: Weights of votes, for a fit without hidden states.
     """
 
     name: str
@@ -112,12 +112,12 @@ class Card:
         return self.held_out["answer"]
 
     def samplers(self) -> dict[Mode, Mapping[str, int | float]]:
-        """Sampler settings of each mode that it knows."""
+        """Sampler settings of each fitted mode."""
         fitted = self.fingerprint
-        known: dict[Mode, Mapping[str, int | float]] = {KINDS[fitted.kind].modes[0]: fitted.sampling}
+        by_mode: dict[Mode, Mapping[str, int | float]] = {KINDS[fitted.kind].modes[0]: fitted.sampling}
         if self.programs and fitted.program:
-            known["program"] = fitted.program.sampling
-        return known
+            by_mode["program"] = fitted.program.sampling
+        return by_mode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +165,7 @@ def check_width(artefact: Artefact, width: int) -> None:
     own = 0 if artefact.head is None else artefact.head.width
     if own != width:
         raise CalibrationError(
-            f"{artefact.path} reads hidden states of {own:,} numbers, this generator's have {width:,}",
+            f"{artefact.path} reads hidden states of {own:,} numbers, but this generator's have {width:,}",
             f"it was fitted for {artefact.card.name}",
             hint=command("calibrate", "list"),
         )
@@ -179,14 +179,14 @@ def load_artefact(path: Path) -> Artefact:
     """
     from safetensors import SafetensorError, safe_open
 
-    shown = command("calibrate", "list")
+    fix = command("calibrate", "list")
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # a type numpy lacks
         text = f"{path} cannot be read: it is missing, torn, or no safetensors file"
-        raise CalibrationError(text, hint=shown) from error
+        raise CalibrationError(text, hint=fix) from error
     if metadata.get("schema") != SCHEMA:
         raise CalibrationError(f"{path} is no calibration that this version reads")
     try:
@@ -210,11 +210,11 @@ def describe(artefact: Artefact) -> dict[str, Any]:
 
 
 def describe_prior(posterior: Posterior) -> dict[str, Any]:
-    """The public view of what a search without an artefact of its own goes by."""
-    known = {"level": posterior.level, "modes": list(posterior.modes)}
+    """The public view of the prior, for searches without a fitted calibration."""
+    common = {"level": posterior.level, "modes": list(posterior.modes)}
     if posterior.prior is None:
-        return {"name": "options", **known}
-    return {"name": "votes", **known, "prior": round(posterior.prior, 3)}
+        return {"name": "options", **common}
+    return {"name": "votes", **common, "prior": round(posterior.prior, 3)}
 
 
 _MOMENTS = ("mean", "scale", "low", "high")
@@ -296,23 +296,22 @@ class InstalledCalibrations:
     """The calibrations of this machine, read once.
 
     Attributes:
-        artefacts: The user's own first, then those that ship.
+        artefacts: The user's own first, then the shipped ones.
         errors: Errors of the files that cannot be read.
     """
 
     artefacts: tuple[Artefact, ...] = ()
     errors: tuple[CalibrationError, ...] = ()
 
-    def find(self, used: Fingerprint) -> Artefact | None:
+    def find(self, current: Fingerprint) -> Artefact | None:
         """The calibration of exactly these models and this kind of problem.
 
         Nothing is ever applied to another file than it was fitted on, however much alike their names are.
-        Among several, prompt and sampler differ least from those ``used``; among equal ones, the first in the
-        list is taken.
+        Of several, the one whose prompt and sampler differ least from ``current``, and of those the first.
         """
         scope = attrgetter("generator", "prm", "prm_format", "kind")
-        found = [each for each in self.artefacts if scope(each.card.fingerprint) == scope(used)]
-        return min(found, key=lambda each: len(mismatches(each.card, used)), default=None)
+        candidates = [each for each in self.artefacts if scope(each.card.fingerprint) == scope(current)]
+        return min(candidates, key=lambda each: len(mismatches(each.card, current)), default=None)
 
 
 def read_installed() -> InstalledCalibrations:
@@ -328,33 +327,38 @@ def read_installed() -> InstalledCalibrations:
     return InstalledCalibrations(tuple(artefacts), tuple(errors))
 
 
-def mismatches(card: Card, used: Fingerprint) -> list[Notice]:
+def mismatches(card: Card, current: Fingerprint) -> list[Notice]:
     """A notice for each difference from the conditions of a calibration's fit, with its consequence."""
     fitted = card.fingerprint
-    found = []
-    if fitted.generator != used.generator:
-        found.append(f"another generator file ({fitted.generator[:12]}, not {used.generator[:12]})")
-    if (fitted.prm, fitted.prm_format) != (used.prm, used.prm_format):
-        found.append("another PRM")
-    if fitted.prompt != used.prompt:
-        found.append("another chat template or system prompt")
-    elif card.programs and fitted.program and used.program and fitted.program.prompt != used.program.prompt:
-        found.append("another prompt for programs")
-    small, large = sorted((fitted.window, used.window))
+    differences = []
+    if fitted.generator != current.generator:
+        differences.append(f"another generator file ({fitted.generator[:12]}, not {current.generator[:12]})")
+    if (fitted.prm, fitted.prm_format) != (current.prm, current.prm_format):
+        differences.append("another PRM")
+    if fitted.prompt != current.prompt:
+        differences.append("another chat template or system prompt")
+    elif (
+        card.programs
+        and fitted.program
+        and current.program
+        and fitted.program.prompt != current.program.prompt
+    ):
+        differences.append("another prompt for programs")
+    small, large = sorted((fitted.window, current.window))
     longest = sum(fitted.sampling.get(name, 0) for name in ("think_tokens", "max_tokens"))
     if small < large and small < longest + _QUESTION:
-        found.append(f"a context of {fitted.window:,} tokens, not {used.window:,}")
+        differences.append(f"a context of {fitted.window:,} tokens, not {current.window:,}")
     changed = ", ".join(
-        f"{name} {used.sampling.get(name, 0)} instead of {fitted.sampling.get(name, 0)}"
-        for name in {**fitted.sampling, **used.sampling}
-        if used.sampling.get(name, 0) != fitted.sampling.get(name, 0)
+        f"{name} {current.sampling.get(name, 0)} instead of {fitted.sampling.get(name, 0)}"
+        for name in {**fitted.sampling, **current.sampling}
+        if current.sampling.get(name, 0) != fitted.sampling.get(name, 0)
     )
     if changed:
-        found.append(f"another sampler ({changed})")
-    said, far = f'the calibration "{card.name}" was fitted with', ("its estimates may be far off",)
+        differences.append(f"another sampler ({changed})")
+    opening, far = f'the calibration "{card.name}" was fitted with', ("its estimates may be far off",)
     fix, unused = command("calibrate", "fit"), setting("calibration", "none")
     hint = f"{fix} makes one for this setting; {unused} shows scores as scores"
-    return [Notice("calibration-mismatch", f"{said} {what}", far, hint) for what in found]
+    return [Notice("calibration-mismatch", f"{opening} {what}", far, hint) for what in differences]
 
 
 def wrong_kind(card: Card, kind: KindName) -> Notice:
@@ -363,5 +367,5 @@ def wrong_kind(card: Card, kind: KindName) -> Notice:
         "calibration-mismatch",
         f'the calibration "{card.name}" is for the kind {card.fingerprint.kind}, this is a {kind}',
         ("scores are shown as scores",),
-        hint=f"{setting('calibration', 'auto')} takes the one for this kind of problem, where there is one",
+        hint=f"{setting('calibration', 'auto')} takes the one for this kind of problem, if there is one",
     )

@@ -46,7 +46,7 @@ class RolloutStore(KeyedLines):
 
     def put(self, problem: Problem, log: Sequence[Event]) -> None:
         """Keep the whole search of a problem."""
-        readings = [(at, found) for at, event in enumerate(log) if (found := _reading(event)) is not None]
+        readings = [(at, reading) for at, event in enumerate(log) if (reading := _reading(event)) is not None]
         arrays: Arrays = {
             "event": np.array([at for at, _ in readings], np.int64),
             "states": np.array([(each.last, each.mean) for _, each in readings], np.float16),
@@ -55,11 +55,11 @@ class RolloutStore(KeyedLines):
         self.keep(_TABLE, _key(problem), [*map(to_json, log)], arrays if readings else None)
 
     def holds(self, problem: Problem) -> bool:
-        """True where the search of a question with this id and answer is kept."""
+        """True if the search of a question with this id and answer is kept."""
         return self.has(_TABLE, _key(problem))
 
     def get(self, problem: Problem) -> Record | None:
-        """The search of a question, with its states; None where it is not kept."""
+        """The search of a question, with its states; None if it is not kept."""
         return self.read(_TABLE, _key(problem), _fold)
 
     def every(self) -> Iterator[Record]:
@@ -132,7 +132,7 @@ class DrawPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RolloutRun:
-    """Searches of some problems: those that are kept, and those that are to be drawn yet.
+    """Searches of some problems: the kept ones, and the missing ones.
 
     Attributes:
         problems: Questions about values, with their answers.
@@ -151,7 +151,7 @@ class RolloutRun:
     def draw(self, driver: Driver, conditions: Conditions) -> Iterator[tuple[Problem, str]]:
         """Search what the store lacks; each search is kept before it is reported.
 
-        The driver must decode at an even width, as that of a session whose purpose is ``rollouts`` does: then
+        The driver must decode at an even width, as a session with the purpose ``rollouts`` does: then
         a question's draws do not depend on which others are in flight, and a run that was killed and resumed
         ends with the same rollouts.
 

@@ -27,7 +27,7 @@ from .artefact import Artefact, Card, question_key
 from .rollouts import RolloutRun
 
 FEWEST = 20
-"""Questions below which a fit says nothing."""
+"""Minimum number of questions of a fit."""
 
 
 def check_enough(count: int) -> None:
@@ -45,42 +45,42 @@ def check_enough(count: int) -> None:
 
 
 def counted(record: Record) -> list[tuple[Candidate, bool]]:
-    """Solutions that a search counts, and if each is right; equal answers are spelled alike.
+    """Solutions that count as votes, and whether each is correct; equal answers have one spelling.
 
     Prose that was cut off before it had an answer does not count.
     """
-    spelled = {node: group.answer for group in record.groups for node in group.nodes}
+    spelling = {node: group.answer for group in record.groups for node in group.nodes}
     right = right_nodes(record, record.started.problem)
     return [
-        (replace(each, answer=spelled.get(each.node)), each.node in right)
+        (replace(each, answer=spelling.get(each.node)), each.node in right)
         for each in record.candidates
         if each.answer or each.mode != "prose" or record.tree.steps(each.node)[-1].finish == "stop"
     ]
 
 
 def training_set(records: Sequence[Record]) -> Training:
-    """Every prefix of every solution, by stage, with what became of it."""
+    """Every prefix of every solution, by stage, with its outcome."""
     modes = records[0].tree.readings
     stages: dict[Stage, list[Example]] = {stage: [] for mode in modes for stage in STAGES_OF[mode]}
     samples: list[list[Sample]] = []
     for question, record in enumerate(records):
-        tree, own, known = record.tree, list[Sample](), counted(record)
-        right = {each.node for each, is_right in known if is_right}
-        answers = {each.node: each.answer for each, _ in known}
+        tree, own, solutions = record.tree, list[Sample](), counted(record)
+        right = {each.node for each, is_right in solutions if is_right}
+        answers = {each.node: each.answer for each, _ in solutions}
         for mode, reading in tree.readings.items():
             ends = [each.node for each in record.candidates if tree[each.node].mode == mode]
-            asked, good = Observation({}, {"question": reading.last}), len(right.intersection(ends))
-            stages[QUESTION_STAGES[mode]].append(Example(asked, question, good, len(ends)))
+            observation, good = Observation({}, {"question": reading.last}), len(right.intersection(ends))
+            stages[QUESTION_STAGES[mode]].append(Example(observation, question, good, len(ends)))
             for end in ends:
                 for node in tree.path(end) if mode == "prose" else [tree[end]]:
                     assert node.reward is not None, "every step of a solution was scored"
                     prefix = tree.prefix(node.id)
-                    seen, examples = observe(prefix, node.reward), stages[stage_of(prefix)]
+                    observed, examples = observe(prefix, node.reward), stages[stage_of(prefix)]
                     # Steps of one solution share its fate: each is no further outcome.
                     alone = end in answers if node.id == end else node.depth == 1
                     if node.id == end and end in answers:
                         own.append(Sample(len(examples), answers[end], end in right, mode))
-                    examples.append(Example(seen, question, end in right, independent=alone))
+                    examples.append(Example(observed, question, end in right, independent=alone))
         samples.append(own)
     return Training(stages, samples)
 

@@ -53,7 +53,7 @@ class DownloadPlan:
 
     Attributes:
         name: Name of the model.
-        origin: Place where it was published, for people to read.
+        origin: Place of publication, for people to read.
         size_bytes: Size of the model file.
         free_bytes: Disk space that is free now.
         folder: Cache that it goes to.
@@ -128,7 +128,7 @@ def cache_dir() -> Path:
 
 
 def snapshots() -> list[RepoSnapshot]:
-    """List what the cache holds by repository, for each the snapshot of ``main`` first."""
+    """The snapshots in the cache by repository, for each the snapshot of ``main`` first."""
     if not cache_dir().is_dir():
         return []
     by_commit = [
@@ -166,16 +166,16 @@ def staging(remote: RemoteFile, report: Report) -> Iterator[Path]:
     """
     from filelock import FileLock, Timeout
 
-    # Among the locks, where huggingface_hub looks for no repositories.
+    # Among the locks, in which huggingface_hub looks for no repositories.
     area = cache_dir() / ".locks" / "adascale" / remote.sha256
     area.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(area.with_suffix(".lock"))
     try:
-        held = lock.acquire(timeout=0.1)
+        is_locked = lock.acquire(timeout=0.1)
     except Timeout:
         report(Transfer(remote.name, 0, remote.size_bytes, "waiting"))
-        held = lock.acquire()
-    with held:
+        is_locked = lock.acquire()
+    with is_locked:
         area.mkdir(exist_ok=True)
         try:
             yield area
@@ -191,7 +191,7 @@ def publish(staged: Path, remote: RemoteFile, *, is_main: bool) -> Path:
     Args:
         staged: The file in the staging area; it is gone afterwards.
         remote: Description of the exact file.
-        is_main: The revision is the one that ``main`` means now.
+        is_main: The revision is the current ``main``.
 
     Returns:
         Its path in the snapshot.
@@ -275,13 +275,13 @@ def _digest(path: Path, name: str, report: Report | None) -> str:
     entries = read_json(cache_folder() / _DIGESTS) or {}
     if key in entries:
         return str(entries[key])
-    done, size, sha256 = 0, path.stat().st_size, hashlib.sha256()
+    offset, size, sha256 = 0, path.stat().st_size, hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             sha256.update(chunk)
-            done += len(chunk)
+            offset += len(chunk)
             if report is not None:
-                report(Transfer(name, done, size, "checking"))
+                report(Transfer(name, offset, size, "checking"))
     digest = sha256.hexdigest()
     if _key(path) == key:  # else another program was writing it
         # A note that cannot be written only costs the time to compute it again.

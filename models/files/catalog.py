@@ -199,7 +199,7 @@ class RemoteFile:
 
     def __post_init__(self) -> None:
         """Refuse another form."""
-        size, path = self.size_bytes, PureWindowsPath(self.file)  # its separators are those of all systems
+        size, path = self.size_bytes, PureWindowsPath(self.file)  # it splits at the separators of all systems
         stays_inside = self.file.isprintable() and path.name and not path.anchor and ".." not in path.parts
         is_sized = isinstance(size, int) and 0 < size < _LARGEST
         is_known = self.spec is None or self.spec.sha256 == self.sha256
@@ -288,7 +288,7 @@ def choose_file(files: Iterable[str], quant: str | None) -> str | None:
     """Choose the file that llama.cpp's ``-hf`` would take: the quant, or Q4_K_M, or Q8_0, or the first.
 
     Args:
-        files: File names of one repository; those of ``_NOT_A_MODEL`` are passed over.
+        files: File names of one repository; names that match ``_NOT_A_MODEL`` are passed over.
         quant: A tag such as ``q5_k_m`` or a whole file name, in any case.
 
     Returns:
@@ -298,9 +298,9 @@ def choose_file(files: Iterable[str], quant: str | None) -> str | None:
     for tag in (quant,) if quant else ("Q4_K_M", "Q8_0"):
         pattern = re.compile(rf"(?:^|[-._/]){re.escape(tag)}(?=[-.]|$)", re.IGNORECASE)
         # The shortest: a whole name may be the end of a longer one.
-        chosen = min(filter(pattern.search, models), key=len, default=None)
-        if chosen is not None:
-            return chosen
+        match = min(filter(pattern.search, models), key=len, default=None)
+        if match is not None:
+            return match
     return None if quant else next(iter(models), None)
 
 
@@ -337,5 +337,5 @@ def _unknown_model_error(ref: str) -> ModelNotFoundError:
     return ModelNotFoundError(
         f'no model called "{excerpt(ref, 80)}" on this machine or in the catalogue',
         "looked in: Hugging Face cache, catalogue",
-        hint=f"{question}{command('list')} shows what is here",
+        hint=f"{question}{command('list')} lists the models here",
     )

@@ -1,7 +1,7 @@
 """A download: choose a source, ask for consent, stage, verify, publish.
 
 huggingface_hub has the addresses, the user's token, the transfer and its errors. Its own download into the
-cache deletes what a broken run has brought, so the bytes go to a part of ours, and the next run goes on.
+cache deletes the bytes of a broken run, so ours go to a part file, and the next run continues.
 huggingface_hub is imported here at once, so this module is imported only when something is fetched.
 """
 
@@ -67,7 +67,7 @@ def fetch(reference: ModelReference, report: Report, confirm: Confirm | None) ->
     Raises:
         ModelNotFoundError: No source has it.
         ModelUnavailableError: No source can be reached, or the user refused.
-        ModelCorruptError: The bytes are not those that were published; they are deleted.
+        ModelCorruptError: The bytes differ from the published ones; they are deleted.
         DiskFullError: There is no room for it.
     """
     remote = reference.exact() or exact_file(reference)
@@ -119,12 +119,12 @@ def _ask(remote: RemoteFile, confirm: Confirm | None) -> None:
         raise DiskFullError(
             f"the download needs {human_bytes(remote.size_bytes)}, {human_bytes(free)} are free in {folder}",
             "nothing was downloaded",
-            hint=f"{command('list')} shows what is there; another disk: HF_HOME=/data/hf",
+            hint=f"{command('list')} lists the models here; another disk: HF_HOME=/data/hf",
         )
     origin, licence = f"{host()}/{remote.repo}", remote.spec.licence if remote.spec else ""
     plan = DownloadPlan(remote.name, origin, remote.size_bytes, free, folder, licence)
     if confirm and not confirm(plan):
-        raise ModelUnavailableError(f"{remote.name} was not downloaded", "you said no", slug="declined")
+        raise ModelUnavailableError(f"{remote.name} was not downloaded", "you declined", slug="declined")
 
 
 def check_online(name: str, *, offline: bool) -> None:
@@ -258,10 +258,10 @@ def transfer(
     """
 
     def update(count: int) -> None:
-        done, whole = before + max(0, target.tell() + count), remote.size_bytes
-        if done > whole + _AROUND:
+        position, whole = before + max(0, target.tell() + count), remote.size_bytes
+        if position > whole + _AROUND:
             raise ModelCorruptError(f"the source of {remote.name} sends more than its {whole:,} bytes")
-        report(Transfer(remote.name, min(done, whole), whole))
+        report(Transfer(remote.name, min(position, whole), whole))
 
     while True:
         start = target.tell()

@@ -1,8 +1,8 @@
 """The header of a GGUF file and its facts, read in milliseconds and without llama.cpp.
 
 llama.cpp answers every broken file with "failed to load model". Reading the header first gives the
-cause, and tells a torn download from a whole one: each tensor must begin inside the file. Of the last one
-llama.cpp itself tells.
+cause, and recognises a torn download: each tensor must begin inside the file. llama.cpp itself checks the end
+of the last one.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -34,7 +34,7 @@ _SCALARS = "BbHhIif?!!Qqd"
 _STRING, _ARRAY = 8, 9
 
 _MOST = 1 << 16
-"""Tensors, fields or layers of a model; the largest have some thousand, a damaged file may say any number."""
+"""Most tensors, fields or layers of a model: the largest have some thousand, a damaged file any number."""
 
 # Per-layer numbers (heads of a hybrid model) are short; vocabularies are long and are skipped.
 _LONGEST_ARRAY_KEPT = 1024
@@ -146,7 +146,7 @@ class _Header:
     Attributes:
         architecture: Name of the architecture.
         values: Scalars, texts and short number arrays by key, without the architecture that it may begin
-            with; None for long arrays and those of texts.
+            with; None for long arrays and arrays of texts.
         elements: Number of elements of every tensor.
         last: Where the data of the last tensor begins, and its name; the end of the header without tensors.
 
@@ -195,7 +195,7 @@ class _Header:
     def _text(self) -> str:
         (length,) = self._take("Q")
         self._at += length
-        # Of a text that is cut off, whatever is read next tells.
+        # The next read reports a text that is cut off.
         return self._data[self._at - length : self._at].decode("utf-8", errors="replace")
 
     def _value(self, kind: int) -> str | float | list[float] | None:
@@ -214,7 +214,7 @@ class _Header:
         return None
 
     def _tensor(self) -> tuple[int, str]:
-        """Read an entry of the table; returns where its data begins behind the header, and its name."""
+        """Read an entry of the table; returns the offset of its data behind the header, and its name."""
         name, (dimensions,) = self._text(), self._take("I")
         if dimensions > 4:  # GGML_MAX_DIMS; a wrong number may be billions
             raise ValueError(f"{dimensions} dimensions")
@@ -254,11 +254,11 @@ def _facts(header: _Header, size_bytes: int) -> GGUFInfo:
 
 
 def _active_parameters(header: _Header) -> int:
-    experts, used = header.number("expert_count"), header.number("expert_used_count")
-    # llama.cpp takes the input embedding where a file has no output matrix.
+    experts, active = header.number("expert_count"), header.number("expert_used_count")
+    # llama.cpp takes the input embedding if a file has no output matrix.
     looked_up = _LOOKUP_TABLES if "output.weight" in header.elements else _LOOKUP_TABLES - {_INPUT_EMBEDDING}
     return sum(
-        count * used // experts if experts and "_exps." in name else count
+        count * active // experts if experts and "_exps." in name else count
         for name, count in header.elements.items()
         if name not in looked_up
     )
@@ -290,7 +290,7 @@ def _kv_values(header: _Header, key: int, value: int) -> int:
 def _state_bytes(header: _Header) -> int:
     """Size of the running states of one sequence, 0 for a transformer.
 
-    State-space layers (Mamba-2, delta net) have them, and short convolutions (LFM2). The sizes are those of
+    State-space layers (Mamba-2, delta net) have them, and short convolutions (LFM2). The sizes follow
     llama.cpp's recurrent memory (llama-hparams.cpp, ``n_embd_r`` and ``n_embd_s``).
     """
     number = header.number

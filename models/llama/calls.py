@@ -66,8 +66,8 @@ class Rules:
     ) -> None:
         self._model = model
         self._beginning = beginning
-        named = "|".join(map(re.escape, names))
-        self.opening = re.compile(rf"{_LEAD}(?:\{{|<(?:function|invoke)\b|(?:print\()?(?:{named})\s*\()")
+        pattern = "|".join(map(re.escape, names))
+        self.opening = re.compile(rf"{_LEAD}(?:\{{|<(?:function|invoke)\b|(?:print\()?(?:{pattern})\s*\()")
         self.is_required = is_required
         self.most = most
         self.grammar = partial(Grammar, model, gbnf)

@@ -250,13 +250,13 @@ class ToolFormat(ChatFormat):
         texts = Texts(self._model)
         system = system and texts.slot(system)
         turns = [_with_slots(message, texts) for message in messages]
-        needed = len(texts.texts)
-        named = [tool["function"]["name"] for tool in tools]
-        named += [call["function"]["name"] for turn in messages for call in (turn.get("tool_calls") or ())]
+        texts_needed = len(texts.texts)
+        names = [tool["function"]["name"] for tool in tools]
+        names += [call["function"]["name"] for turn in messages for call in (turn.get("tool_calls") or ())]
         variables = {"tools": [texts.safe(tool) for tool in tools]} if tools else {}
         rendered = self._render(system, turns, **variables)
-        is_complete = texts.are_in(rendered, needed)
-        is_complete = is_complete and all(rendered.count(name) >= named.count(name) for name in named)
+        is_complete = texts.are_in(rendered, texts_needed)
+        is_complete = is_complete and all(rendered.count(name) >= names.count(name) for name in names)
         if tools and rendered == self._render(system, turns):  # a tool may have the name of a role
             return None
         return texts.tokens(rendered) if is_complete else None

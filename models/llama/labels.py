@@ -58,7 +58,7 @@ class LabelReader:
     Args:
         context: A context of ``SEQUENCES`` sequences that share their cells; sequence 0 keeps the prompt.
         head: Tokens of the prompt before every text.
-        looks: The looks, each behind those of its route.
+        looks: The looks, each behind the looks of its route.
     """
 
     def __init__(self, context: LlamaContext, head: Tokens, looks: Sequence[Look]) -> None:

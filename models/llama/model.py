@@ -107,7 +107,7 @@ def explain_load_failure(file: str) -> ModelError | MemoryOverflowError:
     """
     if unknown := _UNKNOWN.search("\n".join(log_lines)):
         return ModelCorruptError(
-            f'{file} has the {unknown[1]} "{excerpt(unknown[2])}", which this llama.cpp does not know',
+            f'{file} has the {unknown[1]} "{excerpt(unknown[2])}", which this llama.cpp lacks',
             f"it is part of llama-cpp-python {metadata.version('llama-cpp-python')}",
             hint="pip install --upgrade llama-cpp-python",
             slug="unknown-architecture",

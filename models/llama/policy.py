@@ -151,13 +151,13 @@ class LlamaPolicy:
         sequence = self._scheduler.spare()
         head: Tokens = ()
         if _is_conversation(problem):
-            shared = self._cache.most_shared(tokens)
+            prefixes = self._cache.most_shared(tokens)
         else:
             if tokens[: len(chat.head)] == chat.head:
                 head = chat.head
             common = min(common_length(before, tokens), len(tokens) - 1)
-            shared = [(before, common), (head, len(head))]
-        length = reused = self._cache.restore(self._context, sequence, shared)
+            prefixes = [(before, common), (head, len(head))]
+        length = reused = self._cache.restore(self._context, sequence, prefixes)
         if head and not length:
             self._context.evaluate(sequence, 0, head)
             self._cache.put(head, self._context.snapshot(sequence), pin=True)
@@ -186,18 +186,18 @@ class LlamaPolicy:
     def _check_fit(self, tokens: int, chat: ChatFormat, problem: Problem) -> None:
         """Refuse a prompt of at least so many tokens if no answer fits into the window behind it."""
         window, allowed = self._context.window, self._model.info.context_length
-        needed = tokens + ANSWER_RESERVE
+        room = tokens + ANSWER_RESERVE
         if chat.thoughts is not None and chat.think_tokens:
-            needed += chat.think_tokens + len(chat.thoughts.cut)
-        if needed <= window:
+            room += chat.think_tokens + len(chat.thoughts.cut)
+        if room <= window:
             return
         hint = "a shorter question, or another model"
-        if (larger := round_window_up(needed)) <= allowed:
+        if (larger := round_window_up(room)) <= allowed:
             hint = setting("ctx_size", larger)
         subject = "the conversation with this question" if problem.history else "the question"
         raise ContextOverflowError(
             f"{subject} has {tokens:,} tokens or more, the context has room for {window:,}",
-            f"nothing was cut off; {needed - tokens:,} tokens must stay free for thought and answer",
+            f"nothing was cut off; {room - tokens:,} tokens must stay free for thought and answer",
             f"the model allows {allowed:,} tokens",
             hint=hint,
         )
@@ -244,13 +244,13 @@ class LlamaPolicy:
         """
         self.check_open()
         batch, is_prefill = self._scheduler.schedule()
-        drawn = self._runner.prefill(batch) if is_prefill else self._runner.decode(batch)
+        samples = self._runner.prefill(batch) if is_prefill else self._runner.decode(batch)
         growths, ended = [], []
-        for sequence, token in drawn:
+        for sequence, token in samples:
             length, step = len(sequence.tokens), sequence.write(token)
             work, sequence.cost = sequence.cost, PrefixWork()
-            written, thinks = len(sequence.tokens) - length, sequence.phase != "behind"
-            growths.append(Growth(sequence.id, written, step, work, thinks=thinks))
+            count, thinks = len(sequence.tokens) - length, sequence.phase != "behind"
+            growths.append(Growth(sequence.id, count, step, work, thinks=thinks))
             if step.finish is not None:
                 ended.append((sequence, step.finish))
         self._scheduler.postprocess(ended)

@@ -67,10 +67,10 @@ class PrefixCache:
 
         Each has the number of common tokens, at most all but one of ``tokens``.
         """
-        shared = {key: min(common_length(key, tokens), len(tokens) - 1) for key in self._parked}
-        best = max(shared, key=lambda key: (shared[key], -len(key)), default=())
-        whole = max((key for key in shared if shared[key] == len(key)), key=len, default=())
-        return [(key, shared.get(key, 0)) for key in (best, whole)]
+        lengths = {key: min(common_length(key, tokens), len(tokens) - 1) for key in self._parked}
+        best = max(lengths, key=lambda key: (lengths[key], -len(key)), default=())
+        whole = max((key for key in lengths if lengths[key] == len(key)), key=len, default=())
+        return [(key, lengths.get(key, 0)) for key in (best, whole)]
 
     def restore(self, context: LlamaContext, sequence: int, shared: Iterable[tuple[Tokens, int]]) -> int:
         """Restore the first candidate that is parked and can be cut to its length; else clear the sequence.

@@ -51,7 +51,7 @@ class ModelRunner:
         for width in widths:
             part = batch[at : at + width]
             runs = [Run(sequence.kv, sequence.evaluated, sequence.pending) for sequence in part]
-            # Padding needs free KV sequences, which follow those of the branches.
+            # Padding needs free KV sequences, which follow the branches' sequences.
             for kv in range(at + len(part), min(at + width, sequences)):
                 self._context.clear(kv)
                 runs.append(Run(kv, 0, _PAD))
@@ -60,7 +60,7 @@ class ModelRunner:
             at += width
 
     def _sample_row(self, sequence: Sequence, row: int) -> SampledToken:
-        """Sample from a row of the last batch, that of the branch's last token."""
+        """Sample from the row of the branch's last token in the last batch."""
         sequence.evaluated = len(sequence.tokens)
         if sequence.evaluated == len(sequence.prefix):
             self._cache.put(sequence.prefix, self._context.snapshot(sequence.kv, row))

@@ -100,8 +100,8 @@ def penalised(
     recent = np.unique(np.asarray(tokens[-_RECENT:], np.int64))
     near = scores[recent]
     scores[recent] = np.where(near > 0, near / params.repeat_penalty, near * params.repeat_penalty)
-    written, times = np.unique(np.asarray(solution, np.int64), return_counts=True)
-    scores[written] -= (params.presence_penalty + params.frequency_penalty * times).astype(np.float32)
+    repeated, times = np.unique(np.asarray(solution, np.int64), return_counts=True)
+    scores[repeated] -= (params.presence_penalty + params.frequency_penalty * times).astype(np.float32)
     for token, bias in params.logit_bias:
         if token < len(scores):  # ids of another vocabulary have no meaning here
             scores[token] += bias
@@ -191,7 +191,7 @@ class Grammar:
         C.llama_sampler_accept(self._handle, token)
 
     def _allowed(self, tokens: Ids) -> Ids:
-        """The allowed ones of these tokens."""
+        """The allowed tokens among these."""
         data = np.zeros(len(tokens), TOKEN_DATA)
         data["id"] = tokens
         array = _array(data)

@@ -11,7 +11,7 @@ from .sequence import Sequence
 
 
 class Scheduler:
-    """The branches of a context: those that wait for a KV sequence, and those that have one.
+    """The branches of a context, with or without a KV sequence.
 
     Args:
         context: The context with the KV sequences.
@@ -107,8 +107,8 @@ class Scheduler:
                 parked = self._cache.longest(prefix, sequence.ends)
                 snapshot = self._cache.get(parked)
             # The last token of a step is evaluated only now, but was counted when it was sampled.
-            counted = len(parked) + (len(prefix) > sequence.prompt_tokens)
-            sequence.cost = PrefixWork(max(0, len(prefix) - counted), len(parked))
+            fixed = len(parked) + (len(prefix) > sequence.prompt_tokens)
+            sequence.cost = PrefixWork(max(0, len(prefix) - fixed), len(parked))
             sequence.evaluated = len(parked)
         sequence.kv = len(self.running)
         self.running.append(sequence)

@@ -60,7 +60,7 @@ class Sequence:
         evaluated: Number of tokens in the KV cache; the next batch evaluates the others.
         parked: Snapshot to restore or to sample the first token from, until that token is sampled.
         cost: Evaluated and reused tokens of the prefix, until a growth reports them.
-        begins: Positions at which its steps begin; the last is that of the unfinished step.
+        begins: Positions at which its steps begin, the unfinished one last.
         text: Bytes of the unfinished step.
         certainties: Certainty of each sampled token of the step.
         total, last: Sum of the states behind them, and the last state.
@@ -108,18 +108,18 @@ class Sequence:
         """Tokens that are not evaluated."""
         return self.tokens[self.evaluated :]
 
-    def write(self, drawn: SampledToken) -> Step:
+    def write(self, token: SampledToken) -> Step:
         """Append a sampled token, and the tokens that it entails; returns the step so far."""
-        self.total = self.total + drawn.state if self.certainties else drawn.state
-        self.last = drawn.state
-        self.certainties.append(drawn.certainty)
+        self.total = self.total + token.state if self.certainties else token.state
+        self.last = token.state
+        self.certainties.append(token.certainty)
         part: ThoughtPart | None = "cut"  # an end of turn inside a thought closes the thought instead
-        if self.phase != "inside" or not drawn.is_end:
-            self._append([drawn.id], drawn.piece)
-            written = len(self.tokens) - self.begins[-1]
-            part = None if self.thought is None else self.thought.read(self.text, drawn.piece, written)
+        if self.phase != "inside" or not token.is_end:
+            self._append([token.id], token.piece)
+            length = len(self.tokens) - self.begins[-1]
+            part = None if self.thought is None else self.thought.read(self.text, token.piece, length)
         if part is None:
-            finish = self._finish(drawn, self._read_calls(drawn))
+            finish = self._finish(token, self._read_calls(token))
             return self._step(finish, "part" if self.phase == "inside" else None)
         assert self.thought is not None, "a thought without tags"
         lead, text = self.thought.form.following(part)
@@ -132,31 +132,31 @@ class Sequence:
         self.tokens += tokens
         self.text += text
 
-    def _read_calls(self, drawn: SampledToken) -> TokenEffect:
+    def _read_calls(self, token: SampledToken) -> TokenEffect:
         """The effect of the last token on calls; if a call begins, its first tokens are appended."""
         # A reply that must be a call cannot end before the call begins.
         if self.calls is None or (
-            not self.calls.rules.is_required if drawn.is_end else self.phase != "behind"
+            not self.calls.rules.is_required if token.is_end else self.phase != "behind"
         ):
             return "on"
         effect = self.calls.read(bytes(self.text))
         if effect == "replaced":  # the last token is not evaluated yet
             self.tokens.pop()
-            del self.text[len(self.text) - len(drawn.piece) :]
+            del self.text[len(self.text) - len(token.piece) :]
         if effect in ("begun", "replaced"):
             self._append(*self.calls.rules.lead(effect))
             self.calls.begin(bytes(self.text))
         return effect
 
-    def _finish(self, drawn: SampledToken, effect: TokenEffect) -> Finish | None:
+    def _finish(self, token: SampledToken, effect: TokenEffect) -> Finish | None:
         """Why the last token, with this effect on calls, ends the step; None if the step goes on."""
         mode, thinks = self.start.prefix.mode, self.phase == "inside"
-        is_over = effect == "over" or (effect == "on" and drawn.is_end)
-        if not thinks and (is_over or ends_program(mode, self.text, drawn.piece)):
+        is_over = effect == "over" or (effect == "on" and token.is_end)
+        if not thinks and (is_over or ends_program(mode, self.text, token.piece)):
             return "stop"
         if self._is_spent():
             return "length"
-        return "step" if mode == "prose" and not thinks and ends_step(self.text, drawn.piece) else None
+        return "step" if mode == "prose" and not thinks and ends_step(self.text, token.piece) else None
 
     def _is_spent(self, more: int = 0) -> bool:
         """True if the solution or the window is full behind ``more`` tokens; thoughts do not count."""

@@ -110,9 +110,9 @@ def measure(context: LlamaContext, sizes: Sequence[int] = SIZES) -> StepCosts:
     prompt = context.snapshot(0)
     for sequence in range(1, len(lengths)):
         context.restore(sequence, prompt)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for repeat in range(_REPEATS):
-        if repeat and time.perf_counter() - begun > _ENOUGH:
+        if repeat and time.perf_counter() - start > _ENOUGH:
             break
         for size in sizes:  # so that a second of other work disturbs each size once at most
             started = time.perf_counter()

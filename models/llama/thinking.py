@@ -73,7 +73,7 @@ class Thinking:
     budget: int
 
     def render(self, model: LlamaModel, messages: Sequence[Message], **variables: Any) -> str:
-        """As ``templates.render``, with a thought opened or closed at the end, if ``thinks`` says so."""
+        """As ``templates.render``, with a thought opened or closed at the end, by ``thinks``."""
         if self.thinks is None:
             return render(model, messages, **variables)
         text = render(model, messages, **dict.fromkeys(_SWITCHES, self.thinks), **variables)
@@ -207,10 +207,10 @@ class ThoughtProgress:
         """
         opening, closing = (tag.encode() for tag in self.form.tags)
         if self.phase == "before":
-            written = bytes(text.lstrip())
-            if written.startswith(opening):
+            prefix = bytes(text.lstrip())
+            if prefix.startswith(opening):
                 self.phase = "inside"
-            elif not opening.startswith(written):
+            elif not opening.startswith(prefix):
                 self.phase = "behind"
         if self.phase != "inside":
             return None
@@ -227,10 +227,10 @@ class ThoughtProgress:
             self._tokens += len(step.token_ids)
 
     def uncounted_tokens(self, tokens: int) -> int:
-        """Tokens of thoughts, at most those of one thought, which do not count as tokens of the solution.
+        """Tokens of thoughts, at most one thought's budget, which do not count as tokens of the solution.
 
         Args:
             tokens: Tokens of the unfinished step.
         """
-        written = self._tokens + (tokens if self.phase == "inside" else 0)
-        return min(written, self._budget + len(self.form.cut))
+        total = self._tokens + (tokens if self.phase == "inside" else 0)
+        return min(total, self._budget + len(self.form.cut))

@@ -80,7 +80,7 @@ class Head:
 
 
 def qwen_math_prm(model: LlamaModel) -> Adapter:
-    """ChatML with Qwen's system prompt; ``<extra_0>`` behind each step, where the head is read.
+    """ChatML with Qwen's system prompt; ``<extra_0>`` behind each step, at which the head is read.
 
     Raises:
         UsageError: the vocabulary lacks ``<extra_0>``, or the head does not fit.
@@ -108,9 +108,9 @@ def _load_head(model: LlamaModel) -> Head:
     tensors = read_local(path, _TENSORS)
     inner, offset, outer, bias = (tensors[name] for name in _TENSORS)
     shapes = [tensors[name].shape for name in _TENSORS]
-    needed = [(len(offset), model.width), offset.shape, (2, len(offset)), (2,)]
-    if shapes != needed:
-        why = f"its head has the shapes {shapes}, not {needed}"
+    right_shapes = [(len(offset), model.width), offset.shape, (2, len(offset)), (2,)]
+    if shapes != right_shapes:
+        why = f"its head has the shapes {shapes}, not {right_shapes}"
         raise not_a_prm(model, _QWEN, why, str(path))
     return Head(inner, offset, outer, bias)
 
@@ -242,7 +242,7 @@ FORMATS: Mapping[str, Callable[[LlamaModel], Adapter]] = {
     _RLHFLOW: rlhflow,
     _QWEN: qwen_math_prm,
 }
-"""Functions that bind a format to a model; a UsageError says why the model does not fit."""
+"""Functions that bind a format to a model; a UsageError gives the reason if the model does not fit."""
 
 _NAMES = {_RLHFLOW: r"prm-deepseek-data", _QWEN: r"qwen2\.5-math-(\d+b-)?prm"}
 """Patterns of names of models that are not in the catalogue."""
@@ -264,13 +264,13 @@ def split_reference(ref: str) -> tuple[str | None, str]:
 
 
 def settle_format(
-    file: ModelFile, wanted: str | None, status: Callable[[str], None], *, offline: bool
+    file: ModelFile, choice: str | None, status: Callable[[str], None], *, offline: bool
 ) -> str:
     """Choose the format of a model, and fetch its head if the format needs one.
 
     Args:
         file: The GGUF.
-        wanted: The user's choice; None for the catalogue's format, or the format that the file's names match,
+        choice: The user's choice; None for the catalogue's format, or the format that the file's names match,
             or ``judge``.
         status: Shows a line when a head has to be fetched.
         offline: Never touch the network.
@@ -280,18 +280,18 @@ def settle_format(
         ModelError: its head cannot be fetched.
     """
     names = names_of(file.info.name, file.path)
-    named = [name for name, pattern in _NAMES.items() if any(re.search(pattern, own) for own in names)]
+    candidates = [name for name, pattern in _NAMES.items() if any(re.search(pattern, own) for own in names)]
     if file.spec is not None:
-        named = [file.spec.format or "judge"]
-    if wanted:
-        named = [wanted]
-    if not named and any(re.search(r"prm(?![a-z])", own) for own in names):
+        candidates = [file.spec.format or "judge"]
+    if choice:
+        candidates = [choice]
+    if not candidates and any(re.search(r"prm(?![a-z])", own) for own in names):
         raise UsageError(
             f"{file.shown_name} is named a PRM, but its format is not clear",
             f"formats: {', '.join(FORMATS)}",
             hint=setting("prm", f"FORMAT={file.name}"),
             slug="unknown-prm-format",
         )
-    name = [*named, "judge"][0]
+    name = [*candidates, "judge"][0]
     fetch_head(file, name, status, offline=offline)
     return name

@@ -128,7 +128,7 @@ class CPythonRunner:
                 for line in lines[: len(trial.tests)]:
                     verdicts.append(Verdict.reported(json.loads(line)))
             except (ValueError, RecursionError):
-                error = "the program writes where verdicts are reported"
+                error = "the program writes to the file of the verdicts"
         seconds = time.monotonic() - started
         return Execution(text.decode("utf-8", "ignore"), error, seconds, verdicts=tuple(verdicts))
 

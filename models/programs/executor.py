@@ -1,4 +1,4 @@
-"""Runs programs: those of ``ask`` in monty, code tasks in CPython under Landlock and seccomp.
+"""Runs programs: ``ask`` in monty, code tasks in CPython under Landlock and seccomp.
 
 Programs that compute an answer run in monty first, which takes 1 ms instead of 40. Monty lacks modules,
 methods and formats, so programs that fail there run again in the sandbox of code tasks, if there is one.

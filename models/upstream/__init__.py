@@ -1,7 +1,7 @@
 """Any server as the generator: a model that is the address of a server with OpenAI's chat completions.
 
 ``address`` reads and checks it, and has the key; ``client`` runs many streamed completions at once and
-brings them back as chunks; ``servers`` says what differs by server (``servers.toml``), and ``probe`` which
-one this is. ``policy`` makes growth of streams, and ``session`` searches over them, in the place of
-``models.session``.
+brings them back as chunks; ``servers`` has the differences between servers (``servers.toml``), and ``probe``
+finds which one this is. ``policy`` makes growth of streams, and ``session`` searches over them, in the place
+of ``models.session``.
 """

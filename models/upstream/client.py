@@ -2,7 +2,7 @@
 
 A stream is one request of one choice; closing its connection ends it at the server. A server that is busy,
 starts or has gone is asked again for ``PATIENCE`` seconds, a stream that broke begins again, and a request
-that is refused is sent once more without what a server may lack. Nothing that a server says is believed:
+that is refused is sent once more without the fields that a server may lack. No answer of a server is trusted:
 replies have limits of bytes, tokens and time, numbers a range, a redirect is not followed, and nothing is
 unpacked.
 """
@@ -94,7 +94,7 @@ class Chunk:
         alternatives: Log-probability in nats of each of the likeliest first tokens, once.
         finish: Reason why the reply has ended.
         work: Tokens of the prompt, in the last chunk, if the server reports them.
-        begins_again: True if the server broke the stream and the draw begins anew: what came before it is
+        begins_again: True if the server broke the stream and the draw begins anew: the text before it is
             void, though its tokens were written.
         error: Reason why the stream has ended without a reply.
     """
@@ -248,7 +248,7 @@ class Client:
             await asyncio.sleep(seconds)
 
     async def _stream(self, draw: _Draw, body: Entry, put: Callable[[Chunk], None]) -> None:
-        """Send the request, and hand over what comes back.
+        """Send the request, and yield the chunks of the response.
 
         Raises:
             AdascaleError: The server refuses it, is silent for too long, or breaks off.
@@ -347,8 +347,8 @@ class _Draw:
     def end(self) -> Chunk:
         """The chunk with the end, and the tokens that no chunk has counted: some events have several."""
         names = ("completion_tokens", "prompt_tokens", "prompt_tokens_details.cached_tokens")
-        written, prompt, cached = (_count(at(self.usage, f"usage.{name}")) for name in names)
-        left = min(written, self.most, self.characters) - self.counted  # a token has a character at least
+        completion, prompt, cached = (_count(at(self.usage, f"usage.{name}")) for name in names)
+        left = min(completion, self.most, self.characters) - self.counted  # a token has a character at least
         cached = min(prompt, cached)
         work = PrefixWork(prompt - cached, cached)
         return Chunk(self.stream, tokens=max(0, left), finish=self.finish, work=work)
@@ -442,7 +442,7 @@ def refusal(
     if _OVERFLOW.search(text):
         return ContextOverflowError(f"the question does not fit into the context of {server}", *facts)
     if status in (401, 403):
-        text, hint = f"{server} wants a key, or another one", f"{KEY_VARIABLE}=KEY"
+        text, hint = f"{server} requires a key, or another one", f"{KEY_VARIABLE}=KEY"
         return AdascaleError(text, *facts, hint=hint, slug="upstream-key")
     if status in (404, 405):
         text = f"{server} lacks the model, or has no chat completions at {address.url}"

@@ -1,6 +1,6 @@
 """Streams of a server as the generator of a driver.
 
-Growth is what a stream brings: text, and how many tokens it was. Their ids are not known, so a step has
+Growth is the text of a stream and its number of tokens. Their ids are unknown, so a step has
 zeros in their place, and a prefix is continued from its text. Where the server cannot continue a message, a
 solution is one step: nothing could be drawn again.
 """
@@ -109,11 +109,11 @@ class _Branch:
         self.text += piece
         self.tokens += tokens
         self.logprob += chunk.logprob or 0.0
-        if chunk.logprob is None and end is None:  # servers omit the one of the end of a turn
+        if chunk.logprob is None and end is None:  # servers omit it for the end of a turn
             self.unknown += tokens
         elif chunk.logprob is not None and not piece:  # all of them came at last
             self.unknown = 0
-        # Though it was switched off: its tokens count, and its text is kept where it is not told apart.
+        # Though it was switched off: its tokens count, and its text stays unless the server separates it.
         self.thinks |= bool(chunk.thought) or self.text.lstrip().startswith(b"<think>")
         self.spent += 0 if self.thinks else tokens
         if ends_program(mode, self.text, piece):
@@ -191,12 +191,12 @@ class UpstreamPolicy:
         prefix, problem, continues = branch.prefix, branch.prefix.problem, self._server.continues
         name = prompt_of(problem.kind, prefix.mode)
         params = self._sampling["text" if entry_of(problem).is_reply else name].of(branch)
-        written = "".join(step.text for step in prefix.steps)
-        opening = PROGRAM_OPENING if prefix.mode in PROGRAMS and continues and not written else ""
+        text = "".join(step.text for step in prefix.steps)
+        opening = PROGRAM_OPENING if prefix.mode in PROGRAMS and continues and not text else ""
         left = max(1, params.max_tokens - sum(len(step.token_ids) for step in prefix.steps))
         messages = self._messages(name, problem, kind_of(problem).statement(problem))
-        if begun := written + opening:
-            messages.append({"role": "assistant", "content": begun})
+        if prefill := text + opening:
+            messages.append({"role": "assistant", "content": prefill})
         schema: Any = problem.details.get("schema")
         if entry_of(problem).has_fields and not branch.greedy:  # readings see their fields in other orders
             schema = reordered(schema_of(problem), np.random.default_rng(branch.seed))

@@ -27,7 +27,7 @@ _CONTEXTS = (
     "context_length",
 )
 """Places of the tokens of prompt and reply together: at llama-server (of each slot), LM Studio, vLLM and
-SGLang, at Ollama (as the model is loaded; what is longer is cut in silence) and OpenRouter."""
+SGLang, at Ollama (as the model is loaded; longer prompts are cut in silence) and OpenRouter."""
 
 _PLACES = ("total_slots", "loaded_instances.config.parallel")
 """Places of the number of streams that run side by side: at llama-server and LM Studio."""
@@ -122,8 +122,8 @@ def _chosen(address: Address, models: Sequence[Entry]) -> Entry:
     for entry in models if model_name else ():
         aliases = entry.get("aliases")
         own = str(entry["id"])  # llama-server's is the path of a file
-        called = [own, own.rpartition("/")[2], *(aliases if isinstance(aliases, list) else ())]
-        if any(str(each).lower().removesuffix(":latest") == low for each in called):
+        spellings = [own, own.rpartition("/")[2], *(aliases if isinstance(aliases, list) else ())]
+        if any(str(each).lower().removesuffix(":latest") == low for each in spellings):
             return entry
     what = f"{len(names)} models" if model_name is None else f"no model {excerpt(model_name)}"
     names = difflib.get_close_matches(model_name or "", names, _SHOWN, 0.3) or names[:_SHOWN]

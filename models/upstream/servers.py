@@ -37,7 +37,7 @@ class Server:
         unthinking: Fields of a body that switch thinking off.
         continuing: Fields of a body that continue its last message.
         filters: Further numbers of the sampler that it takes.
-        spelled: Its names for those that it names otherwise.
+        spelled: Its names of fields that it names otherwise, by the usual name.
         model: Name of the model there.
         parameters: Size of the model; None if unknown.
         context: Tokens of prompt and reply together; None if unknown.
@@ -106,8 +106,8 @@ def plain_body(
     body: dict[str, Any] = {"model": model} if model else {}
     body |= {"messages": list(messages), "stream": True}
     if schema is not None:
-        named = {"name": "reply", "schema": schema, "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": named}
+        response_format = {"name": "reply", "schema": schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": response_format}
     return body
 
 
@@ -123,11 +123,11 @@ def recognised(models: Sequence[Entry], get: Get) -> Server:
 
 def described(entry: Entry, pages: Sequence[str], get: Get) -> Entry:
     """The entry of a model in a list of models, with the facts about it or its server on further pages."""
-    called = entry["id"], f"{entry['id']}:latest"  # Ollama's usual tag
+    names = entry["id"], f"{entry['id']}:latest"  # Ollama's usual tag
     for page in map(get, pages):
         models = listed(page, "models")
-        named = (each for each in models if each.get("name", each.get("key")) in called)
-        entry = {**entry, **(next(named, {}) if models else page)}
+        entries = (each for each in models if each.get("name", each.get("key")) in names)
+        entry = {**entry, **(next(entries, {}) if models else page)}
     return entry
 
 

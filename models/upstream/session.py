@@ -137,8 +137,8 @@ class UpstreamSession(AnySession):
             notices.append(Notice("upstream-serial", text, hint=server.more_places))
         is_sized = self.options.size or server.parameters or kind in self.calibrations
         if kind in self.posteriors and not is_sized:
-            text = f"{self._address.server} does not say how large {server.model} is: 1.5B is assumed"
-            hint = f"{setting('size', '4B')} says it, and makes the number better"
+            text = f"{self._address.server} does not report the size of {server.model}: 1.5B is assumed"
+            hint = f"{setting('size', '4B')} sets it, and makes the number better"
             notices.append(Notice("size-assumed", text, hint=hint))
         return notices
 

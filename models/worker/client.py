@@ -2,7 +2,7 @@
 
 ``Questions`` reads the questions; ``Worker`` starts the process, sends one question after another and yields
 the events. The process gets the next question when it has begun all others, so at most one waits there, and
-the parent knows which ones had begun when the process died.
+the parent has a list of those that had begun when the process died.
 """
 
 from __future__ import annotations
@@ -431,7 +431,7 @@ def _read_messages(stdout: IO[bytes], lines: _Lines) -> None:
 
 
 def _read(process: subprocess.Popen[bytes], lines: _Lines) -> None:
-    """Read messages and stderr of a process, and say why it ended."""
+    """Read messages and stderr of a process, and report why it ended."""
     last: deque[bytes] = deque(maxlen=_LAST_LINES)
     stderr = threading.Thread(target=_pass_on, args=(process.stderr, last), daemon=True)
     stderr.start()

@@ -63,7 +63,7 @@ def test_a_refused_key_is_an_error_that_does_not_show_it(home: Home, other: WebS
     other.reply = errs(401, KEY)
     words = ["ask", "What is twice 9?", "-m", f"{other.url}#qwen3:4b"]
     done = run(home.env, *words, more={"ADASCALE_UPSTREAM_KEY": KEY})
-    assert "wants a key" in done.stderr
+    assert "requires a key" in done.stderr
     assert KEY not in done.stdout + done.stderr
     assert other.keys == {f"Bearer {KEY}"}
 

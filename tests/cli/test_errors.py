@@ -28,7 +28,7 @@ def test_an_error_says_what_happened_the_facts_and_a_fix_to_paste(home: Home) ->
     assert (done.stderr, done.returncode) == (
         'error[model-not-found]: no model called "qwen2.5-codr-1.5b" on this machine or in the catalogue\n'
         "  looked in: Hugging Face cache, catalogue\n"
-        "hint: did you mean qwen2.5-coder-1.5b?  adascale list shows what is here\n",
+        "hint: did you mean qwen2.5-coder-1.5b?  adascale list lists the models here\n",
         4,
     )
 

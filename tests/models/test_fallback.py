@@ -40,7 +40,7 @@ def told(reply: Reply) -> FallbackAnswer | Notice:
     [
         (is_silent, "completed no reply for 0.3 s"),
         (breaks_off, "broke off in the middle"),
-        (errs(401, KEY), "wants a key"),
+        (errs(401, KEY), "requires a key"),
         (errs(429, KEY), "has too many requests"),
         (answers(b"", 307, Location=ELSEWHERE), "refuses the request"),
         (answers(b" " * 3_000_000), "writes no chat completion"),

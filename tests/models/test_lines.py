@@ -79,7 +79,7 @@ def test_another_file_is_named_with_a_way_out_and_stays(tmp_path: Path, text: st
     with pytest.raises(AdascaleError) as raised:
         KeyedLines(path)
     assert (raised.value.slug, raised.value.message) == ("bad-store", f"{path} is damaged")
-    assert raised.value.hint == "move it away; the same command then draws again what it held"
+    assert raised.value.hint == "move it away; the same command then draws its contents again"
     assert path.read_text() == text
 
 

@@ -186,7 +186,7 @@ def test_a_search_is_answered_whole_and_in_a_stream_alike(server: Served, client
     whole = client(server.url, [say("Say 42")])
     assert whole.content == f"{SHOWN}\n\nAnswer: 42"
     assert "Solution 1: We look at 42.\n" in whole.reasoning
-    assert "in words, says 42\n42 leads: " in whole.reasoning
+    assert "in words, answers 42\n42 leads: " in whole.reasoning
     assert (whole.end, whole.answer, whole.tokens[0]) == (ENDS[client], "42", len("Say 42"))
     streamed = client(server.url, [say("Say 42")], stream=True)
     for name in ("content", "reasoning", "end", "tokens", "answer"):

@@ -203,7 +203,9 @@ def test_a_chat_goes_on_is_edited_and_outlives_the_page_until_it_is_forgotten(br
 def test_an_answer_shows_its_probability_its_rivals_and_its_reasons(
     browser: Any, width: int, scheme: str
 ) -> None:
-    lines = "Solution 2: First we add. (81 % likely to be right)\n24 leads: very likely (84 %) · 1 solution\n"
+    lines = (
+        "Solution 2: First we add. (81 % likely to be correct)\n24 leads: very likely (84 %) · 1 solution\n"
+    )
     with served(policy=EchoPolicy(steady)) as server, opened(browser, server, width, scheme) as page:
         exchange = play(page, "How many?", "So \\(a \\div b\\).\n\nAnswer: 24", lines)
         assert exchange.locator(".large").inner_text() == "24"

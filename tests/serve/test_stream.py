@@ -77,9 +77,9 @@ def test_a_line_says_which_solution_says_what_and_why_it_ended() -> None:
     log.end()
     lines = text_of(progress(log.events), "reasoning").splitlines()
     assert [line for line in lines if " leads: " not in line] == [
-        "Solution 1: First we add. (80 % likely to be right)",
+        "Solution 1: First we add. (80 % likely to be correct)",
         "Solution 2, a program, fails: ZeroDivisionError: division by zero",
-        "Solution 3, a program, says 6 (90 % likely to be right)",
+        "Solution 3, a program, answers 6 (90 % likely to be correct)",
         "Solution 4, in words, has no answer",
     ]
 

@@ -103,7 +103,7 @@ def test_a_message_that_is_too_long_leaves_the_conversation_as_it_was(
         screen.wait_for(">>> ")
         screen.type("hi\r")
         for message, until in (
-            ("b" * 400, "/clear forgets what was said"),
+            ("b" * 400, "/clear forgets the conversation"),
             ("/clear", "forgotten"),
         ):
             screen.type(f"{message}\r")

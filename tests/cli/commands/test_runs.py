@@ -145,7 +145,7 @@ def test_runs_are_deleted_by_name_or_all(tmp_path: Path) -> None:
 
     mine = written(tmp_path / "mine.jsonl", pens().events)
     for said, wrong in (
-        ("say which runs", ["rm"]),
+        ("no run is named", ["rm"]),
         ("not both", ["rm", "--all", "20260101"]),
         ("mine.jsonl is not a kept run", ["rm", "20260101", str(mine)]),
     ):

@@ -12,7 +12,7 @@ from scripted import judging
 from adascale.engine.answers.choosing import Candidate
 from adascale.engine.calibration.metrics import brier
 from adascale.engine.calibration.posterior import SPREADS, STRENGTH, Posterior, shifted
-from adascale.engine.calibration.votes import _ASKED, Solved, _searched, fit_votes
+from adascale.engine.calibration.votes import _PROMPT, Solved, _searched, fit_votes
 from adascale.engine.types import Estimate, Mode, NodeId
 
 USUAL = judging("value", 0.5)
@@ -53,7 +53,7 @@ def loss(judge: Posterior, searches: list[Solved]) -> float:
     rng, losses = np.random.default_rng(0), []
     for each in searches:
         for finished, is_right in _searched(each, rng):
-            confidence = judge.judge(_ASKED, finished).confidence
+            confidence = judge.judge(_PROMPT, finished).confidence
             assert confidence is not None
             losses.append(-math.log(max(confidence.median if is_right else 1 - confidence.median, 1e-3)))
     return float(np.mean(losses))

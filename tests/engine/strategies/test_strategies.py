@@ -138,4 +138,4 @@ def test_ias_of_k_keeps_the_first_rank_that_is_covered(lowers: list[float], kept
 )
 def test_ias_of_m_goes_by_the_worst_prefix(worst: float, each: int) -> None:
     # ln(.01) / ln(1 - worst) / 8, rounded up: .079 needs 55.96 / 8 = 6.995, .0694 needs 64.03 / 8 = 8.004.
-    assert samples_of_each([0.9, worst, 0.95], kept=8, branching=8, confidence=0.99) == each
+    assert samples_of_each([0.9, worst, 0.95], width=8, branching=8, confidence=0.99) == each

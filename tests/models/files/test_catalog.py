@@ -145,7 +145,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     assert "did you mean qwen3.5-2b" in raised.value.hint
     with pytest.raises(ModelNotFoundError) as raised:
         parse("zzzzzz")
-    assert raised.value.hint == "`adascale list` shows what is here"
+    assert raised.value.hint == "`adascale list` lists the models here"
 
 
 @pytest.mark.parametrize(

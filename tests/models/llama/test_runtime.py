@@ -163,7 +163,7 @@ def test_logits_that_are_not_finite_are_refused(tmp_path: Path) -> None:
         (
             "llama_model_load: error loading model architecture: unknown model architecture: 'foo'",
             ModelCorruptError,
-            'm.gguf has the model architecture "foo", which this llama.cpp does not know',
+            'm.gguf has the model architecture "foo", which this llama.cpp lacks',
         ),
         ("unable to allocate CPU buffer", MemoryOverflowError, "llama.cpp got no memory for m.gguf"),
         ("something new", ModelError, "llama.cpp cannot load m.gguf"),

@@ -252,7 +252,7 @@ def test_log_probabilities_that_are_none_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (replies.errs(401, {"message": f"who is {KEY}?"}), "wants a key"),
+        (replies.errs(401, {"message": f"who is {KEY}?"}), "requires a key"),
         (replies.errs(404, {"message": "model 'tiny' not found"}), "lacks the model"),
         (replies.errs(500, "out of memory"), "refuses the request"),
         (replies.streams({"error": {"message": "out of memory", "code": 500}}), "refuses the request"),
