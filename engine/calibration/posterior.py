@@ -419,28 +419,28 @@ def of_votes(
     answers = [Counter(mode_of[node] for node in group.nodes) for group in finished.groups]
     # Solutions with the same answer share their mistakes: their evidence counts once.
     evidence = [fmean(odds.get(node, 0.0) for node in group.nodes) for group in finished.groups]
+    misses = {mode: ended[mode] - sum(answer[mode] for answer in answers) for mode in priors}
 
-    def likelihood(at: int, offset: float) -> float:
-        """Log-likelihood of the votes if answer ``at`` is correct (the last: none), at this difficulty."""
+    def of_counts(mode: Mode, right: int, wrong: int, offset: float) -> float:
+        """Log-likelihood of a mode's counts at this difficulty: its rate has a Beta distribution."""
+        mean = min(max(shifted(priors[mode], offset), _EPS), 1.0 - _EPS)
+        miss = weights.failed if mode in PROGRAMS else _MISS
+        a, b = mean * weights.strength, (1.0 - mean) * weights.strength + miss * misses[mode]
+        return _log_beta(a + right, b + wrong) - _log_beta(a, b)
+
+    def likelihood(at: int) -> float:
+        """Log-likelihood of the votes if answer ``at`` is correct (the last: none), over difficulties."""
         right: Counter[Mode] = answers[at] if at < len(answers) else Counter()
         wrong = [*answers[:at], *answers[at + 1 :]]
-        likely = _common_mistakes(wrong)
-        for mode, prior in priors.items():
-            mean = min(max(shifted(prior, offset), _EPS), 1.0 - _EPS)
-            misses = ended[mode] - sum(answer[mode] for answer in answers)
-            miss = weights.failed if mode in PROGRAMS else _MISS
-            a, b = mean * weights.strength, (1.0 - mean) * weights.strength + miss * misses
-            votes = [n for answer in wrong if (n := answer[mode])]
-            likely += (
-                _log_beta(a + right[mode], b + sum(votes)) - _log_beta(a, b) + seating(votes, spreads[mode])
-            )
-        return likely
+        votes = {mode: [n for answer in wrong if (n := answer[mode])] for mode in priors}
+        groups = _common_mistakes(wrong) + sum(seating(votes[mode], spreads[mode]) for mode in priors)
+        rates = [
+            sum(of_counts(mode, right[mode], sum(votes[mode]), offset) for mode in priors)
+            for offset in (-weights.difficulty, 0.0, weights.difficulty)
+        ]
+        return groups + float(np.logaddexp.reduce(rates))
 
-    offsets = (-weights.difficulty, 0.0, weights.difficulty)
-    logs = [
-        own + float(np.logaddexp.reduce([likelihood(at, offset) for offset in offsets]))
-        for at, own in enumerate([*evidence, 0.0])
-    ]
+    logs = [own + likelihood(at) for at, own in enumerate([*evidence, 0.0])]
     shares: list[float] = np.exp(logs - np.logaddexp.reduce(logs)).tolist()
     return shares
 

@@ -140,7 +140,7 @@ def test_ctrl_c_prints_the_best_answer_so_far(home: dict[str, str], chain_gguf: 
         screen.wait_for("★")  # a solution has finished
         process.send_signal(signal.SIGINT)
 
-    words = ask(chain_gguf, "-T", "--strategy", "vote", "-o", "samples", "1024")
+    words = ask(chain_gguf, "-T", "--strategy", "vote", "-o", "samples", "256")
     outcome = on_terminal(words, home, act=interrupt)
     assert outcome.code == 130, outcome.stderr
     assert outcome.stdout == "18\n"
