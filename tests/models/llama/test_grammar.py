@@ -44,7 +44,7 @@ def drawn_from_all(sampler: Sampler, grammar: Grammar, stream: Stream, logits: F
     return token
 
 
-@pytest.mark.parametrize("top_k", [0, 1, 5, 40])
+@pytest.mark.parametrize("top_k", [0, 5])
 @pytest.mark.parametrize("write", [tiny.write_random, tiny_prm.write_mistral])
 def test_draws_equal_those_under_a_mask_of_the_whole_vocabulary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], Path], top_k: int
@@ -55,7 +55,7 @@ def test_draws_equal_those_under_a_mask_of_the_whole_vocabulary(
         model = machine.model
         written = model.tokenize(CALL[len(OPENING) :], special=False, follows=True)
         sampler = Sampler(model.vocab_size, SamplingParams(top_k=top_k).filters)
-        for seed in (None, *range(len(written) * 4)):
+        for seed in (None, *range(len(written) * 2)):
             before = written[: (seed or 0) % (len(written) + 1)]
             logits = rng.normal(0, 3, model.vocab_size).astype(np.float32)
             token = sampler.sample(Stream(seed), logits, behind(model, before))
