@@ -146,7 +146,7 @@ class _Parts:
     def __init__(self, message: str) -> None:
         self.message = text = message.strip()
         near = text if len(text) <= 2 * _WINDOW else f"{text[:_WINDOW]}\n{text[-_WINDOW:]}"
-        self.near, pictures = re.subn(_PICTURE, " ", near)
+        self.near, pictures = re.subn(_PICTURE, " ", re.sub(_TAG, " ", near))
         head, *below = re.split(_PARAGRAPH_END, self.near)
         sentences = _sentences(self.near)
         self.opening = _without_courtesy(text[:_WINDOW])
@@ -196,6 +196,8 @@ _SENTENCE_END = (
 """Not behind an initial, U.S. or a title, unless a question follows, nor behind a German ordinal."""
 _PICTURE = r"(?s)\[asy\].*?\[/asy\]"
 """A drawing in a problem of mathematics, which is a program of its own."""
+_TAG = r"<[a-zA-Z]\w*(?:\s+[\w-]+=\"[^\"<>]*\")+\s*/?>"
+"""Markup with attributes, by which clients mark documents: digits of an identifier are no sum."""
 _PARAGRAPH_END = r"\n[ \t]*\n"
 _BEFORE_SENTENCE = " \t\n\"'“”«¿¡*_>#(-,:「『《"
 

@@ -107,6 +107,10 @@ def test_all_questions_that_calibrations_are_fitted_with_are_values() -> None:
         ("Ein Kilo Äpfel kostet 2,80 Euro. Was kosten 750 Gramm?", "value"),
         ("A quelle heure arrive le train ?", "fact"),
         ("Wann endete der 2. Weltkrieg?", "fact"),
+        (
+            '<source id="1" resource-id="84ee-4f5c-868d">Our word is Heron.</source>\nTell me the word.',
+            "text",
+        ),
         ("Capitale de la France ?", "fact"),
         ("les chats peuvent-ils nager", "yes-no"),
         ("Welche Zahl kommt als nächstes: 2, 4, 8, 16?", "value"),
